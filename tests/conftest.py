@@ -1,0 +1,30 @@
+"""Tiny folders of images, drawn from a seed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toolkit import codec
+
+
+def noise(rng: np.random.Generator, size: int = 32) -> codec.Pixels:
+    """A smooth random picture: 4 x 4 colours, enlarged."""
+    coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    return codec.resize(coarse, size)
+
+
+def fill(folder: Path, counts: dict[str, int], *, size: int = 32, seed: int = 0) -> Path:
+    """Write <class>/<number>.png for the counts; a key may be split/class."""
+    rng = np.random.default_rng(seed)
+    for name, n in counts.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for k in range(n):
+            (folder / name / f"{k:03d}.png").write_bytes(codec.encode_png(noise(rng, size)))
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Three classes with 12, 8 and 6 pictures of 32 px."""
+    return fill(tmp_path / "photos", {"a": 12, "b": 8, "c": 6})

@@ -1,0 +1,105 @@
+"""Pictures decode as a person sees them; whatever is wrong with a file is one clear error."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from toolkit import codec
+from toolkit.errors import InputError
+
+
+def saved(image: Image.Image, form: str, **options) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, form, **options)
+    return stream.getvalue()
+
+
+def test_png_round_trip_is_exact():
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(codec.decode(codec.encode_png(pixels)), pixels)
+
+
+def test_exif_rotation_is_applied():
+    image = Image.new("RGB", (4, 2), "red")
+    exif = image.getexif()
+    exif[0x0112] = 6
+    assert codec.decode(saved(image, "JPEG", exif=exif)).shape == (4, 2, 3)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_alpha_lies_on_white(mode):
+    clear = Image.new("RGBA", (3, 3), (255, 0, 0, 0)).convert(mode)
+    assert (codec.decode(saved(clear, "PNG")) == 255).all()
+
+
+def test_transparent_palette_entry_lies_on_white():
+    image = Image.new("P", (3, 3), 0)
+    image.putpalette([10, 20, 30])
+    assert (codec.decode(saved(image, "PNG", transparency=0)) == 255).all()
+
+
+def test_sixteen_bits_are_scaled_not_clipped():
+    grey = Image.fromarray(np.array([[0, 257, 32896, 65535]], dtype=np.uint16))
+    assert codec.decode(saved(grey, "PNG"))[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_cmyk_and_grey_become_rgb():
+    white = saved(Image.new("CMYK", (3, 3), (0, 0, 0, 0)), "TIFF")
+    assert (codec.decode(white) == 255).all()
+    assert codec.decode(saved(Image.new("L", (3, 3), 7), "PNG")).tolist()[0][0] == [7, 7, 7]
+
+
+def test_the_first_frame_of_an_animation_counts():
+    frames = [Image.new("RGB", (3, 3), c) for c in ("red", "blue")]
+    data = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert codec.decode(data)[0, 0].tolist() == [255, 0, 0]
+
+
+def test_what_is_no_image_is_said_so():
+    with pytest.raises(InputError, match=r"not an image \(first bytes are b'<!DOCTYPE html"):
+        codec.identify(b"<!DOCTYPE html><html>")
+
+
+def test_a_truncated_image_is_damaged():
+    data = codec.encode_png(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    assert codec.identify(data[:2000]) == "PNG"
+    with pytest.raises(InputError, match="damaged image"):
+        codec.decode(data[:2000])
+
+
+def test_too_many_pixels_are_refused_before_decoding():
+    bomb = saved(Image.new("1", (12_000, 12_000)), "PNG")
+    with pytest.raises(InputError, match="12000 x 12000 pixels"):
+        codec.decode(bomb)
+
+
+def test_reading_a_file_names_it(tmp_path):
+    (tmp_path / "x.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match=r"x\.jpg: not an image"):
+        codec.read(tmp_path / "x.jpg")
+
+
+@given(data=st.data())
+def test_no_damage_escapes_as_another_error(data):
+    form = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"]))
+    good = bytearray(saved(Image.new("RGB", (8, 8), "green"), form))
+    for _ in range(data.draw(st.integers(1, 5))):
+        good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        pixels = codec.decode(bytes(good))
+    except InputError:
+        return
+    assert pixels.dtype == np.uint8
+    assert pixels.shape[2] == 3
+
+
+def test_resize_is_pillows_antialiased_bilinear():
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    ours = codec.resize(pixels, 16)
+    theirs = Image.fromarray(pixels).resize((16, 16), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(ours, np.asarray(theirs))
+    assert codec.resize(ours, 16) is ours

@@ -1,0 +1,20 @@
+"""The one error that a person can mend."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Bad input: names the file or the params key, what was expected and found, and the remedy.
+
+    Library code raises it; the command line prints its message and ends with exit code 1.
+    """
+
+
+def unknown(kind: str, name: str, valid: Iterable[str]) -> InputError:
+    """The error for a name that does not exist: the closest valid one, and all of them."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1)
+    meant = f" (did you mean {close[0]!r}?)" if close else ""
+    listed = f"choose one of {', '.join(names)}" if names else "there are none"
+    return InputError(f"unknown {kind} {name!r}{meant}; {listed}")

@@ -1,0 +1,86 @@
+"""Files and folders that are written whole or not at all."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from toolkit.errors import InputError
+
+
+def sha256(path: Path) -> str:
+    """Hex sha256 of a file's bytes, read in blocks."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write(path: Path, data: bytes | str) -> None:
+    """Write `data` to `path` (text as UTF-8): under a temporary name, flushed, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data.encode() if isinstance(data, str) else data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write a file into a folder under construction: that folder's rename makes it whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, marker: str = "manifest.json") -> Iterator[Path]:
+    """Yield an empty folder beside `path` that takes its place if the block ends well.
+
+    A folder at `path` is replaced only where it holds `marker`, a file that says that the toolkit
+    wrote it; else InputError, and nothing is lost. What an earlier, killed run left over is
+    removed. A second process that writes the same folder at the same time gets an InputError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    building = path.with_name(f".{path.name}.building")
+    if path.exists() and not (path / marker).is_file() and (path.is_file() or any(path.iterdir())):
+        message = f"{path}: stands in the way and was not written by the toolkit; move it away"
+        raise InputError(f"{message} or choose another --output")
+    with only_one(path):
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir()
+        try:
+            yield building
+            replaced = path.with_name(f".{path.name}.replaced")
+            shutil.rmtree(replaced, ignore_errors=True)
+            if path.exists():
+                path.rename(replaced)
+            building.rename(path)
+            shutil.rmtree(replaced, ignore_errors=True)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold the lock of `path` (a file beside it) for the block.
+
+    Raises InputError at once when another process holds it: DVC does not stop a stage that it
+    started, so a second run could otherwise write beside the first.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        message = f"{path}: another process is writing it; wait for it or stop it, then run again"
+        raise InputError(message) from None
+    try:
+        yield
+    finally:
+        lock.release()

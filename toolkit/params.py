@@ -1,0 +1,325 @@
+"""params.yaml as typed, validated settings; unknown keys are refused."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from toolkit.errors import InputError
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]  # part of folder names and DVC keys
+Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Base of every section: immutable, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- fetch: where the images come from -------------------------------------------------------
+
+
+class Synthetic(Section):
+    """Drawn faces."""
+
+    source: Literal["synthetic"]
+    counts: dict[Literal["with_mask", "without_mask"], Positive]
+    size: Annotated[int, Field(ge=16, le=1024)] = 128
+    seed: Seed = 0
+
+
+class Folder(Section):
+    """A folder laid out <split>/<class>/file or <class>/file."""
+
+    source: Literal["folder"]
+    path: str
+
+
+class Archive(Section):
+    """A zip or tar file, local or at an http(s) URL; `folder` is the part of it to take."""
+
+    source: Literal["archive"]
+    location: str
+    sha256: Hex64
+    folder: str = ""
+
+
+class Git(Section):
+    """One folder of one commit of a git repository."""
+
+    source: Literal["git"]
+    url: str
+    commit: Commit
+    folder: str = ""
+
+
+class Facemask(Section):
+    """The public face-mask photos, through git."""
+
+    source: Literal["facemask"]
+
+
+class Elpv(Section):
+    """Solar cells of the elpv-dataset package; from `threshold` on a cell counts as defective."""
+
+    source: Literal["elpv"]
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+
+Fetch = Annotated[
+    Synthetic | Folder | Archive | Git | Facemask | Elpv, Field(discriminator="source")
+]
+
+
+# --- audit, prepare ---------------------------------------------------------------------------
+
+Action = Literal["drop", "group", "warn", "fail"]
+
+
+class Audit(Section):
+    """What each check does with what it finds."""
+
+    unreadable: Literal["drop", "fail"] = "drop"
+    exact_duplicates: Action = "group"
+
+
+class Counts(Section):
+    """Images of each class in each split; one number stands for every class."""
+
+    train: Positive | dict[str, Positive]
+    valid: Positive | dict[str, Positive]
+    test: Positive | dict[str, Positive]
+
+
+class Fractions(Section):
+    """The share of each class in each split."""
+
+    train: Share
+    valid: Share
+    test: Share
+
+    @model_validator(mode="after")
+    def _at_most_all(self) -> "Fractions":
+        if self.train + self.valid + self.test > 1 + 1e-9:
+            raise ValueError("train, valid and test must add up to at most 1")
+        return self
+
+
+class ByCounts(Section):
+    """Split by counts."""
+
+    counts: Counts
+
+
+class ByFractions(Section):
+    """Split by fractions."""
+
+    fractions: Fractions
+
+
+class Prepare(Section):
+    """How the images are split and resized."""
+
+    size: Annotated[int, Field(ge=16, le=1024)] = 128
+    seed: Seed = 0
+    split: Literal["source"] | ByCounts | ByFractions = ByFractions(
+        fractions=Fractions(train=0.7, valid=0.15, test=0.15)
+    )
+    valid_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """With `split: source`, the share of train that becomes valid where the source has none."""
+
+
+# --- augment ----------------------------------------------------------------------------------
+
+
+class Choice(Section):
+    """One entry of a policy: a transform, how often it is drawn, and its fixed arguments."""
+
+    transform: str
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    arguments: dict[str, Any] = {}
+
+
+class Arm(Section):
+    """One version of the training data: a named policy or one written out."""
+
+    policy: str | Annotated[list[Choice], Field(min_length=1)]
+
+
+Target = Positive | Share | str | dict[str, Positive]
+
+
+class Augment(Section):
+    """How many images each class ends with, who is copied, and how."""
+
+    target: Target = "auto"
+    classes: list[str] | None = None
+    draw: Literal["even", "random"] = "even"
+    seed: Seed = 0
+    format: Literal["png", "jpeg"] = "png"
+    arms: dict[Name, Arm] = {"augmented": Arm(policy="homework")}
+
+    @model_validator(mode="after")
+    def _original_is_reserved(self) -> "Augment":
+        if "original" in self.arms:
+            raise ValueError("the arm 'original' is the prepared data itself: choose another name")
+        return self
+
+
+# --- train, evaluate, compare -----------------------------------------------------------------
+
+Criterion = Literal["loss", "accuracy", "gmean"]
+
+
+class Plateau(Section):
+    """ReduceLROnPlateau.
+
+    The learning rate is multiplied by `factor`, down to `floor`, when `watch` has not improved for
+    `patience` epochs.
+    """
+
+    watch: Criterion = "loss"
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    patience: Count = 10
+    floor: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Recipe(Section):
+    """One way to train. Criteria are measured on the valid split."""
+
+    network: str
+    epochs: Positive
+    batch: Positive = 64
+    learning_rate: Annotated[float, Field(gt=0)] = 0.001
+    plateau: Plateau = Plateau()
+    keep: Criterion = "loss"
+    loss_weights: tuple[float, float, float] = (0.7, 0.2, 0.1)
+    """GoogLeNet's outputs: main, deeper auxiliary head, shallower one."""
+    match_steps: bool = False
+    """Give every arm the optimiser steps that the original arm takes."""
+
+
+class Train(Section):
+    """How every network is trained, and the recipes."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Positive = 2
+    """CPU threads; another number gives other weights."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
+
+
+class Evaluate(Section):
+    """`positive` is the class that precision, recall and ROC speak of; null for none."""
+
+    positive: str | None = None
+
+
+class Compare(Section):
+    """The experiment: every arm with every recipe and seed, against the baseline."""
+
+    baseline: Name = "original"
+    arms: Annotated[list[Name], Field(min_length=1)]
+    recipes: Annotated[list[Name], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+
+
+class Params(Section):
+    """The whole file. `version` pins the installed toolkit in a folder without its source."""
+
+    version: str | None = None
+    fetch: Fetch
+    audit: Audit = Audit()
+    prepare: Prepare = Prepare()
+    augment: Augment = Augment()
+    train: Train
+    evaluate: Evaluate = Evaluate()
+    compare: Compare
+
+    @model_validator(mode="after")
+    def _names_are_defined(self) -> "Params":
+        arms = ["original", *self.augment.arms]
+        for key, names, known in (
+            ("compare.arms", self.compare.arms, arms),
+            ("compare.recipes", self.compare.recipes, list(self.train.recipes)),
+            ("compare.baseline", [self.compare.baseline], self.compare.arms),
+        ):
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"{key} must name some of {known}, got {name!r}")
+        return self
+
+
+def load(path: Path) -> Params:
+    """Read and check params.yaml. Raises InputError that names the file and the key."""
+    try:
+        data = YAML(typ="safe", pure=True).load(path)
+    except FileNotFoundError:
+        message = f"{path}: no such file; `toolkit init` writes one"
+        raise InputError(message) from None
+    except (YAMLError, ValueError, OSError) as error:
+        raise InputError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: must be a mapping of sections, got {type(data).__name__}")
+    return parse(data, str(path))
+
+
+def parse(data: dict[str, Any], origin: str = "params.yaml") -> Params:
+    """Check a mapping. Raises InputError that begins with `origin` and the key."""
+    try:
+        return Params.model_validate(data)
+    except ValidationError as error:
+        raise InputError(f"{origin}: {_describe(error, data)}") from error
+
+
+def _describe(error: ValidationError, data: dict[str, Any]) -> str:
+    """What is wrong at the key that lies deepest, as: key, rules, what was found."""
+    located = [(_location(e["loc"], data), e) for e in error.errors(include_url=False)]
+    where = max((loc for loc, _ in located), key=len)
+    problems = [e for loc, e in located if loc == where]
+    key = ".".join(str(part) for part in where)
+    first = problems[0]
+    if first["type"] == "value_error":
+        message = first["msg"].removeprefix("Value error, ")
+        return f"{key}: {message}" if key else message
+    if first["type"] == "missing":
+        return f"{'.'.join(filter(None, (key, str(first['loc'][-1]))))} is missing"
+    if first["type"] == "extra_forbidden":
+        return f"{key} is not a known key; remove it or correct its spelling"
+    if first["type"] == "union_tag_invalid":
+        context = first["ctx"]
+        return f"{key}.source must be one of {context['expected_tags']}, got '{context['tag']}'"
+    rules = dict.fromkeys(_rule(problem) for problem in problems)
+    return f"{key or 'the file'} must be {' or '.join(rules)}, got {first.get('input')!r}"
+
+
+def _rule(problem: Any) -> str:
+    if problem["type"] in ("model_type", "dict_type"):
+        return "a mapping"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"text that matches {problem['ctx']['pattern']}"
+    return str(problem["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
+
+
+def _location(loc: tuple[int | str, ...], data: Any) -> list[int | str]:
+    """Of pydantic's location the parts that are keys of the file (it adds names of types)."""
+    where: list[int | str] = []
+    for part in loc:
+        if _has(data, part):
+            data = data[part]
+            where.append(part)
+    return where
+
+
+def _has(data: Any, part: int | str) -> bool:
+    if isinstance(data, list):
+        return isinstance(part, int) and part < len(data)
+    return isinstance(data, dict) and part in data
