@@ -1,0 +1,156 @@
+"""Where images come from: SOURCES gives files, and `fetch` keeps them with their manifest."""
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from toolkit import archives, codec, files, git, manifest, params, scanning, synthetic
+from toolkit.archives import Entry
+from toolkit.errors import InputError
+from toolkit.manifest import Manifest
+from toolkit.progress import Track, silent
+
+LAYOUT = "expected <split>/<class>/file or <class>/file"
+FACEMASK = params.Git(
+    source="git",
+    url="https://github.com/chandrikadeb7/Face-Mask-Detection",
+    commit="7e500749401bad4bb338790fbdb89b58e41ef2d9",
+    folder="dataset",
+)
+
+
+def fetch(settings: params.Fetch, output: Path, work: Path, track: Track = silent) -> Manifest:
+    """Write the source's files, as found, and their manifest into the new folder `output`.
+
+    `work` keeps downloads and clones for the next time. Files that are not images are kept too,
+    and listed in notes["rejected"]. Raises InputError, and leaves `output` as it was, for whatever
+    the source refuses, for paths that stand twice, fewer than two classes, and a class without an
+    image.
+    """
+    _check_apart(settings, output, work)
+    try:
+        with files.new_folder(output) as building:
+            for path, data in SOURCES[settings.source](settings, work, track):
+                if len(path.parts) > 1:  # what is at the top belongs to no class
+                    _put(building / path, data, path)
+            found = scanning.survey(building, track)
+            _check_classes(found)
+            manifest.write(building, found)
+    except OSError as error:
+        raise InputError(f"{error.filename or output}: {error.strerror or error}") from error
+    return found
+
+
+def _check_classes(found: Manifest) -> None:
+    if not found.classes:
+        raise InputError(f"fetch: the source has no class folder; {LAYOUT}")
+    for label, count in found.counts().items():
+        if count == 0:
+            raise InputError(f"fetch: class {label!r} has no image: {_found_in(label, found)}")
+    if len(found.classes) < 2:
+        only = f"found only {found.classes[0]!r}, with {found.samples[0].path}"
+        message = f"fetch: at least two classes are needed, {only}; {LAYOUT}"
+        raise InputError(f"{message}: give the folder that holds the classes")
+
+
+def _found_in(label: str, found: Manifest) -> str:
+    """What was rejected of a class, in words."""
+    inside = [item for item in found.notes["rejected"] if label in item["path"].split("/")[:-1]]
+    if not inside:
+        return "its folder is empty"
+    first = inside[0]
+    return f"found {len(inside)} other files, such as {first['path']}: {first['reason']}"
+
+
+def _check_apart(settings: params.Fetch, output: Path, work: Path) -> None:
+    """What is read or kept must not lie where `output` is replaced, nor the reverse."""
+    read, target = [work], output.resolve()
+    match settings:
+        case params.Folder(path=text) | params.Archive(location=text) | params.Git(url=text):
+            if "://" not in text:
+                read.append(Path(text).expanduser())
+    for path in read:
+        if path.resolve().is_relative_to(target):
+            raise InputError(f"{path}: must not be inside the output, {output}")
+    if isinstance(settings, params.Folder) and target.is_relative_to(read[-1].resolve()):
+        raise InputError(f"{output}: must not be inside fetch.path, {settings.path}")
+
+
+def _put(target: Path, data: bytes, path: PurePosixPath) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as stream:
+            stream.write(data)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"fetch: the path {str(path)!r} stands more than once") from None
+
+
+def _synthetic(section: params.Synthetic, _work: Path, track: Track) -> Iterator[Entry]:
+    counts = {str(name): count for name, count in section.counts.items()}
+    options = {"size": section.size, "seed": section.seed, "workers": os.cpu_count() or 1}
+    return synthetic.images(counts, **options, track=track)
+
+
+def _folder(section: params.Folder, _work: Path, track: Track) -> Iterator[Entry]:
+    """A link to a file becomes a file that holds its target, as git keeps it, and is reported."""
+    root = Path(section.path).expanduser()
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; check fetch.path")
+    paths, folders = scanning.walk(root)
+    splits = scanning.by_split(folders)
+    filled = {scanning.place(path, splits)[1] for path in paths if len(path.parts) > 1}
+    for label in scanning.classes(folders, splits):
+        if label not in filled:
+            raise InputError(f"{root}: class {label!r} has no image: its folder is empty")
+    for path in track(paths, "read", len(paths)):
+        yield path, _content(root / path)
+
+
+def _content(path: Path) -> bytes:
+    if path.is_dir() or not (path.is_symlink() or path.is_file()):
+        message = f"{path}: a link to a folder, or a device; neither is followed"
+        raise InputError(f"{message}; put the folder itself there or move it away")
+    if path.is_symlink():
+        return os.fsencode(path.readlink())
+    if path.stat().st_size > codec.MAX_BYTES:
+        message = f"{path}: larger than {codec.MAX_BYTES // 1_000_000} MB; move it away"
+        raise InputError(message)
+    return path.read_bytes()
+
+
+def _archive(section: params.Archive, work: Path, track: Track) -> Iterator[Entry]:
+    path = archives.obtain(section.location, section.sha256, work, track)
+    return archives.unpack(path, section.folder, track)
+
+
+def _git(section: params.Git, work: Path, track: Track) -> Iterator[Entry]:
+    return git.entries(section.url, section.commit, section.folder, work, track)
+
+
+def _facemask(_section: params.Facemask, work: Path, track: Track) -> Iterator[Entry]:
+    return _git(FACEMASK, work, track)
+
+
+def _elpv(section: params.Elpv, _work: Path, track: Track) -> Iterator[Entry]:
+    """Cells by their probability of a defect; names and bytes are the package's own."""
+    package = importlib.util.find_spec("elpv_dataset")
+    if package is None or package.origin is None:
+        message = "fetch.source elpv needs a package that is not installed"
+        raise InputError(f"{message}: pip install 'imbalanced-images[elpv]'")
+    data = Path(package.origin).parent / "data"
+    rows = [line.split() for line in (data / "labels.csv").read_text("utf-8").splitlines()]
+    for name, probability, _ in track(rows, "read", len(rows)):
+        label = "defective" if float(probability) >= section.threshold else "functional"
+        yield PurePosixPath(label, PurePosixPath(name).name), (data / name).read_bytes()
+
+
+SOURCES: dict[str, Callable[[Any, Path, Track], Iterator[Entry]]] = {
+    "synthetic": _synthetic,
+    "folder": _folder,
+    "archive": _archive,
+    "git": _git,
+    "facemask": _facemask,
+    "elpv": _elpv,
+}
