@@ -1,0 +1,71 @@
+"""Prepared folders: equal PNG files, manifests that tell the truth, copies in one split."""
+
+import shutil
+
+import pytest
+from PIL import Image
+
+from toolkit import audit, codec, files, manifest, params, prepare, scanning
+from toolkit.errors import InputError
+
+COUNTS = {"counts": {"train": {"a": 5, "b": 3, "c": 2}, "valid": 2, "test": 2}}
+
+
+def run(photos, output, processes=1, **settings):
+    raw = scanning.scan(photos)
+    found = audit.audit(raw, photos, params.Audit())
+    chosen = params.Prepare.model_validate({"size": 16, "split": COUNTS, **settings})
+    return prepare.prepare(raw, photos, found, output, chosen, processes=processes)
+
+
+def tree(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_counts_size_and_hashes(photos, tmp_path):
+    run(photos, tmp_path / "out")
+    for split, counts in (("train", {"a": 5, "b": 3, "c": 2}), ("test", {"a": 2, "b": 2, "c": 2})):
+        written = manifest.read(tmp_path / "out" / split)
+        assert written.counts(split) == counts
+        for sample in written.samples:
+            path = tmp_path / "out" / split / sample.path
+            assert files.sha256(path) == manifest.content_hash(sample)
+            assert codec.read(path).shape == (16, 16, 3)
+
+
+def test_a_prepared_file_is_named_after_its_raw_image(photos, tmp_path):
+    raw = {s.id[:16] for s in scanning.scan(photos).samples}
+    splits = run(photos, tmp_path / "out")
+    assert {p.path[2:18] for part in splits.values() for p in part.samples} <= raw
+
+
+def test_the_same_bytes_again_and_with_any_number_of_workers(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("toolkit.workers.WORTH_A_POOL", 2)
+    for name, processes in (("one", 1), ("two", 2), ("again", 1)):
+        run(photos, tmp_path / name, processes)
+    assert tree(tmp_path / "one") == tree(tmp_path / "two") == tree(tmp_path / "again")
+
+
+def test_copies_of_one_picture_share_a_split_and_a_group(photos, tmp_path):
+    for k in range(3):
+        pixels = codec.read(photos / "a" / f"00{k}.png")
+        Image.fromarray(pixels).save(photos / "a" / f"copy{k}.bmp")
+    for seed in range(5):
+        splits = run(photos, tmp_path / "out", seed=seed)
+        groups = [{s.group for s in part.samples} for part in splits.values()]
+        assert not (groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2])
+
+
+def test_a_broken_image_is_left_out(photos, tmp_path):
+    broken = photos / "c" / "000.png"
+    broken.write_bytes(broken.read_bytes()[:-30])
+    with pytest.raises(InputError, match="class 'c' has 5 usable images, 6 were asked for"):
+        run(photos, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_it_is_done_again_over_its_own_output(photos, tmp_path):
+    run(photos, tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "valid")
+    run(photos, tmp_path / "out")
+    assert (tmp_path / "out" / "valid" / "manifest.csv").is_file()
