@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def new_folder(path: Path, marker: str = "manifest.json") -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     building = path.with_name(f".{path.name}.building")
-    if path.exists() and not (path / marker).is_file() and (path.is_file() or any(path.iterdir())):
+    if not _may_be_replaced(path, marker):
         message = f"{path}: stands in the way and was not written by the toolkit; move it away"
         raise InputError(f"{message} or choose another --output")
     with only_one(path):
@@ -66,15 +67,25 @@ def new_folder(path: Path, marker: str = "manifest.json") -> Iterator[Path]:
             shutil.rmtree(building, ignore_errors=True)
 
 
+def _may_be_replaced(path: Path, marker: str) -> bool:
+    if not path.exists() or (path / marker).is_file():
+        return True
+    # DVC empties an output's folder before the stage, but for a .gitignore of its own.
+    return path.is_dir() and all(entry.name == ".gitignore" for entry in path.iterdir())
+
+
 @contextlib.contextmanager
 def only_one(path: Path) -> Iterator[None]:
-    """Hold the lock of `path` (a file beside it) for the block.
+    """Hold the lock of `path` for the block.
 
-    Raises InputError at once when another process holds it: DVC does not stop a stage that it
-    started, so a second run could otherwise write beside the first.
+    Raises InputError at once when another process of this user on this machine holds it: DVC does
+    not stop a stage that it started, so a second run could otherwise write beside the first. The
+    lock is kept apart from the data, where DVC would count it as a part of them.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    locks = Path(tempfile.gettempdir()) / f"imbalanced-images-{os.getuid()}"
+    locks.mkdir(mode=0o700, exist_ok=True)
+    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
+    lock = FileLock(locks / f"{name}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -1,0 +1,267 @@
+"""Plan -> files: the same bytes whatever the workers, the target's size, or the run."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from toolkit import codec, manifest, params, plan, policy, render, scanning
+from toolkit.errors import InputError
+from toolkit.params import Choice
+
+AFFINE = [Choice(transform="albumentations.Affine", arguments={"rotate": [-9, 9]})]
+
+
+def picture(seed, size=24):
+    rng = np.random.default_rng(seed)
+    return rng.integers(20, 230, (size, size, 3), dtype=np.uint8)
+
+
+def folder(path, size=24, **counts):
+    """A plain folder <class>/file."""
+    for label, count in counts.items():
+        (path / label).mkdir(parents=True)
+        for number in range(count):
+            data = codec.encode_png(picture([number, *label.encode()], size))
+            (path / label / f"{number:03d}.png").write_bytes(data)
+    return path
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return folder(tmp_path_factory.mktemp("plain") / "train", many=9, few=4)
+
+
+def augment(source, output, chosen="homework", target=12, draw="even", codec="png", **options):
+    settings = params.Augment(target=target, draw=draw, format=codec)
+    return render.augment(source, output, settings, chosen, **options)
+
+
+def tree(path):
+    return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+
+
+def new_files(path):
+    return {name: data for name, data in tree(path).items() if "/new-" in name}
+
+
+def test_the_output_is_a_complete_training_folder(plain, tmp_path):
+    made, summary = augment(plain, tmp_path / "out")
+    assert made.counts() == {"few": 12, "many": 12}
+    assert summary.new == {"few": 8, "many": 3}
+    originals = [s for s in made.samples if not s.derived]
+    assert all(
+        (tmp_path / "out" / s.path).read_bytes() == (plain / s.path).read_bytes() for s in originals
+    )
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    tables = ["manifest.csv", "manifest.json", "plan.csv"]
+    assert names == sorted(["few", "many", *tables])
+    assert manifest.read(tmp_path / "out") == made
+
+
+def test_every_file_is_named_and_hashed_in_the_manifest(plain, tmp_path):
+    made, _ = augment(plain, tmp_path / "out", only_new=True)
+    for sample in made.samples:
+        data = (tmp_path / "out" / sample.path).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == manifest.content_hash(sample)
+    child = made.samples[-1]
+    assert child.path == f"many/new-000003-{child.parent[:8]}.png"
+    assert child.group == made.by_id[child.parent].group
+
+
+def test_only_new_writes_only_the_new_images_and_points_to_the_others(plain, tmp_path):
+    made, _ = augment(plain, tmp_path / "arms" / "augmented", only_new=True)
+    images = [name for name in tree(tmp_path / "arms" / "augmented") if "/" in name]
+    assert len(images) == 11
+    assert all("/new-" in name for name in images)
+    assert all(s.path.startswith("../") for s in made.samples if not s.derived)
+
+
+def test_every_image_is_made_again_from_its_row_alone(plain, tmp_path):
+    for chosen in ("homework", AFFINE):
+        made, _ = augment(plain, tmp_path / "out", chosen)
+        for row in plan.read(tmp_path / "out"):
+            pixels = codec.read(tmp_path / "out" / made.by_id[row.parent].path)
+            name = f"{row.label}/new-{row.number:06d}-{row.parent[:8]}.png"
+            data = (tmp_path / "out" / name).read_bytes()
+            assert codec.encode_png(render.render(row, pixels)) == data
+
+
+@pytest.mark.parametrize(
+    ("chosen", "draw"), [("homework", "even"), ("homework", "random"), (AFFINE, "even")]
+)
+def test_a_second_run_gives_the_same_tree(plain, tmp_path, chosen, draw):
+    for name in ("one", "two"):
+        augment(plain, tmp_path / name, chosen, draw=draw)
+    augment(plain, tmp_path / "two", chosen, draw=draw)
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+def test_the_number_of_workers_does_not_change_a_byte(tmp_path):
+    source = folder(tmp_path / "train", size=16, few=70, many=80)
+    trees = []
+    for workers in (1, 2, 3):
+        augment(source, tmp_path / str(workers), target=150, workers=workers)
+        trees.append(tree(tmp_path / str(workers)))
+    assert trees[0] == trees[1] == trees[2]
+
+
+def test_raising_the_target_leaves_the_first_files_as_they_were(tmp_path):
+    """60 to 360 and to 500: the first 300 new files are the same bytes."""
+    source = folder(tmp_path / "train", size=16, few=60, many=2)
+    for target in (360, 500):
+        settings = params.Augment(target={"few": target})
+        render.augment(source, tmp_path / str(target), settings, "homework", only_new=True)
+    short, long = new_files(tmp_path / "360"), new_files(tmp_path / "500")
+    assert (len(short), len(long)) == (300, 440)
+    assert {name: long[name] for name in short} == short
+    assert (
+        manifest.read(tmp_path / "500").samples[62:362]
+        == manifest.read(tmp_path / "360").samples[62:]
+    )
+
+
+def test_the_summary_counts_what_was_made(plain, tmp_path):
+    made, summary = augment(plain, tmp_path / "out", "duplicate", target=30)
+    assert summary == render.Summary(
+        new={"few": 26, "many": 21},
+        identical={"few": 26, "many": 21},
+        copies={"few": {"fewest": 6, "most": 7}, "many": {"fewest": 2, "most": 3}},
+        transforms={"identity": 47},
+    )
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["notes"] == made.notes
+
+
+def test_plain_copies_get_ids_of_their_own(plain, tmp_path):
+    made, _ = augment(plain, tmp_path / "out", "duplicate", target=30)
+    first = made.samples[0]
+    copies = [s.id for s in made.samples if s.parent == first.id]
+    assert copies == [f"{first.id}-{n}" for n in range(2, 2 + len(copies))]
+
+
+def test_policies_other_than_homework_make_no_identical_copy(plain, tmp_path):
+    flips = [Choice(transform="horizontal_flip", arguments={"p": 0.2})]
+    assert augment(plain, tmp_path / "out", flips)[1].identical == {"few": 0, "many": 0}
+
+
+def test_the_codec_is_on_record(plain, tmp_path):
+    made, _ = augment(plain, tmp_path / "out", AFFINE, codec="jpeg", size=16)
+    notes = made.notes["codec"]
+    assert (notes["format"], notes["quality"], notes["size"]) == ("jpeg", 95, 16)
+    assert {"pillow", "albumentations", "cv2"} <= notes.keys()
+    child = tmp_path / "out" / made.samples[-1].path
+    assert child.suffix == ".jpg"
+    assert codec.identify(child.read_bytes()) == "JPEG"
+    assert codec.read(child).shape == (16, 16, 3)
+
+
+def test_a_target_that_every_class_has_makes_nothing(plain, tmp_path):
+    made, summary = augment(plain, tmp_path / "out", target=4)
+    assert summary.new == {"few": 0, "many": 0}
+    assert len(made.samples) == 13
+    assert "no new images" in render.describe(made, summary)[-1]
+
+
+def test_the_original_arm_is_a_manifest_alone(plain, tmp_path):
+    made = render.original(plain, tmp_path / "arms" / "original")
+    assert sorted(tree(tmp_path / "arms" / "original")) == [
+        "manifest.csv",
+        "manifest.json",
+        "plan.csv",
+    ]
+    assert plan.read(tmp_path / "arms" / "original") == ()
+    assert all((tmp_path / "arms" / "original" / s.path).is_file() for s in made.samples)
+    assert render.original(plain, tmp_path / "arms" / "original") == made
+
+
+def test_equal_names_in_nested_folders_are_kept_apart(tmp_path):
+    for number, place in enumerate(("x/1.png", "y/1.png", "1.png")):
+        path = tmp_path / "train" / "few" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(codec.encode_png(picture(number)))
+    samples = scanning.scan(tmp_path / "train").samples
+    flat = manifest.Manifest(("few",), samples)
+    made, _ = augment(tmp_path / "train", tmp_path / "out", target=5)
+    assert len(flat.samples) == 3
+    assert made.counts() == {"few": 5}
+    assert len({s.path for s in made.samples}) == 5
+
+
+def test_a_killed_run_leaves_nothing_behind_and_loses_nothing(plain, tmp_path):
+    """The first run's folder stays as it was when the second one ends badly half-way."""
+    augment(plain, tmp_path / "out")
+    before = tree(tmp_path / "out")
+
+    def failing(items, label, total=None):
+        for number, item in enumerate(items):
+            if label == "augment" and number == 2:
+                raise KeyboardInterrupt
+            yield item
+
+    for name in ("out", "other"):
+        with pytest.raises(KeyboardInterrupt):
+            augment(plain, tmp_path / name, target=20, track=failing)
+    assert tree(tmp_path / "out") == before
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.endswith(".lock")) == ["out"]
+
+
+def test_a_parent_that_was_corrupted_is_named(tmp_path):
+    source = folder(tmp_path / "train", few=2, many=3)
+    found = scanning.scan(source)
+    manifest.write(source, found)
+    (source / "few" / "000.png").write_bytes(codec.encode_png(picture(99)))
+    with pytest.raises(InputError, match=r"few/000.png: the file is not the one .*sha256 differs"):
+        augment(source, tmp_path / "out")
+    (source / "few" / "000.png").unlink()
+    with pytest.raises(InputError, match=r"few/000.png: cannot be read: No such file"):
+        augment(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_image_is_named(tmp_path):
+    source = folder(tmp_path / "train", few=1, many=3)
+    data = (source / "few" / "000.png").read_bytes()
+    (source / "few" / "000.png").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"few/000.png: damaged image.*`toolkit audit`"):
+        augment(source, tmp_path / "out")
+
+
+@pytest.mark.parametrize("place", ["train", "train/few/out", "."])
+def test_an_output_that_touches_the_images_is_refused(tmp_path, place):
+    source = folder(tmp_path / "train", few=1, many=3)
+    with pytest.raises(InputError, match="the output must lie apart from the images' folder"):
+        augment(source, tmp_path / place)
+    assert len(tree(source)) == 4
+
+
+def test_a_folder_that_the_toolkit_did_not_write_is_left_alone(plain, tmp_path):
+    other = folder(tmp_path / "photos", few=1)
+    manifest.write(other, scanning.scan(other))
+    with pytest.raises(InputError, match="photos: stands in the way"):
+        augment(plain, other)
+
+
+def test_images_of_another_split_are_refused(tmp_path):
+    folder(tmp_path / "data" / "train", few=1, many=3)
+    folder(tmp_path / "data" / "test", few=1, many=3)
+    with pytest.raises(InputError, match=r"split 'test' .*: give the train folder"):
+        augment(tmp_path / "data", tmp_path / "out")
+
+
+def test_an_augmented_folder_is_not_augmented_again(plain, tmp_path):
+    augment(plain, tmp_path / "out")
+    with pytest.raises(InputError, match=r"was augmented already .*give the originals' folder"):
+        augment(tmp_path / "out", tmp_path / "again", target=20)
+
+
+def test_a_transform_that_changes_the_size_is_refused_before_anything_is_written(plain, tmp_path):
+    crop = [Choice(transform="albumentations.CenterCrop", arguments={"height": 9, "width": 9})]
+    with pytest.raises(InputError, match="CenterCrop makes"):
+        augment(plain, tmp_path / "out", crop)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_ready_policy_is_taken_as_it_is(plain, tmp_path):
+    chosen = policy.make("duplicate")
+    assert augment(plain, tmp_path / "out", chosen)[1].transforms == {"identity": 11}

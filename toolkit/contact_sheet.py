@@ -1,0 +1,118 @@
+"""A picture of parents and their children, with what was done named under each."""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from toolkit import codec, files
+from toolkit.codec import Pixels
+from toolkit.manifest import Manifest, Sample
+
+GAP, LINE, FONT = 10, 13, 11  # pixels at a tile of 96
+PAPER, INK, GREY = "white", "#1a1a1a", "#6b6b6b"
+
+
+def sheet(
+    manifest: Manifest, folder: Path, *, parents: int = 6, children: int = 5, tile: int = 96
+) -> Pixels:
+    """One row a parent: the parent, then its first children. Nothing is left to chance.
+
+    `folder` is the manifest's, `tile` the side of a picture in pixels (64 or more). The parents
+    are the first of each class in turn. With no derived sample in the manifest the sheet is blank.
+    """
+    families = _families(manifest, parents, children)
+    columns = 1 + max((len(family) for _, family in families), default=0)
+    gap = GAP * tile // 96
+    cell = (tile + gap, tile + gap + 2 * _line(tile))
+    size = (columns * cell[0] + 2 * gap, max(1, len(families)) * cell[1] + gap)
+    paper = Image.new("RGB", size, PAPER)
+    for row, (parent, family) in enumerate(families):
+        for column, sample in enumerate([parent, *family]):
+            # The parent stands a little apart from its children.
+            corner = (gap + column * cell[0] + (gap if column else 0), gap + row * cell[1])
+            _place(paper, codec.read(folder / sample.path), corner, tile)
+            _caption(paper, caption(sample), (corner[0], corner[1] + tile + 2), tile)
+    return np.array(paper, dtype=np.uint8)
+
+
+def write(path: Path, manifest: Manifest, folder: Path) -> None:
+    """Write the sheet as PNG. Beside the images, not among them: it is nothing to train on."""
+    files.write(path, codec.encode_png(sheet(manifest, folder)))
+
+
+def caption(sample: Sample) -> tuple[str, str]:
+    """Two short lines: the transform and the main number drawn; for a parent, its class."""
+    if not sample.derived:
+        return sample.label, "original"
+    name = sample.transform.rpartition(".")[2].replace("_", " ")
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower().removeprefix("random ")
+    return words, _number(sample.params.get("applied", sample.params))
+
+
+def _number(params: Mapping[str, Any]) -> str:
+    if params.get("acted") is False:
+        return "not applied"
+    if {"width", "height"} <= params.keys():
+        return f"{params['width']} x {params['height']}"
+    if "angle" in params:
+        return f"{params['angle']:.1f}°"
+    numbers = (f"{k.replace('_', ' ')} {v:.3g}" for k, v in params.items() if _is_number(v))
+    return next(numbers, "")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _families(
+    manifest: Manifest, parents: int, children: int
+) -> Sequence[tuple[Sample, Sequence[Sample]]]:
+    """The first parents of each class in turn, with their first children."""
+    families: dict[str, list[Sample]] = {}
+    for sample in manifest.samples:
+        if sample.derived:
+            families.setdefault(sample.parent, []).append(sample)
+    by_class = [
+        [parent for parent in families if manifest.by_id[parent].label == name]
+        for name in manifest.classes
+    ]
+    turns = itertools.zip_longest(*by_class)
+    chosen = [parent for turn in turns for parent in turn if parent is not None][:parents]
+    return [(manifest.by_id[parent], families[parent][:children]) for parent in chosen]
+
+
+def _place(paper: Image.Image, pixels: Pixels, corner: tuple[int, int], tile: int) -> None:
+    """Fit the picture into its tile, aspect ratio kept; small pictures are enlarged."""
+    image = Image.fromarray(pixels)
+    scale = tile / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    fitted = image.resize(size, Image.Resampling.BILINEAR)
+    paper.paste(fitted, (corner[0] + (tile - size[0]) // 2, corner[1] + (tile - size[1]) // 2))
+
+
+def _caption(
+    paper: Image.Image, lines: tuple[str, str], corner: tuple[int, int], tile: int
+) -> None:
+    font = ImageFont.load_default(FONT * tile / 96)
+    pen = ImageDraw.Draw(paper)
+    for number, (line, colour) in enumerate(zip(lines, (INK, GREY), strict=True)):
+        place = (corner[0], corner[1] + number * _line(tile))
+        pen.text(place, _fitting(pen, line, font, tile), colour, font)
+
+
+def _fitting(pen: ImageDraw.ImageDraw, line: str, font: Any, width: int) -> str:
+    """The line, cut to the width."""
+    if pen.textlength(line, font) <= width:
+        return line
+    while line and pen.textlength(f"{line}...", font) > width:
+        line = line[:-1]
+    return f"{line}..."
+
+
+def _line(tile: int) -> int:
+    return LINE * tile // 96

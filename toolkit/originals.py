@@ -1,0 +1,89 @@
+"""The originals of a training folder: checked, read, and copied or pointed to."""
+
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from toolkit import codec, files, progress, scanning
+from toolkit import manifest as manifests
+from toolkit.codec import Pixels
+from toolkit.errors import InputError
+from toolkit.manifest import Manifest, Sample
+
+
+def load(folder: Path, output: Path, track: progress.Track) -> Manifest:
+    """The manifest of a training folder (see `scanning.scan`).
+
+    Raises InputError for a folder that touches the output, holds images of another split than
+    train, or was augmented already.
+    """
+    inner, outer = folder.resolve(), output.resolve()
+    if inner == outer or inner in outer.parents or outer in inner.parents:
+        raise InputError(f"{output}: the output must lie apart from the images' folder {folder}")
+    source = scanning.scan(folder, track)
+    for sample in source.samples:
+        if sample.split not in ("", "train"):
+            message = f"{folder}: holds images of the split {sample.split!r} ({sample.path})"
+            raise InputError(
+                f"{message}; only training images are augmented: give the train folder"
+            )
+        if sample.derived:
+            message = f"{folder}: was augmented already ({sample.path}); give the originals' folder"
+            raise InputError(f"{message} and a higher target: the first new images stay the same")
+    return source
+
+
+def read(folder: Path, size: int | None, sample: Sample) -> Pixels:
+    """An original's pixels, resized to `size` x `size` unless that is None.
+
+    Raises InputError that names the file when it is damaged, or is not the one that the manifest
+    names.
+    """
+    pixels = _decode(folder / sample.path, _bytes(folder, sample))
+    return pixels if size is None else codec.resize(pixels, size)
+
+
+def _decode(path: Path, data: bytes) -> Pixels:
+    try:
+        return codec.decode(data)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; remove it or run `toolkit audit`") from error
+
+
+def _bytes(folder: Path, sample: Sample) -> bytes:
+    path = folder / sample.path
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    if hashlib.sha256(data).hexdigest() != manifests.content_hash(sample):
+        message = f"{path}: the file is not the one that the manifest names (its sha256 differs)"
+        raise InputError(f"{message}; restore it, or run the stage that wrote it again")
+    return data
+
+
+def link(source: Manifest, folder: Path, output: Path) -> tuple[Sample, ...]:
+    """The originals with paths that lead from the output to where they are."""
+    way = os.path.relpath(folder.resolve(), output.parent.resolve() / output.name)
+    base = PurePosixPath(Path(way).as_posix())
+    return tuple(replace(sample, path=str(base / sample.path)) for sample in source.samples)
+
+
+def place(source: Manifest, folder: Path, building: Path) -> tuple[Sample, ...]:
+    """Copy the originals, bytes as they are, to <class>/file."""
+    placed: dict[str, Sample] = {}
+    for sample in source.samples:
+        path = _home(sample)
+        if str(path) in placed:
+            path = path.with_stem(f"{path.stem}-{sample.id[:8]}")
+        files.put(building / path, _bytes(folder, sample))
+        placed[str(path)] = replace(sample, path=str(path))
+    return tuple(placed.values())
+
+
+def _home(sample: Sample) -> PurePosixPath:
+    """<class>/rest, where rest is what follows the class's folder in the sample's path."""
+    parts = PurePosixPath(sample.path).parts
+    rest = parts[parts.index(sample.label) + 1 :] if sample.label in parts[:-1] else parts[-1:]
+    return PurePosixPath(sample.label, *rest)

@@ -1,0 +1,187 @@
+"""Policies: which transforms, how often, and whether a copy equal to its parent is kept."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from toolkit import errors, foreign, transforms
+from toolkit.codec import Pixels
+from toolkit.errors import InputError
+from toolkit.params import Choice
+
+Setting = str | Path | list[Choice]
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Transforms with weights, of which each new image gets one.
+
+    `keep_identical` false: a draw that leaves the image as it was is drawn again.
+    Raises InputError for a negative weight, or when none is positive.
+    """
+
+    choices: tuple[Choice, ...]
+    keep_identical: bool
+
+    def __post_init__(self) -> None:
+        """Check the weights."""
+        weights = [choice.weight for choice in self.choices]
+        if any(not 0 <= weight < float("inf") for weight in weights) or not any(weights):
+            rule = "weights must be 0 or more, and one of them must be positive"
+            raise InputError(f"policy: {rule}, got {weights}")
+
+
+def make(setting: Setting) -> Policy:
+    """A policy by its name, from a YAML file (a path, or a name that ends in .yaml), or a list.
+
+    A file is a list of mappings with the keys transform, weight (default 1) and arguments. A
+    transform is one of `transforms.TRANSFORMS`, `albumentations.NAME` or `torchvision.NAME`.
+    Raises InputError for unknown names and arguments, listing the valid ones.
+    """
+    if isinstance(setting, str) and not setting.endswith((".yaml", ".yml")):
+        if setting not in POLICIES:
+            raise errors.unknown("policy", setting, POLICIES)
+        return _checked(POLICIES[setting], f"policy {setting}")
+    if isinstance(setting, list):
+        return _checked(Policy(tuple(setting), keep_identical=False), "policy")
+    choices = _load(Path(setting))
+    if not choices:
+        raise InputError(f"{setting}: the list is empty; a policy needs a transform")
+    return _checked(Policy(choices, keep_identical=False), str(setting))
+
+
+def draw(policy: Policy, rng: np.random.Generator, pixels: Pixels) -> tuple[str, Params]:
+    """Choose one transform by weight and draw its numbers for this image."""
+    choice = _choose(policy, rng)
+    name = choice.transform
+    if foreign.is_foreign(name):
+        arguments = foreign.complete(name, choice.arguments)
+        return name, foreign.draw(name, rng, pixels, arguments)
+    arguments = transforms.complete(name, choice.arguments)
+    return name, transforms.find(name).draw(rng, pixels, **arguments)
+
+
+def apply(name: str, pixels: Pixels, params: Params) -> Pixels:
+    """Do what `draw` decided. Raises InputError when the result is not RGB of the same size."""
+    if foreign.is_foreign(name):
+        result = foreign.apply(name, pixels, params)
+    else:
+        result = transforms.find(name).apply(pixels, params)
+    if result.dtype != np.uint8 or result.shape != pixels.shape:
+        expected, found = _describe(pixels), _describe(result)
+        raise InputError(
+            f"{name} makes {found} of {expected}: a transform must keep size, channels and type"
+        )
+    return np.asarray(result, dtype=np.uint8)
+
+
+def versions(policy: Policy) -> dict[str, str]:
+    """The foreign packages that the policy's pixels depend on, and their versions."""
+    found: dict[str, str] = {}
+    for choice in policy.choices:
+        if foreign.is_foreign(choice.transform):
+            found |= foreign.version(choice.transform)
+    return found
+
+
+def _choose(policy: Policy, rng: np.random.Generator) -> Choice:
+    point = rng.random() * sum(choice.weight for choice in policy.choices)
+    for choice in policy.choices:
+        if point < choice.weight:
+            return choice
+        point -= choice.weight
+    return next(choice for choice in reversed(policy.choices) if choice.weight > 0)
+
+
+def _checked(policy: Policy, origin: str) -> Policy:
+    for number, choice in enumerate(policy.choices):
+        try:
+            _check(choice)
+        except (InputError, TypeError, ValueError) as error:
+            raise InputError(f"{origin}: [{number}]: {error}") from error
+    return policy
+
+
+def _check(choice: Choice) -> None:
+    json.dumps(choice.arguments, allow_nan=False)
+    if foreign.is_foreign(choice.transform):
+        foreign.build(choice.transform, foreign.complete(choice.transform, choice.arguments))
+    else:
+        transforms.complete(choice.transform, choice.arguments)
+
+
+def _load(path: Path) -> tuple[Choice, ...]:
+    try:
+        data = YAML(typ="safe", pure=True).load(path)
+        return tuple(TypeAdapter(list[Choice]).validate_python(data))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; a policy file is a YAML list") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in first["loc"])
+        message = f"{path}: {key or 'the file'}: {first['msg']}, got {first['input']!r}"
+        raise InputError(message) from error
+    except (YAMLError, ValueError, OSError) as error:
+        raise InputError(f"{path}: not valid YAML: {error}") from error
+
+
+def _describe(pixels: Any) -> str:
+    return f"{pixels.dtype} {' x '.join(str(n) for n in pixels.shape)}"
+
+
+def _choice(transform: str, weight: float = 1.0, **arguments: Any) -> Choice:
+    return Choice(transform=transform, weight=weight, arguments=arguments)
+
+
+POLICIES: dict[str, Policy] = {
+    # As published: about 16 % of the copies are equal to their parents, and are kept.
+    "homework": Policy(
+        (
+            _choice("horizontal_flip", 0.7, p=0.7),
+            _choice("rotate", 0.7, degrees=20),
+            _choice("gaussian_blur", 0.3, sigma=[0.1, 2.0]),
+            _choice("pad_resize", 0.5, pixels=10),
+            _choice("resized_crop", 0.6, scale=[0.8, 1.0]),
+            _choice("sharpness", 0.2, factor=1.25, p=0.5),
+            _choice("sharpness", 0.2, factor=0.75, p=0.5),
+            _choice("autocontrast", 0.3, p=0.5),
+        ),
+        keep_identical=True,
+    ),
+    # Plain copies: the arm that tells the effect of new pictures from that of mere repetition.
+    "duplicate": Policy((_choice("identity"),), keep_identical=True),
+    # Small changes of position, light and grain, after which a photo still shows the same thing.
+    # OpenCV's Affine gives other bytes on CPUs without AVX2 (before 2013) than on those with it.
+    "affine_photo": Policy(
+        (
+            _choice(
+                "albumentations.Affine",
+                4,
+                scale=[0.9, 1.1],
+                translate_percent=[-0.06, 0.06],
+                rotate=[-12, 12],
+                shear=[-5, 5],
+                border_mode=4,  # cv2.BORDER_REFLECT_101: no black corners
+            ),
+            _choice("albumentations.HorizontalFlip", 1),
+            _choice(
+                "albumentations.RandomBrightnessContrast",
+                2,
+                brightness_limit=[-0.2, 0.2],
+                contrast_limit=[-0.2, 0.2],
+            ),
+            _choice("albumentations.RandomGamma", 1, gamma_limit=[75, 130]),
+            _choice("albumentations.GaussNoise", 1, std_range=[0.02, 0.06]),
+            _choice("gaussian_blur", 1, sigma=[0.5, 1.5]),
+        ),
+        keep_identical=False,
+    ),
+}
