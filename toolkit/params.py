@@ -1,7 +1,7 @@
 """params.yaml as typed, validated settings; unknown keys are refused."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -280,11 +280,24 @@ def parse(data: dict[str, Any], origin: str = "params.yaml") -> Params:
         raise InputError(f"{origin}: {_describe(error, data)}") from error
 
 
+S = TypeVar("S", bound=Section)
+
+
+def override(section: S, given: dict[str, Any]) -> S:
+    """A section with some keys replaced. Raises InputError that names the option."""
+    try:
+        return type(section).model_validate(section.model_dump() | given)
+    except ValidationError as error:
+        raise InputError(f"--{_describe(error, given)}") from error
+
+
 def _describe(error: ValidationError, data: dict[str, Any]) -> str:
     """What is wrong at the key that lies deepest, as: key, rules, what was found."""
     located = [(_location(e["loc"], data), e) for e in error.errors(include_url=False)]
     where = max((loc for loc, _ in located), key=len)
     problems = [e for loc, e in located if loc == where]
+    known = [e for e in problems if e["type"] != "extra_forbidden"]
+    problems = known or problems  # of a union, the member that knows the key speaks
     key = ".".join(str(part) for part in where)
     first = problems[0]
     if first["type"] == "value_error":

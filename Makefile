@@ -1,0 +1,38 @@
+# make repro   set up and run the main job; make test   set up and run everything that guards it.
+# Paths are relative, so that a folder with a space in its name works.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
+
+.PHONY: repro test format clean
+
+repro: .venv/main
+	@PATH="$$PWD/$(BIN):$$PATH" dvc repro
+	@echo
+	@$(BIN)/toolkit compare reports/runs
+	@echo "report: reports/index.html"
+
+test: .venv/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+format: .venv/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv .toolkit
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+.venv/main: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	@touch $@
+
+.venv/dev: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[dev,elpv]'
+	@touch $@ .venv/main

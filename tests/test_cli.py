@@ -1,0 +1,130 @@
+"""The command line as people and scripts use it: real processes, exit codes, messages."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import fill
+
+COMMANDS = ("init", "fetch", "audit", "prepare", "augment", "train", "evaluate", "compare",
+            "report", "predict")  # fmt: skip
+
+
+def toolkit(folder: Path, *arguments: object, code: int = 0) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "toolkit", *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(tmp_path, command):
+    assert f"Example: toolkit {command}" in toolkit(tmp_path, command, "--help").stdout
+
+
+def test_help_and_augment_do_not_import_torch(tmp_path, photos):
+    code = (
+        "import sys; from toolkit.cli import app; app(sys.argv[1:], standalone_mode=False);"
+        "print(sorted({'torch', 'sklearn', 'imblearn', 'albumentations'} & set(sys.modules)))"
+    )
+    arguments = ["augment", str(photos), "--output", str(tmp_path / "out"), "--target", "15"]
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
+
+
+def test_augment_makes_a_complete_training_folder(tmp_path, photos):
+    toolkit(tmp_path, "augment", photos, "--output", "out", "--target", 10)
+    counts = {p.name: len(list(p.iterdir())) for p in (tmp_path / "out").iterdir() if p.is_dir()}
+    assert counts == {"a": 12, "b": 10, "c": 10}
+    before = tree(photos)
+    assert {k: v for k, v in tree(tmp_path / "out").items() if k in before} == before
+    assert (tmp_path / "out.png").is_file()
+
+
+def test_augment_only_the_class_that_is_named(tmp_path, photos):
+    toolkit(tmp_path, "augment", photos, "-o", "out", "--target", 20, "--class", "c", "--only-new")
+    with (tmp_path / "out" / "manifest.csv").open() as stream:
+        new = [row for row in csv.DictReader(stream) if row["parent"]]
+    assert {row["label"] for row in new} == {"c"}
+    assert len(new) == 14
+
+
+def test_augment_gives_the_same_bytes_with_any_number_of_workers(tmp_path, photos):
+    for n in (1, 3):
+        toolkit(tmp_path, "augment", photos, "-o", f"out{n}", "--target", 40, "--workers", n)
+    assert tree(tmp_path / "out1") == tree(tmp_path / "out3")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--target", "3", "--class", "a"], "asks for 3 images of class 'a', which has 12"),
+        (["--class", "z"], "unknown class 'z'"),
+        (["--policy", "homwork"], "did you mean 'homework'"),
+        (["--format", "bmp"], "--format must be 'png' or 'jpeg', got 'bmp'"),
+        (["--arm", "other"], "--arm must be one of original, augmented"),
+    ],
+)
+def test_augment_mistakes_are_one_message_and_write_nothing(tmp_path, photos, arguments, message):
+    done = toolkit(tmp_path, "augment", photos, "-o", "out", *arguments, code=1)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_photo_folder_is_never_replaced(tmp_path, photos):
+    before = tree(photos)
+    fill(tmp_path / "other", {"a": 3, "b": 2})
+    toolkit(tmp_path, "augment", "other", "--output", photos, "--target", 5, code=1)
+    assert tree(photos) == before
+
+
+def test_audit_is_useful_on_any_folder(tmp_path, photos):
+    (photos / "a" / "page.jpg").write_text("<!DOCTYPE html>")
+    done = toolkit(tmp_path, "audit", photos)
+    assert done.stdout.splitlines()[:2] == ["split  a   b  c", "all    12  8  6"]
+    assert "unreadable: 1 files (drop)\n  a/page.jpg: not an image" in done.stdout
+    assert "exact_duplicates: none" in done.stdout
+
+
+def test_evaluate_and_compare_take_any_tools_predictions(tmp_path):
+    for name, hits in (("original", 8), ("augmented", 9)):
+        rows = [("x", "x")] * hits + [("x", "y")] * (10 - hits) + [("y", "y")] * 5
+        lines = [f"{actual},{predicted}" for actual, predicted in rows]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["actual,predicted", *lines]))
+    done = toolkit(tmp_path, "evaluate", "original.csv", "--output", "report")
+    assert "gmean: 0.894427" in done.stdout
+    done = toolkit(tmp_path, "compare", "original.csv", "augmented.csv")
+    assert "+0.0543" in done.stdout
+    assert not (tmp_path / "summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fetch", "--output", "raw"], "params.yaml: no such file"),
+        (["audit", "nowhere"], "nowhere: no such folder"),
+        (["augment"], "params.yaml: no such file"),
+        (["evaluate", "nowhere.csv", "--output", "x"], "nowhere.csv"),
+        (["compare", "nowhere.csv"], "nowhere.csv"),
+        (["predict", "nowhere", "x.jpg"], "no such file"),
+    ],
+)
+def test_missing_inputs_are_one_message(tmp_path, arguments, message):
+    assert message in toolkit(tmp_path, *arguments, code=1).stderr
+
+
+def test_wrong_usage_ends_with_two(tmp_path):
+    toolkit(tmp_path, "augment", "--tarqet", "3", code=2)
+    toolkit(tmp_path, "augment", "photos", "--target", "3", code=2)

@@ -1,0 +1,198 @@
+"""The training loop: what it does is fixed by the seed, the recipe and the data."""
+
+import math
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from tests.arms import settings, tensors
+from toolkit import compute, fitting, networks
+from toolkit.errors import InputError
+from toolkit.runs import Epoch
+
+
+@pytest.fixture
+def arm(tmp_path):
+    return tensors(tmp_path / "arm", {"a": 6, "b": 3})
+
+
+@pytest.fixture
+def valid(tmp_path):
+    return tensors(tmp_path / "valid", {"a": 3, "b": 2}, seed=1)
+
+
+def job(seed=0, **recipe):
+    return fitting.job(settings(**recipe), "r", seed)
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def row(epoch=1, loss=0.5, accuracy=0.5, gmean=0.5):
+    return Epoch(epoch, 0.0, loss, accuracy, gmean, 0.001)
+
+
+@pytest.mark.parametrize("network", sorted(networks.NETWORKS))
+def test_one_seed_gives_the_same_weights_bit_for_bit(arm, valid, network):
+    """GoogLeNet has dropout too; the caller's own random state plays no part."""
+    torch.manual_seed(5)
+    first = fitting.fit(arm, valid, job(network=network, epochs=1))
+    torch.manual_seed(6)
+    second = fitting.fit(arm, valid, job(network=network, epochs=1))
+    assert same(first.weights, second.weights)
+    assert first.history == second.history
+
+
+def test_another_seed_gives_other_weights(arm, valid):
+    assert not same(
+        fitting.fit(arm, valid, job(0, epochs=1)).weights,
+        fitting.fit(arm, valid, job(1, epochs=1)).weights,
+    )
+
+
+def test_a_longer_training_begins_with_the_shorter_one(arm, valid):
+    short, long = (fitting.fit(arm, valid, job(epochs=epochs)) for epochs in (1, 2))
+    assert long.history[:1] == short.history
+
+
+def test_it_learns_to_tell_dark_from_bright(arm, valid):
+    fitted = fitting.fit(arm, valid, job(epochs=8, learning_rate=0.003, keep="gmean"))
+    assert fitted.history[-1].train_loss < fitted.history[0].train_loss
+    assert fitted.best.valid_gmean > 0.8
+
+
+def test_history_has_a_row_an_epoch_and_is_told_at_once(arm, valid):
+    told = []
+    fitted = fitting.fit(arm, valid, job(epochs=3), told.append)
+    assert fitted.history == tuple(told)
+    assert [row.epoch for row in told] == [1, 2, 3]
+    assert all(row.learning_rate == 0.001 for row in told)
+
+
+def test_kept_weights_reach_what_the_history_says(arm, valid):
+    """Measured again here, from the kept weights, with the plain formula."""
+    fitted = fitting.fit(arm, valid, job(epochs=3))
+    network = networks.build("resnet18", 2)
+    network.load_state_dict(fitted.weights)
+    logits = compute.logits(network, valid.images, 4)
+    assert cross_entropy(logits, valid.labels).item() == pytest.approx(fitted.best.valid_loss)
+    right = (logits.argmax(1) == valid.labels).double()
+    recalls = [right[valid.labels == k].mean().item() for k in (0, 1)]
+    assert fitted.best.valid_accuracy == right.mean().item()
+    assert fitted.best.valid_gmean == pytest.approx(math.sqrt(math.prod(recalls)))
+    assert fitted.best.valid_loss == min(row.valid_loss for row in fitted.history)
+
+
+@pytest.mark.parametrize("name", ["loss", "accuracy", "gmean"])
+def test_the_first_of_equally_good_epochs_is_kept(name):
+    assert not fitting.better(name, row(2), row(1))
+
+
+def test_less_loss_is_better_and_more_of_the_others():
+    assert fitting.better("loss", row(loss=0.4), row())
+    assert fitting.better("accuracy", row(accuracy=0.6), row())
+    assert fitting.better("gmean", row(gmean=0.6), row())
+    assert not fitting.better("gmean", row(loss=0.1, accuracy=0.9), row())
+
+
+def test_the_rate_falls_when_nothing_improves(arm, valid):
+    """Accuracy of a hopeless rate stands still: it is halved at once, down to the floor."""
+    plateau = {"watch": "accuracy", "patience": 0, "factor": 0.5, "floor": 4e-7}
+    fitted = fitting.fit(arm, valid, job(epochs=4, learning_rate=1e-6, plateau=plateau))
+    rates = [row.learning_rate for row in fitted.history]
+    assert rates == [1e-6, 1e-6, 5e-7, 4e-7]
+
+
+def test_every_epoch_is_another_permutation():
+    orders = [tuple(fitting.shuffled(9, 9, 0, epoch).tolist()) for epoch in (1, 2, 3)]
+    assert len(set(orders)) == 3
+    assert all(sorted(order) == list(range(9)) for order in orders)
+
+
+@pytest.mark.parametrize(("count", "take"), [(10, 4), (9, 9), (7, 5), (3, 8)])
+def test_a_stream_of_rows_reaches_every_row_equally_often(count, take):
+    drawn = [fitting.shuffled(count, take, 0, epoch).tolist() for epoch in range(1, 8 * count + 1)]
+    assert {len(rows) for rows in drawn} == {take}
+    seen = Counter(number for rows in drawn for number in rows)
+    assert [seen[number] for number in range(count)] == [8 * take] * count
+
+
+def steps(monkeypatch, *arguments):
+    """How many images each optimiser step saw, epoch after epoch."""
+    sizes = []
+    real = fitting.loss
+    monkeypatch.setattr(fitting, "loss", lambda o, y, w: sizes.append(len(y)) or real(o, y, w))
+    fitting.fit(*arguments)
+    return sizes
+
+
+def test_matched_steps_are_those_of_the_originals(monkeypatch, arm, valid):
+    """Nine images of which six are originals: two steps of four and two images, not three."""
+    arm = replace(arm, originals=6)
+    assert steps(monkeypatch, arm, valid, job(match_steps=True)) == [4, 2, 4, 2]
+
+
+def test_a_last_batch_of_one_joins_the_one_before(monkeypatch, arm, valid):
+    assert steps(monkeypatch, arm, valid, job(epochs=1)) == [4, 5]
+
+
+def test_losses_of_heads_are_weighed_in_order():
+    labels = torch.tensor([0, 1])
+    heads = tuple(torch.tensor([[k, 0.0], [0.0, 0.0]]) for k in (1.0, 2.0, 3.0))
+    losses = [cross_entropy(head, labels).item() for head in heads]
+    expected = 0.7 * losses[0] + 0.2 * losses[1] + 0.1 * losses[2]
+    assert fitting.loss(heads, labels, (0.7, 0.2, 0.1)).item() == pytest.approx(expected)
+    assert fitting.loss(heads[0], labels, (0.7, 0.2, 0.1)).item() == pytest.approx(losses[0])
+
+
+def test_bfloat16_stays_near_float32(arm, valid):
+    one = job(epochs=1)
+    half = replace(one, settings=one.settings.model_copy(update={"precision": "bfloat16"}))
+    exact, rough = fitting.fit(arm, valid, one), fitting.fit(arm, valid, half)
+    assert rough.history[0].train_loss == pytest.approx(exact.history[0].train_loss, rel=0.1)
+    assert {value.dtype for value in rough.weights.values()} == {torch.float32, torch.int64}
+
+
+def test_a_loss_that_is_not_finite_ends_with_the_remedy(arm, valid):
+    with pytest.raises(InputError, match=r"in epoch 1 .*lower train\.recipes\.r\.learning_rate"):
+        fitting.fit(arm, valid, job(learning_rate=1e38))
+
+
+def test_a_class_without_images_is_named(arm, valid):
+    lacking = replace(valid, labels=torch.zeros_like(valid.labels))
+    with pytest.raises(InputError, match="valid has no image of class 'b'"):
+        fitting.fit(arm, lacking, job())
+    with pytest.raises(InputError, match="the arm has no image of class 'b'"):
+        fitting.fit(replace(arm, labels=torch.zeros_like(arm.labels)), valid, job())
+
+
+def test_arm_and_valid_must_agree(tmp_path, arm, valid):
+    with pytest.raises(InputError, match=r"classes must be the same in both.*\['a', 'b'\].*'c'"):
+        fitting.fit(arm, replace(valid, classes=("a", "c")), job())
+    larger = tensors(tmp_path / "larger", {"a": 1, "b": 1}, size=48)
+    with pytest.raises(InputError, match=r"image size must be the same in both, got 32 .* 48"):
+        fitting.fit(arm, larger, job())
+
+
+def test_a_batch_of_one_is_refused(arm, valid):
+    with pytest.raises(InputError, match=r"train\.recipes\.r\.batch must be at least 2"):
+        fitting.fit(arm, valid, job(batch=1))
+
+
+def test_unknown_names_are_refused_with_the_known_ones(arm, valid):
+    with pytest.raises(InputError, match=r"one of train\.recipes, \['r'\], got 'x'"):
+        fitting.job(settings(), "x", 0)
+    with pytest.raises(
+        InputError, match=r"train\.recipes\.r\.network must be one of .*'googlenet'"
+    ):
+        fitting.fit(arm, valid, job(network="lenet"))
+
+
+def test_images_stay_as_they_were(arm, valid):
+    before = arm.images.clone()
+    fitting.fit(arm, valid, job(epochs=1))
+    assert torch.equal(arm.images, before)

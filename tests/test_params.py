@@ -1,0 +1,83 @@
+"""params.yaml: presets are valid, and every mistake is one message that names the key."""
+
+import copy
+from pathlib import Path
+
+import pytest
+
+from toolkit import params, project
+from toolkit.errors import InputError
+
+BASE = {
+    "fetch": {"source": "synthetic", "counts": {"with_mask": 3, "without_mask": 2}},
+    "train": {"recipes": {"a": {"network": "resnet18", "epochs": 1}}},
+    "compare": {"arms": ["original"], "recipes": ["a"], "seeds": [0]},
+}
+
+
+def changed(key: str, value: object) -> dict:
+    data = copy.deepcopy(BASE)
+    *path, last = key.split(".")
+    place = data
+    for part in path:
+        place = place.setdefault(part, {})
+    place[last] = value
+    return data
+
+
+def test_defaults_fill_what_is_left_out():
+    settings = params.parse(copy.deepcopy(BASE))
+    assert settings.train.recipes["a"].learning_rate == 0.001
+    assert settings.augment.target == "auto"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("fetch.count", 1, "fetch.count is not a known key"),
+        ("fetch.source", "kagle", r"fetch.source must be one of 'synthetic'.*got 'kagle'"),
+        ("fetch.size", "big", "fetch.size must be integer.*got 'big'"),
+        ("fetch.counts", {"with_mask": 0}, "fetch.counts.with_mask must be greater than or equal"),
+        ("oops", 1, "oops is not a known key"),
+        (
+            "augment.arms",
+            {"m": {"policy": [{"transform": "rotate", "weight": -1}]}},
+            r"augment.arms.m.policy.0.weight must be greater than 0, got -1",
+        ),
+        ("augment.arms", {"original": {"policy": "homework"}}, "augment: the arm 'original'"),
+        ("augment.target", -3, "augment.target must be .*got -3"),
+        ("prepare.split", "by hand", "prepare.split must be 'source' or a mapping, got 'by hand'"),
+        (
+            "prepare.split",
+            {"fractions": {"train": 0.9, "valid": 0.2, "test": 0.2}},
+            "prepare.split.fractions: train, valid and test must add up to at most 1",
+        ),
+        ("train.recipes.a", {"network": "resnet18"}, "train.recipes.a.epochs is missing"),
+        ("train.recipes.a b", {}, "train.recipes.a b"),
+        ("compare.arms", ["ori"], r"compare.arms must name some of .*'augmented'.*got 'ori'"),
+        ("compare.baseline", "none", "compare.baseline must name some of"),
+    ],
+)
+def test_a_mistake_is_named_by_its_key(key, value, message):
+    with pytest.raises(InputError, match=rf"^params.yaml: {message}"):
+        params.parse(changed(key, value))
+
+
+def test_a_missing_file_says_what_writes_one(tmp_path):
+    with pytest.raises(InputError, match="no such file; `toolkit init` writes one"):
+        params.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a: [", "not valid YAML"), ("- 1", "must be a mapping"), ("a: 1\na: 2", "not valid YAML")],
+)
+def test_broken_yaml_is_refused(tmp_path, text, message):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        params.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("preset", project.PRESETS)
+def test_presets_are_valid(preset):
+    params.load(Path(project.__file__).parent / "presets" / f"{preset}.yaml")

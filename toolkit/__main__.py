@@ -1,0 +1,5 @@
+"""Run as `python -m toolkit`."""
+
+from toolkit.cli import main
+
+main()

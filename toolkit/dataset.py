@@ -1,0 +1,101 @@
+"""Manifest -> images as uint8 tensors in memory, decoded once."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from toolkit import codec, manifest
+from toolkit.errors import InputError
+from toolkit.manifest import Manifest, Sample
+from toolkit.progress import Track, silent
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Images in the manifest's order.
+
+    images: uint8 [N, 3, size, size], channels-last in memory; labels: int64 [N], indices into
+    `classes`; ids: the samples' ids; originals: how many of the samples were not derived.
+    """
+
+    images: Tensor
+    labels: Tensor
+    ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    originals: int
+
+    @property
+    def size(self) -> int:
+        """Height and width of every image, in pixels."""
+        return self.images.shape[-1]
+
+    def to(self, where: torch.device) -> "Tensors":
+        """The same with images and labels on a device."""
+        return replace(self, images=self.images.to(where), labels=self.labels.to(where))
+
+
+def load(folder: Path, track: Track = silent) -> Tensors:
+    """Decode all images of the manifest in `folder`.
+
+    Raises InputError that names the file which is missing, differs from the manifest's sha256,
+    is not an image, or is not square and of the first image's size; or the folder if it is empty.
+    """
+    table = manifest.read(folder)
+    if not table.samples:
+        raise InputError(f"{folder / manifest.TABLE}: no images; at least one is needed")
+    return Tensors(
+        images=stack(track(_decoded(folder, table), f"read {folder.name}", len(table.samples))),
+        labels=torch.tensor([table.classes.index(sample.label) for sample in table.samples]),
+        ids=tuple(sample.id for sample in table.samples),
+        classes=table.classes,
+        originals=sum(not sample.derived for sample in table.samples),
+    )
+
+
+def _decoded(folder: Path, table: Manifest) -> Iterable[codec.Pixels]:
+    size = 0
+    for sample in table.samples:
+        pixels = _decode(folder / sample.path, sample)
+        height, width = pixels.shape[:2]
+        size = size or height
+        if (height, width) != (size, size):
+            found = f"expected {size} x {size} pixels like the images before it, got"
+            remedy = "`toolkit prepare` makes images square and of one size"
+            raise InputError(f"{folder / sample.path}: {found} {width} x {height}; {remedy}")
+        yield pixels
+
+
+def _decode(path: Path, sample: Sample) -> codec.Pixels:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = f"{path}: cannot be read ({error.strerror})"
+        raise InputError(f"{reason}; `dvc checkout` or `dvc repro` restores it") from error
+    if hashlib.sha256(data).hexdigest() != manifest.content_hash(sample):
+        message = f"{path}: changed since the manifest was written"
+        raise InputError(f"{message}; `dvc checkout` or `dvc repro` restores it")
+    try:
+        return codec.decode(data)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def stack(images: Iterable[codec.Pixels]) -> Tensor:
+    """Images of one size -> uint8 [N, 3, H, W], channels-last in memory."""
+    return torch.stack([torch.from_numpy(pixels) for pixels in images]).permute(0, 3, 1, 2)
+
+
+def normalise(images: Tensor) -> Tensor:
+    """Grey levels 0..255 as uint8 -> float32 in [-1, 1], in the same shape and memory layout."""
+    return images.float().div_(127.5).sub_(1)
+
+
+def absent(data: Tensors) -> list[str]:
+    """The classes that have no image."""
+    counts = Counter(data.labels.tolist())
+    return [name for index, name in enumerate(data.classes) if not counts[index]]

@@ -1,0 +1,149 @@
+"""A project folder: what `toolkit init` writes, and whether it fits the installed version."""
+
+import os
+import subprocess
+import sys
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from toolkit import files, params, scanning
+from toolkit.errors import InputError
+from toolkit.manifest import SPLITS, Manifest
+
+DISTRIBUTION = "imbalanced-images"
+PRESETS = ("quick", "homework", "elpv", "cifar10", "folder")
+IGNORED = (
+    "/data/",
+    "/models/",
+    "/reports/*",
+    "!/reports/summary.json",
+    "/.toolkit/",
+    "/dvc_plots/",
+)
+
+
+def version() -> str:
+    """The installed version of the toolkit."""
+    return metadata.version(DISTRIBUTION)
+
+
+def check_version(settings: params.Params) -> None:
+    """Refuse a params.yaml that was written for another version of the toolkit."""
+    if settings.version not in (None, version()):
+        raise InputError(
+            f"params.yaml: version is {settings.version}, but toolkit {version()} is installed; "
+            f"install imbalanced-images=={settings.version}, or set version to {version()} "
+            f"(every stage runs again)"
+        )
+
+
+def init(folder: Path, preset: str, images: Path | None, *, force: bool = False) -> list[str]:
+    """Write params.yaml, dvc.yaml, .gitignore and the plot template; start git and DVC.
+
+    Returns what was done, a line each. Raises InputError for an unknown preset, missing images
+    and files that stand in the way; then nothing is written.
+    """
+    if preset not in PRESETS:
+        raise InputError(f"--preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    if (preset == "folder") != (images is not None):
+        raise InputError("--images PATH goes with --preset folder, and only with it")
+    standing = [name for name in ("params.yaml", "dvc.yaml") if (folder / name).exists()]
+    if standing and not force:
+        message = f"{folder / standing[0]}: there is one already; use --force to overwrite it"
+        raise InputError(message)
+    settings, lines = _settings(preset, folder, images)
+    folder.mkdir(parents=True, exist_ok=True)
+    _start_repositories(folder)
+    with (folder / "params.yaml.tmp").open("w", encoding="utf-8") as stream:
+        YAML().dump(settings, stream)
+    (folder / "params.yaml.tmp").replace(folder / "params.yaml")
+    files.write(folder / "dvc.yaml", _resource("pipeline.yaml"))
+    files.write(folder / ".dvc" / "plots" / "arms.json", _resource("arms.json"))
+    _ignore(folder)
+    return [*lines, f"{folder / 'params.yaml'}: preset {preset}", f"next: cd {folder}; dvc repro"]
+
+
+def _resource(name: str) -> str:
+    return (resources.files("toolkit") / "presets" / name).read_text(encoding="utf-8")
+
+
+def _settings(preset: str, folder: Path, images: Path | None) -> tuple[Any, list[str]]:
+    """The preset's YAML with the version, and for own images with what was found in them."""
+    settings = YAML().load(_resource(f"{preset}.yaml"))
+    settings.insert(0, "version", version(), comment="of the toolkit; stands in for its source")
+    lines = _fit(settings, folder, images) if images else []
+    return settings, lines
+
+
+def _fit(settings: Any, folder: Path, images: Path) -> list[str]:
+    """Fill in the path, the split and the positive class from the images themselves."""
+    found = scanning.scan(images)
+    counts = found.counts()
+    empty = [name for name, n in counts.items() if n == 0]
+    if len(counts) < 2 or empty:
+        what = f"no image in {empty[0]!r}" if empty else f"{len(counts)} class folders"
+        raise InputError(f"{images}: needs <class>/file for at least two classes, found {what}")
+    settings["fetch"]["path"] = _relative(images, folder)
+    split = _own_splits(found)
+    if split:
+        settings["prepare"]["split"] = split
+        counts = found.counts("train")
+    rarest = min(counts, key=lambda name: (counts[name], name))
+    most = max(counts.values())
+    settings["evaluate"]["positive"] = rarest if len(counts) == 2 else None
+    where = "in train: " if split else ""
+    listed = ", ".join(f"{n} {name}" for name, n in counts.items())
+    rare = ", ".join(name for name, n in counts.items() if n < most) or "none"
+    return [
+        f"{images}: {where}{listed}; classes with fewer than the largest: {rare}",
+        "augment.target is auto: every class of train becomes as large as the largest one; "
+        "try another with: dvc exp run -S augment.target=N",
+    ]
+
+
+def _own_splits(found: Manifest) -> str:
+    used = {sample.split for sample in found.samples}
+    return "source" if used <= set(SPLITS) and {"train", "test"} <= used else ""
+
+
+def _relative(images: Path, folder: Path) -> str:
+    """Relative where the images lie in the project or beside it, else absolute."""
+    target, start = images.resolve(), folder.resolve()
+    near = target.is_relative_to(start.parent)
+    return Path(os.path.relpath(target, start)).as_posix() if near else target.as_posix()
+
+
+def _start_repositories(folder: Path) -> None:
+    if not _git_root(folder):
+        _run(folder, "git", "init", "--quiet")
+    if not (folder / ".dvc").is_dir():
+        inside = _git_root(folder) != folder.resolve()
+        dvc = (sys.executable, "-m", "dvc")  # ours, whatever the PATH says
+        _run(folder, *dvc, "init", "--quiet", *(["--subdir"] if inside else []))
+        _run(folder, *dvc, "config", "core.analytics", "false")
+
+
+def _git_root(folder: Path) -> Path | None:
+    command = ["git", "rev-parse", "--show-toplevel"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    return Path(done.stdout.strip()).resolve() if done.returncode == 0 else None
+
+
+def _run(folder: Path, *command: str) -> None:
+    try:
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)  # noqa: S603
+    except FileNotFoundError:
+        raise InputError(f"{command[0]} is not installed or not on the PATH") from None
+    except subprocess.CalledProcessError as error:
+        message = f"{folder}: `{' '.join(command)}` failed: {error.stderr.strip()}"
+        raise InputError(message) from error
+
+
+def _ignore(folder: Path) -> None:
+    """Add our lines to .gitignore, keeping what is there."""
+    path = folder / ".gitignore"
+    old = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    files.write(path, "\n".join([*old, *(line for line in IGNORED if line not in old)]) + "\n")
