@@ -36,13 +36,13 @@ def test_defaults_fill_what_is_left_out():
     [
         ("fetch.count", 1, "fetch.count is not a known key"),
         ("fetch.source", "kagle", r"fetch.source must be one of 'synthetic'.*got 'kagle'"),
-        ("fetch.size", "big", "fetch.size must be integer.*got 'big'"),
+        ("fetch.size", "big", "fetch.size must be a valid integer.*got 'big'"),
         ("fetch.counts", {"with_mask": 0}, "fetch.counts.with_mask must be greater than or equal"),
         ("oops", 1, "oops is not a known key"),
         (
             "augment.arms",
             {"m": {"policy": [{"transform": "rotate", "weight": -1}]}},
-            r"augment.arms.m.policy.0.weight must be greater than 0, got -1",
+            r"augment.arms.m.policy\[0\].weight must be greater than 0, got -1",
         ),
         ("augment.arms", {"original": {"policy": "homework"}}, "augment: the arm 'original'"),
         ("augment.target", -3, "augment.target must be .*got -3"),

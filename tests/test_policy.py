@@ -165,9 +165,12 @@ def test_a_policy_file_is_a_list_of_choices(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- transform: rotate\n  weight: -1\n", r"p.yaml: \[0\].weight: .*greater than 0, got -1"),
+        (
+            "- transform: rotate\n  weight: -1\n",
+            r"p.yaml: \[0\].weight must be greater than 0, got -1",
+        ),
         ("- transfrom: rotate\n", r"p.yaml: \[0\].transf"),
-        ("a: 1\n", "p.yaml: the file: .*list"),
+        ("a: 1\n", "p.yaml: the file must be a valid list"),
         ("- [\n", "p.yaml: not valid YAML"),
         ("- transform: rotate\n- transform: blur\n", r"p.yaml: \[1\]: unknown transform 'blur'"),
         ("[]\n", "p.yaml: the list is empty"),

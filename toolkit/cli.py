@@ -1,19 +1,17 @@
-"""The command line: one thin command a stage. The only module that prints."""
+"""The command line: one thin command a stage."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit import console
 from toolkit.errors import InputError
 
 if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
     from toolkit import params
-    from toolkit.progress import Track
-
-T = TypeVar("T")
 
 PARAMS = Path("params.yaml")
 # What bare commands mean in a project; elsewhere paths come from dvc.yaml.
@@ -44,27 +42,6 @@ def main() -> None:
     sys.exit(1)
 
 
-def _say(text: str, *, quiet: bool = False) -> None:
-    if not quiet:
-        typer.echo(text, err=True)
-
-
-def _track(quiet: bool) -> "Track":
-    """Progress on stderr, in a terminal only."""
-    from toolkit import progress
-
-    if quiet or not sys.stderr.isatty():
-        return progress.silent
-    from rich.console import Console
-    from rich.progress import track
-
-    def show(items: Iterable[T], label: str, total: int | None = None) -> Iterable[T]:
-        console = Console(stderr=True)
-        return track(items, label, total=total, console=console, transient=True)
-
-    return show
-
-
 def _project() -> "params.Params":
     """The project's params.yaml; InputError where there is none or `version` does not fit."""
     from toolkit import params, project
@@ -85,14 +62,6 @@ def _processes(workers: int) -> int:
     return workers or cores()
 
 
-def _table(rows: Iterable[Iterable[object]]) -> str:
-    """Columns aligned with spaces."""
-    texts = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    lines = ("  ".join(t.ljust(w) for t, w in zip(row, widths, strict=True)) for row in texts)
-    return "\n".join(line.rstrip() for line in lines)
-
-
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")] = Path(),
@@ -109,7 +78,7 @@ def init(
 
     preset = preset or ("folder" if images else "quick")
     for line in project.init(folder, preset, images, force=force):
-        _say(line, quiet=quiet)
+        console.say(line, quiet=quiet)
 
 
 @app.command()
@@ -124,13 +93,13 @@ def fetch(
     """
     from toolkit import sources
 
-    manifest = sources.fetch(_project().fetch, output, work, _track(quiet))
+    manifest = sources.fetch(_project().fetch, output, work, console.track(quiet))
     rejected = manifest.notes.get("rejected", [])
-    _say(f"{output}: {_counted(manifest.counts())}", quiet=quiet)
+    console.say(f"{output}: {_counted(manifest.counts())}", quiet=quiet)
     if rejected:
         first = rejected[0]
         more = f"{len(rejected)} files are no images and were left out of the manifest, such as"
-        _say(f"{output}: {more} {first['path']}: {first['reason']}", quiet=quiet)
+        console.say(f"{output}: {more} {first['path']}: {first['reason']}", quiet=quiet)
 
 
 def _counted(counts: dict[str, int]) -> str:
@@ -151,12 +120,12 @@ def audit(
     from toolkit import audit as audits
     from toolkit import params, scanning
 
-    track = _track(quiet)
+    track = console.track(quiet)
     manifest = scanning.scan(images, track)
     settings = _section("audit", params.Audit)
     processes = _processes(workers)
     result = audits.audit(manifest, images, settings, processes=processes, track=track)
-    typer.echo(_table([("split", *manifest.classes), *_count_rows(result.counts)]))
+    typer.echo(console.table([("split", *manifest.classes), *_count_rows(result.counts)]))
     for line in audits.describe(result):
         typer.echo(line)
     if output:
@@ -188,13 +157,13 @@ def prepare(
     from toolkit import scanning
 
     manifest = scanning.scan(raw)
-    found, settings, track = audits.read(audit), _project().prepare, _track(quiet)
+    found, settings, track = audits.read(audit), _project().prepare, console.track(quiet)
     processes = _processes(workers)
     splits = preparing.prepare(
         manifest, raw, found, output, settings, processes=processes, track=track
     )
     for split, part in splits.items():
-        _say(f"{output / split}: {_counted(part.counts())}", quiet=quiet)
+        console.say(f"{output / split}: {_counted(part.counts())}", quiet=quiet)
 
 
 @app.command()
@@ -226,12 +195,14 @@ def augment(
     if train is None:
         train, only_new = TRAIN, True
         _project()  # says so if there is none
+        if not train.is_dir():
+            raise InputError(f"{train}: no such folder; `dvc repro prepare` makes it")
     output = output or (ARMS / arm if bare else None)
     if output is None:
         raise typer.BadParameter("a folder to write to is needed: --output OUT")
     if arm == "original":
         made = render.original(train, output)
-        _say(f"{output}: {_counted(made.counts())}", quiet=quiet)
+        console.say(f"{output}: {_counted(made.counts())}", quiet=quiet)
         return
     recorded = _section("augment", params.Augment)
     given = {"target": _number(target), "classes": classes, "seed": seed, "format": file_format}
@@ -245,16 +216,16 @@ def augment(
         size=size,
         only_new=only_new,
         workers=_processes(workers),
-        track=_track(quiet),
+        track=console.track(quiet),
     )
     sheet = output.with_name(f"{output.name}.png")
     contact_sheet.write(sheet, manifest, output)
     for line in render.describe(manifest, summary):
-        _say(line, quiet=quiet)
-    _say(f"{output}: written, with the contact sheet {sheet}", quiet=quiet)
+        console.say(line, quiet=quiet)
+    console.say(f"{output}: written, with the contact sheet {sheet}", quiet=quiet)
     if bare and settings.target != recorded.target:
         record = f"dvc exp run -S augment.target={target}"
-        _say(f"not recorded: params.yaml says {recorded.target}; record it with: {record}")
+        console.say(f"not recorded: params.yaml says {recorded.target}; record it with: {record}")
 
 
 def _number(text: str | None) -> int | float | str | None:
@@ -271,7 +242,11 @@ def _policy(settings: "params.Augment", arm: str) -> Any:
     if arm not in settings.arms:
         known = ", ".join(["original", *settings.arms])
         raise InputError(f"--arm must be one of {known} (augment.arms), got {arm!r}")
-    return settings.arms[arm].policy
+    policy = settings.arms[arm].policy
+    if isinstance(policy, str) and policy.endswith((".yaml", ".yml")):
+        found = f"augment.arms.{arm}.policy names the file {policy}"
+        raise InputError(f"{found}, whose changes DVC would not see; write its list in its place")
+    return policy
 
 
 @app.command()
@@ -301,12 +276,12 @@ def train(
         settings,
         seed=seed,
         output=output,
-        track=_track(quiet),
+        track=console.track(quiet),
     )
     best = run.history[run.best_epoch - 1]
     text = f"best epoch {best.epoch} of {len(run.history)}: valid loss {best.valid_loss:.4f}"
     text += f", accuracy {best.valid_accuracy:.4f}, G-mean {best.valid_gmean:.4f}"
-    _say(f"{output}: {text}", quiet=quiet)
+    console.say(f"{output}: {text}", quiet=quiet)
 
 
 @app.command()
@@ -332,7 +307,7 @@ def evaluate(
         if test is None:
             raise typer.BadParameter("a run needs the images to test it on: --test DIR")
         run = runs.read(source)
-        found = inference.predict(source, test, _track(quiet))
+        found = inference.predict(source, test, console.track(quiet))
         key = results.Key(run.arm, run.recipe, run.seed)
         history = source / runs.HISTORY
     else:
@@ -365,7 +340,7 @@ def compare(
     if baseline is None:
         baseline = _project().compare.baseline if PARAMS.is_file() else results[0].arm
     compared = comparison.compare(results, baseline)
-    typer.echo(_table(comparison.table(compared)))
+    typer.echo(console.table(comparison.table(compared)))
     for line in comparison.notes(compared):
         typer.echo(line)
     if output:
@@ -419,7 +394,7 @@ def report(output: Output = Path("reports/index.html"), quiet: Quiet = False) ->
         params=PARAMS.read_text(encoding="utf-8"),
     )
     files.write(output, page)
-    _say(f"report: {output}", quiet=quiet)
+    console.say(f"report: {output}", quiet=quiet)
 
 
 @app.command()
@@ -437,7 +412,7 @@ def predict(
 
     classes = runs.read(run).classes
     paths = [path for place in images for path in _images(place)]
-    guesses = inference.predict_files(run, paths, _track(quiet))
+    guesses = inference.predict_files(run, paths, console.track(quiet))
     text = inference.table(classes, guesses)
     if output:
         from toolkit import files
@@ -447,7 +422,7 @@ def predict(
         typer.echo(text, nl=False)
     failed = [guess for guess in guesses if guess.problem]
     for guess in failed:
-        _say(guess.problem)
+        console.say(guess.problem)
     if failed:
         raise InputError(f"{len(failed)} of {len(guesses)} files could not be read")
 

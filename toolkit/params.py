@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from toolkit import validation
 from toolkit.errors import InputError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]  # part of folder names and DVC keys
@@ -260,13 +259,7 @@ class Params(Section):
 
 def load(path: Path) -> Params:
     """Read and check params.yaml. Raises InputError that names the file and the key."""
-    try:
-        data = YAML(typ="safe", pure=True).load(path)
-    except FileNotFoundError:
-        message = f"{path}: no such file; `toolkit init` writes one"
-        raise InputError(message) from None
-    except (YAMLError, ValueError, OSError) as error:
-        raise InputError(f"{path}: not valid YAML: {error}") from error
+    data = validation.read_yaml(path, "`toolkit init` writes one")
     if not isinstance(data, dict):
         raise InputError(f"{path}: must be a mapping of sections, got {type(data).__name__}")
     return parse(data, str(path))
@@ -277,7 +270,7 @@ def parse(data: dict[str, Any], origin: str = "params.yaml") -> Params:
     try:
         return Params.model_validate(data)
     except ValidationError as error:
-        raise InputError(f"{origin}: {_describe(error, data)}") from error
+        raise InputError(f"{origin}: {validation.describe(error, data)}") from error
 
 
 S = TypeVar("S", bound=Section)
@@ -288,51 +281,4 @@ def override(section: S, given: dict[str, Any]) -> S:
     try:
         return type(section).model_validate(section.model_dump() | given)
     except ValidationError as error:
-        raise InputError(f"--{_describe(error, given)}") from error
-
-
-def _describe(error: ValidationError, data: dict[str, Any]) -> str:
-    """What is wrong at the key that lies deepest, as: key, rules, what was found."""
-    located = [(_location(e["loc"], data), e) for e in error.errors(include_url=False)]
-    where = max((loc for loc, _ in located), key=len)
-    problems = [e for loc, e in located if loc == where]
-    known = [e for e in problems if e["type"] != "extra_forbidden"]
-    problems = known or problems  # of a union, the member that knows the key speaks
-    key = ".".join(str(part) for part in where)
-    first = problems[0]
-    if first["type"] == "value_error":
-        message = first["msg"].removeprefix("Value error, ")
-        return f"{key}: {message}" if key else message
-    if first["type"] == "missing":
-        return f"{'.'.join(filter(None, (key, str(first['loc'][-1]))))} is missing"
-    if first["type"] == "extra_forbidden":
-        return f"{key} is not a known key; remove it or correct its spelling"
-    if first["type"] == "union_tag_invalid":
-        context = first["ctx"]
-        return f"{key}.source must be one of {context['expected_tags']}, got '{context['tag']}'"
-    rules = dict.fromkeys(_rule(problem) for problem in problems)
-    return f"{key or 'the file'} must be {' or '.join(rules)}, got {first.get('input')!r}"
-
-
-def _rule(problem: Any) -> str:
-    if problem["type"] in ("model_type", "dict_type"):
-        return "a mapping"
-    if problem["type"] == "string_pattern_mismatch":
-        return f"text that matches {problem['ctx']['pattern']}"
-    return str(problem["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
-
-
-def _location(loc: tuple[int | str, ...], data: Any) -> list[int | str]:
-    """Of pydantic's location the parts that are keys of the file (it adds names of types)."""
-    where: list[int | str] = []
-    for part in loc:
-        if _has(data, part):
-            data = data[part]
-            where.append(part)
-    return where
-
-
-def _has(data: Any, part: int | str) -> bool:
-    if isinstance(data, list):
-        return isinstance(part, int) and part < len(data)
-    return isinstance(data, dict) and part in data
+        raise InputError(f"--{validation.describe(error, given)}") from error

@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from toolkit import errors, foreign, transforms
+from toolkit import errors, foreign, transforms, validation
 from toolkit.codec import Pixels
 from toolkit.errors import InputError
 from toolkit.params import Choice
@@ -119,18 +117,11 @@ def _check(choice: Choice) -> None:
 
 
 def _load(path: Path) -> tuple[Choice, ...]:
+    data = validation.read_yaml(path, "a policy file is a YAML list")
     try:
-        data = YAML(typ="safe", pure=True).load(path)
         return tuple(TypeAdapter(list[Choice]).validate_python(data))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; a policy file is a YAML list") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in first["loc"])
-        message = f"{path}: {key or 'the file'}: {first['msg']}, got {first['input']!r}"
-        raise InputError(message) from error
-    except (YAMLError, ValueError, OSError) as error:
-        raise InputError(f"{path}: not valid YAML: {error}") from error
+        raise InputError(f"{path}: {validation.describe(error, data)}") from error
 
 
 def _describe(pixels: Any) -> str:

@@ -1,0 +1,76 @@
+"""YAML files read, and what pydantic finds wrong in them said in one line."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from toolkit.errors import InputError
+
+
+def read_yaml(path: Path, remedy: str) -> Any:
+    """The file's data, by the same parser as DVC's. Raises InputError that names the file.
+
+    `remedy` says what to do where there is no such file.
+    """
+    try:
+        return YAML(typ="safe", pure=True).load(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; {remedy}") from None
+    except (YAMLError, ValueError, OSError) as error:
+        raise InputError(f"{path}: not valid YAML: {error}") from error
+
+
+def describe(error: ValidationError, data: Any) -> str:
+    """What is wrong at the key that lies deepest, as: key, rules, what was found."""
+    located = [(_location(e["loc"], data), e) for e in error.errors(include_url=False)]
+    where = max((loc for loc, _ in located), key=len)
+    problems = [e for loc, e in located if loc == where]
+    known = [e for e in problems if e["type"] != "extra_forbidden"]
+    problems = known or problems  # of a union, the member that knows the key speaks
+    key = _dotted(where)
+    first = problems[0]
+    if first["type"] == "value_error":
+        message = first["msg"].removeprefix("Value error, ")
+        return f"{key}: {message}" if key else message
+    if first["type"] == "missing":
+        return f"{_dotted([*where, first['loc'][-1]])} is missing"
+    if first["type"] == "extra_forbidden":
+        return f"{key} is not a known key; remove it or correct its spelling"
+    if first["type"] == "union_tag_invalid":
+        context = first["ctx"]
+        return f"{key}.source must be one of {context['expected_tags']}, got '{context['tag']}'"
+    rules = dict.fromkeys(_rule(problem) for problem in problems)
+    return f"{key or 'the file'} must be {' or '.join(rules)}, got {first.get('input')!r}"
+
+
+def _dotted(where: list[int | str]) -> str:
+    """A location as in `arms.mine.policy[2].weight`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in where)
+    return "".join(parts).removeprefix(".")
+
+
+def _rule(problem: Any) -> str:
+    if problem["type"] in ("model_type", "dict_type"):
+        return "a mapping"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"text that matches {problem['ctx']['pattern']}"
+    return str(problem["msg"]).removeprefix("Input should be ")
+
+
+def _location(loc: tuple[int | str, ...], data: Any) -> list[int | str]:
+    """Of pydantic's location the parts that are keys of the file (it adds names of types)."""
+    where: list[int | str] = []
+    for part in loc:
+        if _has(data, part):
+            data = data[part]
+            where.append(part)
+    return where
+
+
+def _has(data: Any, part: int | str) -> bool:
+    if isinstance(data, list):
+        return isinstance(part, int) and part < len(data)
+    return isinstance(data, dict) and part in data
