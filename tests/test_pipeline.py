@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.conftest import fill
 
 pytestmark = pytest.mark.pipeline
 
+ROOT = Path(__file__).parent.parent
 ENVIRONMENT = {
     **os.environ,
     "PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}",
@@ -209,3 +211,16 @@ def test_a_mistake_stops_the_stage_with_one_message(project):
     assert "train.recipes.first.network must be one of" in said
     assert "Traceback" not in said
     sh(project, "git", "checkout", "--quiet", ".")
+
+
+def test_the_committed_data_hashes_are_those_of_this_machine(tmp_path):
+    """dvc.lock was written on another machine; weights may differ here, data may not."""
+    for name in ("dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore", "toolkit"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    sh(tmp_path, "git", "init", "--quiet")
+    sh(tmp_path, "dvc", "init", "--quiet")
+    sh(tmp_path, "dvc", "repro", "--force", "augment", "original")
+    ours, theirs = (YAML(typ="safe").load(f / "dvc.lock")["stages"] for f in (tmp_path, ROOT))
+    for stage in ("fetch", "audit", "prepare", "original", "augment@augmented"):
+        assert ours[stage]["outs"] == theirs[stage]["outs"], stage

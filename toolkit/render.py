@@ -132,7 +132,8 @@ def describe(manifest: Manifest, summary: Summary) -> list[str]:
         line = f"{name}: {counts[name] - new} originals + {new} new = {counts[name]}"
         if new:
             copies, same = summary.copies[name], summary.identical[name]
-            line += f"; {copies['fewest']} to {copies['most']} copies of each original"
+            numbers = " to ".join(str(n) for n in sorted({copies["fewest"], copies["most"]}))
+            line += f"; copies of each original: {numbers}"
             line += f"; {same} equal to their original ({100 * same / new:.0f} %)" if same else ""
         lines.append(line)
     if not any(summary.new.values()):
