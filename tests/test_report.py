@@ -174,8 +174,8 @@ def test_an_evaluation_leaves_its_files(tmp_path):
     for _ in range(2):  # the second time it replaces its own folder
         metrics = report.write_evaluation(output, outcome, NASTY, Key("original", "net", 0), past)
     assert sorted(path.name for path in output.iterdir()) == [
-        "confusion_matrix.csv", "confusion_matrix.png", "history.csv", "metrics.json",
-        "predictions.csv",
+        "confusion_matrix.csv", "confusion_matrix.png", "curves.png", "history.csv",
+        "metrics.json", "predictions.csv",
     ]  # fmt: skip
     assert read_result(output).metrics == metrics == evaluate(outcome, NASTY)
     assert str(read_result(output).key) == "original-net-0"
@@ -200,7 +200,6 @@ def test_dvc_may_leave_a_gitignore_and_no_history_stays_from_before(tmp_path):
     (tmp_path / "history.csv").touch()
     report.write_evaluation(tmp_path, outcome, None, Key("x", "y", 0))
     assert not (tmp_path / "history.csv").exists()
-    assert (tmp_path / ".gitignore").exists()
 
 
 def test_a_comparison_leaves_its_files(tmp_path, results):
