@@ -64,6 +64,10 @@ def test_what_is_no_image_is_said_so():
         codec.identify(b"<!DOCTYPE html><html>")
 
 
+def test_dimensions_are_read_from_the_header_alone():
+    assert codec.dimensions(codec.encode_png(np.zeros((20, 30, 3), np.uint8))[:60]) == (30, 20)
+
+
 def test_a_truncated_image_is_damaged():
     data = codec.encode_png(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
     assert codec.identify(data[:2000]) == "PNG"

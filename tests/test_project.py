@@ -20,6 +20,7 @@ def test_own_photos_two_classes(tmp_path):
     settings = params.load(tmp_path / "p" / "params.yaml")
     assert settings.fetch.path == "../photos"
     assert settings.evaluate.positive == "sick"
+    assert settings.prepare.size == 32  # that of the photos
     assert settings.version == project.version()
     assert "9 healthy, 4 sick" in said
     assert "dvc exp run -S augment.target=N" in said

@@ -36,6 +36,11 @@ def identify(data: bytes) -> str:
     return _guarded(data, lambda image: str(image.format))
 
 
+def dimensions(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels, from the header alone. Raises InputError if it is no image."""
+    return _guarded(data, lambda image: image.size)
+
+
 def decode(data: bytes) -> Pixels:
     """Decode one image file to RGB: first frame, upright by EXIF, alpha over white, 16 bit scaled.
 

@@ -1,15 +1,17 @@
 """A project folder: what `toolkit init` writes, and whether it fits the installed version."""
 
 import os
+import statistics
 import subprocess
 import sys
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ruamel.yaml import YAML
 
-from toolkit import files, params, scanning
+from toolkit import codec, files, params, scanning
 from toolkit.errors import InputError
 from toolkit.manifest import SPLITS, Manifest
 
@@ -87,6 +89,7 @@ def _fit(settings: Any, folder: Path, images: Path) -> list[str]:
         what = f"no image in {empty[0]!r}" if empty else f"{len(counts)} class folders"
         raise InputError(f"{images}: needs <class>/file for at least two classes, found {what}")
     settings["fetch"]["path"] = _relative(images, folder)
+    settings["prepare"]["size"] = size = _size(images, found)
     split = _own_splits(found)
     if split:
         settings["prepare"]["split"] = split
@@ -99,9 +102,17 @@ def _fit(settings: Any, folder: Path, images: Path) -> list[str]:
     rare = ", ".join(name for name, n in counts.items() if n < most) or "none"
     return [
         f"{images}: {where}{listed}; classes with fewer than the largest: {rare}",
+        f"prepare.size is {size}: every image is resized to {size} x {size} pixels",
         "augment.target is auto: every class of train becomes as large as the largest one; "
         "try another with: dvc exp run -S augment.target=N",
     ]
+
+
+def _size(images: Path, found: Manifest) -> int:
+    """A side that does not enlarge the typical image, and that a laptop can train on."""
+    some = found.samples[:: max(1, len(found.samples) // 200)]
+    sides = [min(codec.dimensions((images / s.path).read_bytes())) for s in some]
+    return int(np.clip(statistics.median(sides) // 16 * 16, 32, 96))
 
 
 def _own_splits(found: Manifest) -> str:
