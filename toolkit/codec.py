@@ -53,7 +53,9 @@ def read(path: Path) -> Pixels:
     """`decode` a file. Raises InputError that names it."""
     try:
         return decode(path.read_bytes())
-    except (InputError, OSError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
