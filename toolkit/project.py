@@ -37,8 +37,7 @@ def check_version(settings: params.Params) -> None:
     if settings.version not in (None, version()):
         raise InputError(
             f"params.yaml: version is {settings.version}, but toolkit {version()} is installed; "
-            f"install imbalanced-images=={settings.version}, or set version to {version()} "
-            f"(every stage runs again)"
+            f"install that version, or set version to {version()} (every stage runs again)"
         )
 
 

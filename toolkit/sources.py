@@ -138,7 +138,7 @@ def _elpv(section: params.Elpv, _work: Path, track: Track) -> Iterator[Entry]:
     package = importlib.util.find_spec("elpv_dataset")
     if package is None or package.origin is None:
         message = "fetch.source elpv needs a package that is not installed"
-        raise InputError(f"{message}: pip install 'imbalanced-images[elpv]'")
+        raise InputError(f"{message}: pip install elpv-dataset")
     data = Path(package.origin).parent / "data"
     rows = [line.split() for line in (data / "labels.csv").read_text("utf-8").splitlines()]
     for name, probability, _ in track(rows, "read", len(rows)):
