@@ -96,7 +96,12 @@ def test_less_loss_is_better_and_more_of_the_others():
     assert fitting.better("loss", row(loss=0.4), row())
     assert fitting.better("accuracy", row(accuracy=0.6), row())
     assert fitting.better("gmean", row(gmean=0.6), row())
-    assert not fitting.better("gmean", row(loss=0.1, accuracy=0.9), row())
+    assert not fitting.better("gmean", row(loss=0.1, gmean=0.4), row())
+
+
+def test_of_epochs_with_the_same_gmean_the_one_with_less_loss_is_kept():
+    assert fitting.better("gmean", row(2, loss=0.4, gmean=0.0), row(1, loss=0.5, gmean=0.0))
+    assert not fitting.better("gmean", row(2, loss=0.6, gmean=0.0), row(1, loss=0.5, gmean=0.0))
 
 
 def test_the_rate_falls_when_nothing_improves(arm, valid):

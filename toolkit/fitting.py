@@ -80,7 +80,7 @@ def fit(
     on_epoch: Callable[[Epoch], object] = lambda _: None,
     track: Track = silent,
 ) -> Fitted:
-    """Train `job` on `arm` and keep the best epoch on `valid`, the first of equals.
+    """Train `job` on `arm` and keep the best epoch on `valid` (see `better`).
 
     Weights, order and dropout depend on the job's seed and the epoch only: the same machine,
     number of threads and versions give the same weights, bit for bit. Both sets stay on the
@@ -226,8 +226,14 @@ def criterion(name: str, row: Epoch) -> float:
 
 
 def better(name: str, row: Epoch, best: Epoch) -> bool:
-    """Whether `row` beats `best` by this criterion; an equal one does not."""
+    """Whether `row` beats `best` by this criterion, or is its equal with less loss.
+
+    With a very rare class G-mean is 0 for many epochs: without the loss the first one, which has
+    learnt nothing, would be kept.
+    """
     new, old = criterion(name, row), criterion(name, best)
+    if new == old:
+        return row.valid_loss < best.valid_loss
     return new > old if RISES[name] else new < old
 
 
