@@ -282,5 +282,5 @@ def test_elpv_cells_are_defective_from_the_threshold_on(threshold, defective, tm
 
 def test_elpv_without_its_package_names_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match=r"pip install 'imbalanced-images\[elpv\]'"):
+    with pytest.raises(InputError, match="pip install elpv-dataset"):
         sources.fetch(settings(source="elpv"), tmp_path / "raw", tmp_path)
