@@ -25,6 +25,7 @@ def write(folder, network="resnet18"):
         recipe="r",
         seed=0,
         classes=("a", "b"),
+        counts={"a": 5, "b": 2},
         size=32,
         settings=settings(network=network).recipes["r"],
         device="cpu",

@@ -44,6 +44,7 @@ def test_a_run_says_what_made_it(data, tmp_path):
     )
     assert (run.device, run.precision, run.threads) == ("cpu", "float32", 1)
     assert side["settings"]["network"] == "resnet18"
+    assert run.counts == {"a": 6, "b": 3}
     assert set(side["versions"]) == {"toolkit", "torch", "torchvision"}
     assert run.best_epoch == min(run.history, key=lambda row: row.valid_loss).epoch
     assert runs.read(tmp_path / "run") == run

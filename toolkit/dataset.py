@@ -95,7 +95,12 @@ def normalise(images: Tensor) -> Tensor:
     return images.float().div_(127.5).sub_(1)
 
 
+def counts(data: Tensors) -> dict[str, int]:
+    """Images of each class."""
+    found = Counter(data.labels.tolist())
+    return {name: found[index] for index, name in enumerate(data.classes)}
+
+
 def absent(data: Tensors) -> list[str]:
     """The classes that have no image."""
-    counts = Counter(data.labels.tolist())
-    return [name for index, name in enumerate(data.classes) if not counts[index]]
+    return [name for name, n in counts(data).items() if n == 0]

@@ -44,15 +44,17 @@ class Epoch:
 class Run(Section):
     """Everything that decided the weights: no times, hosts or commits, which would change hashes.
 
-    `recipe` is the recipe's name, `settings` what it held; `size` the images' height and width in
-    pixels; `device`, `precision` and `threads` are those really used; `best_epoch` (from 1) is
-    the one whose weights were kept. `history` is kept in history.csv.
+    `recipe` is the recipe's name, `settings` what it held; `counts` the images of each class that
+    it was trained on; `size` the images' height and width in pixels; `device`, `precision` and
+    `threads` are those really used; `best_epoch` (from 1) is the one whose weights were kept.
+    `history` is kept in history.csv.
     """
 
     arm: str
     recipe: str
     seed: Seed
     classes: tuple[str, ...]
+    counts: dict[str, Positive]
     size: Positive
     settings: Recipe
     device: str

@@ -48,6 +48,7 @@ def _describe(arm: str, data: Tensors, job: Job, fitted: Fitted, weights: bytes)
         recipe=job.name,
         seed=job.seed,
         classes=data.classes,
+        counts=dataset.counts(data),
         size=data.size,
         settings=job.recipe,
         device=used.device.type,
