@@ -11,14 +11,15 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "toolkit"
-ROOTS = {  # what cli.py calls for the stage; cli itself only passes things on
+ROOTS = {  # what the stage's command calls; the command itself only passes things on
     "fetch": ["sources"],
     "audit": ["scanning", "audit"],
     "prepare": ["scanning", "prepare"],
     "original": ["render"],
     "augment": ["render", "contact_sheet"],
     "train": ["training"],
-    "evaluate": ["inference", "report"],
+    "probe": ["probe"],
+    "evaluate": ["inference", "evaluation"],
     "compare": ["report"],
     "report": ["report"],
 }

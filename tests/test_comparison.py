@@ -1,241 +1,197 @@
-"""Results read back, and set against the baseline."""
+"""Arms set against the baseline and the control, and the verdicts."""
 
-import json
+import dataclasses
 
 import numpy as np
 import pytest
 
-from toolkit import predictions
-from toolkit.comparison import (
-    compare,
-    headline,
-    markdown,
-    notes,
-    summary,
-    table,
-)
+from toolkit.comparison import compare
 from toolkit.errors import InputError
 from toolkit.metrics import evaluate
 from toolkit.predictions import Predictions
-from toolkit.results import HISTORY, Result, curves, read_history, read_result
+from toolkit.results import HISTORY, Result
 
-HISTORY_TEXT = ",".join(HISTORY) + "\n1,0.7,0.6,0.8,0.5,0.001\n2,0.5,0.55,0.9,nan,0.0001\n"
-
-
-def predicted(right_a, right_b, ids=None):
-    """10 images of a and 5 of b, so many of each right."""
-    actual = ("a",) * 10 + ("b",) * 5
-    said = ("a",) * right_a + ("b",) * (10 - right_a) + ("b",) * right_b + ("a",) * (5 - right_b)
-    return Predictions(("a", "b"), ids or tuple(f"i{n}" for n in range(15)), actual, said)
+IMAGES = (500, 90)
 
 
-def result(arm, recipe="net", seed=0, right=(8, 4), positive="b"):
-    outcome = predicted(*right)
-    return Result(arm, recipe, seed, evaluate(outcome, positive), outcome, positive)
+def predicted(recalls, seed, images=IMAGES):
+    """Networks that find these shares of the classes, each missing other images."""
+    rng = np.random.default_rng(seed)
+    actual = np.repeat([0, 1], images)
+    right = rng.random(len(actual)) < np.array(recalls)[actual]
+    score = np.where(right == (actual == 1), 0.8, 0.2)
+    names, said = np.array(["a", "b"]), np.where(right, actual, 1 - actual)
+    ids, scores = map(str, range(len(actual))), np.stack([1 - score, score], axis=1)
+    return Predictions(("a", "b"), tuple(ids), tuple(names[actual]), tuple(names[said]), scores)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A folder as `evaluate` leaves it."""
-    outcome = predicted(8, 4)
-    predictions.write(tmp_path / "predictions.csv", outcome)
-    (tmp_path / "history.csv").write_text(HISTORY_TEXT)
-    values = {"arm": "original", "recipe": "net", "seed": 3, "positive": "b"}
-    (tmp_path / "metrics.json").write_text(json.dumps({**values, **evaluate(outcome, "b")}))
-    return tmp_path
+def result(arm, seed=0, recalls=(0.95, 0.8), recipe="net", *, trained=True, images=IMAGES):
+    number = sum(map(ord, arm)) + seed
+    outcome = predicted(recalls, number, images)
+    history = dict.fromkeys(HISTORY, (1.0,)) if trained else None
+    return Result(arm, recipe, seed, evaluate(outcome, "b"), outcome, "b", history)
 
 
-def test_a_folder_says_itself_which_run_it_is(folder):
-    read = read_result(folder)
-    assert (str(read.key), read.positive) == ("original-net-3", "b")
-    assert read.metrics == evaluate(predicted(8, 4), "b")
-    assert read.history["epoch"] == (1, 2)
-    assert read_result(folder / "predictions.csv").key == read.key
+def arms(**recalls):
+    """Three seeds of each arm."""
+    return [result(arm, seed, of_arm) for arm, of_arm in recalls.items() for seed in range(3)]
 
 
-def test_a_file_of_predictions_is_an_arm_by_its_name(tmp_path):
-    for name in ("mine.csv", "theirs/predictions.csv"):
-        predictions.write(tmp_path / name, predicted(8, 4))
-    mine, theirs = (
-        read_result(tmp_path / name, "b") for name in ("mine.csv", "theirs/predictions.csv")
-    )
-    assert (str(mine.key), str(theirs.key)) == ("mine-predictions-0", "theirs-predictions-0")
-    assert mine.metrics["recall"] == 0.8
-
-
-def test_a_file_that_cannot_be_evaluated_is_named(tmp_path):
-    predictions.write(tmp_path / "mine.csv", predicted(8, 4))
-    with pytest.raises(InputError, match=r"mine\.csv: evaluate.positive must be one of"):
-        read_result(tmp_path / "mine.csv", "c")
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"arm": "x", "recipe": "y", "seed": "z"}'])
-def test_damaged_metrics_are_refused_by_name(folder, text):
-    (folder / "metrics.json").write_text(text)
-    with pytest.raises(InputError, match=r"metrics\.json: not the metrics of a run.*evaluate"):
-        read_result(folder)
-
-
-def test_a_folder_without_metrics_is_refused_by_name(tmp_path):
-    with pytest.raises(InputError, match=r"metrics\.json: no such file; `toolkit evaluate`"):
-        read_result(tmp_path)
+BASE, GOOD, BAD = (0.95, 0.6), (0.96, 0.85), (0.9, 0.3)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("epoch,train_loss\n1,2\n", "columns are missing: valid_loss, valid_accuracy"),
-        (HISTORY_TEXT + "3,x,0,0,0,0\n", "could not convert"),
-        (HISTORY_TEXT + "3,1\n", "not a training history"),
-    ],
+    ("recalls", "verdict"), [(GOOD, "better"), (BAD, "worse"), (BASE, "inconclusive")]
 )
-def test_a_damaged_history_is_refused_by_name(tmp_path, text, message):
-    path = tmp_path / "history.csv"
-    path.write_text(text)
-    with pytest.raises(InputError, match=rf"history\.csv: .*{message}"):
-        read_history(path)
+def test_a_verdict_says_what_is_certain(recalls, verdict):
+    (found,) = compare(arms(original=BASE, augmented=recalls)).contrasts
+    assert (found.verdict, found.scope, found.seeds) == (verdict, "training", (3, 3))
+    assert (found.tested.low <= 0 <= found.tested.high) == (verdict == "inconclusive")
 
 
-def test_differences_are_to_the_baseline_with_the_same_recipe():
-    compared = compare(
-        [
-            result("augmented", "net", right=(8, 5)),
-            result("original", "net", right=(8, 4)),
-            result("original", "deep", right=(10, 5)),
-            result("augmented", "deep", right=(9, 5)),
-        ]
+def test_one_training_run_each_gives_no_verdict_whatever_the_difference():
+    """The two networks differ beyond doubt; two other runs might not."""
+    results = [result("original", recalls=BASE), result("augmented", recalls=GOOD)]
+    (found,) = compare(results).contrasts
+    assert found.tested.low > 0.05
+    assert found.p_holm < 0.001
+    assert (found.scope, found.verdict) == ("networks", "inconclusive")
+
+
+def test_predictions_of_two_tools_are_judged_as_they_are():
+    results = [
+        result("a", recalls=BASE, trained=False),
+        result("b", recalls=GOOD, trained=False),
+    ]
+    (found,) = compare(results, "a").contrasts
+    assert (found.scope, found.verdict) == ("networks", "better")
+
+
+def test_the_difference_is_that_of_the_means_over_seeds():
+    results = arms(original=BASE, augmented=GOOD)
+    compared = compare(results)
+    means = {
+        arm: np.mean([r.metrics["gmean"] for r in results if r.arm == arm])
+        for arm in ("original", "augmented")
+    }
+    assert [row.arm for row in compared.rows] == ["original", "augmented"]
+    for row in compared.rows:
+        assert row.mean("gmean") == pytest.approx(means[row.arm])
+        low, high = row.intervals["gmean"]
+        assert low < means[row.arm] < high
+    assert compared.contrasts[0].tested.value == pytest.approx(
+        means["augmented"] - means["original"]
     )
-    assert [(row.recipe, row.arm) for row in compared.rows] == [
-        ("net", "original"), ("net", "augmented"), ("deep", "original"), ("deep", "augmented"),
-    ]  # fmt: skip
-    accuracy = [row.differences.get("accuracy") for row in compared.rows]
-    assert accuracy == [None, pytest.approx(1 / 15), None, pytest.approx(-1 / 15)]
-    assert compared.rows[1].differences["recall"] == pytest.approx(0.2)
 
 
-def test_differences_pair_the_seeds_that_both_arms_have():
-    """Seed 0 is in both arms: 5 against 4 of 5. The baseline's lucky seed 1 has no partner."""
-    compared = compare(
-        [result("original"), result("original", seed=1, right=(10, 5)),
-         result("augmented", right=(8, 5))]
+def test_every_class_and_the_area_are_compared_too():
+    compared = compare(arms(original=BASE, augmented=GOOD))
+    assert compared.metrics == (
+        "gmean", "accuracy", "balanced_accuracy", "recall", "recall_a", "recall_b", "roc_auc",
     )  # fmt: skip
-    row = compared.rows[1]
-    assert row.paired == (0,)
-    assert row.differences["recall"] == pytest.approx(0.2)
-    lonely = compare([result("original"), result("augmented", seed=9, right=(8, 5))])
-    assert lonely.rows[1].paired == ()
-    assert lonely.rows[1].differences["recall"] == pytest.approx(0.2)
-    assert any("shares no seed" in note for note in notes(lonely))
+    assert compared.test == {"a": 500, "b": 90}
 
 
-def test_partly_shared_seeds_are_said():
-    results = [result("original"), result("augmented"), result("augmented", seed=1)]
-    assert notes(compare(results))[-1].startswith("Differences are over the seeds that an arm")
-
-
-def test_recall_is_compared_only_where_all_mean_the_same_class():
-    assert "recall" in compare([result("original"), result("augmented")]).metrics
-    mixed = compare([result("original"), result("augmented", positive="a")])
-    assert "recall" not in mixed.metrics
-    assert mixed.positive is None
-
-
-def test_the_summary_has_scalars_only_and_ranges_where_there_are_seeds():
-    seeds = [result("original"), result("original", seed=1, right=(9, 5)), result("augmented")]
-    found = summary(compare(seeds))["net"]
-    assert found["original"]["recall"] == 0.9
-    assert (found["original"]["recall_min"], found["original"]["recall_max"]) == (0.8, 1)
-    assert "accuracy_difference" not in found["original"]
-    assert found["augmented"]["seeds"] == 1
-    assert found["augmented"]["gmean_difference"] == 0
-    assert "gmean_min" not in found["augmented"]
-    assert all(isinstance(value, int | float) for arm in found.values() for value in arm.values())
-
-
-def test_the_table_shows_means_ranges_and_differences():
-    header, first, second = table(
-        compare([result("original"), result("original", seed=1, right=(9, 5)),
-                 result("augmented", right=(8, 3))])
-    )  # fmt: skip
-    assert header[:5] == ["recipe", "arm", "seeds", "accuracy", "difference"]
-    assert header[-2] == "recall of b"
-    assert first == [
-        "net", "original", "2", "0.8667 (0.8000 to 0.9333)", "baseline",
-        "0.8743 (0.8000 to 0.9487)", "baseline", "0.9000 (0.8000 to 1.0000)", "baseline",
-    ]  # fmt: skip
-    assert second[2:5] == ["1", "0.7333", "-0.0667"]
-
-
-def test_no_difference_has_no_minus_sign():
-    rows = table(compare([result("original"), result("augmented")]))
-    assert rows[2][4] == "+0.0000"
-
-
-def test_the_notes_promise_nothing_about_luck():
-    said = notes(compare([result("original"), result("augmented", right=(9, 5))]))
-    assert said[0].startswith("1 seed: differences are point estimates on 15 test images")
-    assert "no statement about luck" in said[0]
-    assert said[1] == "'b' has 5 test images: each of them is 0.2000 of its recall."
-
-
-def test_the_headline_is_one_sentence_an_arm():
-    one = [result("original"), result("augmented", right=(8, 5))]
-    assert headline(compare(one)) == [
-        "augmented against original, net: G-mean 0.8944 (+0.0944), accuracy +0.0667."
+def test_runs_of_one_seed_are_paired_for_mcnemar():
+    results = arms(original=BASE, augmented=GOOD)
+    (found,) = compare(results).contrasts
+    assert len(found.mcnemar) == 3
+    right = [
+        [x == y for x, y in zip(r.predictions.actual, r.predictions.predicted, strict=True)]
+        for r in (results[0], results[3])
     ]
-    two = [*one, result("original", "deep"), result("augmented", "deep")]
-    assert headline(compare(two)) == [
-        "augmented against original: higher G-mean with 1 of 2 recipes (+0.0000 to +0.0944)."
+    assert found.mcnemar[0].only_arm == sum(b and not a for a, b in zip(*right, strict=True))
+
+
+def test_the_control_is_a_second_arm_to_stand_against():
+    results = arms(original=BASE, duplicated=GOOD, augmented=GOOD)
+    compared = compare(results, control="duplicated")
+    pairs = [(c.arm, c.against, c.verdict) for c in compared.contrasts]
+    assert pairs == [
+        ("duplicated", "original", "better"),
+        ("augmented", "original", "better"),
+        ("augmented", "duplicated", "inconclusive"),
     ]
-    assert headline(compare(one[:1])) == []
+    assert len(compared.against("duplicated")) == 1
 
 
-def test_markdown_keeps_names_from_breaking_the_table():
-    text = markdown(compare([result("original"), result("a|b\n<i>")]))
-    header, rule, *_ = text.splitlines()
-    assert header.count("|") == rule.count("|") == 10
-    assert "a\\|b &lt;i>" in text
+def test_many_comparisons_raise_the_bar():
+    """Holm's correction over all of them, recipes and arms."""
+    alone = compare(
+        [result("a", 0, BASE, trained=False), result("b", 0, (0.95, 0.72), trained=False)], "a"
+    )
+    among = compare(
+        [
+            result(arm, 0, recalls, recipe, trained=False)
+            for recipe in ("p", "q")
+            for arm, recalls in {"a": BASE, "b": (0.95, 0.72), "c": BASE, "d": BASE}.items()
+        ],
+        "a",
+    )
+    assert len(among.contrasts) == 6
+    assert among.contrasts[0].tested.p == pytest.approx(alone.contrasts[0].tested.p, abs=0.02)
+    assert among.contrasts[0].p_holm > alone.contrasts[0].p_holm
 
 
-def test_another_baseline_may_be_named():
-    compared = compare([result("original"), result("augmented")], baseline="augmented")
-    assert compared.rows[0].arm == "augmented"
+def test_images_may_stand_in_another_order():
+    one, other = result("a", trained=False), result("b", trained=False)
+    order = np.random.default_rng(0).permutation(590)
+    given = other.predictions
+    columns = (given.ids, given.actual, given.predicted)
+    texts = [tuple(np.array(column)[order]) for column in columns]
+    mixed = Predictions(given.classes, *texts, given.scores[order])
+    shuffled = dataclasses.replace(other, predictions=mixed)
+    assert compare([one, other], "a").contrasts == compare([one, shuffled], "a").contrasts
 
 
-def test_a_missing_baseline_is_refused_with_the_arms_there_are():
+def test_the_same_results_give_the_same_numbers():
+    results = arms(original=BASE, augmented=GOOD)
+    assert compare(results) == compare(results)
+    assert compare(results, seed=1) != compare(results)
+
+
+def test_more_than_two_classes_need_no_positive():
+    actual = np.repeat([0, 1, 2], [50, 40, 30])
+    names = np.array(["a", "b", "c"])
+    results = []
+    for arm, share in (("original", 0.4), ("augmented", 0.9)):
+        for seed in range(3):
+            rng = np.random.default_rng(seed)
+            said = np.where(rng.random(120) < share, actual, (actual + 1) % 3)
+            outcome = Predictions(
+                tuple(names), tuple(map(str, range(120))), tuple(names[actual]), tuple(names[said])
+            )
+            results.append(Result(arm, "net", seed, evaluate(outcome), outcome))
+    (found,) = compare(results).contrasts
+    assert found.verdict == "better"
+    assert "recall_c" in found.differences
+
+
+def test_a_recipe_without_the_baseline_is_refused():
     with pytest.raises(
-        InputError, match=r"'net' has no result of the baseline 'original'.*\['x'\]"
+        InputError, match=r"recipe 'net' has no result of the baseline 'x'.*its arms"
     ):
-        compare([result("x")])
+        compare([result("original")], "x")
 
 
-def test_no_results_and_repeated_results_are_refused():
+def test_a_run_given_twice_is_refused():
+    with pytest.raises(InputError, match="original-net-0 is given 2 times"):
+        compare([result("original")] * 2)
+
+
+def test_other_test_images_are_refused():
+    with pytest.raises(InputError, match="not on the same test images: 590 and 340 images"):
+        compare([result("original"), result("augmented", images=(300, 40))])
+
+
+def test_other_classes_are_refused():
+    wider = predicted(BASE, 0)
+    scores = np.hstack([wider.scores, np.zeros((590, 1))])
+    wider = dataclasses.replace(wider, classes=("a", "b", "c"), scores=scores)
+    with pytest.raises(InputError, match=r"different classes: \['a', 'b'\] and \['a', 'b', 'c'\]"):
+        compare([result("original"), dataclasses.replace(result("x"), predictions=wider)])
+
+
+def test_nothing_to_compare_is_refused():
     with pytest.raises(InputError, match="no results to compare"):
         compare([])
-    with pytest.raises(InputError, match="original-net-0 is given 2 times"):
-        compare([result("original"), result("original")])
-
-
-def test_results_on_other_images_are_refused_by_name():
-    ids = tuple(f"j{n}" for n in range(15))
-    other = predicted(8, 4, ids)
-    found = Result("augmented", "net", 0, evaluate(other), other)
-    with pytest.raises(InputError, match=r"original-net-0 and augmented-net-0 are not on the same"):
-        compare([result("original"), found])
-
-
-def test_the_order_of_the_images_does_not_matter():
-    one = result("original")
-    p = one.predictions
-    turned = Predictions(p.classes, p.ids[::-1], p.actual[::-1], p.predicted[::-1])
-    compare([one, Result("augmented", "net", 0, one.metrics, turned, "b")])
-
-
-def test_curves_are_one_long_table(folder):
-    text = curves([read_result(folder), result("augmented")])
-    header, *rows = text.splitlines()
-    assert header == f"run,arm,recipe,seed,{','.join(HISTORY)}"
-    assert rows[0] == "original-net-3,original,net,3,1,0.7,0.6,0.8,0.5,0.001"
-    assert rows[1].split(",")[4:] == ["2", "0.5", "0.55", "0.9", "nan", "0.0001"]
-    assert np.isnan(read_history(folder / "history.csv")["valid_gmean"][1])
-    assert len(rows) == 2

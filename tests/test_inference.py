@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from tests.arms import arm, settings
-from toolkit import inference, manifest, runs, training
+from toolkit import codec, dataset, gradcam, inference, manifest, mistakes, runs, training
 from toolkit.errors import InputError
 from toolkit.inference import Guess
+from toolkit.mistakes import Choice
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +56,6 @@ def test_on_valid_it_gives_the_kept_epochs_loss(run):
     assert -np.log(rows).mean() == pytest.approx(expected, rel=1e-6)
 
 
-def test_softmax_agrees_with_torch_and_does_not_overflow():
-    logits = np.array([[1.0, 2.0, 3.0], [1000.0, 0.0, -1000.0]])
-    expected = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
-    assert np.allclose(inference.softmax(logits), expected, rtol=1e-15, atol=0)
-
-
 def test_other_classes_are_refused(run, tmp_path):
     other = arm(tmp_path / "other", {"a": 1, "c": 1})
     with pytest.raises(
@@ -74,6 +68,30 @@ def test_another_image_size_is_refused(run, tmp_path):
     other = arm(tmp_path / "other", {"a": 1, "b": 1}, size=48)
     with pytest.raises(InputError, match=r"other: the image size must be .*32, got 48"):
         inference.predict(run, other)
+
+
+def test_an_explanation_is_of_the_chosen_images_in_their_order(run, test_split):
+    choices = mistakes.choose(inference.predict(run, test_split), "b")
+    found, table = inference.explain(run, test_split, choices), manifest.read(test_split)
+    assert tuple(item.choice for item in found) == choices
+    for item in found:
+        assert item.path == table.by_id[item.choice.id].path
+        assert np.array_equal(item.photo, codec.read(test_split / item.path))
+        assert (item.heatmap.dtype, item.heatmap.shape) == (np.float32, (32, 32))
+
+
+def test_an_explanation_is_of_the_choices_label(run, test_split):
+    """The map of each class, against the one computed from the network itself."""
+    sample = manifest.read(test_split).samples[0]
+    choices = [Choice("mistake", sample.id, "a", "b", label, 0.5) for label in "ab"]
+    found = inference.explain(run, test_split, choices)
+    images = dataset.stack([codec.read(test_split / sample.path)] * 2)
+    expected = gradcam.heatmaps(runs.restore(run)[1], images, [0, 1])
+    assert np.array_equal([item.heatmap for item in found], expected)
+
+
+def test_nothing_chosen_nothing_explained(run, test_split):
+    assert inference.explain(run, test_split, ()) == ()
 
 
 def test_files_get_the_scores_that_the_manifest_gives(run, test_split):

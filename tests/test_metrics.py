@@ -1,18 +1,19 @@
 """Metrics against published numbers, scikit-learn and imbalanced-learn."""
 
-import itertools
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from imblearn.metrics import geometric_mean_score
+from imblearn.metrics import classification_report_imbalanced, geometric_mean_score
 from sklearn import metrics as oracle
 
-from toolkit import metrics
+from toolkit import metrics, scores
 from toolkit.errors import InputError
 from toolkit.metrics import evaluate
 from toolkit.predictions import Predictions
@@ -26,13 +27,21 @@ ROUNDED = [
     ([[293, 7], [5, 35]], 0.9647, 0.9244),
     ([[298, 2], [2, 38]], 0.9882, 0.9714),
 ]
+ALL = {**metrics.METRICS, **metrics.PER_CLASS}
 
 
 @pytest.fixture
 def four():
     """Four images of two classes, three of them right."""
-    scores = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.55, 0.45]])
-    return Predictions(("a", "b"), tuple("wxyz"), tuple("aabb"), tuple("aaba"), scores)
+    table = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.55, 0.45]])
+    return Predictions(("a", "b"), tuple("wxyz"), tuple("aabb"), tuple("aaba"), table)
+
+
+@pytest.fixture
+def three():
+    """One image of each of three classes, all right."""
+    table = np.array([[0.5, 0.3, 0.2], [0.4, 0.5, 0.1], [0.1, 0.2, 0.7]])
+    return Predictions(tuple("abc"), tuple("123"), tuple("abc"), tuple("abc"), table)
 
 
 @st.composite
@@ -45,12 +54,10 @@ def outcomes(draw):
     return classes, actual, predicted
 
 
-@st.composite
-def scored(draw):
-    """An outcome with probabilities."""
-    classes, actual, _ = draw(outcomes())
-    raw = draw(arrays(np.float64, (len(actual), classes), elements=st.floats(0.01, 1)))
-    return classes, actual, raw / raw.sum(axis=1, keepdims=True)
+def matrices(cells, classes, *leading):
+    """Confusion matrices [*leading, K, K] in which every class has an image."""
+    drawn = arrays(np.int64, (*leading, classes, classes), elements=st.integers(0, cells))
+    return drawn.map(lambda found: found + np.eye(classes, dtype=np.int64))
 
 
 @pytest.mark.parametrize(("matrix", "accuracy", "gmean"), PUBLISHED)
@@ -73,7 +80,7 @@ def test_published_valid_results_come_out_as_rounded(matrix, accuracy, gmean):
 
 
 @given(outcomes())
-def test_everything_from_the_matrix_agrees_with_scikit_learn(outcome):
+def test_numbers_of_each_class_agree_with_scikit_learn(outcome):
     classes, actual, predicted = outcome
     matrix = metrics.confusion_matrix(actual, predicted, classes)
     labels = {"labels": range(classes), "average": None, "zero_division": 0}
@@ -82,63 +89,86 @@ def test_everything_from_the_matrix_agrees_with_scikit_learn(outcome):
     assert metrics.precision(matrix) == pytest.approx(precision)
     assert metrics.recall(matrix) == pytest.approx(recall)
     assert metrics.f1(matrix) == pytest.approx(f1)
-    assert metrics.accuracy(matrix) == pytest.approx(oracle.accuracy_score(actual, predicted))
-    assert metrics.balanced_accuracy(matrix) == pytest.approx(recall.mean())
-    assert metrics.mcc(matrix) == pytest.approx(oracle.matthews_corrcoef(actual, predicted))
+    for beta in (0.5, 2.0):
+        expected = oracle.fbeta_score(actual, predicted, beta=beta, **labels)
+        assert metrics.fbeta(matrix, beta) == pytest.approx(expected)
 
 
 @given(outcomes())
-def test_gmean_agrees_with_imbalanced_learn(outcome):
+def test_numbers_of_all_classes_agree_with_scikit_learn(outcome):
     classes, actual, predicted = outcome
-    expected = geometric_mean_score(actual, predicted, labels=range(classes))
     matrix = metrics.confusion_matrix(actual, predicted, classes)
-    assert metrics.gmean(matrix) == pytest.approx(expected)
+    assert metrics.accuracy(matrix) == oracle.accuracy_score(actual, predicted)
+    balanced = oracle.recall_score(actual, predicted, average="macro")
+    assert metrics.balanced_accuracy(matrix) == pytest.approx(balanced)
+    assert metrics.mcc(matrix) == pytest.approx(oracle.matthews_corrcoef(actual, predicted))
+    kappa = oracle.cohen_kappa_score(actual, predicted)
+    assert metrics.kappa(matrix) == pytest.approx(kappa, abs=1e-15)
 
 
-@given(scored())
-def test_everything_from_the_scores_agrees_with_scikit_learn(case):
-    classes, actual, scores = case
-    labels = list(range(classes))
-    expected = oracle.log_loss(actual, scores, labels=labels)
-    assert metrics.log_loss(actual, scores) == pytest.approx(expected)
-    truth = np.eye(classes)[actual]
-    per_class = [oracle.roc_auc_score(truth[:, k], scores[:, k]) for k in labels]
-    assert metrics.roc_auc(actual, scores) == pytest.approx(np.mean(per_class))
-    assert metrics.roc_auc(actual, scores, positive=1) == pytest.approx(per_class[1])
-    average = oracle.average_precision_score(truth, scores, average="macro")
-    assert metrics.pr_auc(actual, scores) == pytest.approx(average)
+@given(outcomes())
+def test_gmean_specificity_and_iba_agree_with_imbalanced_learn(outcome):
+    classes, actual, predicted = outcome
+    matrix = metrics.confusion_matrix(actual, predicted, classes)
+    gmean = geometric_mean_score(actual, predicted, labels=range(classes))
+    assert metrics.gmean(matrix) == pytest.approx(gmean)
+    options = {"labels": range(classes), "output_dict": True, "zero_division": 0}
+    report = classification_report_imbalanced(actual, predicted, **options)
+    expected = [report[str(number)] for number in range(classes)]
+    assert metrics.specificity(matrix) == pytest.approx([row["spe"] for row in expected])
+    assert metrics.iba(matrix) == pytest.approx([row["iba"] for row in expected])
 
 
-@given(scored())
-def test_brier_agrees_with_scikit_learn(case):
-    """Halved for two classes, where scikit-learn takes the score of the second class."""
-    classes, actual, scores = case
-    if classes == 2:
-        expected = oracle.brier_score_loss(actual, scores[:, 1])
-    else:
-        expected = oracle.mean_squared_error(np.eye(classes)[actual], scores) * classes
-    assert metrics.brier(actual, scores) == pytest.approx(expected)
+@pytest.mark.parametrize("name", ALL)
+@given(data=st.data(), classes=st.integers(2, 5), weighted=st.booleans())
+def test_a_batch_of_matrices_equals_the_loop_over_them(name, data, classes, weighted):
+    batch = data.draw(matrices(9, classes, 2, 3)) * (0.25 if weighted else 1)
+    values = ALL[name](batch)
+    loop = [[ALL[name](matrix) for matrix in row] for row in batch]
+    assert values == pytest.approx(np.array(loop), rel=1e-14, abs=1e-15)
+    assert values.shape == ((2, 3) if name in metrics.METRICS else (2, 3, classes))
 
 
-@given(scored())
-def test_ece_agrees_with_its_definition(case):
-    _, actual, scores = case
-    total, edges = 0.0, np.linspace(0, 1, 16)
-    for low, high in itertools.pairwise(edges):
-        inside = (scores.max(axis=1) > low) & (scores.max(axis=1) <= high)
-        if inside.any():
-            right = (scores.argmax(axis=1) == actual)[inside].mean()
-            total += inside.mean() * abs(right - scores.max(axis=1)[inside].mean())
-    assert metrics.ece(actual, scores) == pytest.approx(total, abs=1e-12)
+@pytest.mark.parametrize("name", ALL)
+@given(matrix=matrices(50, 3))
+def test_weights_in_place_of_counts_change_no_share(name, matrix):
+    expected = ALL[name](matrix)
+    assert ALL[name](matrix / 8) == pytest.approx(expected, rel=1e-12, abs=1e-14)
 
 
-def test_ece_of_a_sure_and_wrong_answer_is_one():
-    assert metrics.ece(np.array([0, 0]), np.array([[0.0, 1.0]] * 2)) == 1
-    assert metrics.ece(np.array([1, 1]), np.array([[0.0, 1.0]] * 2)) == 0
+@given(st.integers(2, 4).flatmap(lambda classes: matrices(10**9, classes)))
+def test_mcc_and_kappa_of_huge_counts_equal_those_of_python_integers(matrix):
+    rows, columns = ([int(n) for n in matrix.sum(axis=axis)] for axis in (1, 0))
+    chance = sum(r * c for r, c in zip(rows, columns, strict=True))
+    more = int(np.trace(matrix)) * sum(rows) - chance
+    spread = math.prod(sum(m) ** 2 - sum(n * n for n in m) for m in (rows, columns))
+    correlation = more / math.sqrt(spread) if spread else 0
+    assert metrics.mcc(matrix) == pytest.approx(correlation, rel=1e-12, abs=0)
+    assert metrics.kappa(matrix) == pytest.approx(more / (sum(rows) ** 2 - chance), rel=1e-12)
 
 
-def test_log_loss_stays_finite_at_a_score_of_zero():
-    assert metrics.log_loss(np.array([0]), np.array([[0.0, 1.0]])) == pytest.approx(36.04, abs=0.01)
+@pytest.mark.parametrize("scale", [1, 10**3, 10**9])
+def test_mcc_of_nearly_no_agreement_keeps_all_its_digits(scale):
+    """One image in 4 x 10 ** 9: floats would lose the difference of the products."""
+    matrix = np.array([[scale, scale], [scale, scale - 1]])
+    determinant, counts = -scale, (2 * scale) * (2 * scale - 1)
+    assert metrics.mcc(matrix) == pytest.approx(determinant / counts, rel=1e-12)
+
+
+@given(st.tuples(*[st.integers(0, 10**6)] * 2), st.tuples(*[st.integers(1, 10**6)] * 2))
+def test_accuracy_and_gmean_of_two_classes_are_exact(right, wrong):
+    """As Python's integers have them, to the last digit."""
+    matrix = np.array([[right[0], wrong[0]], [wrong[1], right[1]]])
+    images = [int(n) for n in matrix.sum(axis=1)]
+    assert metrics.accuracy(matrix) == sum(right) / sum(images)
+    assert metrics.gmean(matrix) == math.sqrt(math.prod(right) / math.prod(images))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_gmean_is_zero_if_one_class_is_never_found(classes):
+    matrix = np.full((classes, classes), 5)
+    matrix[0, 0] = 0
+    assert metrics.gmean(np.stack([matrix, matrix + 1])).tolist() == [0, metrics.gmean(matrix + 1)]
 
 
 def test_a_class_without_test_images_has_no_recall_and_is_named():
@@ -146,8 +176,15 @@ def test_a_class_without_test_images_has_no_recall_and_is_named():
     for metric in (metrics.recall, metrics.balanced_accuracy, metrics.gmean):
         with pytest.raises(InputError, match=r"class 'rare' has no images.*G-mean"):
             metric(matrix, ("common", "rare"))
-    with pytest.raises(InputError, match="class number 1"):
-        metrics.gmean(matrix)
+    for metric in (metrics.gmean, metrics.specificity, metrics.iba):
+        with pytest.raises(InputError, match="class number 1"):
+            metric(matrix)
+
+
+def test_one_resample_without_a_class_is_refused_too():
+    batch = np.array([[[5, 0], [1, 2]], [[5, 1], [0, 0]]])
+    with pytest.raises(InputError, match="class 'rare' has no images"):
+        metrics.gmean(batch, ("common", "rare"))
 
 
 def test_a_class_that_is_never_predicted_has_precision_and_gmean_zero():
@@ -162,13 +199,19 @@ def test_gmean_of_a_thousand_classes_does_not_underflow():
     assert metrics.gmean(matrix) == pytest.approx(333 / 1332)
 
 
-def test_mcc_of_a_million_images_does_not_overflow():
-    assert metrics.mcc(np.array([[10**9, 0], [0, 10**9]])) == 1
+@pytest.mark.parametrize("metric", [metrics.mcc, metrics.kappa])
+def test_agreement_of_two_thousand_million_images_does_not_overflow(metric):
+    assert metric(np.array([[10**9, 0], [0, 10**9]])) == 1
+
+
+@pytest.mark.parametrize("metric", [metrics.mcc, metrics.kappa])
+def test_agreement_on_a_single_class_is_zero(metric):
+    assert metric(np.array([[5, 0], [0, 0]])) == 0
 
 
 def test_no_predictions_have_no_accuracy():
     with pytest.raises(InputError, match="no predictions"):
-        metrics.accuracy(np.zeros((2, 2), dtype=np.int64))
+        metrics.accuracy(np.zeros((3, 2, 2), dtype=np.int64))
 
 
 @pytest.mark.parametrize("labels", [[0, 2], [-1, 0]])
@@ -183,7 +226,7 @@ def test_labels_of_two_lengths_are_refused():
 
 
 @pytest.mark.parametrize("name", metrics.METRICS)
-def test_every_metric_of_the_matrix_is_a_python_float_at_most_one(name):
+def test_every_metric_of_one_matrix_is_a_float_at_most_one(name):
     value = metrics.METRICS[name](np.array([[3, 1], [0, 2]]))
     assert isinstance(value, float)
     assert metrics.METRICS[name](np.array([[3, 0], [0, 2]])) == 1
@@ -193,16 +236,6 @@ def test_every_metric_of_the_matrix_is_a_python_float_at_most_one(name):
 @pytest.mark.parametrize("name", metrics.PER_CLASS)
 def test_every_metric_per_class_is_one_for_a_perfect_result(name):
     assert metrics.PER_CLASS[name](np.array([[3, 0], [0, 2]])).tolist() == [1, 1]
-
-
-@pytest.mark.parametrize("name", [*metrics.SCORES, *metrics.RANKINGS])
-def test_every_metric_of_the_scores_is_best_for_sure_and_right_ones(name):
-    actual, scores = np.array([0, 1, 1]), np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-    if name in metrics.SCORES:
-        assert metrics.SCORES[name](actual, scores) == 0
-    else:
-        assert metrics.RANKINGS[name](actual, scores, None) == 1
-    assert math.isfinite(metrics.log_loss(actual, scores[:, ::-1]))
 
 
 def test_metrics_are_flat_finite_and_named_by_class(four):
@@ -216,17 +249,59 @@ def test_metrics_are_flat_finite_and_named_by_class(four):
     json.dumps(values, allow_nan=False)
 
 
-def test_the_positive_class_decides_whose_curve_is_meant():
-    scores = np.array([[0.5, 0.3, 0.2], [0.4, 0.5, 0.1], [0.1, 0.2, 0.7]])
-    three = Predictions(("a", "b", "c"), ("1", "2", "3"), ("a", "b", "c"), ("a", "b", "c"), scores)
-    assert "recall" not in evaluate(three)
-    assert evaluate(three, "c")["pr_auc"] == 1
+def test_every_metric_is_there_for_all_for_each_class_and_averaged(three):
+    values = evaluate(three)
+    per_class = [*metrics.PER_CLASS, *scores.RANKINGS]
+    assert {*metrics.METRICS, *scores.SCORES, *scores.RANKINGS} < set(values)
+    assert {f"{name}_{label}" for name in per_class for label in "abc"} < set(values)
+    macro = {name for name in values if name.startswith("macro_")}
+    assert macro == {f"macro_{name}" for name in metrics.PER_CLASS if name != "recall"}
+
+
+def test_the_average_over_classes_is_their_mean(four):
+    values = evaluate(four)
+    for name in ("precision", "f1", "fbeta", "specificity", "iba"):
+        mean = (values[f"{name}_a"] + values[f"{name}_b"]) / 2
+        assert values[f"macro_{name}"] == pytest.approx(mean)
+
+
+def test_the_weight_of_the_recall_can_be_chosen(four):
+    assert evaluate(four, "b")["fbeta"] == pytest.approx(5 / 9)
+    assert evaluate(four, "b", beta=0.5)["fbeta"] == pytest.approx(5 / 6)
+    assert evaluate(four, "b", beta=1.0)["fbeta"] == evaluate(four, "b")["f1"]
+
+
+def test_the_positive_class_decides_whose_numbers_have_no_suffix(three):
+    assert not set(metrics.PER_CLASS) & set(evaluate(three))
+    values = evaluate(three, "b")
+    for name in (*metrics.PER_CLASS, *scores.RANKINGS):
+        assert values[name] == values[f"{name}_b"]
+
+
+def test_without_a_positive_class_the_rankings_are_averaged(three):
+    values, truth = evaluate(three), np.eye(3)
+    expected = oracle.average_precision_score(truth, three.scores, average="macro")
+    assert values["average_precision"] == pytest.approx(expected)
+    areas = [oracle.roc_auc_score(truth[:, k], three.scores[:, k]) for k in range(3)]
+    assert [values[f"roc_auc_{label}"] for label in "abc"] == pytest.approx(areas)
+    assert values["roc_auc"] == pytest.approx(np.mean(areas))
+
+
+def test_all_resamples_at_once_have_the_names_and_numbers_of_one(four):
+    batch = np.stack([metrics.matrix_of(four)] * 2)
+    weights = np.ones((2, 4))
+    values = metrics.of_matrix(batch, four.classes, "b")
+    values |= metrics.of_scores(four.actual_index, four.scores, four.classes, "b", weights)
+    once = evaluate(four, "b")
+    assert [*once] == ["n", *values]
+    for name, both in values.items():
+        assert both == pytest.approx([once[name]] * 2)
 
 
 def test_without_scores_there_are_no_metrics_of_scores():
     plain = Predictions(("a", "b"), ("1", "2"), ("a", "b"), ("b", "b"))
     values = evaluate(plain)
-    assert not {"loss", "roc_auc", "pr_auc", "brier", "ece"} & set(values)
+    assert not {*scores.SCORES, *scores.RANKINGS} & set(values)
     assert values["precision_a"] == 0
 
 
@@ -238,3 +313,9 @@ def test_an_unknown_positive_class_is_refused_with_the_known_ones(four):
 def test_a_class_without_test_images_is_refused_by_name():
     with pytest.raises(InputError, match="class 'b' has no images"):
         evaluate(Predictions(("a", "b"), ("1",), ("a",), ("b",)))
+
+
+def test_numbers_are_made_without_the_slow_imports():
+    code = "import sys, toolkit.diagrams, toolkit.metrics; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE)
+    assert not {"sklearn", "scipy", "torch", "matplotlib"} & set(done.stdout.decode().split())

@@ -40,6 +40,12 @@ def test_defaults_fill_what_is_left_out():
         ("fetch.counts", {"with_mask": 0}, "fetch.counts.with_mask must be greater than or equal"),
         ("oops", 1, "oops is not a known key"),
         (
+            "evaluate.threshold",
+            {"rule": "best"},
+            "evaluate.threshold.rule must be one of 'gmean'.*got 'best'",
+        ),
+        ("compare.control", "copies", r"compare.control must name some of .*got 'copies'"),
+        (
             "augment.arms",
             {"m": {"policy": [{"transform": "rotate", "weight": -1}]}},
             r"augment.arms.m.policy\[0\].weight must be greater than 0, got -1",

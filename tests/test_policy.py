@@ -8,7 +8,7 @@ import pytest
 
 from toolkit import params, policy
 from toolkit.errors import InputError
-from toolkit.params import Choice
+from toolkit.params import Arm, Choice
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
 FOREIGN = [
@@ -210,3 +210,31 @@ def test_the_homework_policy_is_the_published_one():
 def test_the_default_arm_names_a_policy():
     for arm in params.Augment().arms.values():
         policy.make(arm.policy)
+
+
+def test_an_arm_leaves_transforms_out_and_keeps_the_others_as_they_are():
+    homework = policy.make("homework")
+    chosen = policy.of_arm("mine", Arm(policy="homework", without=["sharpness", "rotate"]))
+    left = tuple(c for c in homework.choices if c.transform not in ("sharpness", "rotate"))
+    assert chosen.choices == left
+    assert len(left) == 5  # sharpness stands twice in the policy
+    assert chosen.keep_identical
+    assert policy.of_arm("mine", Arm(policy="homework")) == homework
+
+
+@pytest.mark.parametrize(
+    ("without", "message"),
+    [
+        (["flip"], r"augment.arms.mine.without: unknown .* 'flip'.*choose one of autocontrast, "),
+        (["vertical_flip"], "unknown transform of this policy 'vertical_flip'"),
+        (["rotate", "rotat"], "did you mean 'rotate'"),
+    ],
+)
+def test_only_transforms_of_the_policy_can_be_left_out(without, message):
+    with pytest.raises(InputError, match=message):
+        policy.of_arm("mine", Arm(policy="homework", without=without))
+
+
+def test_a_policy_is_not_left_empty():
+    with pytest.raises(InputError, match="without: leaves no transform; the policy has identity"):
+        policy.of_arm("duplicated", Arm(policy="duplicate", without=["identity"]))

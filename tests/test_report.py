@@ -1,211 +1,218 @@
-"""The files of the stages, the pictures and the page."""
+"""The files of a comparison, and the page as text; test_page.py opens it in a browser."""
 
+import base64
+import hashlib
 import io
 import json
 import re
+from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 
-import matplotlib as mpl
-import numpy as np
 import pytest
 from PIL import Image
 
-from toolkit import plots, report
-from toolkit.audit import Audit, Finding
-from toolkit.canvas import arm_styles, short
-from toolkit.comparison import compare, summary
-from toolkit.errors import InputError
-from toolkit.metrics import evaluate, matrix_of
-from toolkit.predictions import Predictions
-from toolkit.results import HISTORY, Key, Result, read_result
+from tests.pages import CLASSES, NASTY, RECIPES, inputs, result
+from toolkit import report, wording
+from toolkit.audit import Audit
+from toolkit.comparison import compare
+from toolkit.sections import Inputs
 
-NASTY = "<img src=x onerror=alert(1)>"
-CLASSES = (NASTY, "a$b_{$猫\n")
-AUDIT = Audit(
-    {"train": {"a": 5, NASTY: 2}, "": {"a": 3}},
-    (Finding("unreadable", "drop", NASTY, (NASTY,) * 7),),
-)
-
-
-def history(epochs=4):
-    numbers = tuple(1 / n for n in range(1, epochs + 1))
-    return dict.fromkeys(HISTORY, numbers) | {"epoch": tuple(range(1, epochs + 1))}
-
-
-def result(arm, seed=0, recipe="net", wrong=1, past=True):
-    actual = (CLASSES[0],) * 8 + (CLASSES[1],) * 4
-    said = (CLASSES[1],) * wrong + actual[wrong:]
-    outcome = Predictions(CLASSES, tuple(map(str, range(12))), actual, said)
-    metrics = evaluate(outcome, NASTY)
-    return Result(arm, recipe, seed, metrics, outcome, NASTY, history() if past else None)
-
-
-@pytest.fixture(scope="module")
-def results():
-    return [result("original"), result("augmented", wrong=0), result("augmented", 1), result("_x")]
-
-
-@pytest.fixture(scope="module")
-def html(results):
-    sheet = plots.curves(history())
-    return report.page(
-        compare(results), results, audit=AUDIT, contact_sheets={"<arm>": sheet}, params="url: <x>"
-    )
+VOID = {"meta", "img", "link", "input", "br"}
 
 
 class Parsed(HTMLParser):
-    """Tags, attributes and text of a page."""
+    """Tags, attributes and visible text of a page."""
 
     def __init__(self, html):
         super().__init__()
         self.tags, self.attributes, self.text = [], [], ""
+        self.open = []
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.attributes += [(tag, *pair) for pair in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text += data
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.text += data
+
+    def values(self, name, tag=None):
+        return [v for t, n, v in self.attributes if n == name and tag in (None, t)]
 
 
-def size(png):
-    return Image.open(io.BytesIO(png)).size
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    return inputs(tmp_path_factory.mktemp("project"))
 
 
-PICTURES = {
-    "curves": lambda _, dark: plots.curves(history(), NASTY, dark=dark),
-    "short curves": lambda _, dark: plots.curves(history(1), dark=dark),
-    "confusion": lambda results, dark: plots.confusion(
-        matrix_of(results[0].predictions), CLASSES, NASTY, dark=dark
-    ),
-    "large confusion": lambda _, dark: plots.confusion(
-        np.eye(50, dtype=np.int64), [str(n) for n in range(50)], dark=dark
-    ),
-    "overlay": lambda results, dark: plots.overlay(results, dark=dark),
-    "empty overlay": lambda _, dark: plots.overlay([], dark=dark),
-    "comparison": lambda results, dark: plots.comparison(compare(results), dark=dark),
-}
+@pytest.fixture(scope="module")
+def html(given):
+    return report.page(given)
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_pictures_are_the_same_bytes_each_time_and_differ_in_the_dark(results, name):
-    """Whatever is set in matplotlib, and with names that its font and its mathtext do not like."""
-    first = PICTURES[name](results, False)
-    with mpl.rc_context({"font.size": 20, "axes.facecolor": "red", "savefig.dpi": 10}):
-        assert PICTURES[name](results, False) == first
-        assert mpl.rcParams["font.size"] == 20
-    dark = PICTURES[name](results, True)
-    assert size(dark) == size(first)
-    assert np.asarray(Image.open(io.BytesIO(dark)).convert("L")).mean() < 128
-    assert b"Software" not in first
+@pytest.fixture(scope="module")
+def page(html):
+    return Parsed(html)
 
 
-def test_an_arm_keeps_its_colour_whatever_else_is_drawn():
-    alone, among = arm_styles(["augmented"]), arm_styles(["x", "original", "augmented"])
-    assert alone["augmented"]["color"] == among["augmented"]["color"]
-    styles = arm_styles(["original", "augmented", "duplicated", "p", "q", "r", "s"])
-    assert len({style["color"] for style in styles.values()}) == 7
-    assert len({style["marker"] for style in styles.values()}) == 7
+def bare():
+    run = replace(result(), history=None)
+    return Inputs(compare([run], resamples=200), [run])
 
 
-def test_long_and_unprintable_names_are_made_short():
-    assert short("a\nb\u202ec", 9) == "a b c"
-    assert short("abcdef", 4) == "abc…"
+# --- the page ---------------------------------------------------------------------------------
 
 
-def test_the_page_shows_results_data_and_settings(html):
-    text = " ".join(Parsed(html).text.split())
-    assert "augmented against original, net: G-mean" in text
-    assert "no statement about luck" in text
-    assert f"{NASTY}, {NASTY}, {NASTY}, {NASTY}, {NASTY} and 2 more" in text
-    assert "params.yaml" in text
-    for heading in ("Result", "Data", "New images", "Training", "Confusion matrices"):
-        assert heading in text
+def test_the_page_shows_the_six_parts(page, given):
+    text = " ".join(page.text.split())
+    headings = ("Verdict", "Data", "Training", "Networks", "Errors", "How it was made")
+    places = [text.rindex(heading) for heading in headings]
+    assert places == sorted(places)
+    for words in (*RECIPES, "30 test images", "params.yaml", "sha256", "Grad-CAM", "+ 6 new"):
+        assert words in text
+    assert wording.headline(given.compared)[0].split()[0] in text
 
 
-def test_the_page_escapes_whatever_it_shows(html):
-    """Tags and attributes are ours alone; the nasty class name stands there as text."""
-    page = Parsed(html)
-    assert set(page.tags) <= {
-        "html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "section", "p",
-        "figure", "picture", "source", "img", "figcaption", "div", "table", "caption", "thead",
-        "tbody", "tr", "th", "td", "span", "code", "details", "summary", "pre",
-    }  # fmt: skip
+def test_every_tag_that_is_opened_is_closed(page):
+    assert page.open == []
+
+
+def test_whatever_is_shown_is_escaped(page, html):
+    """Tags and attributes are ours alone; the nasty names stand there as text."""
     assert not [name for _, name, _ in page.attributes if name.startswith("on")]
     assert "<img src=x" not in html
+    assert "<b>deep" not in html
     assert "&lt;img src=x onerror=alert(1)&gt;" in html
+    assert page.values("src") == [v for v in page.values("src") if v.startswith("data:image/jpeg")]
 
 
-def test_the_page_needs_nothing_but_itself(html):
-    page = Parsed(html)
-    links = [v for _, name, v in page.attributes if name in ("src", "srcset", "href")]
+def test_names_reach_tooltips_and_alternatives_as_text(page):
+    assert any(NASTY in value for value in page.values("aria-label", "svg"))
+    assert any(NASTY in value for value in page.values("alt", "img"))
+    assert NASTY in page.text
+
+
+def test_the_policy_allows_our_style_and_our_script_and_nothing_else(page, html):
+    (policy,) = [v for v in page.values("content", "meta") if "default-src" in v]
+    for tag in ("style", "script"):
+        (text,) = re.findall(f"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert policy.endswith("base-uri 'none'; form-action 'none'")
+    assert "unsafe" not in policy
+    assert page.values("style") == []
+
+
+def test_the_page_asks_for_nothing(page, html):
+    links = page.values("src") + page.values("href") + page.values("srcset")
     assert links
-    assert all(link.startswith("data:image/png;base64,") for link in links)
+    assert all(link.startswith(("data:image/jpeg;base64,", "#")) for link in links)
     without = re.sub(r"base64,[A-Za-z0-9+/=]+", "", html)
-    assert not re.search(r"https?:|//\w|@import|url\(|<script", without)
-    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in html
+    assert not re.search(r"https?:|//\w|@import|url\((?!#)", without)
+    assert {"link", "iframe", "object", "embed", "form"}.isdisjoint(page.tags)
 
 
-def test_every_picture_says_in_words_what_it_shows(html):
-    alts = [value for tag, name, value in Parsed(html).attributes if (tag, name) == ("img", "alt")]
-    assert len(alts) == html.count("<img ") == 7
-    assert any("of 8 images of <img src=x onerror=alert(1)>, 7 were called" in alt for alt in alts)
-    assert any("net, original: G-mean 0.9354" in alt for alt in alts)
+def test_ids_are_used_once_and_every_reference_finds_its_own(page, html):
+    ids = Counter(page.values("id"))
+    assert set(ids.values()) == {1}
+    wanted = {v[1:] for v in page.values("href") if v.startswith("#")}
+    wanted |= {*page.values("aria-labelledby"), *re.findall(r"url\(#([^)]+)\)", html)}
+    assert wanted <= set(ids)
 
 
-def test_the_page_is_the_same_each_time(results):
-    compared = compare(results[:2])
-    assert report.page(compared, results[:2]) == report.page(compared, results[:2])
+def test_every_picture_says_in_words_what_it_shows(page):
+    assert page.tags.count("img") == len(page.values("alt", "img"))
+    assert all(page.values("alt", "img"))
+    charts = page.values("aria-label", "svg")
+    assert len(charts) == page.values("role", "svg").count("img") > 15
+    assert all(re.search(r"\d\.\d{3}|\d originals", words) for words in charts)
+
+
+def test_every_chart_can_be_reached_by_keyboard_and_read_as_a_table(page, html):
+    charts = re.findall(r'<figure class="chart">.*?</figure>', html, re.DOTALL)
+    assert charts
+    for chart in charts:
+        assert '" tabindex="0">' in chart
+        rows = re.search(r"<tbody>(.*?)</tbody>", chart, re.DOTALL)[1].count("<tr>")
+        assert rows == chart.count("<rect x=") - chart.count("clipPath id") > 0
+
+
+def test_the_page_is_the_same_each_time(given, html):
+    assert report.page(given) == html
 
 
 @pytest.mark.parametrize("audit", [None, Audit({}, ())])
-def test_the_page_bears_an_audit_that_says_little(audit):
-    bare = [result("original", past=False)]
-    text = Parsed(report.page(compare(bare), bare, audit=audit)).text
+def test_a_page_of_predictions_alone_says_little_and_says_so(audit):
+    text = Parsed(report.page(replace(bare(), audit=audit))).text
+    assert "nothing to compare" in text
     assert "Training" not in text
-    assert "Result" in text
+    assert "Errors" not in text
+    assert ("The audit found nothing" if audit else "predictions alone") in text
 
 
-def test_an_evaluation_leaves_its_files(tmp_path):
-    past = tmp_path / "history.csv"
-    past.write_text(",".join(HISTORY) + "\n1,1,1,1,1,1\n")
-    outcome, output = result("original").predictions, tmp_path / "reports" / "original-net-0"
-    for _ in range(2):  # the second time it replaces its own folder
-        metrics = report.write_evaluation(output, outcome, NASTY, Key("original", "net", 0), past)
-    assert sorted(path.name for path in output.iterdir()) == [
-        "confusion_matrix.csv", "confusion_matrix.png", "curves.png", "history.csv",
-        "metrics.json", "predictions.csv",
-    ]  # fmt: skip
-    assert read_result(output).metrics == metrics == evaluate(outcome, NASTY)
-    assert str(read_result(output).key) == "original-net-0"
-    matrix = (output / "confusion_matrix.csv").read_text(encoding="utf-8")
-    assert matrix.startswith(f"actual,{NASTY},")
-    assert f"\n{NASTY},7,1\n" in matrix
+def test_a_page_of_many_classes_has_no_words_on_words():
+    names = tuple(f"class_{n:02d}_with_a_long_name" for n in range(10))
+    run = replace(result(), positive=None)
+    many = replace(run.predictions, classes=(*CLASSES, *names), scores=None)
+    page = Parsed(report.page(Inputs(compare([run]), [replace(run, predictions=many)])))
+    assert "class_00_with_a_l…" in page.text
 
 
-def test_an_evaluation_does_not_replace_a_folder_of_another(tmp_path):
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "a.jpg").touch()
-    outcome = result("original").predictions
-    with pytest.raises(InputError, match="was not written by the toolkit"):
-        report.write_evaluation(tmp_path / "photos", outcome, None, Key("x", "y", 0))
-    assert (tmp_path / "photos" / "a.jpg").exists()
+def test_numbers_stand_at_the_right_and_words_at_the_left():
+    table = [
+        ["a", "b", "c", "d"],
+        ["x", "+0.1 (0 to 1)", "3.11.7", ""],
+        ["1", "below 0.001", "", ""],
+    ]
+    assert report._numeric(table) == [False, True, False, True]
 
 
-def test_dvc_may_leave_a_gitignore_and_no_history_stays_from_before(tmp_path):
-    outcome = result("original").predictions
-    (tmp_path / ".gitignore").write_text("/metrics.json\n")
-    report.write_evaluation(tmp_path, outcome, None, Key("x", "y", 0))
-    (tmp_path / "history.csv").touch()
-    report.write_evaluation(tmp_path, outcome, None, Key("x", "y", 0))
-    assert not (tmp_path / "history.csv").exists()
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("G-mean -0.1 (-0.2 to +0.1)", "G-mean \u22120.1 (\u22120.2 to +0.1)"),
+        ("resnet-18 1-2 a-1", "resnet-18 1-2 a-1"),
+    ],
+)
+def test_a_minus_is_a_minus_and_a_hyphen_stays_one(text, shown):
+    assert report._minus(text) == shown
 
 
-def test_a_comparison_leaves_its_files(tmp_path, results):
-    compared = compare(results)
-    report.write_comparison(tmp_path / "summary.json", compared, results)
-    assert json.loads((tmp_path / "summary.json").read_text()) == summary(compared)
-    assert len((tmp_path / "curves.csv").read_text().splitlines()) == 1 + 4 * 4
-    assert size((tmp_path / "comparison.png").read_bytes())[0] == 1296
-    assert size((tmp_path / "curves.png").read_bytes())[0] == 1296
+def test_prose_keeps_a_gmean_and_its_number_together_and_escapes_the_rest():
+    assert report._prose("<b> G-mean -0.1.") == (
+        '&lt;b&gt; <span class="whole">G-mean \u22120.1</span>.'
+    )
+
+
+# --- the files of `compare` -------------------------------------------------------------------
+
+
+def test_a_comparison_leaves_its_files(tmp_path, given):
+    report.write_comparison(tmp_path / "summary.json", given.compared, given.results)
+    assert json.loads((tmp_path / "summary.json").read_text()) == wording.summary(given.compared)
+    assert len((tmp_path / "curves.csv").read_text().splitlines()) == 1 + 12 * 4
+    for name in ("comparison.png", "curves.png"):
+        assert Image.open(io.BytesIO((tmp_path / name).read_bytes())).format == "PNG"
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("roc", "false_positive_rate,recall"),
+        ("precision_recall", "recall,precision"),
+        ("reliability", "score,share"),
+    ],
+)
+def test_dvc_plots_gets_the_same_curves(tmp_path, given, name, columns):
+    report.write_comparison(tmp_path / "summary.json", given.compared, given.results)
+    header, *body = (tmp_path / f"{name}.csv").read_text(encoding="utf-8").splitlines()
+    assert header == f"run,arm,recipe,seed,{columns}"
+    assert len({line.partition(",")[0] for line in body}) == 12

@@ -1,38 +1,62 @@
-"""What all pictures share: theme, colours, legend, PNG bytes that depend on the numbers alone.
+"""What all pictures share: colours, theme, arms' styles, the figure as PNG.
 
-Colours are Okabe and Ito's (2008), which colour-blind people can tell apart; arms differ in their
-marker and line as well.
+Colours are Okabe and Ito's (2008), which colour-blind people can tell apart, two of them darkened
+to show on white; arms differ in their marker and line as well. Equal figures give equal bytes.
 """
 
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FIXED = {"original": "#0072B2", "augmented": "#D55E00", "duplicated": "#009E73"}
-FREE = ("#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F", "#7F7F7F")
-MARKERS = "osD^vPX*"
-LINES = ("-", "--", "-.", ":")
-LIGHT = {"back": "#ffffff", "ink": "#1f2933", "soft": "#5f6b7a", "grid": "#e4e7eb"}
-DARK = {"back": "#1b1f24", "ink": "#e6e9ed", "soft": "#a3adb8", "grid": "#333a42"}
+COLOURS = {
+    "back": ("#ffffff", "#15181c"),
+    "panel": ("#f5f6f7", "#1e2227"),
+    "ink": ("#1c242e", "#e9ebee"),
+    "soft": ("#57626e", "#a7b0ba"),
+    "line": ("#c3c9d0", "#4a525c"),
+    "grid": ("#e7e9ec", "#2b3037"),
+    "blue": ("#0072b2", "#5ab0e8"),
+    "vermilion": ("#d55e00", "#f58b4c"),
+    "green": ("#009e73", "#36c79c"),
+    "purple": ("#b8628f", "#e3a0c8"),
+    "ochre": ("#b07a00", "#f0b83c"),
+    "sky": ("#3a93c8", "#9ad6f7"),
+    "brown": ("#7d5a12", "#cfa652"),
+    "grey": ("#7b7b7b", "#a9a9a9"),
+}
+"""Name -> the colour in the light and in the dark. PNGs are light; a page has both as variables."""
+FIXED = {"original": "blue", "augmented": "vermilion", "duplicated": "green"}
+FREE = ("purple", "ochre", "sky", "brown", "grey")
+MARKERS = "oDs^vPX*"
+LINES = ("-", (0, (4, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
 DPI = 144
 
 
-def arm_styles(arms: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour, line and marker of each arm; well-known arms keep one colour in all pictures."""
+def light(name: str) -> str:
+    """The colour as a picture on white has it."""
+    return COLOURS[name][0]
+
+
+def arm_colours(arms: Sequence[str]) -> dict[str, str]:
+    """The name of each arm's colour; well-known arms keep one in all pictures."""
     others = [arm for arm in arms if arm not in FIXED]
-    free = {arm: FREE[index % len(FREE)] for index, arm in enumerate(others)}
+    return {arm: FIXED.get(arm) or FREE[others.index(arm) % len(FREE)] for arm in arms}
+
+
+def arm_styles(arms: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Colour, line and marker of each arm."""
     return {
         arm: {
-            "color": FIXED.get(arm) or free[arm],
+            "color": light(colour),
             "linestyle": LINES[index % len(LINES)],
             "marker": MARKERS[index % len(MARKERS)],
         }
-        for index, arm in enumerate(arms)
+        for index, (arm, colour) in enumerate(arm_colours(arms).items())
     }
 
 
@@ -59,10 +83,57 @@ def short(text: str, length: int) -> str:
 
 
 def new(width: float, height: float) -> "Figure":
-    """An empty figure, in inches, that no window and no global state knows of."""
+    """An empty figure that no window and no global state knows of; sides in points (1/72 inch)."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    return Figure(figsize=(width / 72, height / 72), dpi=DPI, layout="constrained")
+
+
+@contextlib.contextmanager
+def theme() -> Iterator[None]:
+    """Matplotlib's own defaults with our settings, whatever the user's matplotlibrc says."""
+    import matplotlib as mpl
+
+    settings: Any = mpl.rcParams
+    with warnings.catch_warnings(), mpl.rc_context():
+        warnings.simplefilter("ignore")  # characters that the font does not have
+        mpl.rcdefaults()
+        settings.update(_settings())
+        yield
+
+
+def _settings() -> dict[str, Any]:
+    return {
+        "text.parse_math": False,  # a class may have dollars in its name
+        "font.size": 11,
+        "text.color": light("ink"),
+        "figure.facecolor": light("back"),
+        "figure.constrained_layout.w_pad": 0.08,
+        "figure.constrained_layout.h_pad": 0.05,
+        "axes.facecolor": "none",
+        "axes.edgecolor": light("line"),
+        "axes.labelcolor": light("soft"),
+        "axes.labelsize": 11,
+        "axes.titlesize": 11,
+        "axes.titlelocation": "left",
+        "axes.titlepad": 9,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.color": light("grid"),
+        "grid.linewidth": 1,
+        "xtick.color": light("soft"),
+        "ytick.color": light("soft"),
+        "xtick.labelsize": 10.5,
+        "ytick.labelsize": 10.5,
+        "xtick.bottom": False,
+        "ytick.left": False,
+        "lines.linewidth": 1.8,
+        "legend.frameon": False,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "toolkit",
+    }
 
 
 def png(figure: "Figure") -> bytes:
@@ -73,46 +144,3 @@ def png(figure: "Figure") -> bytes:
     canvas: Any = FigureCanvasAgg(figure)
     canvas.print_png(stream, metadata={"Software": None})
     return stream.getvalue()
-
-
-@contextlib.contextmanager
-def theme(dark: bool) -> Iterator[dict[str, str]]:
-    """Matplotlib's own defaults with our colours, whatever the user's matplotlibrc says."""
-    import matplotlib as mpl
-
-    colours = DARK if dark else LIGHT
-    settings: Any = mpl.rcParams
-    with warnings.catch_warnings(), mpl.rc_context():
-        warnings.simplefilter("ignore")  # characters that the font does not have
-        mpl.rcdefaults()
-        settings.update(_settings(colours))
-        yield colours
-
-
-def _settings(colours: Mapping[str, str]) -> dict[str, Any]:
-    back, ink, soft, grid = (colours[name] for name in ("back", "ink", "soft", "grid"))
-    return {
-        "text.parse_math": False,  # a class may have dollars in its name
-        "font.size": 9.5,
-        "text.color": ink,
-        "figure.facecolor": back,
-        "figure.constrained_layout.w_pad": 0.09,
-        "axes.facecolor": back,
-        "axes.edgecolor": grid,
-        "axes.labelcolor": soft,
-        "axes.titlesize": 9.5,
-        "axes.titlelocation": "left",
-        "axes.titlepad": 9,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "grid.color": grid,
-        "grid.linewidth": 0.8,
-        "xtick.color": soft,
-        "ytick.color": soft,
-        "xtick.major.size": 0,
-        "ytick.major.size": 0,
-        "lines.linewidth": 1.8,
-        "legend.frameon": False,
-    }

@@ -181,7 +181,7 @@ def measure(trainee: Trainee, valid: Tensors) -> tuple[float, float, float]:
     value = cross_entropy(scores.double(), valid.labels).item()
     actual, predicted = valid.labels.cpu().numpy(), scores.argmax(1).cpu().numpy()
     matrix = metrics.confusion_matrix(actual, predicted, len(valid.classes))
-    return value, metrics.accuracy(matrix), metrics.gmean(matrix, valid.classes)
+    return value, float(metrics.accuracy(matrix)), float(metrics.gmean(matrix, valid.classes))
 
 
 # --- its parts --------------------------------------------------------------------------------

@@ -12,8 +12,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from toolkit import codec, compute, dataset, runs
+from toolkit import codec, compute, dataset, gradcam, manifest, runs
+from toolkit.calibration import softmax
 from toolkit.errors import InputError
+from toolkit.mistakes import Choice, Explained
 from toolkit.predictions import Predictions
 from toolkit.progress import Track, silent
 from toolkit.runs import Run
@@ -60,6 +62,24 @@ def predict(run_folder: Path, images_folder: Path, track: Track = silent) -> Pre
     )
 
 
+def explain(
+    run_folder: Path, images_folder: Path, choices: Sequence[Choice]
+) -> tuple[Explained, ...]:
+    """Photos of chosen images of the manifest in `images_folder`, each with its class's heatmap.
+
+    Raises InputError as `runs.restore` does, and for a file that cannot be read.
+    """
+    if not choices:
+        return ()
+    run, network = runs.restore(run_folder)
+    samples = manifest.read(images_folder).by_id
+    paths = [samples[choice.id].path for choice in choices]
+    photos = [codec.read(images_folder / path) for path in paths]
+    labels = [run.classes.index(choice.label) for choice in choices]
+    maps = gradcam.heatmaps(network, dataset.stack(photos), labels, run.threads)
+    return tuple(map(Explained, choices, paths, photos, maps))
+
+
 def predict_files(run_folder: Path, paths: Sequence[Path], track: Track = silent) -> list[Guess]:
     """Predict image files of any size and format, resized to the run's image size.
 
@@ -102,12 +122,6 @@ def classify(run: Run, network: nn.Module, images: Tensor) -> Scores:
     """
     with compute.reproducible(run.threads, CPU):
         return softmax(compute.logits(network, images, run.settings.batch).double().numpy())
-
-
-def softmax(logits: Scores) -> Scores:
-    """Rows of logits as probabilities that sum to 1."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def table(classes: Sequence[str], guesses: Sequence[Guess]) -> str:

@@ -1,26 +1,27 @@
-"""Confusion matrices and scores -> numbers.
+"""Confusion matrices -> numbers, for all resamples at once; predictions -> all numbers.
 
-A confusion matrix is int64 [K, K]: rows are the actual classes, columns the predicted ones. It is
-all that the metrics in METRICS and PER_CLASS need. Those in SCORES need `actual` (int [N]) and
-`scores` (float64 [N, K], each row probabilities that add up to 1).
+A confusion matrix is [..., K, K]: rows are the actual classes, columns the predicted ones, cells
+int64 counts or float64 weights. It is all that the metrics in METRICS ([...]) and PER_CLASS
+([..., K]) need; the leading axes are resamples. What only scores can tell is in `scores`.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from toolkit.errors import InputError
 from toolkit.predictions import Predictions
+from toolkit.scores import RANKINGS, SCORES, Floats, Labels, rankings
 
 Matrix = npt.NDArray[np.int64]
-Labels = npt.NDArray[np.integer]
-Floats = npt.NDArray[np.float64]
+Matrices = Matrix | Floats
 Names = Sequence[str]
 
-BINS = 15
-"""Equal-width bins of the expected calibration error."""
+ALPHA = 0.1
+"""Weight of the dominance in the index of balanced accuracy."""
 
 
 def confusion_matrix(actual: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Matrix:
@@ -41,192 +42,238 @@ def matrix_of(predictions: Predictions) -> Matrix:
     return confusion_matrix(actual, predicted, len(predictions.classes))
 
 
-# --- from the confusion matrix ----------------------------------------------------------------
+# --- one number a class -----------------------------------------------------------------------
 
 
-def recall(matrix: Matrix, names: Names | None = None) -> Floats:
-    """Share of each class's images that were found, [K], 0 to 1.
+def recall(matrix: Matrices, names: Names | None = None) -> Floats:
+    """Share of each class's images that were found, [..., K], 0 to 1.
 
     Raises InputError that names a class without images (by its row if `names` is None):
     its recall is undefined, and so is everything that is made of it.
     """
-    images = matrix.sum(axis=1)
-    for row in np.flatnonzero(images == 0):
-        name = repr(names[int(row)]) if names is not None else f"number {row}"
-        raise InputError(
-            f"class {name} has no images, so its recall and the G-mean are undefined; "
-            "add images of it or leave the class out"
-        )
-    return np.asarray(np.diagonal(matrix) / images, dtype=np.float64)
+    return _ratio(_right(matrix), _images(matrix, names))
 
 
-def precision(matrix: Matrix) -> Floats:
-    """Share of the images called by each class's name that are of it, [K], 0 to 1.
+def precision(matrix: Matrices) -> Floats:
+    """Share of the images called by each class's name that are of it, [..., K], 0 to 1.
 
     0 for a class that is never predicted, where it is undefined (scikit-learn's zero_division=0).
     """
-    return _ratio(np.diagonal(matrix), matrix.sum(axis=0))
+    return _ratio(_right(matrix), matrix.sum(axis=-2))
 
 
-def f1(matrix: Matrix) -> Floats:
-    """Harmonic mean of precision and recall, [K], 0 to 1; 0 for a class that never occurs."""
-    return _ratio(2 * np.diagonal(matrix), matrix.sum(axis=0) + matrix.sum(axis=1))
+def specificity(matrix: Matrices) -> Floats:
+    """Share of the images of all other classes that were not called by a class's name, [..., K].
+
+    0 to 1; with two classes, the recall of the other one. Raises InputError as `recall` does.
+    """
+    images = _images(matrix)
+    others = images.sum(axis=-1, keepdims=True) - images
+    return _ratio(others - (matrix.sum(axis=-2) - _right(matrix)), others)
 
 
-def _ratio(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> Floats:
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+def fbeta(matrix: Matrices, beta: float = 2.0) -> Floats:
+    """Weighted harmonic mean of precision and recall, [..., K], 0 to 1 (van Rijsbergen, 1979).
+
+    The recall counts `beta` times as much. 0 for a class that never occurs.
+    """
+    weight = beta**2
+    whole = matrix.sum(axis=-2) + weight * matrix.sum(axis=-1)
+    return _ratio((1 + weight) * _right(matrix), whole)
 
 
-def accuracy(matrix: Matrix) -> float:
-    """Share of all images that are right, 0 to 1. Raises InputError for an empty matrix."""
-    if not matrix.sum():
+def f1(matrix: Matrices) -> Floats:
+    """Harmonic mean of precision and recall, [..., K], 0 to 1; 0 for a class that never occurs."""
+    return fbeta(matrix, beta=1.0)
+
+
+def iba(matrix: Matrices) -> Floats:
+    """Index of balanced accuracy of the squared G-mean of each class against the rest, [..., K].
+
+    (1 + 0.1 (recall - specificity)) recall x specificity, 0 to 1 (Garcia, Mollineda and Sanchez,
+    2009). Raises InputError as `recall` does.
+    """
+    found, rejected = recall(matrix), specificity(matrix)
+    index: Floats = (1 + ALPHA * (found - rejected)) * found * rejected
+    return index
+
+
+# --- one number in all ------------------------------------------------------------------------
+
+
+def accuracy(matrix: Matrices) -> Floats:
+    """Share of all images that are right, [...], 0 to 1. Raises InputError for an empty matrix."""
+    total = matrix.sum(axis=(-2, -1))
+    if not np.all(total):
         raise InputError("there are no predictions, so the accuracy is undefined")
-    return int(np.trace(matrix)) / int(matrix.sum())
+    return _ratio(_right(matrix).sum(axis=-1), total)
 
 
-def balanced_accuracy(matrix: Matrix, names: Names | None = None) -> float:
-    """Arithmetic mean of the recalls, 0 to 1. Raises InputError as `recall` does."""
-    return math.fsum(recall(matrix, names)) / len(matrix)
+def balanced_accuracy(matrix: Matrices, names: Names | None = None) -> Floats:
+    """Arithmetic mean of the recalls, [...], 0 to 1. Raises InputError as `recall` does."""
+    mean: Floats = recall(matrix, names).mean(axis=-1)
+    return mean
 
 
-def gmean(matrix: Matrix, names: Names | None = None) -> float:
-    """G-mean: the K-th root of the product of the recalls, 0 to 1; 0 if one class is never found.
+def gmean(matrix: Matrices, names: Names | None = None) -> Floats:
+    """Geometric mean of the recalls, [...], 0 to 1; 0 if any class is never found.
 
     Kubat and Matwin, 1997, for two classes: sqrt(sensitivity x specificity). Raises InputError as
     `recall` does.
     """
-    recalls = recall(matrix, names)
-    if recalls.min() == 0:
-        return 0.0
-    if len(recalls) == 2:  # integers up to the root: exact to the last digit
-        images, right = matrix.sum(axis=1).tolist(), np.diagonal(matrix).tolist()
-        return math.sqrt(right[0] * right[1] / (images[0] * images[1]))
-    logs = math.fsum(np.log(recalls))  # a long product would underflow
-    return min(1.0, math.exp(logs / len(recalls)))
+    right, images = _right(matrix), _images(matrix, names)
+    if matrix.shape[-1] == 2:  # whole numbers up to the root: exact to the last digit
+        products = (np.prod(counts, axis=-1, dtype=np.float64) for counts in (right, images))
+        return np.sqrt(_ratio(*products))
+    recalls = _ratio(right, images)  # a long product would underflow
+    logs = np.log(recalls, out=np.full(recalls.shape, -np.inf), where=recalls > 0)
+    root: Floats = np.exp(logs.mean(axis=-1))
+    return root
 
 
-def mcc(matrix: Matrix) -> float:
-    """Matthews' correlation coefficient for K classes (Gorodkin, 2004), -1 to 1.
+def mcc(matrix: Matrices) -> Floats:
+    """Matthews' correlation coefficient for K classes (Gorodkin, 2004), [...], -1 to 1.
 
     0 where all images are of one class, or all are predicted to be.
     """
-    rows = [int(n) for n in matrix.sum(axis=1)]  # Python integers: the products pass 2 ** 63
-    columns = [int(n) for n in matrix.sum(axis=0)]
-    total, right = sum(rows), int(np.trace(matrix))
-    covariance = right * total - sum(r * c for r, c in zip(rows, columns, strict=True))
-    spread = (total**2 - sum(r * r for r in rows)) * (total**2 - sum(c * c for c in columns))
-    return covariance / math.sqrt(spread) if spread else 0.0
+    agreement, rows, columns = _agreement(matrix)
+    return _ratio(agreement, np.sqrt(_unequal(rows) * _unequal(columns)))
 
 
-# --- from the scores --------------------------------------------------------------------------
+def kappa(matrix: Matrices) -> Floats:
+    """Agreement beyond chance, over the largest possible (Cohen, 1960), [...], -1 to 1.
 
-
-def log_loss(actual: Labels, scores: Floats) -> float:
-    """Mean of -ln(score of the actual class), in nats; scores are held above 2.2e-16."""
-    chosen = np.clip(scores[np.arange(len(actual)), actual], np.finfo(np.float64).eps, 1)
-    return abs(float(-np.log(chosen).mean()))
-
-
-def brier(actual: Labels, scores: Floats) -> float:
-    """Mean squared distance of the scores from the truth (Brier, 1950).
-
-    0 to 2, summed over the classes; halved to 0 to 1 for two classes, where that is the usual
-    (score of one class - truth) squared. scikit-learn does the same.
+    0 where all images are of one class and predicted to be.
     """
-    truth = np.eye(scores.shape[1])[actual]
-    total = float(((scores - truth) ** 2).sum(axis=1).mean())
-    return total / 2 if scores.shape[1] == 2 else total
+    agreement, rows, columns = _agreement(matrix)
+    chance = (rows * columns).sum(axis=-1)
+    return _ratio(agreement, rows.sum(axis=-1) ** 2 - chance)
 
 
-def ece(actual: Labels, scores: Floats) -> float:
-    """Expected calibration error of the highest score, 0 to 1 (Guo and others, 2017).
+# --- their parts ------------------------------------------------------------------------------
 
-    15 bins of equal width, each without its lower and with its upper end.
+
+def _right(matrix: Any) -> Any:
+    return np.diagonal(matrix, axis1=-2, axis2=-1)
+
+
+def _images(matrix: Matrices, names: Names | None = None) -> Matrices:
+    """Images of each class, [..., K], if there are any."""
+    images: Matrices = matrix.sum(axis=-1)
+    if images.min() == 0:
+        row = int(np.argwhere(images == 0)[0, -1])
+        name = repr(names[row]) if names is not None else f"number {row}"
+        raise InputError(
+            f"class {name} has no images, so its recall and the G-mean are undefined; "
+            "add images of it or leave the class out"
+        )
+    return images
+
+
+def _ratio(part: Any, whole: Any) -> Floats:
+    """Quotients, 0 where the divisor is."""
+    above, below = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
+    quotient: Floats = np.divide(above, below, out=np.zeros(below.shape), where=below > 0)[()]
+    return quotient
+
+
+def _agreement(matrix: Matrices) -> tuple[Any, Any, Any]:
+    """Right x all - what chance gives [...], and the sums of the rows and the columns [..., K].
+
+    The difference is exact: its terms are Python integers where they would pass 2 ** 63.
     """
-    confidence, right = scores.max(axis=1), scores.argmax(axis=1) == actual
-    bins = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidence, side="left")
-    gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(actual))
+    cells: Any = matrix if matrix.sum(axis=(-2, -1)).max() < 2**31 else matrix.astype(object)
+    rows, columns = cells.sum(axis=-1), cells.sum(axis=-2)
+    expected = (rows * columns).sum(axis=-1)
+    return _right(cells).sum(axis=-1) * rows.sum(axis=-1) - expected, rows, columns
 
 
-def roc_auc(actual: Labels, scores: Floats, positive: int | None = None) -> float:
-    """Area under the ROC curve of class `positive` against the rest; None: the mean over classes.
-
-    A class without images, or with all of them, has none: scikit-learn warns and gives NaN.
-    """
-    from sklearn.metrics import roc_auc_score
-
-    return _one_against_rest(roc_auc_score, actual, scores, positive)
-
-
-def pr_auc(actual: Labels, scores: Floats, positive: int | None = None) -> float:
-    """Average precision of class `positive` against the rest; None: the mean over the classes."""
-    from sklearn.metrics import average_precision_score
-
-    return _one_against_rest(average_precision_score, actual, scores, positive)
-
-
-def _one_against_rest(
-    function: Callable[..., float], actual: Labels, scores: Floats, positive: int | None
-) -> float:
-    chosen = range(scores.shape[1]) if positive is None else [positive]
-    return math.fsum(function(actual == k, scores[:, k]) for k in chosen) / len(chosen)
+def _unequal(counts: Any) -> Floats:
+    """Ordered pairs of images of two different classes, [...]."""
+    return np.asarray(counts.sum(axis=-1) ** 2 - (counts**2).sum(axis=-1), dtype=np.float64)
 
 
 # --- all of them ------------------------------------------------------------------------------
 
 
-def evaluate(predictions: Predictions, positive: str | None = None) -> dict[str, float]:
-    """All metrics, flat and without NaN: `n`, `accuracy`, `recall_<class>` and so on.
+def evaluate(
+    predictions: Predictions, positive: str | None = None, beta: float = 2.0
+) -> dict[str, float]:
+    """All metrics, flat and without NaN: `n` and what `of_matrix` and `of_scores` give.
 
-    With `positive` also `precision`, `recall` and `f1` of that class, and `roc_auc` and `pr_auc`
-    are its own against the rest; else those two are the mean over the classes. The precision of a
-    class that is never predicted is 0. Raises InputError where `positive` is no class, and where
-    a class has no images.
+    Raises InputError where `positive` is no class, and where a class has no images.
     """
     classes, matrix = predictions.classes, matrix_of(predictions)
     if positive is not None and positive not in classes:
         raise InputError(f"evaluate.positive must be one of {list(classes)}, got {positive!r}")
-    recall(matrix, classes)  # refuses a class without images by its name
-    index = None if positive is None else classes.index(positive)
-    values: dict[str, float] = {"n": len(predictions.ids)}
-    values |= {name: metric(matrix) for name, metric in METRICS.items()}
-    for name, per_class in PER_CLASS.items():
-        each = per_class(matrix)
-        if index is not None:
-            values[name] = float(each[index])
-        values |= {f"{name}_{c}": float(v) for c, v in zip(classes, each, strict=True)}
+    values = of_matrix(matrix, classes, positive, beta)
     if predictions.scores is not None:
-        actual, scores = predictions.actual_index, predictions.scores
-        values |= {name: metric(actual, scores) for name, metric in SCORES.items()}
-        values |= {name: rank(actual, scores, index) for name, rank in RANKINGS.items()}
+        values |= of_scores(predictions.actual_index, predictions.scores, classes, positive)
+    return {"n": len(predictions.ids)} | {name: float(value) for name, value in values.items()}
+
+
+def of_matrix(
+    matrix: Matrices, classes: Names, positive: str | None = None, beta: float = 2.0
+) -> dict[str, Floats]:
+    """All metrics of [..., K, K] matrices by name, each [...].
+
+    `<metric>`, `<metric>_<class>` and `macro_<metric>`, the mean over the classes (that of the
+    recalls is the balanced accuracy); with `positive` also the `<metric>` of that class. Raises
+    InputError as `recall` does.
+    """
+    recall(matrix, classes)  # refuses a class without images by its name
+    values = {name: metric(matrix) for name, metric in METRICS.items()}
+    for name, metric in (PER_CLASS | {"fbeta": partial(fbeta, beta=beta)}).items():
+        each = metric(matrix)
+        values |= _by_class(name, np.moveaxis(each, -1, 0), classes)
+        if positive is not None:
+            values[name] = values[f"{name}_{positive}"]
+        if name != "recall":
+            values[f"macro_{name}"] = each.mean(axis=-1)
     return values
 
 
-METRICS: dict[str, Callable[[Matrix], float]] = {
+def of_scores(
+    actual: Labels,
+    scores: Floats,
+    classes: Names,
+    positive: str | None = None,
+    weights: Floats | None = None,
+) -> dict[str, Floats]:
+    """All metrics of the scores by name, each [...] with weights [..., N] (see `scores`).
+
+    `roc_auc_<class>` and `average_precision_<class>` are of the class against the rest, those
+    without a class are of `positive`, or the mean over the classes if it is None.
+    """
+    values = {name: metric(actual, scores, weights) for name, metric in SCORES.items()}
+    ranked = [rankings(actual, scores, number, weights) for number in range(len(classes))]
+    for name in RANKINGS:
+        each = [of_class[name] for of_class in ranked]
+        values |= _by_class(name, each, classes)
+        mean: Floats = np.mean(each, axis=0)
+        values[name] = mean if positive is None else values[f"{name}_{positive}"]
+    return values
+
+
+def _by_class(name: str, each: Iterable[Floats], classes: Names) -> dict[str, Floats]:
+    return {f"{name}_{label}": value for label, value in zip(classes, each, strict=True)}
+
+
+METRICS: dict[str, Callable[[Matrices], Floats]] = {
     "accuracy": accuracy,
     "balanced_accuracy": balanced_accuracy,
     "gmean": gmean,
     "mcc": mcc,
+    "kappa": kappa,
 }
-"""A confusion matrix -> one number."""
+"""Confusion matrices [..., K, K] -> numbers [...]."""
 
-PER_CLASS: dict[str, Callable[[Matrix], Floats]] = {
+PER_CLASS: dict[str, Callable[[Matrices], Floats]] = {
     "precision": precision,
     "recall": recall,
+    "specificity": specificity,
     "f1": f1,
+    "fbeta": fbeta,
+    "iba": iba,
 }
-"""A confusion matrix -> one number a class."""
-
-SCORES: dict[str, Callable[[Labels, Floats], float]] = {
-    "loss": log_loss,
-    "brier": brier,
-    "ece": ece,
-}
-"""Actual classes and scores -> one number."""
-
-RANKINGS: dict[str, Callable[[Labels, Floats, int | None], float]] = {
-    "roc_auc": roc_auc,
-    "pr_auc": pr_auc,
-}
-"""The same, of one class against the rest."""
+"""Confusion matrices [..., K, K] -> numbers for each class, [..., K]."""

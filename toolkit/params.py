@@ -148,9 +148,13 @@ class Choice(Section):
 
 
 class Arm(Section):
-    """One version of the training data: a named policy or one written out."""
+    """One version of the training data: a named policy or one written out.
+
+    `without`: the names of transforms that the arm leaves out of its policy.
+    """
 
     policy: str | Annotated[list[Choice], Field(min_length=1)]
+    without: list[str] = []
 
 
 Target = Positive | Share | str | dict[str, Positive]
@@ -216,19 +220,58 @@ class Train(Section):
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
 
 
+class BestGmean(Section):
+    """The threshold with the highest G-mean."""
+
+    rule: Literal["gmean"]
+
+
+class LeastCost(Section):
+    """The cheapest threshold, where a missed positive costs `ratio` times a false alarm."""
+
+    rule: Literal["cost"]
+    ratio: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class WantedRecall(Section):
+    """The highest threshold that finds at least this share of the positives."""
+
+    rule: Literal["recall"]
+    recall: Annotated[float, Field(gt=0, le=1)]
+
+
+Threshold = Annotated[BestGmean | LeastCost | WantedRecall, Field(discriminator="rule")]
+
+
 class Evaluate(Section):
     """`positive` is the class that precision, recall and ROC speak of; null for none."""
 
     positive: str | None = None
+    threshold: Threshold = BestGmean(rule="gmean")
+    """How the threshold on the positive class's score is chosen, on the valid split."""
+    beta: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
+    """Of F-beta: how many times recall counts as much as precision."""
+    resamples: Annotated[int, Field(ge=200)] = 2000
+    """Of the bootstrap that gives the intervals; 2,000 are enough for two digits."""
+    seed: Seed = 0
 
 
 class Compare(Section):
-    """The experiment: every arm with every recipe and seed, against the baseline."""
+    """The experiment: every arm with every recipe and seed, against the baseline.
+
+    With `control`, an arm of plain copies, the other arms are set against that as well: it tells
+    new pictures from more training steps and evener classes.
+    """
 
     baseline: Name = "original"
+    control: Name | None = None
     arms: Annotated[list[Name], Field(min_length=1)]
     recipes: Annotated[list[Name], Field(min_length=1)]
     seeds: Annotated[list[Seed], Field(min_length=1)]
+    """Three or more: with one, no verdict can tell an effect from the luck of training."""
+    resamples: Annotated[int, Field(ge=200)] = 2000
+    """Of the bootstrap that gives the differences' intervals."""
+    seed: Seed = 0
 
 
 class Params(Section):
@@ -250,6 +293,7 @@ class Params(Section):
             ("compare.arms", self.compare.arms, arms),
             ("compare.recipes", self.compare.recipes, list(self.train.recipes)),
             ("compare.baseline", [self.compare.baseline], self.compare.arms),
+            ("compare.control", filter(None, [self.compare.control]), self.compare.arms),
         ):
             for name in names:
                 if name not in known:

@@ -1,8 +1,8 @@
 """Policies: which transforms, how often, and whether a copy equal to its parent is kept."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from toolkit import errors, foreign, transforms, validation
 from toolkit.codec import Pixels
 from toolkit.errors import InputError
-from toolkit.params import Choice
+from toolkit.params import Arm, Choice
 
 Setting = str | Path | list[Choice]
 Params = Mapping[str, Any]
@@ -54,6 +54,30 @@ def make(setting: Setting) -> Policy:
     if not choices:
         raise InputError(f"{setting}: the list is empty; a policy needs a transform")
     return _checked(Policy(choices, keep_identical=False), str(setting))
+
+
+def of_arm(name: str, arm: Arm) -> Policy:
+    """The policy of the arm `name`, less what it leaves out.
+
+    Raises InputError as `make` does, for a transform in `without` that the policy does not have,
+    and where none is left.
+    """
+    policy = make(arm.policy)
+    try:
+        return _without(policy, arm.without)
+    except InputError as error:
+        raise InputError(f"augment.arms.{name}.without: {error}") from error
+
+
+def _without(policy: Policy, names: Collection[str]) -> Policy:
+    known = list(dict.fromkeys(choice.transform for choice in policy.choices))
+    for name in names:
+        if name not in known:
+            raise errors.unknown("transform of this policy", name, known)
+    kept = tuple(choice for choice in policy.choices if choice.transform not in names)
+    if not kept:
+        raise InputError(f"leaves no transform; the policy has {', '.join(known)}: keep one")
+    return replace(policy, choices=kept)
 
 
 def draw(policy: Policy, rng: np.random.Generator, pixels: Pixels) -> tuple[str, Params]:

@@ -39,11 +39,18 @@ def describe(error: ValidationError, data: Any) -> str:
         return f"{_dotted([*where, first['loc'][-1]])} is missing"
     if first["type"] == "extra_forbidden":
         return f"{key} is not a known key; remove it or correct its spelling"
-    if first["type"] == "union_tag_invalid":
-        context = first["ctx"]
-        return f"{key}.source must be one of {context['expected_tags']}, got '{context['tag']}'"
+    if first["type"].startswith("union_tag"):
+        return f"{key}.{_tag(first['ctx'])}"
     rules = dict.fromkeys(_rule(problem) for problem in problems)
     return f"{key or 'the file'} must be {' or '.join(rules)}, got {first.get('input')!r}"
+
+
+def _tag(context: Any) -> str:
+    """What is wrong with the key that says which kind of mapping it is."""
+    name = context["discriminator"].strip("'")
+    if "tag" not in context:
+        return f"{name} is missing"
+    return f"{name} must be one of {context['expected_tags']}, got '{context['tag']}'"
 
 
 def _dotted(where: list[int | str]) -> str:

@@ -1,0 +1,109 @@
+"""How often `compare` sees a difference where there is none, and where there is one.
+
+    python benchmarks/false_alarms.py [--experiments 2000]
+
+Networks are drawn, not trained: each test image has a difficulty that all networks share, each
+training run a luck of its own, each run and image a noise of their own. Both arms draw from the
+same distribution (or, for the power, from one whose rare-class recall is higher). A false alarm is
+a verdict other than inconclusive; the aim is at most 5 %.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from toolkit import contrasts
+from toolkit.predictions import Predictions
+from toolkit.results import Result
+
+CLASSES = ("common", "rare")
+HISTORY = {"epoch": (1.0,)}  # marks a result as a training run
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Test images of both classes, their recalls, and how much of the variance each luck is."""
+
+    images: tuple[int, int]
+    recalls: tuple[float, float]
+    seeds: int
+    training: float
+    shared: float
+    gain: float = 0.0
+
+    def __str__(self) -> str:
+        recalls = "/".join(f"{r:.2f}" for r in self.recalls)
+        images = "/".join(map(str, self.images))
+        return f"{images:>8} {recalls:>10} {self.seeds:>5} {self.training:>8} {self.shared:>6}"
+
+
+SIZES = ((500, 90), (300, 40))
+NULL = [
+    Scene(size, recalls, seeds, training, shared)
+    for size in SIZES
+    for recalls in ((0.98, 0.90), (0.95, 0.75))
+    for seeds, training in ((1, 0.0), (2, 0.1), (3, 0.0), (3, 0.1), (3, 0.3), (5, 0.1), (10, 0.1))
+    for shared in (0.3, 0.7)
+]
+POWER = [
+    Scene(size, (0.95, 0.75), 3, 0.05, 0.5, gain) for size in SIZES for gain in (0.05, 0.1, 0.15)
+]
+
+
+def experiment(scene: Scene, rng: np.random.Generator, resamples: int) -> contrasts.Contrast:
+    """Draw the test images and both arms' runs; set one arm against the other."""
+    actual = np.repeat([0, 1], scene.images)
+    difficulty = rng.standard_normal(len(actual))
+    recalls = np.array([scene.recalls, (scene.recalls[0], scene.recalls[1] + scene.gain)])
+    results = []
+    for arm, name in enumerate(("original", "augmented")):
+        for seed in range(scene.seeds):
+            luck = rng.standard_normal(2)[actual]
+            own = 1 - scene.shared - scene.training
+            score = np.sqrt(scene.shared) * difficulty + np.sqrt(scene.training) * luck
+            score += np.sqrt(own) * rng.standard_normal(len(actual))
+            right = score < ndtri(recalls[arm])[actual]
+            results.append(result(name, seed, actual, np.where(right, actual, 1 - actual), scene))
+    measured = contrasts.measure(results, "rare", resamples, seed=int(rng.integers(2**31)))
+    return contrasts.contrast(
+        results,
+        [i for i, r in enumerate(results) if r.arm == "augmented"],
+        [i for i, r in enumerate(results) if r.arm == "original"],
+        measured,
+    )
+
+
+def result(arm: str, seed: int, actual: np.ndarray, predicted: np.ndarray, scene: Scene) -> Result:
+    """One run; with a single seed it counts as the predictions of a fixed network."""
+    ids = tuple(map(str, range(len(actual))))
+    names = [tuple(CLASSES[i] for i in labels) for labels in (actual, predicted)]
+    history = HISTORY if scene.seeds > 1 else None
+    return Result(arm, "drawn", seed, {}, Predictions(CLASSES, ids, *names), "rare", history)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--experiments", type=int, default=2000)
+    parser.add_argument("--resamples", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    start = time.perf_counter()
+    print(f"{given.experiments} experiments a row, {given.resamples} resamples each")
+    print("  images    recalls  seeds training shared   gain   alarms  covered  width")
+    for scene in [*NULL, *POWER]:
+        rng = np.random.default_rng(given.seed)
+        found = [experiment(scene, rng, given.resamples) for _ in range(given.experiments)]
+        alarms = np.mean([c.verdict != contrasts.INCONCLUSIVE for c in found])
+        width = np.mean([c.tested.high - c.tested.low for c in found])
+        covered = np.mean([c.tested.low <= 0 <= c.tested.high for c in found])
+        held = f"{covered:8.1%}" if not scene.gain else "       -"
+        print(f"{scene}  {scene.gain:+.2f}  {alarms:7.1%} {held} {width:6.3f}", flush=True)
+    print(f"{time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The PNGs of the stages."""
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.pages import CLASSES, NASTY, history, result
+from toolkit import plots
+from toolkit.comparison import compare
+from toolkit.metrics import matrix_of
+
+RUNS = [
+    result(arm, recipe, seed)
+    for recipe in ("net", "deep")
+    for arm in ("original", "augmented", NASTY)
+    for seed in (0, 1)
+]
+PICTURES = {
+    "curves": lambda: plots.curves(history(), NASTY),
+    "short curves": lambda: plots.curves(history(epochs=1)),
+    "confusion": lambda: plots.confusion(matrix_of(RUNS[0].predictions), CLASSES, NASTY),
+    "large confusion": lambda: plots.confusion(
+        np.eye(50, dtype=np.int64), [str(n) for n in range(50)]
+    ),
+    "empty confusion": lambda: plots.confusion(np.zeros((2, 2), dtype=np.int64), CLASSES),
+    "overlay": lambda: plots.overlay(RUNS),
+    "empty overlay": lambda: plots.overlay([]),
+    "comparison": lambda: plots.comparison(compare(RUNS, control=NASTY, resamples=200)),
+    "one arm": lambda: plots.comparison(compare(RUNS[:1], resamples=200)),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_are_the_same_bytes_each_time(name):
+    """Whatever is set in matplotlib, and with names that its font and its mathtext do not like."""
+    first = PICTURES[name]()
+    with mpl.rc_context({"font.size": 20, "axes.facecolor": "red", "savefig.dpi": 10}):
+        assert PICTURES[name]() == first
+        assert mpl.rcParams["font.size"] == 20
+    assert b"Software" not in first
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_are_drawn_on_white(name):
+    pixels = np.asarray(Image.open(io.BytesIO(PICTURES[name]())).convert("RGB"))
+    assert tuple(pixels[0, -1]) == (255, 255, 255)
+
+
+def test_the_comparison_grows_with_what_is_compared():
+    def height(runs):
+        picture = plots.comparison(compare(runs, resamples=200))
+        return Image.open(io.BytesIO(picture)).height
+
+    assert height(RUNS) > height(RUNS[:6]) > height(RUNS[:1])

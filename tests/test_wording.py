@@ -1,0 +1,91 @@
+"""What a person reads: sentences, the table, and summary.json's scalars."""
+
+from tests.test_comparison import BAD, BASE, GOOD, arms, result
+from toolkit.comparison import compare
+from toolkit.wording import chance, headline, markdown, notes, sentence, summary, table
+
+
+def test_a_certain_verdict_says_by_how_much_and_how_sure():
+    (found,) = compare(arms(original=BASE, augmented=GOOD)).contrasts
+    text = sentence(found)
+    assert text.startswith("augmented against original, net: better. G-mean +0.1")
+    assert "(95 % interval +0." in text
+    assert "p below 0.001" in text or "p 0.0" in text
+
+
+def test_an_uncertain_one_says_what_could_have_been_found():
+    (found,) = compare(arms(original=BASE, augmented=BASE)).contrasts
+    assert ": inconclusive. G-mean " in sentence(found)
+    assert f"A true difference of {found.detectable:.3f} would have been found" in sentence(found)
+
+
+def test_one_seed_asks_for_more():
+    (found,) = compare([result("original"), result("augmented", recalls=GOOD)]).contrasts
+    assert ": inconclusive. These networks differ by G-mean +0." in sentence(found)
+    assert "Train three seeds or more" in sentence(found)
+
+
+def test_the_headline_is_one_sentence_an_arm():
+    results = arms(original=BASE, augmented=GOOD, flipped=BAD)
+    others = [result("original", s, BASE, "other") for s in range(3)]
+    others += [result("augmented", s, BASE, "other") for s in range(3)]
+    first, second = headline(compare([*results, *others]))
+    assert first.startswith("augmented against original: better with net (G-mean +0.")
+    assert "; inconclusive with other (G-mean " in first
+    assert second.startswith("flipped against original, net: worse. ")
+
+
+def test_the_headline_is_about_the_arms_and_not_about_the_control():
+    results = arms(original=BASE, duplicated=GOOD, augmented=GOOD)
+    first, second = headline(compare(results, control="duplicated"))
+    assert first.startswith("augmented against original, net: better")
+    assert second.startswith("augmented against duplicated, net: inconclusive")
+    (only,) = headline(compare(results[:6], control="duplicated"))
+    assert only.startswith("duplicated against original")
+
+
+def test_the_table_has_a_row_an_arm():
+    header, base, other = table(compare(arms(original=BASE, augmented=GOOD)))
+    assert header == [
+        "recipe", "arm", "seeds", "G-mean", "accuracy", "recall of b",
+        "G-mean against original", "p", "verdict",
+    ]  # fmt: skip
+    assert base[-3:] == ["baseline", "", ""]
+    assert (other[:3], other[-1]) == (["net", "augmented", "3"], "better")
+    assert all(" to " in cell for cell in other[3:7])
+
+
+def test_notes_say_what_was_counted():
+    said = " ".join(notes(compare(arms(original=BASE, augmented=GOOD))))
+    assert "'b' has 90 test images: each of them is 0.011 of its recall." in said
+    assert "3 seeds: intervals count the luck of the test images and of training." in said
+    one = " ".join(notes(compare([result("original"), result("augmented")])))
+    assert "the luck of the test images alone" in one
+
+
+def test_notes_warn_of_a_class_that_was_never_found():
+    said = " ".join(notes(compare(arms(original=(1, 0), augmented=GOOD))))
+    assert "G-mean of 0" in said
+
+
+def test_the_summary_is_scalars_by_recipe_and_arm():
+    compared = compare(arms(original=BASE, duplicated=GOOD, augmented=GOOD), control="duplicated")
+    found = summary(compared)["net"]["augmented"]
+    assert all(isinstance(value, int | float | str) for value in found.values())
+    assert found["verdict"] == "better"
+    assert found["verdict_against_duplicated"] == "inconclusive"
+    assert (
+        found["gmean_difference_low"] < found["gmean_difference"] < found["gmean_difference_high"]
+    )
+    assert "verdict" not in summary(compared)["net"]["original"]
+
+
+def test_markdown_escapes_names():
+    results = arms(original=BASE) + [result("a|b<i>", s, GOOD) for s in range(3)]
+    text = markdown(compare(results))
+    assert "a\\|b&lt;i>" in text
+    assert text.splitlines()[1].startswith("| --- | --- | ---:")
+
+
+def test_p_values_have_the_digits_that_mean_something():
+    assert [chance(p) for p in (0.00001, 0.0312, 0.312)] == ["below 0.001", "0.031", "0.31"]

@@ -1,0 +1,198 @@
+"""Commands from the source to the training data of an arm."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toolkit import cli_shared as shared
+from toolkit import console
+from toolkit.cli_shared import Output, Quiet, Workers
+from toolkit.errors import InputError
+
+if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
+    from toolkit import params
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")] = Path(),
+    preset: Annotated[str, typer.Option(help="quick, homework, elpv, cifar10 or folder.")] = "",
+    images: Annotated[Path | None, typer.Option(help="Your images, for preset folder.")] = None,
+    force: Annotated[bool, typer.Option(help="Overwrite params.yaml and dvc.yaml.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write params.yaml and dvc.yaml, so that `dvc repro` runs there.
+
+    Example: toolkit init masks --preset folder --images ~/photos
+    """
+    from toolkit.project import init as start
+
+    preset = preset or ("folder" if images else "quick")
+    for line in start(folder, preset, images, force=force):
+        console.say(line, quiet=quiet)
+
+
+def fetch(
+    output: Output,
+    work: Annotated[Path, typer.Option(help="Where downloads are kept.")] = Path(".toolkit"),
+    quiet: Quiet = False,
+) -> None:
+    """Get the images that params.yaml names, as they are.
+
+    Example: toolkit fetch --output data/raw
+    """
+    from toolkit import sources
+
+    manifest = sources.fetch(shared.project().fetch, output, work, console.track(quiet))
+    rejected = manifest.notes.get("rejected", [])
+    console.say(f"{output}: {_counted(manifest.counts())}", quiet=quiet)
+    if rejected:
+        first = rejected[0]
+        more = f"{len(rejected)} files are no images and were left out of the manifest, such as"
+        console.say(f"{output}: {more} {first['path']}: {first['reason']}", quiet=quiet)
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in counts.items())
+
+
+def audit(
+    images: Annotated[Path, typer.Argument(help="A folder <split>/<class>/file or <class>/file.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="audit.json.")] = None,
+    workers: Workers = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Check the images: counts, unreadable files, duplicates.
+
+    Example: toolkit audit photos
+    """
+    from toolkit import audit as audits
+    from toolkit import params, scanning
+
+    track = console.track(quiet)
+    manifest = scanning.scan(images, track)
+    settings = shared.section("audit", params.Audit)
+    processes = shared.processes(workers)
+    result = audits.audit(manifest, images, settings, processes=processes, track=track)
+    typer.echo(console.table([("split", *manifest.classes), *_count_rows(result.counts)]))
+    for line in audits.describe(result):
+        typer.echo(line)
+    if output:
+        audits.write(output, result)
+    if result.failures:
+        keys = sorted({f"audit.{finding.check}" for finding in result.failures})
+        message = f"{images}: {len(result.failures)} findings of checks set to fail"
+        raise InputError(f"{message}; mend the images or set {', '.join(keys)} in params.yaml")
+
+
+def _count_rows(counts: Any) -> list[tuple[object, ...]]:
+    return [(split, *of.values()) for split, of in counts.items()]
+
+
+def prepare(
+    raw: Annotated[Path, typer.Argument(help="The folder that `fetch` wrote.")],
+    audit: Annotated[Path, typer.Option(help="The file that `audit` wrote.")],
+    output: Output,
+    workers: Workers = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Split into train, valid and test; decode, resize, write PNG.
+
+    Example: toolkit prepare data/raw --audit reports/audit.json --output data/prepared
+    """
+    from toolkit import audit as audits
+    from toolkit import prepare as preparing
+    from toolkit import scanning
+
+    manifest = scanning.scan(raw)
+    found, settings, track = audits.read(audit), shared.project().prepare, console.track(quiet)
+    processes = shared.processes(workers)
+    splits = preparing.prepare(
+        manifest, raw, found, output, settings, processes=processes, track=track
+    )
+    for split, part in splits.items():
+        console.say(f"{output / split}: {_counted(part.counts())}", quiet=quiet)
+
+
+def augment(
+    train: Annotated[Path | None, typer.Argument(help="Training images, <class>/file.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A new folder.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Images a class ends with, originals included.")
+    ] = None,
+    classes: Annotated[
+        list[str] | None, typer.Option("--class", help="Only this class; may be repeated.")
+    ] = None,
+    policy: Annotated[str | None, typer.Option(help="A policy's name, or a YAML file.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of everything that is drawn.")] = None,
+    file_format: Annotated[str | None, typer.Option("--format", help="png or jpeg.")] = None,
+    size: Annotated[int | None, typer.Option(min=1, help="Side of new images, in px.")] = None,
+    only_new: Annotated[bool, typer.Option(help="Do not copy the originals.")] = False,
+    arm: Annotated[str, typer.Option(help="An arm of params.yaml: augment.arms.")] = "augmented",
+    workers: Workers = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Bring rare classes to a target with new images; write them, the manifest and a sheet.
+
+    Example: toolkit augment photos/train --output photos/balanced --target 360
+    """
+    from toolkit import contact_sheet, params, render
+
+    bare = train is None
+    if train is None:
+        train, only_new = shared.PREPARED / "train", True
+        shared.project()  # says so if there is none
+        if not train.is_dir():
+            raise InputError(f"{train}: no such folder; `dvc repro prepare` makes it")
+    output = output or (shared.ARMS / arm if bare else None)
+    if output is None:
+        raise typer.BadParameter("a folder to write to is needed: --output OUT")
+    if arm == "original":
+        made = render.original(train, output)
+        console.say(f"{output}: {_counted(made.counts())}", quiet=quiet)
+        return
+    recorded = shared.section("augment", params.Augment)
+    given = {"target": _number(target), "classes": classes, "seed": seed, "format": file_format}
+    given = {key: value for key, value in given.items() if value is not None}
+    settings = params.override(recorded, given)
+    manifest, summary = render.augment(
+        train,
+        output,
+        settings,
+        policy or _policy(settings, arm),
+        size=size,
+        only_new=only_new,
+        workers=shared.processes(workers),
+        track=console.track(quiet),
+    )
+    sheet = output.with_name(f"{output.name}.png")
+    contact_sheet.write(sheet, manifest, output)
+    for line in render.describe(manifest, summary):
+        console.say(line, quiet=quiet)
+    console.say(f"{output}: written, with the contact sheet {sheet}", quiet=quiet)
+    if bare and settings.target != recorded.target:
+        record = f"dvc exp run -S augment.target={target}"
+        console.say(f"not recorded: params.yaml says {recorded.target}; record it with: {record}")
+
+
+def _number(text: str | None) -> int | float | str | None:
+    """A whole number, a ratio, or a word of imbalanced-learn's sampling_strategy."""
+    for kind in (int, float):
+        try:
+            return kind(text or "")
+        except ValueError:
+            continue
+    return text
+
+
+def _policy(settings: "params.Augment", arm: str) -> Any:
+    from toolkit import policy as policies
+
+    if arm not in settings.arms:
+        known = ", ".join(["original", *settings.arms])
+        raise InputError(f"--arm must be one of {known} (augment.arms), got {arm!r}")
+    policy = settings.arms[arm].policy
+    if isinstance(policy, str) and policy.endswith((".yaml", ".yml")):
+        found = f"augment.arms.{arm}.policy names the file {policy}"
+        raise InputError(f"{found}, whose changes DVC would not see; write its list in its place")
+    return policies.of_arm(arm, settings.arms[arm])

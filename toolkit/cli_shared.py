@@ -1,0 +1,42 @@
+"""What the commands share: where a project's files lie, its settings, common options."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from toolkit import params
+
+PARAMS = Path("params.yaml")
+# What bare commands mean in a project; elsewhere paths come from dvc.yaml.
+PREPARED, ARMS = Path("data/prepared"), Path("data/arms")
+RUNS, AUDIT = Path("reports/runs"), Path("reports/audit.json")
+PROBES = Path("reports/probe")
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 for one per core.")]
+
+
+def project() -> "params.Params":
+    """The project's params.yaml; InputError where there is none or `version` does not fit."""
+    from toolkit import params
+    from toolkit.project import check_version
+
+    settings = params.load(PARAMS)
+    check_version(settings)
+    return settings
+
+
+def section(name: str, default: Callable[[], Any]) -> Any:
+    """The section of params.yaml named `name`, or the default outside a project."""
+    return getattr(project(), name) if PARAMS.is_file() else default()
+
+
+def processes(workers: int) -> int:
+    """How many processes the option --workers means."""
+    from toolkit.workers import cores
+
+    return workers or cores()

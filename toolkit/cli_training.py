@@ -1,0 +1,146 @@
+"""Commands that train networks and apply them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toolkit import cli_shared as shared
+from toolkit import console
+from toolkit.cli_shared import Output, Quiet
+from toolkit.errors import InputError
+
+if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
+    from toolkit import evaluation
+
+
+def train(
+    arm: Annotated[Path, typer.Option(help="The training data: a folder that `augment` wrote.")],
+    valid: Annotated[Path, typer.Option(help="The prepared valid split.")],
+    recipe: Annotated[str, typer.Option(help="A recipe of params.yaml: train.recipes.")],
+    output: Output,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, shuffling and dropout.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Train one network on one arm.
+
+    Example: toolkit train --arm data/arms/augmented --valid data/prepared/valid
+    --recipe resnet18 --output models/augmented-resnet18-0
+    """
+    from toolkit import training
+
+    settings = shared.project().train
+    if recipe not in settings.recipes:
+        known = ", ".join(settings.recipes)
+        raise InputError(f"--recipe must be one of train.recipes ({known}), got {recipe!r}")
+    run = training.train(
+        arm,
+        valid,
+        recipe,
+        settings,
+        seed=seed,
+        output=output,
+        track=console.track(quiet),
+    )
+    best = run.history[run.best_epoch - 1]
+    text = f"best epoch {best.epoch} of {len(run.history)}: valid loss {best.valid_loss:.4f}"
+    text += f", accuracy {best.valid_accuracy:.4f}, G-mean {best.valid_gmean:.4f}"
+    console.say(f"{output}: {text}", quiet=quiet)
+
+
+def evaluate(
+    source: Annotated[Path, typer.Argument(help="A run, or a CSV of any tool's predictions.")],
+    output: Output,
+    test: Annotated[Path | None, typer.Option(help="The prepared test split, for a run.")] = None,
+    valid: Annotated[
+        Path | None, typer.Option(help="The prepared valid split: threshold, calibration.")
+    ] = None,
+    valid_predictions: Annotated[
+        Path | None, typer.Option(help="The same for a CSV: predictions of other images.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure on the test images: predictions, metrics with intervals, mistakes.
+
+    Example: toolkit evaluate models/original-resnet18-0 --test data/prepared/test
+    --valid data/prepared/valid --output reports/runs/original-resnet18-0
+
+    A CSV has the columns actual and predicted, and optionally id and score_<class>.
+    """
+    from toolkit import evaluation, params
+
+    settings = shared.section("evaluate", params.Evaluate)
+    if source.is_dir():
+        if test is None or valid_predictions is not None:
+            raise typer.BadParameter("a run is tested on images: --test DIR, and --valid DIR")
+        evidence = _of_run(source, test, valid, settings.positive, quiet=quiet)
+    else:
+        if test is not None or valid is not None:
+            raise typer.BadParameter("a CSV holds predictions of test: --valid-predictions CSV")
+        evidence = _of_file(source, valid_predictions)
+    numbers = evaluation.write(output, evidence, settings)
+    typer.echo(console.table(evaluation.rows(numbers, evidence.test.classes)))
+    for line in evaluation.remarks(numbers.values, settings):
+        typer.echo(line)
+
+
+def _of_run(
+    run: Path, test: Path, valid: Path | None, positive: str | None, *, quiet: bool
+) -> "evaluation.Evidence":
+    from toolkit import evaluation, inference, mistakes, results, runs
+
+    track, side = console.track(quiet), runs.read(run)
+    found = inference.predict(run, test, track)
+    return evaluation.Evidence(
+        key=results.Key(side.arm, side.recipe, side.seed),
+        test=found,
+        valid=inference.predict(run, valid, track) if valid else None,
+        trained=side.counts,
+        history=run / runs.HISTORY,
+        explained=inference.explain(run, test, mistakes.choose(found, positive)),
+    )
+
+
+def _of_file(test: Path, valid: Path | None) -> "evaluation.Evidence":
+    from toolkit import evaluation, predictions, results
+
+    return evaluation.Evidence(
+        key=results.Key(test.stem, "predictions", 0),
+        test=predictions.read(test),
+        valid=predictions.read(valid) if valid else None,
+    )
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="A folder that `train` wrote.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A CSV file.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Name the class of each image, with a score per class.
+
+    Example: toolkit predict models/augmented-resnet18-0 photo.jpg
+    """
+    from toolkit import inference, runs
+
+    classes = runs.read(run).classes
+    paths = [path for place in images for path in _images(place)]
+    guesses = inference.predict_files(run, paths, console.track(quiet))
+    text = inference.table(classes, guesses)
+    if output:
+        from toolkit import files
+
+        files.write(output, text)
+    else:
+        typer.echo(text, nl=False)
+    failed = [guess for guess in guesses if guess.problem]
+    for guess in failed:
+        console.say(guess.problem)
+    if failed:
+        raise InputError(f"{len(failed)} of {len(guesses)} files could not be read")
+
+
+def _images(place: Path) -> list[Path]:
+    if not place.is_dir():
+        return [place]
+    return sorted(p for p in place.rglob("*") if p.is_file() and not p.name.startswith("."))

@@ -1,0 +1,164 @@
+"""DIAGRAMS of scores: which points each has for a run, and all runs' points as CSV."""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from toolkit import diagrams
+from toolkit.predictions import Predictions
+from toolkit.results import Result
+from toolkit.scores import Floats, Labels
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """A curve, [T]; where points stand for several images, how many."""
+
+    x: Floats
+    y: Floats
+    count: Labels | None = None
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """One kind of diagram.
+
+    `x` and `y` name the axes, {positive} standing for the class; `columns` the same in a CSV.
+    `points` are those of one run or of several together, None where they lack what it needs;
+    `pooled` says that an arm's runs are drawn together. `metric` is the number that sums a run up,
+    called `of`; `steps` is matplotlib's drawstyle; `diagonal` is drawn where it means something.
+    """
+
+    title: str
+    x: str
+    y: str
+    columns: tuple[str, str]
+    points: Callable[[Sequence[Result]], Points | None]
+    metric: str
+    of: str
+    pooled: bool = False
+    steps: Literal["default", "steps-pre"] = "default"
+    diagonal: bool = False
+
+
+def _roc(results: Sequence[Result]) -> Points | None:
+    known = _rare([result.predictions for result in results], results[0].positive)
+    if known is None:
+        return None
+    curve = diagrams.thin(diagrams.roc(*known))
+    return Points(curve.false_positive_rate, curve.recall)
+
+
+def _precision_recall(results: Sequence[Result]) -> Points | None:
+    known = _rare([result.predictions for result in results], results[0].positive)
+    if known is None:
+        return None
+    curve = diagrams.thin(diagrams.precision_recall(*known))
+    return Points(curve.recall, curve.precision)
+
+
+def _reliability(results: Sequence[Result]) -> Points | None:
+    known = _known([result.predictions for result in results])
+    if known is None:
+        return None
+    positive = results[0].positive
+    column = results[0].predictions.classes.index(positive) if positive else None
+    curve = diagrams.reliability(*known, column)
+    return Points(curve.score, curve.share, curve.count)
+
+
+def _thresholds(results: Sequence[Result]) -> Points | None:
+    valid = [result.valid for result in results if result.valid]
+    known = _rare(valid, results[0].positive) if len(valid) == len(results) else None
+    if known is None:
+        return None
+    curve = diagrams.thin(diagrams.thresholds(*known))
+    return Points(curve.threshold, curve.gmean)
+
+
+def _known(given: Sequence[Predictions]) -> tuple[Labels, Floats] | None:
+    """Actual classes and scores of all together, where all have scores."""
+    scores = [of.scores for of in given if of.scores is not None]
+    if len(scores) < len(given):
+        return None
+    return np.concatenate([of.actual_index for of in given]), np.concatenate(scores)
+
+
+def _rare(given: Sequence[Predictions], positive: str | None) -> tuple[Labels, Floats, int] | None:
+    """The same, and the positive class, where there are images of it and others."""
+    known = _known(given)
+    if known is None or positive is None or len(set(known[0].tolist())) < 2:
+        return None
+    column = given[0].classes.index(positive)
+    return (*known, column) if column in known[0] else None
+
+
+def chosen(result: Result) -> tuple[float, float] | None:
+    """The threshold that was chosen on valid, and the G-mean that it gives there."""
+    points = _thresholds([result])
+    if points is None or "threshold" not in result.metrics:
+        return None
+    threshold = result.metrics["threshold"]
+    at = min(int(points.x.searchsorted(threshold)), len(points.x) - 1)
+    return threshold, float(points.y[at])
+
+
+def table(results: Sequence[Result], diagram: Diagram) -> str:
+    """All runs' points as one long CSV: run, arm, recipe, seed and the diagram's columns."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["run", "arm", "recipe", "seed", *diagram.columns])
+    for result in results:
+        key = (result.key, result.arm, result.recipe, result.seed)
+        points = diagram.points([result])
+        for x, y in zip(points.x, points.y, strict=True) if points else ():
+            writer.writerow([*key, repr(float(x)), repr(float(y))])
+    return stream.getvalue()
+
+
+DIAGRAMS = {
+    "roc": Diagram(
+        "ROC",
+        "false-positive rate",
+        "recall of {positive}",
+        ("false_positive_rate", "recall"),
+        _roc,
+        "roc_auc",
+        "area under the curve",
+        diagonal=True,
+    ),
+    "precision_recall": Diagram(
+        "Precision and recall",
+        "recall of {positive}",
+        "precision",
+        ("recall", "precision"),
+        _precision_recall,
+        "average_precision",
+        "average precision",
+    ),
+    "reliability": Diagram(
+        "Reliability",
+        "score of {positive}",
+        "share that is {positive}",
+        ("score", "share"),
+        _reliability,
+        "ece",
+        "expected calibration error",
+        pooled=True,
+        diagonal=True,
+    ),
+    "thresholds": Diagram(
+        "Threshold, on valid",
+        "threshold on the score of {positive}",
+        "G-mean on valid",
+        ("threshold", "gmean"),
+        _thresholds,
+        "threshold",
+        "chosen threshold",
+        steps="steps-pre",
+    ),
+}

@@ -1,0 +1,219 @@
+"""What each section of the page shows, as plain values for its template."""
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from toolkit import charts, curve_charts, files, gallery, manifest, tables, wording
+from toolkit.audit import Audit
+from toolkit.charts import Chart
+from toolkit.comparison import Comparison
+from toolkit.errors import InputError
+from toolkit.manifest import SPLITS, Manifest
+from toolkit.panels import PANELS
+from toolkit.results import Result
+from toolkit.scored import DIAGRAMS
+from toolkit.tables import Separation
+
+MOST_RECALLS = 24
+"""Rows up to which the recalls of all classes are drawn."""
+MOST_WRITTEN = 12
+"""Classes up to which a confusion matrix is shown."""
+PACKAGES = (
+    "imbalanced-images", "torch", "torchvision", "numpy", "pillow", "matplotlib", "dvc",
+)  # fmt: skip
+KINDS = {
+    "mistake": ("The most confident mistakes", "Wrong, and sure of it: highest score first."),
+    "hardest": ("The hardest images of the rare class", "Lowest score of the right class first."),
+}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that the page is made of; what is None or empty is left out.
+
+    `prepared` is the folder with train, valid and test, `arms` that with a folder and a contact
+    sheet for each arm, `runs` that of the evaluations, `probes` that with <arm>.json; `params` is
+    the text of params.yaml.
+    """
+
+    compared: Comparison
+    results: Sequence[Result]
+    audit: Audit | None = None
+    prepared: Path | None = None
+    arms: Path | None = None
+    runs: Path | None = None
+    probes: Path | None = None
+    params: str = ""
+
+    def recipes(self) -> dict[str, list[Result]]:
+        """The results of each recipe."""
+        return {
+            recipe: [result for result in self.results if result.recipe == recipe]
+            for recipe in self.compared.recipes
+        }
+
+
+def every(given: Inputs) -> dict[str, Any]:
+    """The values of all sections, by the section's name."""
+    return {
+        "arms": {arm: f"swatch-{n}" for n, arm in enumerate(given.compared.arms)},
+        "swatches": charts.swatches(given.compared.arms),
+        "compared": given.compared,
+        "verdict": verdict(given.compared),
+        "data": data(given),
+        "training": training(given),
+        "networks": networks(given),
+        "errors": errors(given),
+        "made": made(given),
+    }
+
+
+def verdict(compared: Comparison) -> dict[str, Any]:
+    """1. The verdict."""
+    recalls = [f"recall_{name}" for name in compared.test]
+    others = [metric for metric in wording.SUMMARISED if metric not in ("gmean", "recall")]
+    drawn = len(recalls) * len(compared.arms) <= MOST_RECALLS
+    found = [charts.recalls(compared, recipe) for recipe in compared.recipes if drawn]
+    return {
+        "headline": wording.headline(compared),
+        "notes": wording.notes(compared),
+        "differences": charts.differences(compared),
+        "gmeans": charts.gmeans(compared),
+        "recalls": [chart for chart in found if chart],
+        "arms": tables.arms(compared),
+        "contrasts": tables.contrasts(compared),
+        "others": tables.differences(compared, [*others, *recalls]),
+        "image_by_image": tables.image_by_image(compared),
+    }
+
+
+def data(given: Inputs) -> dict[str, Any]:
+    """2. The data."""
+    shown = given.compared.arms
+    splits = _manifests(given.prepared, SPLITS)
+    arms = _manifests(given.arms, shown)
+    train, probes = given.prepared / "train" if given.prepared else None, _probes(given)
+    return {
+        "counts": tables.counts(splits, arms) if splits else [],
+        "images": charts.images(tables.bars(arms, shown)) if arms else None,
+        "samples": gallery.samples(train, splits["train"]) if train else [],
+        "audited": given.audit is not None,
+        "found": tables.found(given.audit) if given.audit else [],
+        "checks": tables.checks(given.audit) if given.audit else [],
+        "sheets": {arm: gallery.sheet(path, arm) for arm, path in _sheets(given).items()},
+        "probe": charts.probes(probes, shown),
+        "transforms": tables.transforms(probes),
+    }
+
+
+def _manifests(folder: Path | None, names: Sequence[str]) -> dict[str, Manifest]:
+    return {name: manifest.read(folder / name) for name in names} if folder else {}
+
+
+def _sheets(given: Inputs) -> dict[str, Path]:
+    paths = {arm: given.arms / f"{arm}.png" for arm in given.compared.arms} if given.arms else {}
+    return {arm: path for arm, path in paths.items() if path.is_file()}
+
+
+def _probes(given: Inputs) -> dict[str, dict[str, Separation]]:
+    """What the probe of each arm says of all new images, and by transform."""
+    folder = given.probes
+    paths = [folder / f"{arm}.json" for arm in given.compared.arms] if folder else []
+    found = {path.stem: _probe(path) for path in paths if path.is_file()}
+    return {arm: probe for arm, probe in found.items() if probe}
+
+
+def _probe(path: Path) -> dict[str, Separation]:
+    """By transform, and of all new images first; empty where there was nothing to tell apart."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        parts = {"all": found, **found.get("by_transform", {})} if found["auc"] is not None else {}
+        return {
+            name: (float(part["auc"]), float(part["low"]), float(part["high"]))
+            for name, part in parts.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{path}: not the answer of a probe ({error}); run `toolkit probe` again"
+        raise InputError(message) from error
+
+
+def training(given: Inputs) -> dict[str, list[Chart]]:
+    """3. Curves by epoch, for each recipe that has them."""
+    found = {}
+    for n, (recipe, results) in enumerate(given.recipes().items()):
+        known = [result for result in results if result.history]
+        if known:
+            found[recipe] = [
+                curve_charts.training(
+                    known, given.compared.arms, column, f"{label} on valid", f"{column}-{n}"
+                )
+                for column, label in PANELS
+            ]
+    return found
+
+
+def networks(given: Inputs) -> dict[str, Any]:
+    """4. Confusion matrices and diagrams of each recipe, and what tuning changed."""
+    few = len(given.compared.test) <= MOST_WRITTEN
+    recipes = given.recipes()
+    return {
+        "matrices": {r: tables.matrices(results) if few else [] for r, results in recipes.items()},
+        "diagrams": {
+            recipe: _diagrams(results, given.compared.arms, n)
+            for n, (recipe, results) in enumerate(recipes.items())
+        },
+        "tuned": tables.tuned(given.results),
+    }
+
+
+def _diagrams(results: Sequence[Result], arms: Sequence[str], number: int) -> list[Chart]:
+    found = [
+        curve_charts.diagram(results, arms, kind, f"{name}-{number}")
+        for name, kind in DIAGRAMS.items()
+    ]
+    return [chart for chart in found if chart]
+
+
+def errors(given: Inputs) -> dict[str, dict[str, Any]]:
+    """5. Mistakes and changes, for each recipe that has pictures of them."""
+    found = {}
+    for recipe, results in given.recipes().items():
+        shown = gallery.mistakes(given.runs, results) if given.runs else {}
+        test = given.prepared / "test" if given.prepared else None
+        turned = gallery.changed(given.compared, results, test) if test else []
+        if shown or turned:
+            kinds = [(*KINDS[kind], strips) for kind, strips in shown.items() if kind in KINDS]
+            found[recipe] = {"kinds": kinds, "changed": turned}
+    return found
+
+
+def made(given: Inputs) -> dict[str, Any]:
+    """6. How it was made."""
+    folders = [given.prepared / split for split in SPLITS] if given.prepared else []
+    folders += [given.arms / arm for arm in given.compared.arms] if given.arms else []
+    hashes = [
+        [f"{folder.parent.name}/{folder.name}", files.sha256(folder / manifest.TABLE)]
+        for folder in folders
+    ]
+    return {
+        "params": given.params,
+        "hashes": [["folder", "sha256 of its manifest"], *hashes] if hashes else [],
+        "versions": [["package", "version"], *_versions()],
+    }
+
+
+def _versions() -> list[list[str]]:
+    own = [[name, _version(name)] for name in PACKAGES]
+    return [["Python", platform.python_version()], *own]
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,237 @@
+"""The page's tables as rows of text, a header first; nothing is computed but sums of counts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from toolkit import wording
+from toolkit.audit import Audit
+from toolkit.canvas import arm_styles, light
+from toolkit.comparison import Comparison
+from toolkit.contrasts import Contrast, Row
+from toolkit.forest import MINUS, signed
+from toolkit.manifest import Manifest
+from toolkit.metrics import matrix_of
+from toolkit.panels import Bar, Style
+from toolkit.results import Result
+
+Table = list[list[str]]
+Separation = tuple[float, float, float]
+"""Area under the ROC curve of a probe, and the ends of its 95 % interval."""
+Probes = Mapping[str, Mapping[str, Separation]]
+"""Arm -> transform, or "all" -> how well its new images can be told from originals."""
+
+MOST_PATHS, MOST_FINDINGS = 5, 60
+"""Files that are named for each audit finding, and findings of each check."""
+
+
+# --- the verdict ------------------------------------------------------------------------------
+
+
+def arms(compared: Comparison) -> Table:
+    """Every arm's means with their intervals."""
+    shown = [metric for metric in wording.SUMMARISED if metric in compared.metrics]
+    header = ["recipe", "arm", "seeds", *(wording.title(m, compared.positive) for m in shown)]
+    return [header, *([row.recipe, row.arm, *_means(row, shown)] for row in compared.rows)]
+
+
+def _means(row: Row, shown: Sequence[str]) -> list[str]:
+    ends = {metric: row.intervals[metric] for metric in shown}
+    cells = [f"{row.mean(m):.3f} ({low:.3f} to {high:.3f})" for m, (low, high) in ends.items()]
+    return [str(len(row.seeds)), *cells]
+
+
+def contrasts(compared: Comparison) -> Table:
+    """Every contrast's difference of G-mean with all that was said of it."""
+    header = ["recipe", "arms", "verdict", "G-mean", "95 % interval", "p alone", "p corrected"]
+    return [[*header, "detectable"], *(_contrast(contrast) for contrast in compared.contrasts)]
+
+
+def _contrast(of: Contrast) -> list[str]:
+    found = of.differences["gmean"]
+    ends = f"{signed(found.low)} to {signed(found.high)}"
+    ps = [wording.chance(found.p), wording.chance(of.p_holm)]
+    return [of.recipe, pair(of), of.verdict, signed(found.value), ends, *ps, f"{of.detectable:.3f}"]
+
+
+def pair(of: Contrast) -> str:
+    """Which arm is set against which."""
+    return f"{of.arm} {MINUS} {of.against}"
+
+
+def differences(compared: Comparison, metrics: Sequence[str]) -> Table:
+    """Every contrast's differences of these metrics, where they were compared."""
+    shown = [metric for metric in metrics if metric in compared.metrics]
+    header = ["recipe", "arms", *(wording.title(metric, compared.positive) for metric in shown)]
+    return [header, *([of.recipe, pair(of), *_changes(of, shown)] for of in compared.contrasts)]
+
+
+def _changes(of: Contrast, shown: Sequence[str]) -> list[str]:
+    found = [of.differences[metric] for metric in shown]
+    return [f"{signed(d.value)} ({signed(d.low)} to {signed(d.high)})" for d in found]
+
+
+def image_by_image(compared: Comparison) -> Table:
+    """McNemar's test of each pair of runs with the same seed."""
+    header = ["recipe", "arms", "pair of runs", "only the first right", "only the second", "p"]
+    return [header] + [
+        [of.recipe, pair(of), str(n), str(m.only_arm), str(m.only_other), wording.chance(m.p)]
+        for of in compared.contrasts
+        for n, m in enumerate(of.mcnemar, start=1)
+    ]
+
+
+# --- the data ---------------------------------------------------------------------------------
+
+
+def counts(splits: Mapping[str, Manifest], arms: Mapping[str, Manifest]) -> Table:
+    """Images of each class in each split, and those that each arm trains on."""
+    classes = next(iter(splits.values())).classes
+    body = [[split, *map(str, of.counts().values())] for split, of in splits.items()]
+    for arm, of in arms.items():
+        new = new_images(of)
+        cells = [f"{n - new[name]} + {new[name]} new" for name, n in of.counts().items()]
+        if any(new.values()):
+            body.append([f"train, {arm}", *cells])
+    return [["images", *classes], *body]
+
+
+def new_images(of: Manifest) -> dict[str, int]:
+    """Derived images of each class."""
+    derived = [sample.label for sample in of.samples if sample.derived]
+    return {name: derived.count(name) for name in of.classes}
+
+
+def bars(arms: Mapping[str, Manifest], shown: Sequence[str]) -> list[Bar]:
+    """Images to train on of each class and arm; one bar where all arms have the same originals."""
+    classes = next(iter(arms.values())).classes
+    return [bar for name in classes for bar in _bars(arms, arm_styles(shown), name)]
+
+
+def _bars(arms: Mapping[str, Manifest], styles: Mapping[str, Style], name: str) -> list[Bar]:
+    new = {arm: new_images(of)[name] for arm, of in arms.items()}
+    old = {arm: of.counts()[name] - new[arm] for arm, of in arms.items()}
+    if not any(new.values()) and len(set(old.values())) == 1:
+        return [Bar(name, "every arm", next(iter(old.values())), 0, {"color": light("grey")})]
+    return [Bar(name, arm, old[arm], new[arm], styles[arm]) for arm in arms]
+
+
+def found(audit: Audit) -> Table:
+    """Images of each class as they were found, by split; empty where there are none."""
+    classes = sorted({name for of in audit.counts.values() for name in of})
+    body = [
+        [split or "all", *(str(of.get(name, 0)) for name in classes)]
+        for split, of in audit.counts.items()
+    ]
+    return [["as found", *classes], *body] if body else []
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one check of the audit found: in a few words, and finding by finding."""
+
+    name: str
+    words: str
+    table: Table
+
+
+def checks(audit: Audit) -> list[Check]:
+    """The audit's findings, check by check."""
+    names = dict.fromkeys(finding.check for finding in audit.findings)
+    return [_check(audit, name) for name in names]
+
+
+def _check(audit: Audit, name: str) -> Check:
+    found = [finding for finding in audit.findings if finding.check == name]
+    paths = sum(len(finding.paths) for finding in found)
+    actions = ", ".join(sorted({finding.action for finding in found}))
+    body = [[f.action, f.message, _paths(f.paths)] for f in found[:MOST_FINDINGS]]
+    if len(found) > MOST_FINDINGS:
+        body.append(["", f"and {len(found) - MOST_FINDINGS} more findings", ""])
+    words = f"{len(found)} findings, {paths} files; action: {actions}"
+    return Check(name.replace("_", " "), words, [["action", "finding", "files"], *body])
+
+
+def _paths(paths: Sequence[str]) -> str:
+    more = len(paths) - MOST_PATHS
+    return ", ".join(paths[:MOST_PATHS]) + (f" and {more} more" if more > 0 else "")
+
+
+def transforms(found: Probes) -> Table:
+    """What the probes say of each transform; a header alone where there are none."""
+    body = [
+        [arm, name.replace("_", " "), f"{auc:.3f} ({low:.3f} to {high:.3f})"]
+        for arm, parts in found.items()
+        for name, (auc, low, high) in parts.items()
+        if name != "all"
+    ]
+    return [["arm", "transform", "area under the curve"], *body]
+
+
+# --- the networks -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Images of one actual and one predicted class: how many, their share of the row in tenths."""
+
+    count: int
+    share: str
+    level: int
+    right: bool
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """An arm's confusion matrix, rows actual; its runs' counts are added up."""
+
+    arm: str
+    runs: int
+    classes: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def matrices(results: Sequence[Result]) -> list[Matrix]:
+    """A confusion matrix for each arm of one recipe."""
+    arms = dict.fromkeys(result.arm for result in results)
+    return [_matrix(arm, [result for result in results if result.arm == arm]) for arm in arms]
+
+
+def _matrix(arm: str, runs: Sequence[Result]) -> Matrix:
+    total = sum(matrix_of(run.predictions) for run in runs[1:]) + matrix_of(runs[0].predictions)
+    shares = total / total.sum(axis=1, keepdims=True).clip(1)
+    rows = tuple(
+        tuple(
+            Cell(int(n), f"{share:.1%}", round(10 * float(share)), row == column)
+            for column, (n, share) in enumerate(zip(total[row], shares[row], strict=True))
+        )
+        for row in range(len(total))
+    )
+    return Matrix(arm, len(runs), runs[0].predictions.classes, rows)
+
+
+TUNED = {
+    "threshold": "threshold",
+    "gmean": "G-mean at 0.5",
+    "threshold_gmean": "at the threshold",
+    "temperature": "temperature",
+    "ece": "ECE",
+    "calibrated_ece": "ECE calibrated",
+    "prior_ece": "ECE prior-corrected",
+    "brier": "Brier",
+    "calibrated_brier": "Brier calibrated",
+    "prior_brier": "Brier prior-corrected",
+}
+"""What tuning on valid changed on test: metric -> column."""
+
+
+def tuned(results: Sequence[Result]) -> Table:
+    """Threshold, calibration and prior correction, run by run; empty where nothing was tuned."""
+    found = [name for name in TUNED if any(name in result.metrics for result in results)]
+    if not {"threshold", "temperature"} & set(found):
+        return []
+    body = [[r.recipe, r.arm, str(r.seed), *_numbers(r, found)] for r in results]
+    return [["recipe", "arm", "seed", *(TUNED[name] for name in found)], *body]
+
+
+def _numbers(result: Result, names: Sequence[str]) -> list[str]:
+    return [f"{result.metrics[n]:.3f}" if n in result.metrics else "" for n in names]

@@ -1,0 +1,189 @@
+"""A comparison as sentences, a table of texts, and the scalars of summary.json."""
+
+from collections.abc import Iterable, Sequence
+
+from toolkit.comparison import Comparison
+from toolkit.contrasts import BETTER, INCONCLUSIVE, TESTED, WORSE, Contrast, Row
+from toolkit.significance import Difference
+
+SHOWN = (TESTED, "accuracy", "recall")
+"""What stands in the printed table, where it was compared."""
+SUMMARISED = (*SHOWN, "balanced_accuracy", "roc_auc")
+"""What stands in summary.json, where it was compared."""
+
+
+def title(metric: str, positive: str | None = None) -> str:
+    """A compared metric's name for people."""
+    names = {
+        "gmean": "G-mean",
+        "roc_auc": "ROC AUC",
+        "balanced_accuracy": "balanced accuracy",
+        "recall": f"recall of {positive}",
+    }
+    return names.get(metric, metric.replace("recall_", "recall of "))
+
+
+def chance(p: float) -> str:
+    """A p-value with as many digits as mean something."""
+    return "below 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def signed(difference: Difference) -> str:
+    """A difference and its interval."""
+    low, high = difference.low, difference.high
+    return f"{difference.value:+z.3f} (95 % interval {low:+z.3f} to {high:+z.3f})"
+
+
+# --- sentences --------------------------------------------------------------------------------
+
+
+def headline(compared: Comparison) -> list[str]:
+    """What the comparison says of each arm: a sentence against the baseline, one the control."""
+    others = [c for c in compared.contrasts if c.arm != compared.control] or compared.contrasts
+    pairs = dict.fromkeys((c.arm, c.against) for c in others)
+    return [_overall([c for c in others if (c.arm, c.against) == pair]) for pair in pairs]
+
+
+def _overall(found: Sequence[Contrast]) -> str:
+    if len(found) == 1:
+        return sentence(found[0])
+    groups = {
+        verdict: [
+            f"{c.recipe} (G-mean {c.tested.value:+z.3f})" for c in found if c.verdict == verdict
+        ]
+        for verdict in (BETTER, WORSE, INCONCLUSIVE)
+    }
+    told = [f"{verdict} with {_listed(names)}" for verdict, names in groups.items() if names]
+    return f"{found[0].arm} against {found[0].against}: {'; '.join(told)}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def sentence(contrast: Contrast) -> str:
+    """The verdict in plain words, with the difference, its interval and how sure it is."""
+    who = f"{contrast.arm} against {contrast.against}, {contrast.recipe}: {contrast.verdict}"
+    numbers = f"G-mean {signed(contrast.tested)}"
+    if contrast.scope == "networks" and contrast.trained:
+        return (
+            f"{who}. These networks differ by {numbers}, counting the luck of the test images; "
+            "what another training run would give, one run of an arm cannot say. Train three "
+            "seeds or more."
+        )
+    if contrast.verdict != INCONCLUSIVE:
+        return f"{who}. {numbers}, p {chance(contrast.p_holm)}{_family(contrast)}."
+    size = f"A true difference of {contrast.detectable:.3f} would have been found 4 times in 5"
+    return f"{who}. {numbers}, p {chance(contrast.p_holm)}{_family(contrast)}. {size}."
+
+
+def _family(contrast: Contrast) -> str:
+    """Say so where the correction changed p."""
+    alone = contrast.tested.p
+    return f" ({chance(alone)} on its own)" if chance(alone) != chance(contrast.p_holm) else ""
+
+
+def notes(compared: Comparison) -> list[str]:
+    """What the table does not say: sentences to print below it."""
+    rarest = min(compared.test, key=lambda name: compared.test[name])
+    images = compared.test[rarest]
+    said = [
+        f"{rarest!r} has {images} test images: each of them is {1 / images:.3f} of its recall.",
+        _counted(compared),
+    ]
+    if len(compared.contrasts) > 1:
+        said.append(f"p is Holm-corrected for all {len(compared.contrasts)} comparisons.")
+    if any(0.0 in row.values[TESTED] for row in compared.rows):
+        said.append("A G-mean of 0 means a class that was never found: its interval says little.")
+    return said
+
+
+def _counted(compared: Comparison) -> str:
+    counts = sorted({len(row.seeds) for row in compared.rows})
+    if counts[0] > 1:
+        seeds = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
+        return f"{seeds} seeds: intervals count the luck of the test images and of training."
+    return "Where an arm has one seed, intervals count the luck of the test images alone."
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+
+def table(compared: Comparison) -> list[list[str]]:
+    """The comparison as rows of text, a header first: means, differences, p and verdicts."""
+    shown = [metric for metric in SHOWN if metric in compared.metrics]
+    names = [title(metric, compared.positive) for metric in shown]
+    header = ["recipe", "arm", "seeds", *names, f"G-mean against {compared.baseline}"]
+    contrasts = {(c.recipe, c.arm): c for c in compared.against(compared.baseline)}
+    body = [_cells(row, shown, contrasts.get((row.recipe, row.arm))) for row in compared.rows]
+    return [[*header, "p", "verdict"], *body]
+
+
+def _cells(row: Row, shown: Sequence[str], contrast: Contrast | None) -> list[str]:
+    cells = [row.recipe, row.arm, str(len(row.seeds))]
+    for metric in shown:
+        low, high = row.intervals[metric]
+        cells.append(f"{row.mean(metric):.3f} ({low:.3f} to {high:.3f})")
+    if contrast is None:
+        return [*cells, "baseline", "", ""]
+    tested = contrast.tested
+    change = f"{tested.value:+z.3f} ({tested.low:+z.3f} to {tested.high:+z.3f})"
+    return [*cells, change, chance(contrast.p_holm), contrast.verdict]
+
+
+def markdown(compared: Comparison) -> str:
+    """The table and its notes as GitHub Markdown."""
+    header, *body = [[_escape(cell) for cell in row] for row in table(compared)]
+    rule = ["---"] * 2 + ["---:"] * (len(header) - 3) + ["---"]
+    lines = [f"| {' | '.join(cells)} |" for cells in (header, rule, *body)]
+    return "\n".join([*lines, "", *(f"- {_escape(note)}" for note in notes(compared)), ""])
+
+
+def _escape(text: str) -> str:
+    """Keep a name from ending a cell or becoming HTML."""
+    kept = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{c}" if c in "\\|`*[]" else c for c in kept)
+
+
+# --- summary.json -----------------------------------------------------------------------------
+
+Scalars = dict[str, float | str]
+Summary = dict[str, dict[str, Scalars]]
+
+
+def summary(compared: Comparison) -> Summary:
+    """Recipe -> arm -> scalars, for summary.json: DVC's tables leave lists out."""
+    nested: Summary = {recipe: {} for recipe in compared.recipes}
+    for row in compared.rows:
+        scalars: Scalars = {"seeds": len(row.seeds)}
+        for metric in _summarised(compared):
+            scalars |= _scalars(row, metric)
+        nested[row.recipe][row.arm] = scalars
+    for contrast in compared.contrasts:
+        suffix = "" if contrast.against == compared.baseline else f"_against_{contrast.against}"
+        nested[contrast.recipe][contrast.arm] |= {
+            f"{name}{suffix}": value for name, value in _judged(contrast, _summarised(compared))
+        }
+    return nested
+
+
+def _summarised(compared: Comparison) -> list[str]:
+    return [metric for metric in SUMMARISED if metric in compared.metrics]
+
+
+def _scalars(row: Row, metric: str) -> dict[str, float]:
+    low, high = row.intervals[metric]
+    return {metric: row.mean(metric), f"{metric}_low": low, f"{metric}_high": high}
+
+
+def _judged(contrast: Contrast, metrics: Sequence[str]) -> Iterable[tuple[str, float | str]]:
+    for metric in metrics:
+        found = contrast.differences[metric]
+        yield f"{metric}_difference", found.value
+        yield f"{metric}_difference_low", found.low
+        yield f"{metric}_difference_high", found.high
+    if len(contrast.mcnemar) == 1:
+        yield "mcnemar_p", contrast.mcnemar[0].p
+    yield "p", contrast.p_holm
+    yield "detectable", contrast.detectable
+    yield "verdict", contrast.verdict
