@@ -75,6 +75,7 @@ def project(tmp_path_factory) -> Path:
         "second": {"network": "resnet18_plain", "epochs": 1, "batch": 16},
     })  # fmt: skip
     edit(folder, "compare.recipes", ["first", "second"])
+    edit(folder, "compare.seeds", [0])
     edit(folder, "augment.target", 30)
     sh(folder, "dvc", "repro", "--quiet")
     save(folder, "first run")
@@ -86,7 +87,7 @@ def test_every_artifact_is_there(project):
     assert {p.name for p in (project / "models").iterdir() if p.is_dir()} == keys
     for key in keys:
         files = {p.name for p in (project / "reports" / "runs" / key).iterdir()}
-        assert {"predictions.csv", "confusion_matrix.csv", "metrics.json"} <= files
+        assert {"predictions.csv", "valid_predictions.csv", "metrics.json", "mistakes"} <= files
     assert (project / "data" / "arms" / "augmented.png").is_file()
     assert "<html" in (project / "reports" / "index.html").read_text()
 
@@ -113,6 +114,7 @@ def test_the_summary_is_scalars_only(project):
 
     summary = json.loads((project / "reports" / "summary.json").read_text())
     assert all(isinstance(leaf, int | float | str) for leaf in leaves(summary))
+    assert summary["first"]["augmented"]["verdict"] == "inconclusive"  # one seed: it cannot tell
 
 
 def test_another_target_runs_what_depends_on_it_and_nothing_else(project):
@@ -122,7 +124,7 @@ def test_another_target_runs_what_depends_on_it_and_nothing_else(project):
         f"{stage}@augmented-{r}-0" for stage in ("train", "evaluate") for r in ("first", "second")
     }
     assert stages_run(sh(project, "dvc", "repro")) == {
-        "augment@augmented", *arm, "compare", "report",
+        "augment@augmented", "probe@augmented", *arm, "compare", "report",
     }  # fmt: skip
     after = (project / "data/arms/augmented/manifest.csv").read_text().splitlines()
     assert after[: len(before)] == before  # the longer plan begins with the shorter one
@@ -137,6 +139,8 @@ def test_plots_show_the_arms_in_one_picture(project):
     said = sh(project, "dvc", "plots", "show", "G-mean on valid, by epoch", "--show-vega")
     runs = {row["run"] for row in json.loads(said)["data"]["values"]}
     assert {"original-first-0", "augmented-first-0"} <= runs
+    said = sh(project, "dvc", "plots", "show", "ROC on test", "--show-vega")
+    assert {row["run"] for row in json.loads(said)["data"]["values"]} == runs
     sh(project, "dvc", "plots", "show")
     page = (project / "dvc_plots" / "index.html").read_text()
     assert "Confusion matrix" in page
