@@ -76,7 +76,7 @@ def every(given: Inputs) -> dict[str, Any]:
 def verdict(compared: Comparison) -> dict[str, Any]:
     """1. The verdict."""
     recalls = [f"recall_{name}" for name in compared.test]
-    others = [metric for metric in wording.SUMMARISED if metric not in ("gmean", "recall")]
+    others = [metric for metric in wording.LISTED if metric not in ("gmean", "recall")]
     drawn = len(recalls) * len(compared.arms) <= MOST_RECALLS
     found = [charts.recalls(compared, recipe) for recipe in compared.recipes if drawn]
     return {

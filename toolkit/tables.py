@@ -29,7 +29,7 @@ MOST_PATHS, MOST_FINDINGS = 5, 60
 
 def arms(compared: Comparison) -> Table:
     """Every arm's means with their intervals."""
-    shown = [metric for metric in wording.SUMMARISED if metric in compared.metrics]
+    shown = [metric for metric in wording.LISTED if metric in compared.metrics]
     header = ["recipe", "arm", "seeds", *(wording.title(m, compared.positive) for m in shown)]
     return [header, *([row.recipe, row.arm, *_means(row, shown)] for row in compared.rows)]
 

@@ -1,6 +1,6 @@
 """A comparison as sentences, a table of texts, and the scalars of summary.json."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from toolkit.comparison import Comparison
 from toolkit.contrasts import BETTER, INCONCLUSIVE, TESTED, WORSE, Contrast, Row
@@ -8,8 +8,10 @@ from toolkit.significance import Difference
 
 SHOWN = (TESTED, "accuracy", "recall")
 """What stands in the printed table, where it was compared."""
-SUMMARISED = (*SHOWN, "balanced_accuracy", "roc_auc")
-"""What stands in summary.json, where it was compared."""
+LISTED = (*SHOWN, "balanced_accuracy", "roc_auc")
+"""What stands in the page's tables."""
+SUMMARISED = (*SHOWN, "roc_auc")
+"""What stands in summary.json, where it was compared: few, for DVC shows each in a column."""
 
 
 def title(metric: str, positive: str | None = None) -> str:
@@ -152,38 +154,33 @@ Summary = dict[str, dict[str, Scalars]]
 
 
 def summary(compared: Comparison) -> Summary:
-    """Recipe -> arm -> scalars, for summary.json: DVC's tables leave lists out."""
+    """Recipe -> arm -> scalars, for summary.json: DVC's tables leave lists out.
+
+    Means over the seeds; of the tested metric also the interval, the differences and the verdicts.
+    """
     nested: Summary = {recipe: {} for recipe in compared.recipes}
     for row in compared.rows:
-        scalars: Scalars = {"seeds": len(row.seeds)}
-        for metric in _summarised(compared):
-            scalars |= _scalars(row, metric)
-        nested[row.recipe][row.arm] = scalars
+        nested[row.recipe][row.arm] = _scalars(row, compared.metrics)
     for contrast in compared.contrasts:
         suffix = "" if contrast.against == compared.baseline else f"_against_{contrast.against}"
-        nested[contrast.recipe][contrast.arm] |= {
-            f"{name}{suffix}": value for name, value in _judged(contrast, _summarised(compared))
-        }
+        judged = {f"{name}{suffix}": value for name, value in _judged(contrast).items()}
+        nested[contrast.recipe][contrast.arm] |= judged
     return nested
 
 
-def _summarised(compared: Comparison) -> list[str]:
-    return [metric for metric in SUMMARISED if metric in compared.metrics]
+def _scalars(row: Row, compared: Sequence[str]) -> Scalars:
+    low, high = row.intervals[TESTED]
+    ends: Scalars = {"seeds": len(row.seeds), f"{TESTED}_low": low, f"{TESTED}_high": high}
+    return ends | {metric: row.mean(metric) for metric in SUMMARISED if metric in compared}
 
 
-def _scalars(row: Row, metric: str) -> dict[str, float]:
-    low, high = row.intervals[metric]
-    return {metric: row.mean(metric), f"{metric}_low": low, f"{metric}_high": high}
-
-
-def _judged(contrast: Contrast, metrics: Sequence[str]) -> Iterable[tuple[str, float | str]]:
-    for metric in metrics:
-        found = contrast.differences[metric]
-        yield f"{metric}_difference", found.value
-        yield f"{metric}_difference_low", found.low
-        yield f"{metric}_difference_high", found.high
-    if len(contrast.mcnemar) == 1:
-        yield "mcnemar_p", contrast.mcnemar[0].p
-    yield "p", contrast.p_holm
-    yield "detectable", contrast.detectable
-    yield "verdict", contrast.verdict
+def _judged(contrast: Contrast) -> Scalars:
+    tested = contrast.tested
+    return {
+        f"{TESTED}_difference": tested.value,
+        f"{TESTED}_difference_low": tested.low,
+        f"{TESTED}_difference_high": tested.high,
+        "p": contrast.p_holm,
+        "detectable": contrast.detectable,
+        "verdict": contrast.verdict,
+    }
