@@ -96,18 +96,16 @@ def weights(rng: np.random.Generator, actual: Labels, order: Floats, resamples: 
     Of a class with more than MOST images, so many are taken at equal steps along `order` [N]; the
     variance that an image adds shrinks by as much as its weight grows.
     """
-    parts: list[Weights] = []
-    for label in np.unique(actual):
-        members = np.flatnonzero(actual == label)
-        images, counts = _representatives(members[np.argsort(order[members], kind="stable")])
-        drawn = _gamma(rng, counts, resamples)
-        drawn *= len(members) / drawn.sum(axis=1, keepdims=True)
-        parts.append(Weights(images, counts, drawn))
-    return Weights(
-        np.concatenate([part.images for part in parts]),
-        np.concatenate([part.counts for part in parts]),
-        np.concatenate([part.drawn for part in parts], axis=1),
-    )
+    members = [np.flatnonzero(actual == label) for label in np.unique(actual)]
+    ranked = [rows[np.argsort(order[rows], kind="stable")] for rows in members]
+    images, counts = zip(*(_representatives(rows) for rows in ranked), strict=True)
+    drawn = _gamma(rng, np.concatenate(counts), resamples)
+    start = 0
+    for of_class in counts:
+        part = drawn[:, start : start + len(of_class)]
+        part *= of_class.sum() / part.sum(axis=1, keepdims=True)
+        start += len(of_class)
+    return Weights(np.concatenate(images), np.concatenate(counts), drawn)
 
 
 def _representatives(ranked: Labels) -> tuple[Labels, Labels]:
