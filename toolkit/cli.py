@@ -11,7 +11,7 @@ from toolkit import console
 from toolkit.errors import InputError
 
 if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
-    from toolkit import params
+    from toolkit import params, request
 
 PARAMS = Path("params.yaml")
 # What bare commands mean in a project; elsewhere paths come from dvc.yaml.
@@ -189,7 +189,7 @@ def augment(
 
     Example: toolkit augment photos/train --output photos/balanced --target 360
     """
-    from toolkit import contact_sheet, params, render
+    from toolkit import contact_sheet, render
 
     bare = train is None
     if train is None:
@@ -201,14 +201,13 @@ def augment(
     if output is None:
         raise typer.BadParameter("a folder to write to is needed: --output OUT")
     if arm == "original":
-        made = render.original(train, output)
-        console.say(f"{output}: {_counted(made.counts())}", quiet=quiet)
+        counts = render.original(train, output).counts()
+        console.say(f"{output}: {_counted(counts)}", quiet=quiet)
         return
-    recorded = _section("augment", params.Augment)
     given = {"target": _number(target), "classes": classes, "seed": seed, "format": file_format}
     given = {key: value for key, value in given.items() if value is not None}
-    settings = params.override(recorded, given)
-    manifest, summary = render.augment(
+    recorded, settings = _request(given)
+    made = render.augment(
         train,
         output,
         settings,
@@ -219,13 +218,25 @@ def augment(
         track=console.track(quiet),
     )
     sheet = output.with_name(f"{output.name}.png")
-    contact_sheet.write(sheet, manifest, output)
-    for line in render.describe(manifest, summary):
+    contact_sheet.write(sheet, made.shown, output)
+    for line in render.describe(made):
         console.say(line, quiet=quiet)
     console.say(f"{output}: written, with the contact sheet {sheet}", quiet=quiet)
     if bare and settings.target != recorded.target:
         record = f"dvc exp run -S augment.target={target}"
         console.say(f"not recorded: params.yaml says {recorded.target}; record it with: {record}")
+
+
+def _request(given: dict[str, Any]) -> tuple[Any, Any]:
+    """What params.yaml, or else the defaults, say, and the same with what the options say."""
+    if PARAMS.is_file():
+        from toolkit import params
+
+        recorded = _project().augment
+        return recorded, params.override(recorded, given)
+    from toolkit import request
+
+    return request.Request(), request.Request(**given)
 
 
 def _number(text: str | None) -> int | float | str | None:
@@ -238,7 +249,7 @@ def _number(text: str | None) -> int | float | str | None:
     return text
 
 
-def _policy(settings: "params.Augment", arm: str) -> Any:
+def _policy(settings: "params.Augment | request.Request", arm: str) -> Any:
     if arm not in settings.arms:
         known = ", ".join(["original", *settings.arms])
         raise InputError(f"--arm must be one of {known} (augment.arms), got {arm!r}")
