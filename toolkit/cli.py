@@ -11,11 +11,11 @@ from toolkit import console
 from toolkit.errors import InputError
 
 if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
-    from toolkit import params, request
+    from toolkit import params
 
 PARAMS = Path("params.yaml")
 # What bare commands mean in a project; elsewhere paths come from dvc.yaml.
-TRAIN, ARMS = Path("data/prepared/train"), Path("data/arms")
+ARMS = Path("data/arms")
 RUNS, AUDIT = Path("reports/runs"), Path("reports/audit.json")
 
 app = typer.Typer(
@@ -33,22 +33,14 @@ Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 for one per core
 
 def main() -> None:
     """Run the command line: exit code 1 and one message for bad input, 2 for wrong usage."""
-    try:
-        app()
-    except InputError as error:
-        sys.stderr.write(f"error: {error}\n")
-    except OSError as error:
-        sys.stderr.write(f"error: {error.filename or ''}: {error.strerror or error}\n")
-    sys.exit(1)
+    sys.exit(console.guarded(app))
 
 
 def _project() -> "params.Params":
     """The project's params.yaml; InputError where there is none or `version` does not fit."""
-    from toolkit import params, project
+    from toolkit import project
 
-    settings = params.load(PARAMS)
-    project.check_version(settings)
-    return settings
+    return project.settings(PARAMS)
 
 
 def _section(name: str, default: Callable[[], Any]) -> Any:
@@ -189,75 +181,25 @@ def augment(
 
     Example: toolkit augment photos/train --output photos/balanced --target 360
     """
-    from toolkit import contact_sheet, render
+    from toolkit import augmenting
 
-    bare = train is None
-    if train is None:
-        train, only_new = TRAIN, True
-        _project()  # says so if there is none
-        if not train.is_dir():
-            raise InputError(f"{train}: no such folder; `dvc repro prepare` makes it")
-    output = output or (ARMS / arm if bare else None)
-    if output is None:
+    if train is not None and output is None:
         raise typer.BadParameter("a folder to write to is needed: --output OUT")
-    if arm == "original":
-        counts = render.original(train, output).counts()
-        console.say(f"{output}: {_counted(counts)}", quiet=quiet)
-        return
-    given = {"target": _number(target), "classes": classes, "seed": seed, "format": file_format}
-    given = {key: value for key, value in given.items() if value is not None}
-    recorded, settings = _request(given)
-    made = render.augment(
+    call = augmenting.Call(
         train,
         output,
-        settings,
-        policy or _policy(settings, arm),
-        size=size,
-        only_new=only_new,
-        workers=_processes(workers),
-        track=console.track(quiet),
+        target,
+        classes,
+        policy,
+        seed,
+        file_format,
+        size,
+        only_new,
+        arm,
+        workers,
+        quiet,
     )
-    sheet = output.with_name(f"{output.name}.png")
-    contact_sheet.write(sheet, made.shown, output)
-    for line in render.describe(made):
-        console.say(line, quiet=quiet)
-    console.say(f"{output}: written, with the contact sheet {sheet}", quiet=quiet)
-    if bare and settings.target != recorded.target:
-        record = f"dvc exp run -S augment.target={target}"
-        console.say(f"not recorded: params.yaml says {recorded.target}; record it with: {record}")
-
-
-def _request(given: dict[str, Any]) -> tuple[Any, Any]:
-    """What params.yaml, or else the defaults, say, and the same with what the options say."""
-    if PARAMS.is_file():
-        from toolkit import params
-
-        recorded = _project().augment
-        return recorded, params.override(recorded, given)
-    from toolkit import request
-
-    return request.Request(), request.Request(**given)
-
-
-def _number(text: str | None) -> int | float | str | None:
-    """A whole number, a ratio, or a word of imbalanced-learn's sampling_strategy."""
-    for kind in (int, float):
-        try:
-            return kind(text or "")
-        except ValueError:
-            continue
-    return text
-
-
-def _policy(settings: "params.Augment | request.Request", arm: str) -> Any:
-    if arm not in settings.arms:
-        known = ", ".join(["original", *settings.arms])
-        raise InputError(f"--arm must be one of {known} (augment.arms), got {arm!r}")
-    policy = settings.arms[arm].policy
-    if isinstance(policy, str) and policy.endswith((".yaml", ".yml")):
-        found = f"augment.arms.{arm}.policy names the file {policy}"
-        raise InputError(f"{found}, whose changes DVC would not see; write its list in its place")
-    return policy
+    augmenting.run(call)
 
 
 @app.command()
