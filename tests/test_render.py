@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -137,8 +139,8 @@ def test_the_summary_counts_what_was_made(plain, tmp_path):
 def test_plain_copies_get_ids_of_their_own(plain, tmp_path):
     made, _ = augment(plain, tmp_path / "out", "duplicate", target=30)
     first = made.samples[0]
-    copies = [s.id for s in made.samples if s.parent == first.id]
-    assert copies == [f"{first.id}-{n}" for n in range(2, 2 + len(copies))]
+    one, *more = [s.id for s in made.samples if s.parent == first.id]
+    assert more == [f"{one}-{n}" for n in range(2, 2 + len(more))]
 
 
 def test_policies_other_than_homework_make_no_identical_copy(plain, tmp_path):
@@ -150,7 +152,7 @@ def test_the_codec_is_on_record(plain, tmp_path):
     made, _ = augment(plain, tmp_path / "out", AFFINE, codec="jpeg", size=16)
     notes = made.notes["codec"]
     assert (notes["format"], notes["quality"], notes["size"]) == ("jpeg", 75, 16)
-    assert {"subsampling", "pillow", "jpg", "albumentations", "cv2"} <= notes.keys()
+    assert {"subsampling", "pillow", "libjpeg_turbo", "albumentations", "cv2"} <= notes.keys()
     child = tmp_path / "out" / made.samples[-1].path
     assert child.suffix == ".jpg"
     assert codec.identify(child.read_bytes()) == "JPEG"
@@ -269,3 +271,94 @@ def test_a_transform_that_changes_the_size_is_refused_before_anything_is_written
 def test_a_ready_policy_is_taken_as_it_is(plain, tmp_path):
     chosen = policy.make("duplicate")
     assert augment(plain, tmp_path / "out", chosen)[1].transforms == {"identity": 11}
+
+
+def building(path):
+    return path.with_name(f".{path.name}.building")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_run_is_continued_and_ends_the_same(plain, tmp_path, workers):
+    augment(plain, tmp_path / "whole", target=40)
+    for after in (1, 5):
+        with pytest.raises(KeyboardInterrupt):
+            augment(plain, tmp_path / "out", target=40, track=stopping(after), workers=workers)
+    done = new_files(building(tmp_path / "out"))
+    assert len(done) > 3
+    first = {name: (building(tmp_path / "out") / name).stat().st_ino for name in done}
+    augment(plain, tmp_path / "out", target=40, workers=workers)
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+    assert not building(tmp_path / "out").exists()
+    again = {name: (tmp_path / "out" / name).stat().st_ino for name in done}
+    assert again == first  # the same files, moved
+
+
+def test_a_run_of_other_settings_is_not_continued(plain, tmp_path):
+    augment(plain, tmp_path / "whole", target=30)
+    with pytest.raises(KeyboardInterrupt):
+        augment(plain, tmp_path / "out", target=40, track=stopping(3))
+    augment(plain, tmp_path / "out", target=30)
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("harm", ["cut", "gone", "changed", "cut journal", "half a table"])
+def test_what_was_harmed_in_between_is_made_anew(plain, tmp_path, harm):
+    augment(plain, tmp_path / "whole", target=40)
+    with pytest.raises(KeyboardInterrupt):
+        augment(plain, tmp_path / "out", target=40, track=stopping(9))
+    left = building(tmp_path / "out")
+    file = left / min(new_files(left))
+    if harm == "gone":
+        file.unlink()
+    elif harm == "half a table":
+        (left / ".manifest.csv.1.tmp").write_text("half")
+    elif harm == "cut journal":
+        journal = left / ".journal"
+        journal.write_bytes(journal.read_bytes()[:-20])
+    else:
+        data = file.read_bytes()
+        file.write_bytes(data[:-9] if harm == "cut" else data[:-9] + b"different")
+    augment(plain, tmp_path / "out", target=40)
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+def test_a_bad_input_leaves_nothing_behind(tmp_path):
+    source = folder(tmp_path / "train", few=3, many=5)
+    (source / "few" / "001.png").write_bytes((source / "few" / "001.png").read_bytes()[:300])
+    with pytest.raises(InputError, match="damaged image"):
+        augment(source, tmp_path / "out")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["train"]
+
+
+def ends(command, seconds, where):
+    """Run a command, and kill it after so long; whether it ended before."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=where)
+    try:
+        _, told = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()  # SIGKILL
+        process.wait()
+        process.stderr.close()
+        return False
+    assert process.returncode == 0, told
+    return True
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_runs_that_are_killed_at_random_points_end_as_one_that_is_not(tmp_path, workers):
+    """Killed in start, images, tables and moves: the output is whole or not there, at any time."""
+    source = folder(tmp_path / "train", size=32, few=30, many=40)
+    augment(source, tmp_path / "whole", target=300)
+    whole, kills = tree(tmp_path / "whole"), 0
+    rng = np.random.default_rng(workers)
+    command = [sys.executable, "-m", "toolkit", "augment", str(source), "-o", str(tmp_path / "out")]
+    command += ["--target", "300", "--workers", str(workers), "--policy", "homework"]
+    while not ends(command, 0.1 + 0.5 * rng.random(), tmp_path) or kills < 6:
+        kills += 1
+        if (tmp_path / "out").exists():
+            assert tree(tmp_path / "out") == whole
+        if kills == 30:
+            assert ends(command, 60, tmp_path)
+            break
+    assert tree(tmp_path / "out") == whole
+    assert not building(tmp_path / "out").exists()

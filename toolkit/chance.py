@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 M32, M64, M128 = 2**32 - 1, 2**64 - 1, 2**128 - 1
 POOL = 4
+ALL = tuple(range(POOL))
+OTHERS = [tuple(target for target in ALL if target != source) for source in ALL]
 INIT_A, MULTIPLY_A = 0x43B0D7E5, 0x931E8875
 INIT_B, MULTIPLY_B = 0x8B51F9DD, 0x58F38DED
 MIX_LEFT, MIX_RIGHT = 0xCA01F9DD, 0x4973F715
@@ -21,25 +23,34 @@ class Seeds:
 
     def __init__(self, words: Sequence[int]) -> None:
         """Mix the words into the pool."""
-        self._constant = INIT_A
-        first = [*words[:POOL], *[0] * (POOL - len(words))]
-        self._pool = [self._hashed(word) for word in first]
-        for source in range(POOL):
-            for target in range(POOL):
-                if source != target:
-                    self._mix_in(target, self._pool[source])
+        self._constant, self._pool = INIT_A, []
+        for word in [*words[:POOL], *[0] * (POOL - len(words))]:
+            value = word ^ self._constant
+            self._constant = self._constant * MULTIPLY_A & M32
+            value = value * self._constant & M32
+            self._pool.append(value ^ value >> 16)
+        for source in ALL:
+            self._mix(self._pool[source], OTHERS[source])
         for word in words[POOL:]:
-            for target in range(POOL):
-                self._mix_in(target, word)
+            self._mix(word, ALL)
 
     def then(self, *words: int) -> "Seeds":
         """The sequence of the same words (four or more) with these after them."""
         longer = Seeds.__new__(Seeds)
         longer._constant, longer._pool = self._constant, self._pool.copy()
         for word in words:
-            for target in range(POOL):
-                longer._mix_in(target, word)
+            longer._mix(word, ALL)
         return longer
+
+    def _mix(self, word: int, targets: Sequence[int]) -> None:
+        pool, constant = self._pool, self._constant
+        for target in targets:
+            value = word ^ constant
+            constant = constant * MULTIPLY_A & M32
+            value = value * constant & M32
+            value = MIX_LEFT * pool[target] - MIX_RIGHT * (value ^ value >> 16) & M32
+            pool[target] = value ^ value >> 16
+        self._constant = constant
 
     def generate(self, count: int) -> list[int]:
         """As numpy's generate_state: words below 2**32."""
@@ -50,16 +61,6 @@ class Seeds:
             value = value * constant & M32
             state.append(value ^ value >> 16)
         return state
-
-    def _hashed(self, word: int) -> int:
-        value = word ^ self._constant
-        self._constant = self._constant * MULTIPLY_A & M32
-        value = value * self._constant & M32
-        return value ^ value >> 16
-
-    def _mix_in(self, target: int, word: int) -> None:
-        value = MIX_LEFT * self._pool[target] - MIX_RIGHT * self._hashed(word) & M32
-        self._pool[target] = value ^ value >> 16
 
 
 class Generator:

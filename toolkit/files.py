@@ -7,12 +7,15 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from toolkit.errors import InputError
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0)
+TRIES, WAIT = 40, 0.05  # for a lock, seconds between them
 
 
 def sha256(path: Path) -> str:
@@ -89,6 +92,8 @@ def new_folder(
         if not continues(building):
             shutil.rmtree(building, ignore_errors=True)
             building.mkdir()
+        for half_written in building.glob(".*.tmp"):
+            half_written.unlink()
         try:
             yield building
             _replace(path, building)
@@ -118,17 +123,25 @@ def _may_be_replaced(path: Path, marker: str) -> bool:
 def only_one(path: Path) -> Iterator[None]:
     """Hold the lock of `path` for the block.
 
-    Raises InputError at once when another process of this user on this machine holds it: DVC does
-    not stop a stage that it started, so a second run could otherwise write beside the first. The
-    lock is kept apart from the data, where DVC would count it as a part of them.
+    Raises InputError when another process of this user on this machine holds it for two seconds:
+    DVC does not stop a stage that it started, so a second run could otherwise write beside the
+    first. The lock is kept apart from the data, where DVC would count it as a part of them.
     """
     locks = Path(tempfile.gettempdir()) / f"imbalanced-images-{os.getuid()}"
     locks.mkdir(mode=0o700, exist_ok=True)
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
     with (locks / f"{name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not any(_locked(lock) for _ in range(TRIES)):
             message = f"{path}: another process is writing it; wait for it or stop it, then"
-            raise InputError(f"{message} run again") from None
+            raise InputError(f"{message} run again")
         yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    """Try once, or wait a little: the workers of a run that was killed end within moments."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(WAIT)
+        return False
+    return True
