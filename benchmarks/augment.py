@@ -65,7 +65,7 @@ def _watch(process: int, peaks: list[float]) -> None:
     """Keep the highest sum of the memory of a process and its children, shared pages once."""
     while (found := _memory(process)) is not None:
         peaks[0] = max(peaks[0], found)
-        time.sleep(0.05)
+        time.sleep(0.2)  # looking costs the process some time
 
 
 def _memory(process: int) -> float | None:
@@ -97,14 +97,15 @@ def command(name: str, photos: Path, output: Path, number: int, form: str) -> li
 
 
 def compare(
-    names: Sequence[str], photos: Path, work: Path, number: int, form: str, rounds: int, peers: str
+    names: Sequence[str], photos: Path, number: int, form: str, rounds: int, path: str
 ) -> dict[str, Cost]:
-    """The median cost of each, measured in turns."""
+    """The median cost of each, measured in turns. `path`: where Python looks for modules."""
+    work = photos.parent
     found: dict[str, list[Cost]] = {}
     for turn in range(rounds):
         for name in names:
             output = work / f"{form}-{photos.name}-{number}-{turn}-{name.replace(' ', '-')}"
-            cost = measure(command(name, photos, output, number, form), f"{ROOT}:{peers}", work)
+            cost = measure(command(name, photos, output, number, form), path, work)
             made = sum(path.suffix.lower() in SUFFIXES for path in output.rglob("*.*"))
             if cost is None or made < number:
                 print(f"{name}: left out, it is not installed or fails here")
@@ -136,7 +137,7 @@ def steady(few: int, many: int, one: dict[str, Cost], other: dict[str, Cost]) ->
     """What each image costs beyond the start: the difference of two sizes."""
     print(f"\nSteady state, from {few:,} to {many:,}\n\n| | wall, ms an image | CPU, ms an image |")
     print("| --- | ---: | ---: |")
-    for name in one.keys() & other.keys():
+    for name in (name for name in one if name in other):
         wall, cpu = other[name].wall - one[name].wall, other[name].cpu - one[name].cpu
         scale = 1000 / (many - few)
         print(f"| {name} | {scale * wall:.3f} | {scale * cpu:.3f} |")
@@ -218,10 +219,10 @@ def scaled(photos: Sequence[Path]) -> None:
         differences.append(sum(mean) / 3)
     print(f"\nScaled decoding: {len(photos)} JPEG photos of over 1 megapixel, to 128 x 128\n")
     print("| | full | scaled | ratio |\n| --- | ---: | ---: | ---: |")
-    print(f"| CPU, ms a photo | {1e3 * full / len(photos):.1f} | {1e3 * part / len(photos):.1f} |"
-          f" {full / part:.1f} |")  # fmt: skip
-    print(f"\nMedian ratio {statistics.median(ratios):.1f}; mean difference to the full decode "
-          f"{statistics.mean(differences):.2f} grey levels, {max(differences):.2f} at most.")  # fmt: skip
+    each = 1000 / len(photos)
+    print(f"| CPU, ms a photo | {each * full:.1f} | {each * part:.1f} | {full / part:.1f} |")
+    print(f"\nMedian ratio {statistics.median(ratios):.1f}. Mean difference to the full decode:")
+    print(f"{statistics.mean(differences):.2f} grey levels, at most {max(differences):.2f}.")
 
 
 # --- photos -----------------------------------------------------------------------------------
@@ -275,13 +276,13 @@ def main() -> None:
 
 
 def run(options: argparse.Namespace, work: Path) -> None:
-    """Everything. What is written is removed at the end: ext4 is slow after removing many files."""
-    photos = choose(options.photos, work / "photos", PHOTOS)
+    """Everything; what is written is removed at the end, for ext4 is slow after many removals."""
+    photos, path = choose(options.photos, work / "photos", PHOTOS), f"{ROOT}:{options.peers}"
     names: Sequence[str] = [*PEERS, *OURS]
     sizes = {300: 3, 3_000: 1} if options.quick else {300: 5, 3_000: 2, 30_000: 1}
     found: dict[int, dict[str, Cost]] = {}
     for number, rounds in sizes.items():
-        found[number] = compare(names, photos, work, number, "jpg", rounds, options.peers)
+        found[number] = compare(names, photos, number, "jpg", rounds, path)
         names = list(found[number])
         table("JPEG, whole process", number, found[number])
     *_, few, many = sizes
@@ -292,9 +293,9 @@ def run(options: argparse.Namespace, work: Path) -> None:
     table(
         "JPEG, every parent used once",
         1_000,
-        compare(names, once, work, 1_000, "jpg", 1, options.peers),
+        compare(names, once, 1_000, "jpg", 1, path),
     )
-    table("PNG", 3_000, compare(names, photos, work, 3_000, "png", 1, options.peers))
+    table("PNG", 3_000, compare(names, photos, 3_000, "png", 1, path))
     if found_large := large(options.photos):
         scaled(found_large)
 

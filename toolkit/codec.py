@@ -133,14 +133,15 @@ def _check_size(image: Image.Image) -> None:
 def to_rgb(image: Image.Image) -> Image.Image:
     """RGB as a person sees the picture."""
     image.load()
-    image = ImageOps.exif_transpose(image)
+    if image.format != "JPEG" or not image.info.keys().isdisjoint(("exif", "xmp")):
+        image = ImageOps.exif_transpose(image)  # copies, and takes a while to find nothing
     if image.mode.startswith("I") or image.mode == "F":
         image = _eight_bit(image)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         image = Image.alpha_composite(white, rgba)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

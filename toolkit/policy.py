@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,13 @@ class Entry:
     weight: float = 1.0
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def completed(self) -> dict[str, Any]:
+        """The arguments with the defaults filled in. Raises InputError for what is unknown."""
+        if foreign.is_foreign(self.transform):
+            return foreign.complete(self.transform, self.arguments)
+        return transforms.complete(self.transform, self.arguments)
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -39,6 +47,11 @@ class Policy:
 
     choices: tuple[Entry, ...]
     keep_identical: bool
+
+    @cached_property
+    def total(self) -> float:
+        """The sum of the weights."""
+        return sum(choice.weight for choice in self.choices)
 
     def __post_init__(self) -> None:
         """Check the weights."""
@@ -72,11 +85,9 @@ def draw(policy: Policy, rng: Generator, image: Any) -> tuple[str, Params]:
     choice = _choose(policy, rng)
     name = choice.transform
     if foreign.is_foreign(name):
-        arguments = foreign.complete(name, choice.arguments)
         pixels = codec.to_pixels(image) if isinstance(image, Image.Image) else image
-        return name, foreign.draw(name, rng, pixels, arguments)
-    arguments = transforms.complete(name, choice.arguments)
-    return name, transforms.find(name).draw(rng, image, **arguments)
+        return name, foreign.draw(name, rng, pixels, choice.completed)
+    return name, transforms.find(name).draw(rng, image, **choice.completed)
 
 
 def apply(name: str, pixels: Pixels, params: Params) -> Pixels:
@@ -108,7 +119,7 @@ def versions(policy: Policy) -> dict[str, str]:
 
 
 def _choose(policy: Policy, rng: Generator) -> Entry:
-    point = rng.random() * sum(choice.weight for choice in policy.choices)
+    point = rng.random() * policy.total
     for choice in policy.choices:
         if point < choice.weight:
             return choice
@@ -127,10 +138,9 @@ def _checked(policy: Policy, origin: str) -> Policy:
 
 def _check(choice: Entry) -> None:
     json.dumps(choice.arguments, allow_nan=False)
+    arguments = choice.completed
     if foreign.is_foreign(choice.transform):
-        foreign.build(choice.transform, foreign.complete(choice.transform, choice.arguments))
-    else:
-        transforms.complete(choice.transform, choice.arguments)
+        foreign.build(choice.transform, arguments)
 
 
 def _entries(choices: "Iterable[Choice]") -> tuple[Entry, ...]:
