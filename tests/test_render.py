@@ -362,3 +362,39 @@ def test_runs_that_are_killed_at_random_points_end_as_one_that_is_not(tmp_path, 
             break
     assert tree(tmp_path / "out") == whole
     assert not building(tmp_path / "out").exists()
+
+
+def test_a_target_raised_in_two_steps_gives_what_one_step_gives(plain, tmp_path):
+    for chosen in ("homework", AFFINE):
+        for target in (20, 40):
+            augment(plain, tmp_path / "steps", chosen, target=target)
+        augment(plain, tmp_path / "once", chosen, target=40)
+        assert tree(tmp_path / "steps") == tree(tmp_path / "once")
+
+
+def test_files_are_replaced_and_never_written_through(plain, tmp_path):
+    """DVC may have linked an output's files to its cache: those stay as they are."""
+    augment(plain, tmp_path / "out")
+    cache = {name: data for name, data in tree(tmp_path / "out").items() if "/" not in name}
+    for name in cache:
+        (tmp_path / f"cached-{name}").hardlink_to(tmp_path / "out" / name)
+    augment(plain, tmp_path / "out", target=30)
+    assert {name: (tmp_path / f"cached-{name}").read_bytes() for name in cache} == cache
+
+
+def test_memory_does_not_grow_with_the_images(tmp_path):
+    """Peak memory in MB of whole runs, of 50 and of 3,000 new images of 16 px."""
+    source = folder(tmp_path / "train", size=16, few=10, many=1)
+    code = (
+        "from toolkit import start\n"
+        "try: start.main()\n"
+        "except SystemExit: print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+    )
+    peaks = []
+    for target in (60, 3010):
+        arguments = ["augment", source, "-o", tmp_path / str(target), "--target", target, "-q"]
+        arguments += ["--class", "few", "--only-new", "--workers", "1"]
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+        peaks.append(int(done.stdout) / 1024)
+    assert peaks[1] < min(80, peaks[0] + 8), peaks
