@@ -70,16 +70,16 @@ class Journal:
         os.close(self._file)
 
     def load(
-        self, positions: Sequence[Sequence[int]], good: Callable[[int, bytes], bool]
+        self, positions: Callable[[int], Sequence[int]], good: Callable[[int, bytes], bool]
     ) -> set[int]:
         """The batches that are whole and `good(batch, lines)`; what is cut off is forgotten.
 
-        `positions[batch]`: the rows that the batch's lines are for, from 0 on.
+        `positions(batch)`: the rows that the batch's lines are for, from 0 on.
         """
         found = set()
         for batch, lines, end in self._read():
             if good(batch, lines):
-                self._note(batch, positions[batch], lines, end - len(lines))
+                self._note(batch, positions(batch), lines, end - len(lines))
                 found.add(batch)
             self._end = end
         os.ftruncate(self._file, self._end)

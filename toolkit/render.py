@@ -91,8 +91,8 @@ def augment(
     kept = originals.link(source, folder, output) if only_new else originals.place(source)
     work = _batches(source, assigned, None if only_new else kept)
     codec_notes = _codec_notes(settings.format, size, chosen)
-    request = (source.samples, quotas, settings.draw, settings.seed, chosen, codec_notes, only_new)
-    key = hashlib.sha256(repr(request).encode()).hexdigest()
+    rest = (quotas, settings.draw, settings.seed, chosen, codec_notes, only_new)
+    key = _key((*source.samples, rest))
     with files.new_folder(output, plans.TABLE, partial(journal.matches, key=key)) as building:
         job = Job(folder, building, size, settings.format, chosen, settings.seed, work, quotas)
         with contextlib.closing(Journal(building, key, sum(quotas.values()))) as done:
@@ -138,6 +138,14 @@ def describe(made: Made) -> list[str]:
 # --- new images -------------------------------------------------------------------------------
 
 
+def _key(parts: Iterable[object]) -> str:
+    """What a journal is known by: a sha256 of all that plan and bytes depend on."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(repr(part).encode())
+    return digest.hexdigest()
+
+
 def _batches(
     source: Manifest, assigned: Iterable[tuple[Sample, list[int]]], homes: Sequence[Sample] | None
 ) -> list[Batch]:
@@ -152,12 +160,11 @@ def _batches(
 
 def _render_all(job: Job, done: Journal, workers: int, track: progress.Track) -> None:
     """Do the batches that the journal does not have, or whose files are not what it says."""
-    positions = [job.positions(index) for index in range(len(job.batches))]
-    finished = done.load(positions, partial(batches.good, job))
+    finished = done.load(job.positions, partial(batches.good, job))
     todo = [index for index in range(len(job.batches)) if index not in finished]
     made = forked(partial(batches.work, job), todo, workers)
     for index, lines in track(made, "augment", len(todo)):
-        done.add(index, positions[index], lines)
+        done.add(index, job.positions(index), lines)
 
 
 # --- tables -----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import struct
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
@@ -118,7 +119,12 @@ def _exactly(source: int, length: int) -> bytes:
 def _start(task: Task, others: Sequence[_Worker]) -> _Worker:
     task_source, tasks = os.pipe()
     answers, answer_sink = os.pipe()
-    parent, pid = os.getpid(), os.fork()
+    parent = os.getpid()
+    with warnings.catch_warnings():
+        # Python 3.12 warns where there are threads: progress bars, pools of libraries. A task
+        # takes no lock that they could hold.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
     if not pid:
         # The other workers must see the end of their tasks when this process's parent is gone.
         for end in (tasks, answers, *(end for o in others for end in (o.tasks, o.answers))):
