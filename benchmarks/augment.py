@@ -251,17 +251,16 @@ def _draw(folder: Path, number: int) -> None:
         (folder / f"{k:04d}.jpg").write_bytes(codec.encode_jpeg(pixels, 90))
 
 
-def large(folder: Path | None, number: int = 60) -> list[Path]:
-    """JPEG photos of over 1 megapixel."""
+def large(folder: Path | None) -> list[Path]:
+    """The first 60 JPEG photos of over 1 megapixel."""
     from toolkit import codec
 
     found = []
-    for path in sorted(folder.rglob("*.*")) if folder else []:
-        data = path.read_bytes()
-        width, height = codec.dimensions(data)
-        if codec.identify(data) == "JPEG" and width * height > 1e6:
+    for path in sorted(folder.rglob("*.jp*g")) if folder else []:
+        width, height = codec.dimensions(path.read_bytes())
+        if width * height > 1e6:
             found.append(path)
-    return found[:number]
+    return found[:60]
 
 
 def main() -> None:
@@ -292,11 +291,8 @@ def run(options: argparse.Namespace, work: Path) -> None:
     output = work / f"jpg-photos-{many}-0-toolkit"
     limit(photos, output, work, found[many]["toolkit"])
     once = choose(options.photos, work / "once", 1_000)
-    table(
-        "JPEG, every parent used once",
-        1_000,
-        compare(names, once, 1_000, "jpg", 1, path),
-    )
+    costs = compare(names, once, 1_000, "jpg", 1, path)
+    table("JPEG, every parent used once", 1_000, costs)
     table("PNG", 3_000, compare(names, photos, 3_000, "png", 1, path))
     if found_large := large(options.photos):
         scaled(found_large)

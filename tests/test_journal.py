@@ -55,3 +55,17 @@ def test_what_is_not_good_is_not_believed(tmp_path):
     again = Journal(tmp_path, "key", 3)
     assert again.load([[1], [2, 0]].__getitem__, lambda _batch, _lines: False) == set()
     again.close()
+
+
+@pytest.mark.parametrize("rubbish", [bytes(40), b"7 3\nab\n", b"x 3\nabc", b"1 4\nabc\n", b"1 0"])
+def test_rubbish_at_the_end_is_forgotten(tmp_path, rubbish):
+    book = Journal(tmp_path, "key", 3)
+    book.add(1, [2, 0], packed(2, 0))
+    book.close()
+    path = tmp_path / journal.NAME
+    whole = path.read_bytes()
+    path.write_bytes(whole + rubbish)
+    again = Journal(tmp_path, "key", 3)
+    assert again.load([[1], [2, 0]].__getitem__, lambda _batch, _lines: True) == {1}
+    again.close()
+    assert path.read_bytes() == whole

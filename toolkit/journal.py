@@ -5,6 +5,7 @@ depend on. A batch is written after its images, in one piece; the images' sha256
 so that they can be checked before they are believed.
 """
 
+import contextlib
 import os
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -77,24 +78,25 @@ class Journal:
         `positions(batch)`: the rows that the batch's lines are for, from 0 on.
         """
         found = set()
-        for batch, lines, end in self._read():
-            if good(batch, lines):
-                self._note(batch, positions(batch), lines, end - len(lines))
-                found.add(batch)
-            self._end = end
+        with contextlib.suppress(ValueError, IndexError):  # no journal from here on
+            for batch, lines, end in self._read():
+                if good(batch, lines):
+                    self._note(batch, positions(batch), lines, end - len(lines))
+                    found.add(batch)
+                self._end = end
         os.ftruncate(self._file, self._end)
         return found
 
     def _read(self) -> Iterator[tuple[int, bytes, int]]:
         with os.fdopen(os.dup(self._file), "rb") as stream:
             at = stream.seek(self._end)
-            while head := stream.readline():
-                batch, _, size = head[:-1].partition(b" ")
-                lines = stream.read(int(size)) if size and head.endswith(b"\n") else b""
-                if len(lines) < int(size or 1):
+            while (head := stream.readline()).endswith(b"\n"):
+                batch, size = map(int, head.split())
+                lines = stream.read(size)
+                if len(lines) < size:
                     return
-                at += len(head) + len(lines)
-                yield int(batch), lines, at
+                at += len(head) + size
+                yield batch, lines, at
 
     def add(self, batch: int, positions: Sequence[int], lines: bytes) -> None:
         """Append a finished batch."""
