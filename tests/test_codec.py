@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from toolkit import codec
 from toolkit.errors import InputError
@@ -109,3 +109,35 @@ def test_resize_is_pillows_antialiased_bilinear():
     theirs = Image.fromarray(pixels).resize((16, 16), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(ours, np.asarray(theirs))
     assert codec.resize(ours, 16) is ours
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_pillows_at_any_scale(orientation):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    data = saved(image.resize((600, 400)), "JPEG", exif=exif)
+    with Image.open(io.BytesIO(data)) as again:
+        expected = ImageOps.exif_transpose(again)
+    np.testing.assert_array_equal(codec.decode(data), np.asarray(expected))
+    small = np.asarray(codec.decode_picture(data, 16)).astype(int)
+    assert np.abs(small - np.asarray(codec.fit(expected, 16))).mean() < 1.5
+
+
+def test_scaled_decoding_changes_a_photo_little_and_other_formats_not_at_all():
+    waves = np.sin(np.linspace(0, 60, 1200))[:, None] * np.sin(np.linspace(0, 40, 1600))[None]
+    photo = Image.fromarray((127.5 + 100 * np.stack([waves, -waves, waves**2], 2)).astype(np.uint8))
+    full = codec.fit(photo, 128)
+    for form, most in (("JPEG", 1.5), ("PNG", 0)):
+        found = codec.decode_picture(saved(photo, form), 128)
+        assert found.size == (128, 128)
+        assert np.abs(np.asarray(found).astype(int) - np.asarray(full)).mean() <= most
+
+
+def test_a_small_photo_is_decoded_in_full():
+    photo = Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (500, 511, 3), dtype=np.uint8)
+    )
+    data = saved(photo, "JPEG")
+    whole = codec.fit(codec.decode_picture(data), 128)
+    assert codec.decode_picture(data, 128).tobytes() == whole.tobytes()

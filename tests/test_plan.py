@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.utils import check_sampling_strategy
 
-from toolkit import plan, policy
+from toolkit import codec, plan, policy
 from toolkit.errors import InputError
 from toolkit.manifest import Sample
 from toolkit.params import Choice
@@ -35,8 +35,12 @@ def pixels(sample, size=12):
     return rng.integers(20, 230, (size, size, 3), dtype=np.uint8)
 
 
+def picture(sample):
+    return codec.to_picture(pixels(sample))
+
+
 def make(originals, quotas, chosen=HOMEWORK, **options):
-    return plan.make(originals, quotas, chosen, read=pixels, **options)
+    return plan.make(originals, quotas, chosen, read=picture, **options)
 
 
 def oracle(counts, strategy):
@@ -178,7 +182,8 @@ def test_the_row_is_recomputed_from_its_seed_alone():
 def test_homework_keeps_the_copies_equal_to_their_parent():
     """(.7 x .3 + (.2 + .2 + .3) x .5) / 3.5 = 16 %, and about 1 % of tiny turns and blurs."""
     parents = {s.id: pixels(s, 128) for s in samples(a=20)}
-    rows = plan.make(samples(a=20), {"a": 1500}, HOMEWORK, read=lambda s: parents[s.id])
+    pictures = {ident: codec.to_picture(found) for ident, found in parents.items()}
+    rows = plan.make(samples(a=20), {"a": 1500}, HOMEWORK, read=lambda s: pictures[s.id])
     same = sum(
         np.array_equal(policy.apply(r.transform, parents[r.parent], r.params), parents[r.parent])
         for r in rows
@@ -201,7 +206,7 @@ def test_derived_samples_are_no_parents_and_a_class_without_any_is_refused():
 
 def test_every_parent_is_read_once():
     read = []
-    plan.make(samples(a=4), {"a": 19}, HOMEWORK, read=lambda s: read.append(s) or pixels(s))
+    plan.make(samples(a=4), {"a": 19}, HOMEWORK, read=lambda s: read.append(s) or picture(s))
     assert len(read) == len({s.id for s in read}) == 4
 
 

@@ -1,5 +1,5 @@
 """Run as `python -m toolkit`."""
 
-from toolkit.cli import main
+from toolkit.start import main
 
 main()

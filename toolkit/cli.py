@@ -4,8 +4,7 @@ import sys
 
 import typer
 
-from toolkit import cli_comparison, cli_data, cli_training
-from toolkit.errors import InputError
+from toolkit import cli_comparison, cli_data, cli_training, console
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,13 +36,7 @@ for command in COMMANDS:
 
 def main() -> None:
     """Run the command line: exit code 1 and one message for bad input, 2 for wrong usage."""
-    try:
-        app()
-    except InputError as error:
-        sys.stderr.write(f"error: {error}\n")
-    except OSError as error:
-        sys.stderr.write(f"error: {error.filename or ''}: {error.strerror or error}\n")
-    sys.exit(1)
+    sys.exit(console.guarded(app))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit import cli_shared as shared
-from toolkit import console
+from toolkit import console, places
 from toolkit.cli_shared import Output, Quiet, Workers
 from toolkit.errors import InputError
 
@@ -45,7 +45,7 @@ def compare(
     """
     from toolkit import wording
 
-    results = _revisions([*rev, *(reports or [])]) if rev else _results(reports or [shared.RUNS])
+    results = _revisions([*rev, *(reports or [])]) if rev else _results(reports or [places.RUNS])
     compared = _compared(results, baseline)
     if markdown:
         typer.echo(wording.markdown(compared), nl=False)
@@ -64,7 +64,7 @@ def _compared(results: list[Any], baseline: str | None) -> "comparison.Compariso
     from toolkit import comparison
 
     arms = [result.arm for result in results]
-    if not shared.PARAMS.is_file():
+    if not places.PARAMS.is_file():
         return comparison.compare(results, baseline or arms[0])
     settings = shared.project().compare
     usual = settings.baseline if settings.baseline in arms else arms[0]
@@ -77,7 +77,7 @@ def _compared(results: list[Any], baseline: str | None) -> "comparison.Compariso
 def _revisions(names: list[str]) -> list[Any]:
     from toolkit import revisions
 
-    results, left = revisions.read(Path(), names, shared.RUNS)
+    results, left = revisions.read(Path(), names, places.RUNS)
     for name, pairs in left.items():
         console.say(f"left out, not in every revision: {'; '.join(pairs)} of {name}")
     return results
@@ -103,7 +103,7 @@ def _reports(place: Path) -> list[Path]:
     """The evaluations that a path stands for."""
     if not place.is_dir() or (place / "metrics.json").is_file():
         return [place]
-    if shared.PARAMS.is_file():
+    if places.PARAMS.is_file():
         from toolkit import revisions
 
         return [place / str(key) for key in revisions.keys(shared.project().compare)]
@@ -189,7 +189,7 @@ def _experiments(wanted: dict[Any, Any], *, force: bool, quiet: bool) -> dict[An
         log = LOGS / f"{experiment.name}.log"
         console.say(f"{experiment.name}: running; what DVC says goes to {log}", quiet=quiet)
         experiments.run(Path(), experiment, STAGE, log)
-    return {key: experiments.evaluations(Path(), e, shared.RUNS) for key, e in wanted.items()}
+    return {key: experiments.evaluations(Path(), e, places.RUNS) for key, e in wanted.items()}
 
 
 def probe(
@@ -222,16 +222,16 @@ def report(output: Output = Path("reports/index.html"), quiet: Quiet = False) ->
     from toolkit import files, sections
     from toolkit import report as reports
 
-    results = _results([shared.RUNS])
+    results = _results([places.RUNS])
     given = sections.Inputs(
         _compared(results, shared.project().compare.baseline),
         results,
-        audit=audits.read(shared.AUDIT),
-        prepared=shared.PREPARED,
-        arms=shared.ARMS,
-        runs=shared.RUNS,
-        probes=shared.PROBES,
-        params=shared.PARAMS.read_text(encoding="utf-8"),
+        audit=audits.read(places.AUDIT),
+        prepared=places.PREPARED,
+        arms=places.ARMS,
+        runs=places.RUNS,
+        probes=places.PROBES,
+        params=places.PARAMS.read_text(encoding="utf-8"),
     )
     files.write(output, reports.page(given))
     console.say(f"report: {output}", quiet=quiet)

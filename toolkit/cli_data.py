@@ -11,7 +11,7 @@ from toolkit.cli_shared import Output, Quiet, Workers
 from toolkit.errors import InputError
 
 if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
-    from toolkit import params
+    pass
 
 
 def init(
@@ -136,63 +136,22 @@ def augment(
 
     Example: toolkit augment photos/train --output photos/balanced --target 360
     """
-    from toolkit import contact_sheet, params, render
+    from toolkit import augmenting
 
-    bare = train is None
-    if train is None:
-        train, only_new = shared.PREPARED / "train", True
-        shared.project()  # says so if there is none
-        if not train.is_dir():
-            raise InputError(f"{train}: no such folder; `dvc repro prepare` makes it")
-    output = output or (shared.ARMS / arm if bare else None)
-    if output is None:
+    if train is not None and output is None:
         raise typer.BadParameter("a folder to write to is needed: --output OUT")
-    if arm == "original":
-        made = render.original(train, output)
-        console.say(f"{output}: {_counted(made.counts())}", quiet=quiet)
-        return
-    recorded = shared.section("augment", params.Augment)
-    given = {"target": _number(target), "classes": classes, "seed": seed, "format": file_format}
-    given = {key: value for key, value in given.items() if value is not None}
-    settings = params.override(recorded, given)
-    manifest, summary = render.augment(
+    call = augmenting.Call(
         train,
         output,
-        settings,
-        policy or _policy(settings, arm),
-        size=size,
-        only_new=only_new,
-        workers=shared.processes(workers),
-        track=console.track(quiet),
+        target,
+        classes,
+        policy,
+        seed,
+        file_format,
+        size,
+        only_new,
+        arm,
+        workers,
+        quiet,
     )
-    sheet = output.with_name(f"{output.name}.png")
-    contact_sheet.write(sheet, manifest, output)
-    for line in render.describe(manifest, summary):
-        console.say(line, quiet=quiet)
-    console.say(f"{output}: written, with the contact sheet {sheet}", quiet=quiet)
-    if bare and settings.target != recorded.target:
-        record = f"dvc exp run -S augment.target={target}"
-        console.say(f"not recorded: params.yaml says {recorded.target}; record it with: {record}")
-
-
-def _number(text: str | None) -> int | float | str | None:
-    """A whole number, a ratio, or a word of imbalanced-learn's sampling_strategy."""
-    for kind in (int, float):
-        try:
-            return kind(text or "")
-        except ValueError:
-            continue
-    return text
-
-
-def _policy(settings: "params.Augment", arm: str) -> Any:
-    from toolkit import policy as policies
-
-    if arm not in settings.arms:
-        known = ", ".join(["original", *settings.arms])
-        raise InputError(f"--arm must be one of {known} (augment.arms), got {arm!r}")
-    policy = settings.arms[arm].policy
-    if isinstance(policy, str) and policy.endswith((".yaml", ".yml")):
-        found = f"augment.arms.{arm}.policy names the file {policy}"
-        raise InputError(f"{found}, whose changes DVC would not see; write its list in its place")
-    return policies.of_arm(arm, settings.arms[arm])
+    augmenting.run(call)

@@ -1,4 +1,4 @@
-"""What the commands share: where a project's files lie, its settings, common options."""
+"""What the commands share: the project's settings, and common options."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,14 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit import places
+
 if TYPE_CHECKING:
     from toolkit import params
-
-PARAMS = Path("params.yaml")
-# What bare commands mean in a project; elsewhere paths come from dvc.yaml.
-PREPARED, ARMS = Path("data/prepared"), Path("data/arms")
-RUNS, AUDIT = Path("reports/runs"), Path("reports/audit.json")
-PROBES = Path("reports/probe")
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
@@ -22,17 +18,14 @@ Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 for one per core
 
 def project() -> "params.Params":
     """The project's params.yaml; InputError where there is none or `version` does not fit."""
-    from toolkit import params
-    from toolkit.project import check_version
+    from toolkit.project import settings
 
-    settings = params.load(PARAMS)
-    check_version(settings)
-    return settings
+    return settings(places.PARAMS)
 
 
 def section(name: str, default: Callable[[], Any]) -> Any:
     """The section of params.yaml named `name`, or the default outside a project."""
-    return getattr(project(), name) if PARAMS.is_file() else default()
+    return getattr(project(), name) if places.PARAMS.is_file() else default()
 
 
 def processes(workers: int) -> int:

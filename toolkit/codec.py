@@ -4,22 +4,28 @@ import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-import numpy as np
-import numpy.typing as npt
+import PIL
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from toolkit.errors import InputError
 
-Pixels = npt.NDArray[np.uint8]
+if TYPE_CHECKING:  # numpy takes longer to import than Pillow to make a few hundred new images
+    import numpy as np
+    import numpy.typing as npt
+
+Pixels: TypeAlias = "npt.NDArray[np.uint8]"
 """An image: uint8 RGB, shape [height, width, 3]."""
+
+Picture: TypeAlias = Image.Image
+"""The same in Pillow's hands, mode RGB."""
 
 T = TypeVar("T")
 
-FORMATS = (
-    "AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP",
-)  # fmt: skip
+COMMON = ("BMP", "GIF", "JPEG", "PNG", "PPM")  # the formats that Pillow always has at hand
+FORMATS = (*COMMON, "AVIF", "JPEG2000", "TIFF", "WEBP")
+Z_RLE = 3  # zlib's strategy
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 200_000_000
 
@@ -46,13 +52,47 @@ def decode(data: bytes) -> Pixels:
 
     Raises InputError with the reason, whatever is wrong with the bytes.
     """
-    return _guarded(data, lambda image: np.array(to_rgb(image), dtype=np.uint8))
+    return to_pixels(_guarded(data, to_rgb))
+
+
+def decode_picture(data: bytes, size: int | None = None) -> Picture:
+    """`decode` for Pillow, resized to `size` x `size` unless that is None (see `fit`).
+
+    A JPEG that is at least four times as large is decoded at a half, a quarter or an eighth of its
+    size, never below twice `size`: 3 to 10 times faster, and within 1.5 grey levels on average.
+    """
+    if size is None:
+        return _guarded(data, to_rgb)
+    side = size
+
+    def scaled(image: Image.Image) -> Picture:
+        image.draft("RGB", (2 * side, 2 * side))
+        return fit(to_rgb(image), side)
+
+    return _guarded(data, scaled)
+
+
+def to_pixels(picture: Picture) -> Pixels:
+    """A copy as an array."""
+    import numpy as np
+
+    return np.array(picture, dtype=np.uint8)
+
+
+def to_picture(pixels: Pixels) -> Picture:
+    """A copy for Pillow."""
+    return Image.fromarray(pixels)
 
 
 def read(path: Path) -> Pixels:
     """`decode` a file. Raises InputError that names it."""
+    return to_pixels(read_picture(path))
+
+
+def read_picture(path: Path) -> Picture:
+    """`read` for Pillow."""
     try:
-        return decode(path.read_bytes())
+        return decode_picture(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     except InputError as error:
@@ -65,7 +105,7 @@ def _guarded(data: bytes, action: Callable[[Image.Image], T]) -> T:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with _opened(data) as image:
                 _check_size(image)
                 return action(image)
     except UnidentifiedImageError:
@@ -74,6 +114,14 @@ def _guarded(data: bytes, action: Callable[[Image.Image], T]) -> T:
         raise
     except DAMAGED as error:
         raise InputError(f"damaged image ({type(error).__name__}: {str(error)[:200]})") from error
+
+
+def _opened(data: bytes) -> Image.Image:
+    """The other formats are tried last: to know them, Pillow imports some 40 modules."""
+    try:
+        return Image.open(io.BytesIO(data), formats=COMMON)
+    except UnidentifiedImageError:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
 def _check_size(image: Image.Image) -> None:
@@ -85,18 +133,21 @@ def _check_size(image: Image.Image) -> None:
 def to_rgb(image: Image.Image) -> Image.Image:
     """RGB as a person sees the picture."""
     image.load()
-    image = ImageOps.exif_transpose(image)
+    if image.format != "JPEG" or not image.info.keys().isdisjoint(("exif", "xmp")):
+        image = ImageOps.exif_transpose(image)  # copies, and takes a while to find nothing
     if image.mode.startswith("I") or image.mode == "F":
         image = _eight_bit(image)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         image = Image.alpha_composite(white, rgba)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Scale 16-bit (and integer or float) grey to 8 bit; Pillow's own conversion clips."""
+    import numpy as np
+
     values = np.asarray(image).astype(np.float64)
     top = 255.0 if values.max(initial=0) <= 255 else max(65535.0, values.max())
     if image.mode == "F" and values.max(initial=0) <= 1:
@@ -109,22 +160,58 @@ def resize(pixels: Pixels, size: int) -> Pixels:
     """Resize to `size` x `size`, bilinear with antialiasing; the aspect ratio is not kept."""
     if pixels.shape[:2] == (size, size):
         return pixels
-    small = Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR)
-    return np.array(small, dtype=np.uint8)
+    return to_pixels(fit(to_picture(pixels), size))
+
+
+def fit(picture: Picture, size: int) -> Picture:
+    """`resize` for Pillow."""
+    if picture.size == (size, size):
+        return picture
+    return picture.resize((size, size), Image.Resampling.BILINEAR)
 
 
 def encode_png(pixels: Pixels) -> bytes:
     """Encode losslessly; the same pixels give the same bytes with the same Pillow."""
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG", compress_level=6)
+    to_picture(pixels).save(stream, "PNG", compress_level=6)
     return stream.getvalue()
 
 
 def encode_jpeg(pixels: Pixels, quality: int = 95) -> bytes:
     """Encode as baseline JPEG with full chroma."""
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", quality=quality, subsampling=0)
+    to_picture(pixels).save(stream, "JPEG", quality=quality, subsampling=0)
     return stream.getvalue()
 
 
-ENCODERS = {"png": encode_png, "jpeg": encode_jpeg}
+def _png(picture: Picture) -> bytes:
+    """Lossless; of photos 4 times faster than `encode_png`, and 2 % larger.
+
+    zlib looks for runs of equal bytes alone: other repetitions are rare in filtered photos.
+    """
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", compress_level=6, compress_type=Z_RLE)
+    return stream.getvalue()
+
+
+def _jpeg(picture: Picture) -> bytes:
+    """Baseline JPEG with halved chroma."""
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=75, subsampling="4:2:0")
+    return stream.getvalue()
+
+
+ENCODERS: dict[str, Callable[[Picture], bytes]] = {"png": _png, "jpeg": _jpeg}
+SETTINGS: dict[str, dict[str, str | int]] = {
+    "png": {"compress_level": 6, "compress_type": "rle"},
+    "jpeg": {"quality": 75, "subsampling": "4:2:0"},
+}
+LIBRARIES = {"png": ("zlib", "zlib_ng"), "jpeg": ("libjpeg_turbo",)}
+
+
+def versions(encoder: str) -> dict[str, str | None]:
+    """Of what the bytes of this encoder depend on; None for a library that is not used."""
+    from PIL import features
+
+    found = {name: features.version(name) for name in LIBRARIES[encoder]}
+    return {"pillow": PIL.__version__, **found}

@@ -1,12 +1,11 @@
 """What a person sees in the terminal. Only this module and cli print."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-import typer
-
 from toolkit import progress
+from toolkit.errors import InputError
 from toolkit.progress import Track
 
 T = TypeVar("T")
@@ -15,7 +14,20 @@ T = TypeVar("T")
 def say(text: str, *, quiet: bool = False) -> None:
     """Tell how things went, on stderr: stdout is for results."""
     if not quiet:
-        typer.echo(text, err=True)
+        sys.stderr.write(f"{text}\n")
+
+
+def guarded(run: Callable[[], object]) -> int:
+    """Run a command: the exit code, 1 after one message for bad input."""
+    try:
+        run()
+    except InputError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"error: {error.filename or ''}: {error.strerror or error}\n")
+        return 1
+    return 0
 
 
 def track(quiet: bool) -> Track:

@@ -6,25 +6,40 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from toolkit import codec, files
-from toolkit.codec import Pixels
+from toolkit.codec import Picture, Pixels
 from toolkit.manifest import Manifest, Sample
 
+PARENTS, CHILDREN = 6, 5
 GAP, LINE, FONT = 10, 13, 11  # pixels at a tile of 96
 PAPER, INK, GREY = "white", "#1a1a1a", "#6b6b6b"
 
 
 def sheet(
-    manifest: Manifest, folder: Path, *, parents: int = 6, children: int = 5, tile: int = 96
+    manifest: Manifest,
+    folder: Path,
+    *,
+    parents: int = PARENTS,
+    children: int = CHILDREN,
+    tile: int = 96,
 ) -> Pixels:
     """One row a parent: the parent, then its first children. Nothing is left to chance.
 
     `folder` is the manifest's, `tile` the side of a picture in pixels (64 or more). The parents
     are the first of each class in turn. With no derived sample in the manifest the sheet is blank.
     """
+    return codec.to_pixels(_sheet(manifest, folder, parents, children, tile))
+
+
+def write(path: Path, manifest: Manifest, folder: Path) -> None:
+    """Write the sheet as PNG. Beside the images, not among them: it is nothing to train on."""
+    paper = _sheet(manifest, folder, PARENTS, CHILDREN, tile=96)
+    files.write(path, codec.ENCODERS["png"](paper))
+
+
+def _sheet(manifest: Manifest, folder: Path, parents: int, children: int, tile: int) -> Picture:
     families = _families(manifest, parents, children)
     columns = 1 + max((len(family) for _, family in families), default=0)
     gap = GAP * tile // 96
@@ -35,14 +50,9 @@ def sheet(
         for column, sample in enumerate([parent, *family]):
             # The parent stands a little apart from its children.
             corner = (gap + column * cell[0] + (gap if column else 0), gap + row * cell[1])
-            _place(paper, codec.read(folder / sample.path), corner, tile)
+            _place(paper, codec.read_picture(folder / sample.path), corner, tile)
             _caption(paper, caption(sample), (corner[0], corner[1] + tile + 2), tile)
-    return np.array(paper, dtype=np.uint8)
-
-
-def write(path: Path, manifest: Manifest, folder: Path) -> None:
-    """Write the sheet as PNG. Beside the images, not among them: it is nothing to train on."""
-    files.write(path, codec.encode_png(sheet(manifest, folder)))
+    return paper
 
 
 def caption(sample: Sample) -> tuple[str, str]:
@@ -86,9 +96,8 @@ def _families(
     return [(manifest.by_id[parent], families[parent][:children]) for parent in chosen]
 
 
-def _place(paper: Image.Image, pixels: Pixels, corner: tuple[int, int], tile: int) -> None:
+def _place(paper: Image.Image, image: Picture, corner: tuple[int, int], tile: int) -> None:
     """Fit the picture into its tile, aspect ratio kept; small pictures are enlarged."""
-    image = Image.fromarray(pixels)
     scale = tile / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     fitted = image.resize(size, Image.Resampling.BILINEAR)

@@ -1,6 +1,5 @@
 """The one error that a person can mend."""
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -13,6 +12,8 @@ class InputError(ValueError):
 
 def unknown(kind: str, name: str, valid: Iterable[str]) -> InputError:
     """The error for a name that does not exist: the closest valid one, and all of them."""
+    import difflib
+
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1)
     meant = f" (did you mean {close[0]!r}?)" if close else ""

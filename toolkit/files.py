@@ -1,16 +1,21 @@
 """Files and folders that are written whole or not at all."""
 
 import contextlib
+import csv
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import IO
 
 from toolkit.errors import InputError
+
+NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0)
+TRIES, WAIT = 40, 0.05  # for a lock, seconds between them
 
 
 def sha256(path: Path) -> str:
@@ -33,19 +38,50 @@ def write(path: Path, data: bytes | str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def put(path: Path, data: bytes) -> None:
+@contextlib.contextmanager
+def table(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Iterable[object]], object]]:
+    """Write a CSV file row by row, whole or not at all: the block is given what writes a row."""
+    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(columns)
+            yield writer.writerow
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def put(path: Path | str, data: bytes) -> None:
     """Write a file into a folder under construction: that folder's rename makes it whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    try:
+        stream = os.open(path, NEW)
+    except FileNotFoundError:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        stream = os.open(path, NEW)
+    try:
+        while data:
+            data = data[os.write(stream, data) :]
+    finally:
+        os.close(stream)
+
+
+def _nothing(_building: Path) -> bool:
+    return False
 
 
 @contextlib.contextmanager
-def new_folder(path: Path, marker: str = "manifest.json") -> Iterator[Path]:
-    """Yield an empty folder beside `path` that takes its place if the block ends well.
+def new_folder(
+    path: Path, marker: str = "manifest.json", continues: Callable[[Path], bool] = _nothing
+) -> Iterator[Path]:
+    """Yield a folder beside `path` that takes its place if the block ends well.
 
     A folder at `path` is replaced only where it holds `marker`, a file that says that the toolkit
-    wrote it; else InputError, and nothing is lost. What an earlier, killed run left over is
-    removed. A second process that writes the same folder at the same time gets an InputError.
+    wrote it; else InputError, and nothing is lost. What an earlier, interrupted run left over is
+    removed, or yielded again where `continues` says that the block can go on with it. A second
+    process that writes the same folder at the same time gets an InputError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     building = path.with_name(f".{path.name}.building")
@@ -53,18 +89,27 @@ def new_folder(path: Path, marker: str = "manifest.json") -> Iterator[Path]:
         message = f"{path}: stands in the way and was not written by the toolkit; move it away"
         raise InputError(f"{message} or choose another --output")
     with only_one(path):
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir()
+        if not continues(building):
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir()
+        for half_written in building.glob(".*.tmp"):
+            half_written.unlink()
         try:
             yield building
-            replaced = path.with_name(f".{path.name}.replaced")
-            shutil.rmtree(replaced, ignore_errors=True)
-            if path.exists():
-                path.rename(replaced)
-            building.rename(path)
-            shutil.rmtree(replaced, ignore_errors=True)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+            _replace(path, building)
+        except BaseException as error:
+            if isinstance(error, InputError) or not continues(building):
+                shutil.rmtree(building, ignore_errors=True)
+            raise
+
+
+def _replace(path: Path, building: Path) -> None:
+    replaced = path.with_name(f".{path.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if path.exists():
+        path.rename(replaced)
+    building.rename(path)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _may_be_replaced(path: Path, marker: str) -> bool:
@@ -78,20 +123,25 @@ def _may_be_replaced(path: Path, marker: str) -> bool:
 def only_one(path: Path) -> Iterator[None]:
     """Hold the lock of `path` for the block.
 
-    Raises InputError at once when another process of this user on this machine holds it: DVC does
-    not stop a stage that it started, so a second run could otherwise write beside the first. The
-    lock is kept apart from the data, where DVC would count it as a part of them.
+    Raises InputError when another process of this user on this machine holds it for two seconds:
+    DVC does not stop a stage that it started, so a second run could otherwise write beside the
+    first. The lock is kept apart from the data, where DVC would count it as a part of them.
     """
     locks = Path(tempfile.gettempdir()) / f"imbalanced-images-{os.getuid()}"
     locks.mkdir(mode=0o700, exist_ok=True)
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
-    lock = FileLock(locks / f"{name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        message = f"{path}: another process is writing it; wait for it or stop it, then run again"
-        raise InputError(message) from None
-    try:
+    with (locks / f"{name}.lock").open("w") as lock:
+        if not any(_locked(lock) for _ in range(TRIES)):
+            message = f"{path}: another process is writing it; wait for it or stop it, then"
+            raise InputError(f"{message} run again")
         yield
-    finally:
-        lock.release()
+
+
+def _locked(lock: IO[str]) -> bool:
+    """Try once, or wait a little: the workers of a run that was killed end within moments."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(WAIT)
+        return False
+    return True

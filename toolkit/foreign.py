@@ -15,9 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from toolkit import errors
+from toolkit.chance import Generator
 from toolkit.codec import Pixels
 from toolkit.errors import InputError
 
@@ -58,7 +57,7 @@ def complete(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {"p": 1.0, **arguments} if "p" in valid else dict(arguments)
 
 
-def draw(name: str, rng: np.random.Generator, pixels: Pixels, arguments: Params) -> Params:
+def draw(name: str, rng: Generator, pixels: Pixels, arguments: Params) -> Params:
     """Draw a seed for the library, and record the numbers that it drew from it.
 
     The library gets a number of its own instead of the row's seed: albumentations would start the

@@ -106,7 +106,7 @@ def _guess(run: Run, network: nn.Module, paths: list[Path]) -> Iterator[Guess]:
             yield Guess(path, run.classes[row.argmax()], tuple(row.tolist()))
 
 
-def _read(path: Path, size: int) -> codec.Pixels | str:
+def _read(path: Path, size: int) -> "codec.Pixels | str":
     """Pixels [size, size, 3], or what is wrong with the file."""
     try:
         return codec.resize(codec.read(path), size)

@@ -1,10 +1,9 @@
 """Sample and Manifest: the table that every stage reads and writes."""
 
 import csv
-import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -107,8 +106,13 @@ def unique_ids(hashes: Iterable[str]) -> list[str]:
     ids = []
     for value in hashes:
         seen[value] += 1
-        ids.append(value if seen[value] == 1 else f"{value}-{seen[value]}")
+        ids.append(ident(value, seen[value]))
     return ids
+
+
+def ident(digest: str, copy: int) -> str:
+    """The id of the `copy`-th file (from 1) of this sha256."""
+    return digest if copy == 1 else f"{digest}-{copy}"
 
 
 def content_hash(sample: Sample) -> str:
@@ -118,23 +122,31 @@ def content_hash(sample: Sample) -> str:
 
 def write(folder: Path, manifest: Manifest) -> None:
     """Write manifest.csv, and manifest.json with the class list and notes, into `folder`."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for s in manifest.samples:
-        params = canonical(s.params) if s.derived else ""
-        seed = "" if s.seed is None else s.seed
-        writer.writerow(
-            (s.id, s.path, s.label, s.split, s.group, s.parent, s.transform, params, seed)
-        )
-    side = {"classes": list(manifest.classes), "notes": dict(manifest.notes)}
+    write_side(folder, manifest.classes, manifest.notes)
+    with files.table(folder / TABLE, COLUMNS) as add:
+        for sample in manifest.samples:
+            add(fields(sample))
+
+
+def write_side(folder: Path, classes: Sequence[str], notes: Mapping[str, Any]) -> None:
+    """Write manifest.json alone."""
+    side = {"classes": list(classes), "notes": dict(notes)}
     files.write(folder / SIDE, json.dumps(side, indent=2, ensure_ascii=False) + "\n")
-    files.write(folder / TABLE, stream.getvalue())
+
+
+def fields(s: Sample) -> tuple[str, ...]:
+    """The sample as a row of manifest.csv."""
+    params = canonical(s.params) if s.derived else ""
+    seed = "" if s.seed is None else str(s.seed)
+    return (s.id, s.path, s.label, s.split, s.group, s.parent, s.transform, params, seed)
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, allow_nan=False, ensure_ascii=False)
 
 
 def canonical(params: Mapping[str, Any]) -> str:
     """Drawn numbers as JSON: keys sorted, floats that read back exactly, no NaN."""
-    return json.dumps(params, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    return _CANONICAL.encode(params)
 
 
 def read(folder: Path) -> Manifest:

@@ -5,9 +5,9 @@ import os
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from toolkit import codec, files, progress, scanning
+from toolkit import codec, progress, scanning
 from toolkit import manifest as manifests
-from toolkit.codec import Pixels
+from toolkit.codec import Picture, Pixels
 from toolkit.errors import InputError
 from toolkit.manifest import Manifest, Sample
 
@@ -37,30 +37,31 @@ def load(folder: Path, output: Path, track: progress.Track) -> Manifest:
 def read(folder: Path, size: int | None, sample: Sample) -> Pixels:
     """An original's pixels, resized to `size` x `size` unless that is None.
 
-    Raises InputError that names the file when it is damaged, or is not the one that the manifest
-    names.
+    Raises InputError as `data` and `picture` do.
     """
-    pixels = _decode(folder / sample.path, _bytes(folder, sample))
-    return pixels if size is None else codec.resize(pixels, size)
+    return codec.to_pixels(picture(folder, size, sample, data(folder, sample)))
 
 
-def _decode(path: Path, data: bytes) -> Pixels:
-    try:
-        return codec.decode(data)
-    except InputError as error:
-        raise InputError(f"{path}: {error}; remove it or run `toolkit audit`") from error
-
-
-def _bytes(folder: Path, sample: Sample) -> bytes:
+def data(folder: Path, sample: Sample) -> bytes:
+    """An original's bytes. Raises InputError where they are not those that the manifest names."""
     path = folder / sample.path
     try:
-        data = path.read_bytes()
+        found = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != manifests.content_hash(sample):
+    if hashlib.sha256(found).hexdigest() != manifests.content_hash(sample):
         message = f"{path}: the file is not the one that the manifest names (its sha256 differs)"
         raise InputError(f"{message}; restore it, or run the stage that wrote it again")
-    return data
+    return found
+
+
+def picture(folder: Path, size: int | None, sample: Sample, found: bytes) -> Picture:
+    """The bytes decoded (see `codec.decode_picture`). Raises InputError that names the file."""
+    try:
+        return codec.decode_picture(found, size)
+    except InputError as error:
+        where = folder / sample.path
+        raise InputError(f"{where}: {error}; remove it or run `toolkit audit`") from error
 
 
 def link(source: Manifest, folder: Path, output: Path) -> tuple[Sample, ...]:
@@ -70,14 +71,13 @@ def link(source: Manifest, folder: Path, output: Path) -> tuple[Sample, ...]:
     return tuple(replace(sample, path=str(base / sample.path)) for sample in source.samples)
 
 
-def place(source: Manifest, folder: Path, building: Path) -> tuple[Sample, ...]:
-    """Copy the originals, bytes as they are, to <class>/file."""
+def place(source: Manifest) -> tuple[Sample, ...]:
+    """The originals with the paths <class>/file that they get in a folder of their own."""
     placed: dict[str, Sample] = {}
     for sample in source.samples:
         path = _home(sample)
         if str(path) in placed:
             path = path.with_stem(f"{path.stem}-{sample.id[:8]}")
-        files.put(building / path, _bytes(folder, sample))
         placed[str(path)] = replace(sample, path=str(path))
     return tuple(placed.values())
 

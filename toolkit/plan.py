@@ -1,20 +1,18 @@
 """The plan: how many new images each class gets, of whom, and how. All chance is spent here."""
 
 import csv
+import functools
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from toolkit import errors, files
+from toolkit import chance, errors, files
 from toolkit import manifest as manifests
 from toolkit import policy as policies
-from toolkit.codec import Pixels
+from toolkit.codec import Picture
 from toolkit.errors import InputError
 from toolkit.manifest import Sample
 from toolkit.policy import Policy
@@ -129,7 +127,7 @@ def make(
     *,
     draw: Literal["even", "random"] = "even",
     seed: int = 0,
-    read: Callable[[Sample], Pixels],
+    read: Callable[[Sample], Picture],
 ) -> tuple[Row, ...]:
     """The rows, by class and number. Derived samples are never parents; each parent is read once.
 
@@ -138,6 +136,21 @@ def make(
     the class's originals, so that a longer plan begins with the shorter one. Raises InputError when
     a policy that keeps no identical copy leaves a parent unchanged in 50 draws.
     """
+    rows: list[Row] = []
+    for parent, numbers in assign(samples, quotas, draw=draw, seed=seed):
+        picture = read(parent)
+        rows += [row(parent, number, policy, seed, picture)[0] for number in numbers]
+    return tuple(sorted(rows, key=lambda row: (row.label, row.number)))
+
+
+def assign(
+    samples: Iterable[Sample],
+    quotas: Mapping[str, int],
+    *,
+    draw: Literal["even", "random"] = "even",
+    seed: int = 0,
+) -> list[tuple[Sample, list[int]]]:
+    """The parents, in the order of `samples`, with the numbers of the new images made of each."""
     originals = [sample for sample in samples if not sample.derived]
     numbers: dict[str, list[int]] = {}
     for label, quota in quotas.items():
@@ -147,22 +160,25 @@ def make(
         drawn = DRAWS[draw](len(parents), quota, (seed, label))
         for number, index in enumerate(drawn, start=1):
             numbers.setdefault(parents[index], []).append(number)
-    rows: list[Row] = []
-    for parent in originals:
-        if parent.id in numbers:
-            pixels = read(parent)
-            rows += [_row(parent, n, policy, seed, pixels) for n in numbers[parent.id]]
-    return tuple(sorted(rows, key=lambda row: (row.label, row.number)))
+    return [(parent, numbers[parent.id]) for parent in originals if parent.id in numbers]
 
 
-def _row(parent: Sample, number: int, policy: Policy, seed: int, pixels: Pixels) -> Row:
+def row(
+    parent: Sample, number: int, policy: Policy, seed: int, picture: Picture
+) -> tuple[Row, Picture | None]:
+    """The `number`-th row of the parent's class, and the new image where drawing it took making it.
+
+    Raises InputError as `make` does.
+    """
     for attempt in range(ATTEMPTS):
         own = _integer((seed, parent.label), ROW, number, attempt)
-        transform, params = policies.draw(policy, np.random.default_rng(own), pixels)
-        if policy.keep_identical or not np.array_equal(
-            policies.apply(transform, pixels, params), pixels
-        ):
-            return Row(parent.id, parent.label, number, transform, params, own)
+        transform, params = policies.draw(policy, chance.Generator(own), picture)
+        found = Row(parent.id, parent.label, number, transform, params, own)
+        if policy.keep_identical:
+            return found, None
+        made = policies.change(transform, picture, params)
+        if made is not picture and made.tobytes() != picture.tobytes():
+            return found, made
     names = ", ".join(sorted({choice.transform for choice in policy.choices}))
     raise InputError(
         f"{parent.path}: the policy ({names}) never changes this image in {ATTEMPTS} draws; "
@@ -173,8 +189,7 @@ def _row(parent: Sample, number: int, policy: Policy, seed: int, pixels: Pixels)
 def _even(parents: int, quota: int, stream: tuple[int, str]) -> list[int]:
     drawn: list[int] = []
     while len(drawn) < quota:
-        rng = np.random.default_rng(_integer(stream, EVEN, len(drawn), 0))
-        drawn += rng.permutation(parents).tolist()
+        drawn += chance.Generator(_integer(stream, EVEN, len(drawn), 0)).permutation(parents)
     return drawn[:quota]
 
 
@@ -184,6 +199,7 @@ def _random(parents: int, quota: int, stream: tuple[int, str]) -> list[int]:
     It draws one after the other, so that a longer request begins with the shorter one. The second
     class, as large as the first one is to become, is there because it balances two classes.
     """
+    import numpy as np
     from imblearn.over_sampling import RandomOverSampler  # slow to import
 
     labels = np.repeat([1, 0], [parents, parents + quota])
@@ -193,11 +209,16 @@ def _random(parents: int, quota: int, stream: tuple[int, str]) -> list[int]:
     return drawn
 
 
-def _integer(stream: tuple[int, str], *key: int) -> int:
+def _integer(stream: tuple[int, str], purpose: int, *key: int) -> int:
     """A seed below 2**32 for this purpose alone."""
-    seed, label = stream
-    words = np.frombuffer(hashlib.sha256(label.encode()).digest()[:16], dtype="<u4").tolist()
-    return int(np.random.SeedSequence([seed, *words, *key]).generate_state(1)[0])
+    return _seeds(*stream, purpose).then(*key).generate(1)[0]
+
+
+@functools.lru_cache(maxsize=64)
+def _seeds(seed: int, label: str, purpose: int) -> chance.Seeds:
+    digest = hashlib.sha256(label.encode()).digest()
+    words = [int.from_bytes(digest[at : at + 4], "little") for at in range(0, 16, 4)]
+    return chance.Seeds([seed, *words, purpose])
 
 
 # --- on disk ----------------------------------------------------------------------------------
@@ -205,13 +226,9 @@ def _integer(stream: tuple[int, str], *key: int) -> int:
 
 def write(folder: Path, rows: Iterable[Row]) -> None:
     """Write plan.csv into `folder`."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for r in rows:
-        params = manifests.canonical(r.params)
-        writer.writerow((r.parent, r.label, r.number, r.transform, params, r.seed))
-    files.write(folder / TABLE, stream.getvalue())
+    with files.table(folder / TABLE, COLUMNS) as add:
+        for r in rows:
+            add((r.parent, r.label, r.number, r.transform, manifests.canonical(r.params), r.seed))
 
 
 def read(folder: Path) -> tuple[Row, ...]:

@@ -1,21 +1,41 @@
 """Policies: which transforms, how often, and whether a copy equal to its parent is kept."""
 
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from PIL import Image
 
-from toolkit import errors, foreign, transforms, validation
-from toolkit.codec import Pixels
+from toolkit import codec, errors, foreign, transforms
+from toolkit.chance import Generator
+from toolkit.codec import Picture, Pixels
 from toolkit.errors import InputError
-from toolkit.params import Arm, Choice
 
-Setting = str | Path | list[Choice]
+if TYPE_CHECKING:  # params brings pydantic, which is slow to import
+    from toolkit import params, request
+    from toolkit.params import Choice
+
+Setting = str | Path | list["Choice"]
 Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A transform, how often it is drawn, and its fixed arguments (see `params.Choice`)."""
+
+    transform: str
+    weight: float = 1.0
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def completed(self) -> dict[str, Any]:
+        """The arguments with the defaults filled in. Raises InputError for what is unknown."""
+        if foreign.is_foreign(self.transform):
+            return foreign.complete(self.transform, self.arguments)
+        return transforms.complete(self.transform, self.arguments)
 
 
 @dataclass(frozen=True)
@@ -26,8 +46,13 @@ class Policy:
     Raises InputError for a negative weight, or when none is positive.
     """
 
-    choices: tuple[Choice, ...]
+    choices: tuple[Entry, ...]
     keep_identical: bool
+
+    @cached_property
+    def total(self) -> float:
+        """The sum of the weights."""
+        return sum(choice.weight for choice in self.choices)
 
     def __post_init__(self) -> None:
         """Check the weights."""
@@ -49,14 +74,14 @@ def make(setting: Setting) -> Policy:
             raise errors.unknown("policy", setting, POLICIES)
         return _checked(POLICIES[setting], f"policy {setting}")
     if isinstance(setting, list):
-        return _checked(Policy(tuple(setting), keep_identical=False), "policy")
+        return _checked(Policy(_entries(setting), keep_identical=False), "policy")
     choices = _load(Path(setting))
     if not choices:
         raise InputError(f"{setting}: the list is empty; a policy needs a transform")
     return _checked(Policy(choices, keep_identical=False), str(setting))
 
 
-def of_arm(name: str, arm: Arm) -> Policy:
+def of_arm(name: str, arm: "params.Arm | request.Arm") -> Policy:
     """The policy of the arm `name`, less what it leaves out.
 
     Raises InputError as `make` does, for a transform in `without` that the policy does not have,
@@ -80,29 +105,33 @@ def _without(policy: Policy, names: Collection[str]) -> Policy:
     return replace(policy, choices=kept)
 
 
-def draw(policy: Policy, rng: np.random.Generator, pixels: Pixels) -> tuple[str, Params]:
-    """Choose one transform by weight and draw its numbers for this image."""
+def draw(policy: Policy, rng: Generator, image: Any) -> tuple[str, Params]:
+    """Choose one transform by weight and draw its numbers for this picture (or array of pixels)."""
     choice = _choose(policy, rng)
     name = choice.transform
     if foreign.is_foreign(name):
-        arguments = foreign.complete(name, choice.arguments)
-        return name, foreign.draw(name, rng, pixels, arguments)
-    arguments = transforms.complete(name, choice.arguments)
-    return name, transforms.find(name).draw(rng, pixels, **arguments)
+        pixels = codec.to_pixels(image) if isinstance(image, Image.Image) else image
+        return name, foreign.draw(name, rng, pixels, choice.completed)
+    return name, transforms.find(name).draw(rng, image, **choice.completed)
 
 
 def apply(name: str, pixels: Pixels, params: Params) -> Pixels:
+    """`change` for arrays."""
+    return codec.to_pixels(change(name, codec.to_picture(pixels), params))
+
+
+def change(name: str, picture: Picture, params: Params) -> Picture:
     """Do what `draw` decided. Raises InputError when the result is not RGB of the same size."""
-    if foreign.is_foreign(name):
-        result = foreign.apply(name, pixels, params)
-    else:
-        result = transforms.find(name).apply(pixels, params)
-    if result.dtype != np.uint8 or result.shape != pixels.shape:
+    if not foreign.is_foreign(name):
+        return transforms.find(name).change(picture, params)
+    pixels = codec.to_pixels(picture)
+    result = foreign.apply(name, pixels, params)
+    if result.dtype != pixels.dtype or result.shape != pixels.shape:
         expected, found = _describe(pixels), _describe(result)
         raise InputError(
             f"{name} makes {found} of {expected}: a transform must keep size, channels and type"
         )
-    return np.asarray(result, dtype=np.uint8)
+    return codec.to_picture(result)
 
 
 def versions(policy: Policy) -> dict[str, str]:
@@ -114,8 +143,8 @@ def versions(policy: Policy) -> dict[str, str]:
     return found
 
 
-def _choose(policy: Policy, rng: np.random.Generator) -> Choice:
-    point = rng.random() * sum(choice.weight for choice in policy.choices)
+def _choose(policy: Policy, rng: Generator) -> Entry:
+    point = rng.random() * policy.total
     for choice in policy.choices:
         if point < choice.weight:
             return choice
@@ -132,18 +161,26 @@ def _checked(policy: Policy, origin: str) -> Policy:
     return policy
 
 
-def _check(choice: Choice) -> None:
+def _check(choice: Entry) -> None:
     json.dumps(choice.arguments, allow_nan=False)
+    arguments = choice.completed
     if foreign.is_foreign(choice.transform):
-        foreign.build(choice.transform, foreign.complete(choice.transform, choice.arguments))
-    else:
-        transforms.complete(choice.transform, choice.arguments)
+        foreign.build(choice.transform, arguments)
 
 
-def _load(path: Path) -> tuple[Choice, ...]:
+def _entries(choices: "Iterable[Choice]") -> tuple[Entry, ...]:
+    return tuple(Entry(c.transform, c.weight, c.arguments) for c in choices)
+
+
+def _load(path: Path) -> tuple[Entry, ...]:
+    from pydantic import TypeAdapter, ValidationError
+
+    from toolkit import validation
+    from toolkit.params import Choice
+
     data = validation.read_yaml(path, "a policy file is a YAML list")
     try:
-        return tuple(TypeAdapter(list[Choice]).validate_python(data))
+        return _entries(TypeAdapter(list[Choice]).validate_python(data))
     except ValidationError as error:
         raise InputError(f"{path}: {validation.describe(error, data)}") from error
 
@@ -152,32 +189,32 @@ def _describe(pixels: Any) -> str:
     return f"{pixels.dtype} {' x '.join(str(n) for n in pixels.shape)}"
 
 
-def _choice(transform: str, weight: float = 1.0, **arguments: Any) -> Choice:
-    return Choice(transform=transform, weight=weight, arguments=arguments)
+def _entry(transform: str, weight: float = 1.0, **arguments: Any) -> Entry:
+    return Entry(transform, weight, arguments)
 
 
 POLICIES: dict[str, Policy] = {
     # As published: about 16 % of the copies are equal to their parents, and are kept.
     "homework": Policy(
         (
-            _choice("horizontal_flip", 0.7, p=0.7),
-            _choice("rotate", 0.7, degrees=20),
-            _choice("gaussian_blur", 0.3, sigma=[0.1, 2.0]),
-            _choice("pad_resize", 0.5, pixels=10),
-            _choice("resized_crop", 0.6, scale=[0.8, 1.0]),
-            _choice("sharpness", 0.2, factor=1.25, p=0.5),
-            _choice("sharpness", 0.2, factor=0.75, p=0.5),
-            _choice("autocontrast", 0.3, p=0.5),
+            _entry("horizontal_flip", 0.7, p=0.7),
+            _entry("rotate", 0.7, degrees=20),
+            _entry("gaussian_blur", 0.3, sigma=[0.1, 2.0]),
+            _entry("pad_resize", 0.5, pixels=10),
+            _entry("resized_crop", 0.6, scale=[0.8, 1.0]),
+            _entry("sharpness", 0.2, factor=1.25, p=0.5),
+            _entry("sharpness", 0.2, factor=0.75, p=0.5),
+            _entry("autocontrast", 0.3, p=0.5),
         ),
         keep_identical=True,
     ),
     # Plain copies: the arm that tells the effect of new pictures from that of mere repetition.
-    "duplicate": Policy((_choice("identity"),), keep_identical=True),
+    "duplicate": Policy((_entry("identity"),), keep_identical=True),
     # Small changes of position, light and grain, after which a photo still shows the same thing.
     # OpenCV's Affine gives other bytes on CPUs without AVX2 (before 2013) than on those with it.
     "affine_photo": Policy(
         (
-            _choice(
+            _entry(
                 "albumentations.Affine",
                 4,
                 scale=[0.9, 1.1],
@@ -186,16 +223,16 @@ POLICIES: dict[str, Policy] = {
                 shear=[-5, 5],
                 border_mode=4,  # cv2.BORDER_REFLECT_101: no black corners
             ),
-            _choice("albumentations.HorizontalFlip", 1),
-            _choice(
+            _entry("albumentations.HorizontalFlip", 1),
+            _entry(
                 "albumentations.RandomBrightnessContrast",
                 2,
                 brightness_limit=[-0.2, 0.2],
                 contrast_limit=[-0.2, 0.2],
             ),
-            _choice("albumentations.RandomGamma", 1, gamma_limit=[75, 130]),
-            _choice("albumentations.GaussNoise", 1, std_range=[0.02, 0.06]),
-            _choice("gaussian_blur", 1, sigma=[0.5, 1.5]),
+            _entry("albumentations.RandomGamma", 1, gamma_limit=[75, 130]),
+            _entry("albumentations.GaussNoise", 1, std_range=[0.02, 0.06]),
+            _entry("gaussian_blur", 1, sigma=[0.5, 1.5]),
         ),
         keep_identical=False,
     ),

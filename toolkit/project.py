@@ -32,6 +32,13 @@ def version() -> str:
     return metadata.version(DISTRIBUTION)
 
 
+def settings(path: Path) -> params.Params:
+    """A project's params.yaml; InputError where there is none or `version` does not fit."""
+    found = params.load(path)
+    check_version(found)
+    return found
+
+
 def check_version(settings: params.Params) -> None:
     """Refuse a params.yaml that was written for another version of the toolkit."""
     if settings.version not in (None, version()):

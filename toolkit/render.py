@@ -1,28 +1,37 @@
 """Plan -> files: the only writer of derived pixels."""
 
+import contextlib
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
-import PIL
-
-from toolkit import codec, files, originals, params, progress
+from toolkit import batches, codec, contact_sheet, files, journal, originals, progress
 from toolkit import manifest as manifests
 from toolkit import plan as plans
 from toolkit import policy as policies
-from toolkit.codec import Pixels
+from toolkit.batches import Batch, Job
+from toolkit.codec import Picture
+from toolkit.errors import InputError
+from toolkit.journal import Journal, Line
 from toolkit.manifest import Manifest, Sample
 from toolkit.plan import Row
 from toolkit.policy import Policy
-from toolkit.workers import ordered_map
+from toolkit.workers import forked
 
-SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
-BATCH = 32  # rows of one parent that a worker takes at a time
+
+class Settings(Protocol):
+    """`params.Augment`, or `request.Request`."""
+
+    target: Any
+    classes: Any
+    draw: Any
+    seed: Any
+    format: Any
 
 
 @dataclass(frozen=True)
@@ -40,67 +49,57 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """What is the same for every new image: where it comes from and goes to, its size and codec."""
+class Made:
+    """Images of each class, the summary, and a manifest of what a contact sheet shows."""
 
-    folder: Path
-    building: Path
-    size: int | None
-    codec: str
-
-
-_Work = tuple[Sample, Sequence[Row]]  # some rows of one parent, for one worker
+    counts: Mapping[str, int]
+    summary: Summary
+    shown: Manifest
 
 
-def render(row: Row, pixels: Pixels) -> Pixels:
-    """The new image that the row describes, from its parent's pixels; of the same size."""
-    return policies.apply(row.transform, pixels, row.params)
+def render(row: Row, picture: Picture) -> Picture:
+    """The new image that the row describes, from its parent; of the same size."""
+    return policies.change(row.transform, picture, row.params)
 
 
 def augment(
     folder: Path,
     output: Path,
-    settings: params.Augment,
+    settings: Settings,
     policy: Policy | policies.Setting,
     *,
     size: int | None = None,
     only_new: bool = False,
     workers: int = 1,
     track: progress.Track = progress.silent,
-) -> tuple[Manifest, Summary]:
+) -> Made:
     """Bring the classes of a training folder to `settings.target`, in the new folder `output`.
 
     `folder` has a manifest of ours, or is laid out <class>/file. `output` gets <class>/file with
     the originals as they are and the new images beside them, plan.csv and manifest.csv with all
     samples; with `only_new` the manifest points to the originals instead.
     `size` is the side in pixels to which a parent is resized first. The bytes do not depend on
-    `workers`. Raises InputError for a folder that is no training folder or was augmented before,
-    a damaged parent, an output that touches the folder, and what plan and policy refuse.
+    `workers`, nor on how often a run was interrupted: the next one goes on with what is there.
+    Memory does not grow with the new images but for some 100 bytes each.
+    Raises InputError for a folder that is no training folder or was augmented before, a damaged
+    parent, an output that touches the folder, and what plan and policy refuse.
     """
     chosen = policy if isinstance(policy, Policy) else policies.make(policy)
     source = originals.load(folder, output, track)
-    with files.new_folder(output, plans.TABLE) as building:
-        rows = plans.make(
-            source.samples,
-            plans.quotas(source.counts(), settings.target, settings.classes),
-            chosen,
-            draw=settings.draw,
-            seed=settings.seed,
-            read=partial(originals.read, folder, size),
-        )
-        kept = (
-            originals.link(source, folder, output)
-            if only_new
-            else originals.place(source, folder, building)
-        )
-        job = _Job(folder, building, size, settings.format)
-        made = _render_all(source, rows, job, workers, track)
-        children = _children(source, rows, [digest for digest, _ in made], settings.format)
-        summary = _summary(source, rows, [same for _, same in made])
-        notes = {"codec": _codec_notes(job, chosen), "summary": asdict(summary)}
-        manifest = Manifest(source.classes, (*kept, *children), {**_rejected(source), **notes})
-        _write(building, manifest, rows)
-    return manifest, summary
+    quotas = plans.quotas(source.counts(), settings.target, settings.classes)
+    assigned = plans.assign(source.samples, quotas, draw=settings.draw, seed=settings.seed)
+    kept = originals.link(source, folder, output) if only_new else originals.place(source)
+    work = _batches(source, assigned, None if only_new else kept)
+    codec_notes = _codec_notes(settings.format, size, chosen)
+    rest = (quotas, settings.draw, settings.seed, chosen, codec_notes, only_new)
+    key = _key((*source.samples, rest))
+    with files.new_folder(output, plans.TABLE, partial(journal.matches, key=key)) as building:
+        job = Job(folder, building, size, settings.format, chosen, settings.seed, work, quotas)
+        with contextlib.closing(Journal(building, key, sum(quotas.values()))) as done:
+            _render_all(job, done, workers, track)
+            made = _write_tables(building, replace(source, samples=kept), job, done, codec_notes)
+        (building / journal.NAME).unlink()
+    return made
 
 
 def original(folder: Path, output: Path, track: progress.Track = progress.silent) -> Manifest:
@@ -109,7 +108,8 @@ def original(folder: Path, output: Path, track: progress.Track = progress.silent
     with files.new_folder(output, plans.TABLE) as building:
         kept = originals.link(source, folder, output)
         manifest = Manifest(source.classes, kept, _rejected(source))
-        _write(building, manifest, ())
+        plans.write(building, ())
+        manifests.write(building, manifest)
     return manifest
 
 
@@ -118,18 +118,12 @@ def _rejected(source: Manifest) -> dict[str, Any]:
     return {key: value for key, value in source.notes.items() if key == "rejected"}
 
 
-def _write(building: Path, manifest: Manifest, rows: Sequence[Row]) -> None:
-    plans.write(building, rows)
-    manifests.write(building, manifest)
-
-
-def describe(manifest: Manifest, summary: Summary) -> list[str]:
+def describe(made: Made) -> list[str]:
     """What was made, for a person, a line for each class."""
-    counts = manifest.counts()
-    lines = []
-    for name in manifest.classes:
+    summary, lines = made.summary, []
+    for name, count in made.counts.items():
         new = summary.new[name]
-        line = f"{name}: {counts[name] - new} originals + {new} new = {counts[name]}"
+        line = f"{name}: {count - new} originals + {new} new = {count}"
         if new:
             copies, same = summary.copies[name], summary.identical[name]
             numbers = " to ".join(str(n) for n in sorted({copies["fewest"], copies["most"]}))
@@ -144,104 +138,148 @@ def describe(manifest: Manifest, summary: Summary) -> list[str]:
 # --- new images -------------------------------------------------------------------------------
 
 
-def _render_all(
-    source: Manifest, rows: Sequence[Row], job: _Job, workers: int, track: progress.Track
-) -> list[tuple[str, bool]]:
-    """Write every row's image; for each row its file's sha256, and whether it equals its parent."""
-    works = _works(source, rows)
-    done = ordered_map(partial(_work, job), works, workers)
-    found: dict[tuple[str, int], tuple[str, bool]] = {}
-    for (_, group), results in zip(works, track(done, "augment", len(works)), strict=True):
-        found |= {(r.label, r.number): result for r, result in zip(group, results, strict=True)}
-    return [found[row.label, row.number] for row in rows]
+def _key(parts: Iterable[object]) -> str:
+    """What a journal is known by: a sha256 of all that plan and bytes depend on."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(repr(part).encode())
+    return digest.hexdigest()
 
 
-def _works(source: Manifest, rows: Sequence[Row]) -> list[_Work]:
-    """The rows by parent, so that a parent is decoded once for BATCH of its copies."""
-    by_parent: dict[str, list[Row]] = {}
-    for row in rows:
-        by_parent.setdefault(row.parent, []).append(row)
-    return [
-        (source.by_id[parent], group[start : start + BATCH])
-        for parent, group in by_parent.items()
-        for start in range(0, len(group), BATCH)
-    ]
+def _batches(
+    source: Manifest, assigned: Iterable[tuple[Sample, list[int]]], homes: Sequence[Sample] | None
+) -> list[Batch]:
+    """What is to be done; with `homes`, also for the originals of which no new image is made."""
+    numbers = {parent.id: found for parent, found in assigned}
+    if homes is None:
+        wanted = [(parent, "") for parent in source.samples if parent.id in numbers]
+    else:
+        wanted = [(s, home.path) for s, home in zip(source.samples, homes, strict=True)]
+    return [batch for s, home in wanted for batch in batches.split(s, home, numbers.get(s.id, []))]
 
 
-def _work(job: _Job, work: _Work) -> list[tuple[str, bool]]:
-    parent, rows = work
-    pixels = originals.read(job.folder, job.size, parent)
-    made = []
-    for row in rows:
-        image = render(row, pixels)
-        data = codec.ENCODERS[job.codec](image)
-        files.put(job.building / _path(row, job.codec), data)
-        made.append((hashlib.sha256(data).hexdigest(), bool(np.array_equal(image, pixels))))
-    return made
+def _render_all(job: Job, done: Journal, workers: int, track: progress.Track) -> None:
+    """Do the batches that the journal does not have, or whose files are not what it says."""
+    finished = done.load(job.positions, partial(batches.good, job))
+    todo = [index for index in range(len(job.batches)) if index not in finished]
+    made = forked(partial(batches.work, job), todo, workers)
+    for index, lines in track(made, "augment", len(todo)):
+        done.add(index, job.positions(index), lines)
 
 
-def _path(row: Row, name: str) -> str:
-    return f"{row.label}/new-{row.number:06d}-{row.parent[:8]}{SUFFIXES[name]}"
+# --- tables -----------------------------------------------------------------------------------
 
 
-def _children(
-    source: Manifest, rows: Sequence[Row], hashes: Sequence[str], name: str
-) -> tuple[Sample, ...]:
-    idents = _idents(source, hashes)
-    return tuple(
-        Sample(
-            ident,
-            _path(row, name),
-            row.label,
-            split=source.by_id[row.parent].split,
-            group=source.by_id[row.parent].group,
-            parent=row.parent,
-            transform=row.transform,
-            params=row.params,
-            seed=row.seed,
+def _write_tables(
+    building: Path, kept: Manifest, job: Job, done: Journal, codec_notes: Mapping[str, Any]
+) -> Made:
+    """Write plan.csv and the manifest of originals and new images, row by row."""
+    count, gallery = _Count(), _Gallery()
+    taken = {sample.path for sample in kept.samples}
+    with (
+        files.table(building / plans.TABLE, plans.COLUMNS) as add_row,
+        files.table(building / manifests.TABLE, manifests.COLUMNS) as add_sample,
+    ):
+        for sample in kept.samples:
+            add_sample(manifests.fields(sample))
+        for of, line, ident in _children(kept, job, done):
+            path = batches.path(of, line.number, job.codec)
+            if path in taken:
+                raise InputError(f"{path}: an original has the name of a new image; rename it")
+            drawn = (line.transform, line.params, line.seed)
+            add_row((of.id, of.label, line.number, *drawn))
+            add_sample((ident, path, of.label, of.split, of.group, of.id, *drawn))
+            count.add(of, line)
+            gallery.add(of, ident, path, line)
+    summary = count.summary(kept)
+    notes = {**_rejected(kept), "codec": codec_notes, "summary": asdict(summary)}
+    manifests.write_side(building, kept.classes, notes)
+    counts = {name: number + summary.new[name] for name, number in kept.counts().items()}
+    return Made(counts, summary, gallery.manifest(kept))
+
+
+def _children(kept: Manifest, job: Job, done: Journal) -> Iterator[tuple[Sample, Line, str]]:
+    """For each row of the plan its parent, its line, and the id of its image.
+
+    Ids as `manifest.unique_ids` gives originals and children, but the originals keep theirs.
+    """
+    seen = Counter(manifests.content_hash(sample) for sample in kept.samples)
+    for position in range(sum(job.quotas.values())):
+        index, line = done.row(position)
+        seen[line.digest] += 1
+        while (ident := manifests.ident(line.digest, seen[line.digest])) in kept.by_id:
+            seen[line.digest] += 1
+        yield kept.by_id[job.batches[index].parent.id], line, ident
+
+
+class _Gallery:
+    """The families that a contact sheet may show: of each class the first few, and their first."""
+
+    def __init__(self) -> None:
+        self.families: dict[str, list[Sample]] = {}
+        self._parents: Counter[str] = Counter()
+
+    def add(self, of: Sample, ident: str, path: str, line: Line) -> None:
+        if of.id not in self.families and self._parents[of.label] < contact_sheet.PARENTS:
+            self._parents[of.label] += 1
+            self.families[of.id] = []
+        family = self.families.get(of.id)
+        if family is not None and len(family) < contact_sheet.CHILDREN:
+            drawn = json.loads(line.params)
+            family.append(
+                replace(
+                    of,
+                    id=ident,
+                    path=path,
+                    parent=of.id,
+                    transform=line.transform,
+                    params=drawn,
+                    seed=line.seed,
+                )
+            )
+
+    def manifest(self, kept: Manifest) -> Manifest:
+        """Parents, then children, in the order of the whole manifest."""
+        parents = [kept.by_id[parent] for parent in self.families]
+        children = [child for family in self.families.values() for child in family]
+        return Manifest(kept.classes, (*parents, *children))
+
+
+@dataclass
+class _Count:
+    """What the summary is made of."""
+
+    copies: Counter[str] = field(default_factory=Counter)
+    new: Counter[str] = field(default_factory=Counter)
+    identical: Counter[str] = field(default_factory=Counter)
+    transforms: Counter[str] = field(default_factory=Counter)
+
+    def add(self, parent: Sample, line: Line) -> None:
+        self.copies[parent.id] += 1
+        self.new[parent.label] += 1
+        self.identical[parent.label] += line.same
+        self.transforms[line.transform] += 1
+
+    def summary(self, kept: Manifest) -> Summary:
+        """Of the originals `kept`."""
+        numbers = {n: [self.copies[s.id] for s in kept.samples if s.label == n] for n in self.new}
+        return Summary(
+            new={name: self.new[name] for name in kept.classes},
+            identical={name: self.identical[name] for name in kept.classes},
+            copies={
+                name: {"fewest": min(found), "most": max(found)}
+                for name, found in sorted(numbers.items())
+            },
+            transforms=dict(sorted(self.transforms.items())),
         )
-        for ident, row in zip(idents, rows, strict=True)
-    )
 
 
-def _idents(source: Manifest, hashes: Iterable[str]) -> list[str]:
-    """As `manifest.unique_ids` for originals and children, but the originals keep theirs."""
-    seen = Counter(manifests.content_hash(sample) for sample in source.samples)
-    idents = []
-    for digest in hashes:
-        seen[digest] += 1
-        while _ident(digest, seen[digest]) in source.by_id:
-            seen[digest] += 1
-        idents.append(_ident(digest, seen[digest]))
-    return idents
-
-
-def _ident(digest: str, copy: int) -> str:
-    return digest if copy == 1 else f"{digest}-{copy}"
-
-
-def _summary(source: Manifest, rows: Sequence[Row], same: Sequence[bool]) -> Summary:
-    new = Counter(row.label for row in rows)
-    identical = Counter(r.label for r, equal in zip(rows, same, strict=True) if equal)
-    copies = Counter(row.parent for row in rows)
-    numbers = {n: [copies[s.id] for s in source.samples if s.label == n] for n in new}
-    return Summary(
-        new={name: new[name] for name in source.classes},
-        identical={name: identical[name] for name in source.classes},
-        copies={
-            name: {"fewest": min(found), "most": max(found)}
-            for name, found in sorted(numbers.items())
-        },
-        transforms=dict(sorted(Counter(row.transform for row in rows).items())),
-    )
-
-
-def _codec_notes(job: _Job, policy: Policy) -> dict[str, Any]:
+def _codec_notes(encoder: str, size: int | None, policy: Policy) -> dict[str, Any]:
     """What the bytes depend on besides the plan."""
     return {
-        "format": job.codec,
-        "quality": 95 if job.codec == "jpeg" else None,
-        "size": job.size,
-        "pillow": PIL.__version__,
+        "format": encoder,
+        **codec.SETTINGS[encoder],
+        "size": size,
+        **codec.versions(encoder),
         **policies.versions(policy),
     }

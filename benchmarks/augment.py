@@ -1,0 +1,302 @@
+"""How fast `toolkit augment` makes new images, beside other libraries that do the same work.
+
+    python benchmarks/augment.py [--quick] [--photos FOLDER] [--folder WORK] [--peers PATH]
+
+Work: decode, resize to 128 x 128, one transform by the weights of the policy `homework`, write as
+JPEG (quality 75, 4:2:0). Each measurement is a process of its own, from its start to its end, in a
+new folder; ratios are of wall time. --photos: a folder of photos, of which 200 are taken evenly;
+without it they are drawn. --peers: where optional libraries lie. --quick leaves out 30,000.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parent.parent
+PEERS = ("published way", "torchvision v2", "albumentations", "Augmentor", "imgaug")
+OURS = {"toolkit": 1, "toolkit, 2 workers": 2}
+PHOTOS = 200
+SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a process and its children: seconds of wall and of CPU, and peak memory in MB."""
+
+    wall: float
+    cpu: float
+    memory: float
+
+
+# --- measuring --------------------------------------------------------------------------------
+
+
+def measure(command: Sequence[str], path: str, work: Path) -> Cost | None:
+    """Run a command in the folder `work`; None if it fails."""
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=work, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    peaks = [0.0]
+    watcher = threading.Thread(target=_watch, args=(process.pid, peaks))
+    watcher.start()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    watcher.join()
+    if process.returncode:
+        return None
+    # Not usage.ru_maxrss: that counts what this process had when it started the other one.
+    return Cost(wall, usage.ru_utime + usage.ru_stime, peaks[0])
+
+
+def _watch(process: int, peaks: list[float]) -> None:
+    """Keep the highest memory of a process, and of it and its children with shared pages once."""
+    while (found := _memory(process)) is not None:
+        peaks[0] = max(peaks[0], found / 1024)
+        time.sleep(0.05)
+
+
+def _memory(process: int) -> float | None:
+    """In kB; None when it has ended."""
+    folder = Path(f"/proc/{process}")
+    try:
+        children = (folder / f"task/{process}/children").read_text().split()
+        if not children:
+            status = (folder / "status").read_text()
+            return _number(status, "VmHWM:") if "VmHWM:" in status else None
+        rollups = [Path(f"/proc/{p}/smaps_rollup").read_text() for p in (process, *children)]
+    except OSError:
+        return 0.0 if folder.exists() else None  # a child has ended just now
+    return sum(_number(text, "\nPss:") for text in rollups if text)
+
+
+def _number(text: str, key: str) -> float:
+    return float(text.split(key)[1].split()[0])
+
+
+def command(name: str, photos: Path, output: Path, number: int, form: str) -> list[str]:
+    """The command that makes `number` new images of the photos."""
+    if name in OURS:
+        arguments = ["augment", photos, "--output", output, "--only-new", "--quiet"]
+        arguments += ["--target", number + len(list(photos.rglob("*.*"))), "--size", 128]
+        arguments += ["--format", {"jpg": "jpeg", "png": "png"}[form], "--policy", "homework"]
+        return [sys.executable, "-m", "toolkit", *map(str, arguments), f"--workers={OURS[name]}"]
+    script = Path(__file__).with_name("augment_peers.py")
+    return [sys.executable, *map(str, (script, name, photos, output, number, form))]
+
+
+def compare(
+    names: Sequence[str], photos: Path, number: int, form: str, rounds: int, path: str
+) -> dict[str, Cost]:
+    """The median cost of each, measured in turns. `path`: where Python looks for modules."""
+    work = photos.parent
+    found: dict[str, list[Cost]] = {}
+    for turn in range(rounds):
+        for name in names:
+            output = work / f"{form}-{photos.name}-{number}-{turn}-{name.replace(' ', '-')}"
+            cost = measure(command(name, photos, output, number, form), path, work)
+            made = sum(path.suffix.lower() in SUFFIXES for path in output.rglob("*.*"))
+            if cost is None or made < number:
+                print(f"{name}: left out, it is not installed or fails here")
+                names = [other for other in names if other != name]
+                continue
+            found.setdefault(name, []).append(cost)
+    return {name: _median(costs) for name, costs in found.items()}
+
+
+def _median(costs: Sequence[Cost]) -> Cost:
+    columns = zip(*((c.wall, c.cpu, c.memory) for c in costs), strict=True)
+    return Cost(*(statistics.median(column) for column in columns))
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+
+def table(title: str, number: int, costs: dict[str, Cost]) -> None:
+    """Print a table with ratios to the first row."""
+    print(f"\n{title}\n\n| {number:,} new images | wall, s | ratio | CPU, ms an image | peak, MB |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    first = next(iter(costs.values()))
+    for name, c in costs.items():
+        ratio, each = first.wall / c.wall, 1000 * c.cpu / number
+        print(f"| {name} | {c.wall:.2f} | {ratio:.1f} | {each:.3f} | {c.memory:.0f} |")
+
+
+def steady(few: int, many: int, one: dict[str, Cost], other: dict[str, Cost]) -> None:
+    """What each image costs beyond the start: the difference of two sizes."""
+    print(f"\nSteady state, from {few:,} to {many:,}\n\n| | wall, ms an image | CPU, ms an image |")
+    print("| --- | ---: | ---: |")
+    for name in (name for name in one if name in other):
+        wall, cpu = other[name].wall - one[name].wall, other[name].cpu - one[name].cpu
+        scale = 1000 / (many - few)
+        print(f"| {name} | {scale * wall:.3f} | {scale * cpu:.3f} |")
+
+
+# --- the limit --------------------------------------------------------------------------------
+
+
+def limit(photos: Path, output: Path, work: Path, ours: Cost) -> None:
+    """Print what the steps of a finished run cost alone, in bare loops over its plan."""
+    from toolkit import codec, plan, policy
+
+    rows = plan.read(output)
+    files = {path.name: path for path in photos.rglob("*.*")}
+    sources = _by_id(output, files)
+    decode, parents = _timed(
+        lambda: {i: codec.decode_picture(p.read_bytes(), 128) for i, p in sources.items()}
+    )
+    distinct = {(r.parent, r.transform, str(r.params)): r for r in rows}
+    change = encode = 0.0
+    data = b""
+    for row in distinct.values():
+        parent = parents[row.parent]
+        spent, made = _timed(lambda r=row, p=parent: policy.change(r.transform, p, r.params))
+        change += spent
+        if made is not parent:
+            spent, data = _timed(lambda m=made: codec.ENCODERS["jpeg"](m))
+            encode += spent
+    create = _creation(work / "bare", len(rows), data)
+    number = len(rows)
+    print(f"\nThe limit: the bare steps of those {number:,} images, CPU ms an image\n")
+    print("| decode | transform | encode | create files | together | toolkit | share |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    steps = [1000 * s / number for s in (decode, change, encode, create)]
+    total, each = sum(steps), 1000 * ours.cpu / number
+    cells = " | ".join(f"{s:.3f}" for s in (*steps, total, each))
+    print(f"| {cells} | {100 * total / each:.0f} % |")
+    print(f"\n{len(distinct):,} of {number:,} rows are distinct: equal ones are made once.")
+
+
+def _by_id(output: Path, files: dict[str, Path]) -> dict[str, Path]:
+    from toolkit import manifest
+
+    samples = manifest.read(output).samples
+    return {s.id: files[Path(s.path).name] for s in samples if not s.derived}
+
+
+def _timed(step: Callable[[], T]) -> tuple[float, T]:
+    began = time.process_time()
+    result = step()
+    return time.process_time() - began, result
+
+
+def _creation(folder: Path, number: int, data: bytes) -> float:
+    folder.mkdir()
+    began = time.process_time()
+    for k in range(number):
+        file = os.open(f"{folder}/{k:06d}.jpg", os.O_WRONLY | os.O_CREAT, 0o666)
+        os.write(file, data)
+        os.close(file)
+    return time.process_time() - began
+
+
+def scaled(photos: Sequence[Path]) -> None:
+    """Print what decoding JPEGs of over 1 megapixel at a part of their size gains and changes."""
+    from PIL import ImageChops, ImageStat
+
+    from toolkit import codec
+
+    full = part = 0.0
+    differences, ratios = [], []
+    for path in photos:
+        data = path.read_bytes()
+        slow, whole = _timed(lambda d=data: codec.fit(codec.decode_picture(d), 128))
+        fast, small = _timed(lambda d=data: codec.decode_picture(d, 128))
+        full, part = full + slow, part + fast
+        ratios.append(slow / fast)
+        mean = ImageStat.Stat(ImageChops.difference(whole, small)).mean
+        differences.append(sum(mean) / 3)
+    print(f"\nScaled decoding: {len(photos)} JPEG photos of over 1 megapixel, to 128 x 128\n")
+    print("| | full | scaled | ratio |\n| --- | ---: | ---: | ---: |")
+    each = 1000 / len(photos)
+    print(f"| CPU, ms a photo | {each * full:.1f} | {each * part:.1f} | {full / part:.1f} |")
+    print(f"\nMedian ratio {statistics.median(ratios):.1f}. Mean difference to the full decode:")
+    print(f"{statistics.mean(differences):.2f} grey levels, at most {max(differences):.2f}.")
+
+
+# --- photos -----------------------------------------------------------------------------------
+
+
+def choose(folder: Path | None, output: Path, number: int) -> Path:
+    """`number` photos in output/photo: evenly taken from the sorted files of a folder, or drawn."""
+    (output / "photo").mkdir(parents=True)
+    if folder is None:
+        _draw(output / "photo", number)
+        return output
+    found = sorted(path for path in folder.rglob("*.*") if path.is_file())
+    for k in range(number):
+        path = found[k * len(found) // number]
+        shutil.copy(path, output / "photo" / f"{k:04d}{path.suffix}")
+    return output
+
+
+def _draw(folder: Path, number: int) -> None:
+    from toolkit import codec, synthetic
+
+    for k in range(number):
+        pixels = synthetic.draw("with_mask", k, size=256, seed=0)
+        (folder / f"{k:04d}.jpg").write_bytes(codec.encode_jpeg(pixels, 90))
+
+
+def large(folder: Path | None) -> list[Path]:
+    """The first 60 JPEG photos of over 1 megapixel."""
+    from toolkit import codec
+
+    found = []
+    for path in sorted(folder.rglob("*.jp*g")) if folder else []:
+        width, height = codec.dimensions(path.read_bytes())
+        if width * height > 1e6:
+            found.append(path)
+    return found[:60]
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--photos", type=Path)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--peers", default="")
+    options = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        run(options, Path(name))
+
+
+def run(options: argparse.Namespace, work: Path) -> None:
+    """Everything; what is written is removed at the end, for ext4 is slow after many removals."""
+    photos, path = choose(options.photos, work / "photos", PHOTOS), f"{ROOT}:{options.peers}"
+    names: Sequence[str] = [*PEERS, *OURS]
+    sizes = {300: 3, 3_000: 1} if options.quick else {300: 3, 3_000: 2, 30_000: 1}
+    found: dict[int, dict[str, Cost]] = {}
+    for number, rounds in sizes.items():
+        found[number] = compare(names, photos, number, "jpg", rounds, path)
+        names = list(found[number])
+        table("JPEG, whole process", number, found[number])
+    *_, few, many = sizes
+    steady(few, many, found[few], found[many])
+    output = work / f"jpg-photos-{many}-0-toolkit"
+    limit(photos, output, work, found[many]["toolkit"])
+    once = choose(options.photos, work / "once", 1_000)
+    costs = compare(names, once, 1_000, "jpg", 1, path)
+    table("JPEG, every parent used once", 1_000, costs)
+    table("PNG", 3_000, compare(names, photos, 3_000, "png", 1, path))
+    if found_large := large(options.photos):
+        scaled(found_large)
+
+
+if __name__ == "__main__":
+    main()

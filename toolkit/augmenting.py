@@ -1,0 +1,110 @@
+"""The command `augment`, apart from how its options are read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit import console, contact_sheet, policy, render
+from toolkit.errors import InputError
+from toolkit.places import ARMS, PARAMS, PREPARED
+from toolkit.workers import cores
+
+
+@dataclass(frozen=True)
+class Call:
+    """The options of `toolkit augment`, as given."""
+
+    train: Path | None = None
+    output: Path | None = None
+    target: str | None = None
+    classes: Sequence[str] | None = None
+    policy: str | None = None
+    seed: int | None = None
+    file_format: str | None = None
+    size: int | None = None
+    only_new: bool = False
+    arm: str = "augmented"
+    workers: int = 0
+    quiet: bool = False
+
+
+def run(call: Call) -> None:
+    """Do it and tell about it. Without `train` the paths are the project's."""
+    train = call.train or _prepared()
+    output = call.output or ARMS / call.arm
+    if call.arm == "original":
+        counts = render.original(train, output).counts()
+        told = ", ".join(f"{n} {name}" for name, n in counts.items())
+        console.say(f"{output}: {told}", quiet=call.quiet)
+        return
+    recorded, settings = _request(call)
+    made = render.augment(
+        train,
+        output,
+        settings,
+        call.policy or _policy(settings, call.arm),
+        size=call.size,
+        only_new=call.only_new or call.train is None,
+        workers=call.workers or cores(),
+        track=console.track(call.quiet),
+    )
+    sheet = output.with_name(f"{output.name}.png")
+    contact_sheet.write(sheet, made.shown, output)
+    for line in render.describe(made):
+        console.say(line, quiet=call.quiet)
+    console.say(f"{output}: written, with the contact sheet {sheet}", quiet=call.quiet)
+    if call.train is None and settings.target != recorded.target:
+        record = f"dvc exp run -S augment.target={call.target}"
+        console.say(f"not recorded: params.yaml says {recorded.target}; record it with: {record}")
+
+
+def _prepared() -> Path:
+    """A project's training images."""
+    from toolkit import project
+
+    project.settings(PARAMS)  # says so if there is none
+    train = PREPARED / "train"
+    if not train.is_dir():
+        raise InputError(f"{train}: no such folder; `dvc repro prepare` makes it")
+    return train
+
+
+def _request(call: Call) -> tuple[Any, Any]:
+    """What params.yaml, or else the defaults, say, and the same with what the options say."""
+    given: dict[str, Any] = {
+        "target": _number(call.target),
+        "classes": call.classes,
+        "seed": call.seed,
+        "format": call.file_format,
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    if PARAMS.is_file():
+        from toolkit import params, project
+
+        recorded = project.settings(PARAMS).augment
+        return recorded, params.override(recorded, given)
+    from toolkit.request import Request
+
+    return Request(), Request(**given)
+
+
+def _number(text: str | None) -> int | float | str | None:
+    """A whole number, a ratio, or a word of imbalanced-learn's sampling_strategy."""
+    for kind in (int, float):
+        try:
+            return kind(text or "")
+        except ValueError:
+            continue
+    return text
+
+
+def _policy(settings: Any, arm: str) -> policy.Policy:
+    if arm not in settings.arms:
+        known = ", ".join(["original", *settings.arms])
+        raise InputError(f"--arm must be one of {known} (augment.arms), got {arm!r}")
+    named = settings.arms[arm].policy
+    if isinstance(named, str) and named.endswith((".yaml", ".yml")):
+        found = f"augment.arms.{arm}.policy names the file {named}"
+        raise InputError(f"{found}, whose changes DVC would not see; write its list in its place")
+    return policy.of_arm(arm, settings.arms[arm])

@@ -1,0 +1,119 @@
+"""What an interrupted `augment` has finished: a line for each new image, appended batch by batch.
+
+It lies in the folder under construction. The first line is the key, which names all that the bytes
+depend on. A batch is written after its images, in one piece; the images' sha256 are in its lines,
+so that they can be checked before they are believed.
+"""
+
+import contextlib
+import os
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+NAME = ".journal"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One new image: its row's number, transform, canonical params and seed, its file's sha256.
+
+    `same`: whether it equals its parent.
+    """
+
+    number: int
+    transform: str
+    params: str
+    seed: int
+    digest: str
+    same: bool
+
+    def pack(self) -> bytes:
+        """The line as text. JSON holds no tab."""
+        same = int(self.same)
+        return (
+            f"{self.number}\t{self.digest}\t{same}\t{self.seed}\t{self.transform}\t{self.params}\n"
+        ).encode()
+
+
+def unpack(data: bytes) -> Line:
+    """What `Line.pack` gave."""
+    number, digest, same, seed, transform, params = data.decode().rstrip("\n").split("\t")
+    return Line(int(number), transform, params, int(seed), digest, same == "1")
+
+
+def matches(building: Path, key: str) -> bool:
+    """Whether the folder holds a journal of this key."""
+    try:
+        with (building / NAME).open("rb") as stream:
+            return stream.readline() == f"{key}\n".encode()
+    except OSError:
+        return False
+
+
+class Journal:
+    """A journal on disk, and where in it each row's line is: 16 bytes of memory a row."""
+
+    def __init__(self, building: Path, key: str, rows: int) -> None:
+        """Open the folder's journal of this key, or begin one."""
+        path = building / NAME
+        if not matches(building, key):
+            path.write_bytes(f"{key}\n".encode())
+        self._file = os.open(path, os.O_RDWR)
+        self._end = len(key) + 1
+        self._starts = array("q", bytes(8 * rows))
+        self._sizes = array("i", bytes(4 * rows))
+        self._batches = array("i", bytes(4 * rows))
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def load(
+        self, positions: Callable[[int], Sequence[int]], good: Callable[[int, bytes], bool]
+    ) -> set[int]:
+        """The batches that are whole and `good(batch, lines)`; what is cut off is forgotten.
+
+        `positions(batch)`: the rows that the batch's lines are for, from 0 on.
+        """
+        found = set()
+        with contextlib.suppress(ValueError, IndexError):  # no journal from here on
+            for batch, lines, end in self._read():
+                if good(batch, lines):
+                    self._note(batch, positions(batch), lines, end - len(lines))
+                    found.add(batch)
+                self._end = end
+        os.ftruncate(self._file, self._end)
+        return found
+
+    def _read(self) -> Iterator[tuple[int, bytes, int]]:
+        with os.fdopen(os.dup(self._file), "rb") as stream:
+            at = stream.seek(self._end)
+            while (head := stream.readline()).endswith(b"\n"):
+                batch, size = map(int, head.split())
+                lines = stream.read(size)
+                if len(lines) < size:
+                    return
+                at += len(head) + size
+                yield batch, lines, at
+
+    def add(self, batch: int, positions: Sequence[int], lines: bytes) -> None:
+        """Append a finished batch."""
+        head = b"%d %d\n" % (batch, len(lines))
+        self._note(batch, positions, lines, self._end + len(head))
+        data = head + lines
+        while data:
+            written = os.pwrite(self._file, data, self._end)
+            self._end, data = self._end + written, data[written:]
+
+    def _note(self, batch: int, positions: Sequence[int], lines: bytes, at: int) -> None:
+        for position, line in zip(positions, lines.splitlines(keepends=True), strict=True):
+            self._starts[position], self._sizes[position] = at, len(line)
+            self._batches[position] = batch
+            at += len(line)
+
+    def row(self, position: int) -> tuple[int, Line]:
+        """The batch and the line of a row."""
+        data = os.pread(self._file, self._sizes[position], self._starts[position])
+        return self._batches[position], unpack(data)

@@ -1,0 +1,8 @@
+"""Where a project's files lie: what bare commands mean. Stages get their paths from dvc.yaml."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+PREPARED, ARMS = Path("data/prepared"), Path("data/arms")
+RUNS, AUDIT = Path("reports/runs"), Path("reports/audit.json")
+PROBES = Path("reports/probe")
