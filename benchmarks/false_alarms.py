@@ -42,11 +42,10 @@ class Scene:
 
 SIZES = ((500, 90), (300, 40))
 NULL = [
-    Scene(size, recalls, seeds, training, shared)
+    Scene(size, recalls, seeds, training, 0.5)
     for size in SIZES
     for recalls in ((0.98, 0.90), (0.95, 0.75))
-    for seeds, training in ((1, 0.0), (2, 0.1), (3, 0.0), (3, 0.1), (3, 0.3), (5, 0.1), (10, 0.1))
-    for shared in (0.3, 0.7)
+    for seeds, training in ((1, 0.0), (2, 0.1), (3, 0.0), (3, 0.1), (3, 0.3), (5, 0.1))
 ]
 POWER = [
     Scene(size, (0.95, 0.75), 3, 0.05, 0.5, gain) for size in SIZES for gain in (0.05, 0.1, 0.15)
