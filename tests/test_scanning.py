@@ -67,12 +67,14 @@ def test_links_and_devices_are_not_followed(tmp_path):
     laid_out(tmp_path / "else", "2.png")
     (root / "a" / "link.png").symlink_to("1.png")
     (root / "a" / "more").symlink_to(tmp_path / "else")
+    (root / "class").symlink_to(tmp_path / "else")
     os.mkfifo(root / "a" / "pipe.png")
     found = scanning.scan(root)
     assert [s.path for s in found.samples] == ["a/1.png"]
     assert {item["path"]: item["reason"] for item in found.notes["rejected"]} == {
         "a/link.png": "a symbolic link, which is not followed",
         "a/more": "a symbolic link, which is not followed",
+        "class": "a symbolic link, which is not followed",
         "a/pipe.png": "not a regular file",
     }
 
@@ -90,9 +92,9 @@ def test_equal_files_share_a_group_and_differ_in_id(tmp_path):
 def test_a_file_too_large_is_not_even_read(tmp_path):
     laid_out(tmp_path, "a/1.png")
     with (tmp_path / "a" / "2.png").open("wb") as stream:
-        stream.truncate(codec.MAX_BYTES + 1)
+        stream.truncate(codec.LIMITS.bytes + 1)
     assert scanning.scan(tmp_path).notes["rejected"] == [
-        {"path": "a/2.png", "reason": "larger than 200 MB"}
+        {"path": "a/2.png", "reason": "200,000,001 bytes are more than 200,000,000"}
     ]
 
 

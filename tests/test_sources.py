@@ -4,6 +4,7 @@ import functools
 import hashlib
 import importlib.util
 import io
+import os
 import subprocess
 import threading
 import zipfile
@@ -131,8 +132,8 @@ def test_bytes_are_kept_whatever_the_format(tmp_path):
         assert (tmp_path / "raw" / path).read_bytes() == (root / path).read_bytes()
     rejected = {item["path"]: item["reason"] for item in found.notes["rejected"]}
     assert rejected["test/b/no.txt"].startswith("not an image")
-    assert rejected["train/a/link.png"] == 'not an image (first bytes are b"odd \'name.png")'
-    assert not (tmp_path / "raw" / "train" / "a" / "link.png").is_symlink()
+    assert rejected["train/a/link.png"] == "a symbolic link, which is not followed"
+    assert not os.path.lexists(tmp_path / "raw" / "train" / "a" / "link.png")
 
 
 def archive(tmp_path, **entries):
@@ -256,17 +257,30 @@ def test_source_output_and_work_must_lie_apart(tmp_path):
         sources.fetch(archive(root, a__1=RED), root, tmp_path)
 
 
-def test_a_folder_that_would_lose_images_is_refused(tmp_path):
-    """An empty class, and a link to a folder: files alone would not tell."""
+def test_an_empty_class_is_refused(tmp_path):
+    """Files alone would not tell."""
     root = laid_out(tmp_path / "root", "train/a/1.png", "train/b/1.png")
-    section = settings(source="folder", path=str(root))
     (root / "train" / "c").mkdir()
     with pytest.raises(InputError, match="root: class 'c' has no image: its folder is empty"):
-        sources.fetch(section, tmp_path / "raw", tmp_path)
-    (root / "train" / "c").rmdir()
-    (root / "train" / "c").symlink_to("a")
-    with pytest.raises(InputError, match=r"train/c: a link to a folder, or a device"):
-        sources.fetch(section, tmp_path / "raw", tmp_path)
+        sources.fetch(settings(source="folder", path=str(root)), tmp_path / "raw", tmp_path)
+
+
+def test_links_pipes_and_huge_files_are_told_and_not_copied(tmp_path):
+    """Links that dangle, loop, or lead to a folder or out of this one; the rest is taken."""
+    root = laid_out(tmp_path / "root", "a/1.png", "b/1.png")
+    for name, target in (("out", "/etc"), ("a/loop", "loop"), ("b/up", ".."), ("b/gone", "no")):
+        (root / name).symlink_to(target)
+    os.mkfifo(root / "b" / "pipe")
+    with (root / "b" / "huge.png").open("wb") as stream:
+        stream.truncate(codec.LIMITS.bytes + 1)
+    found = sources.fetch(settings(source="folder", path=str(root)), tmp_path / "raw", tmp_path)
+    link = "a symbolic link, which is not followed"
+    assert {item["path"]: item["reason"] for item in found.notes["rejected"]} == {
+        "a/loop": link, "b/gone": link, "b/up": link, "out": link, "b/pipe": "not a regular file",
+        "b/huge.png": "200,000,001 bytes are more than 200,000,000",
+    }  # fmt: skip
+    kept = {p.relative_to(tmp_path / "raw").as_posix() for p in (tmp_path / "raw").rglob("*.*")}
+    assert kept == {"a/1.png", "b/1.png", "manifest.csv", "manifest.json"}
 
 
 @pytest.mark.skipif(ELPV is None, reason="the extra elpv is not installed")

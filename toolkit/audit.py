@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import codec, files, params, progress, workers
+from toolkit import codec, files, isolation, params, progress
 from toolkit.errors import InputError
 from toolkit.manifest import SPLITS, Manifest, Sample
 
@@ -64,17 +64,27 @@ def audit(
     track: progress.Track = progress.silent,
 ) -> Audit:
     """Decode every image of `folder` once and run every check."""
-    measure = functools.partial(_measure, folder)
-    found = workers.ordered_map(measure, manifest.samples, processes)
-    measured = list(track(found, "audit", len(manifest.samples)))
+    limits = codec.Limits(**settings.limits.model_dump())
+    found = isolation.ordered(
+        functools.partial(_measure, folder, limits),
+        manifest.samples,
+        processes,
+        seconds=limits.seconds,
+        memory=limits.memory,
+    )
+    shown = track(zip(manifest.samples, found, strict=True), "audit", len(manifest.samples))
+    measured = [
+        Measurement(sample, one.reason, "") if isinstance(one, isolation.Stopped) else one
+        for sample, one in shown
+    ]
     findings = [f for check in CHECKS.values() for f in check(manifest, measured, settings)]
     return Audit(_counts(manifest), tuple(findings))
 
 
-def _measure(folder: Path, sample: Sample) -> Measurement:
+def _measure(folder: Path, limits: codec.Limits, sample: Sample) -> Measurement:
     try:
-        pixels = codec.decode((folder / sample.path).read_bytes())
-    except (InputError, OSError) as error:
+        pixels = codec.decode(codec.content(folder / sample.path, limits), limits)
+    except InputError as error:
         return Measurement(sample, str(error), "")
     digest = hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes())
     return Measurement(sample, None, digest.hexdigest())

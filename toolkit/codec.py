@@ -1,14 +1,17 @@
 """The only place that decodes or encodes an image."""
 
 import io
+import stat
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import PIL
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from toolkit.colours import DAMAGED, bands, to_rgb
 from toolkit.errors import InputError
 
 if TYPE_CHECKING:  # numpy takes longer to import than Pillow to make a few hundred new images
@@ -26,33 +29,44 @@ T = TypeVar("T")
 COMMON = ("BMP", "GIF", "JPEG", "PNG", "PPM")  # the formats that Pillow always has at hand
 FORMATS = (*COMMON, "AVIF", "JPEG2000", "TIFF", "WEBP")
 Z_RLE = 3  # zlib's strategy
-MAX_PIXELS = 100_000_000
-MAX_BYTES = 200_000_000
-
-# Pillow raises all of these for damaged files.
-DAMAGED = (
-    OSError, ValueError, SyntaxError, TypeError, NotImplementedError, EOFError, IndexError,
-    KeyError, OverflowError, MemoryError, ZeroDivisionError, AttributeError, AssertionError,
-    RuntimeError, Image.DecompressionBombError, Warning,
-)  # fmt: skip
 
 
-def identify(data: bytes) -> str:
+@dataclass(frozen=True)
+class Limits:
+    """What one file may cost: pixels, bytes, and seconds of processor time (see `isolation`).
+
+    Of animations and files with many pages only the first picture is ever decoded.
+    """
+
+    pixels: int = 64_000_000
+    bytes: int = 200_000_000
+    seconds: float = 5.0
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that the largest file may need."""
+        return 12 * self.pixels + self.bytes
+
+
+LIMITS = Limits()
+
+
+def identify(data: bytes, limits: Limits = LIMITS) -> str:
     """The format's name, such as "JPEG", from the header alone. Raises InputError if none fits."""
-    return _guarded(data, lambda image: str(image.format))
+    return _guarded(data, lambda image: str(image.format), limits)
 
 
 def dimensions(data: bytes) -> tuple[int, int]:
     """Width and height in pixels, from the header alone. Raises InputError if it is no image."""
-    return _guarded(data, lambda image: image.size)
+    return _guarded(data, lambda image: image.size, LIMITS)
 
 
-def decode(data: bytes) -> Pixels:
-    """Decode one image file to RGB: first frame, upright by EXIF, alpha over white, 16 bit scaled.
+def decode(data: bytes, limits: Limits = LIMITS) -> Pixels:
+    """Decode the first picture of an image file to RGB (see `colours.to_rgb`).
 
     Raises InputError with the reason, whatever is wrong with the bytes.
     """
-    return to_pixels(_guarded(data, to_rgb))
+    return to_pixels(_guarded(data, to_rgb, limits))
 
 
 def decode_picture(data: bytes, size: int | None = None) -> Picture:
@@ -62,21 +76,24 @@ def decode_picture(data: bytes, size: int | None = None) -> Picture:
     size, never below twice `size`: 3 to 10 times faster, and within 1.5 grey levels on average.
     """
     if size is None:
-        return _guarded(data, to_rgb)
+        return _guarded(data, to_rgb, LIMITS)
     side = size
 
     def scaled(image: Image.Image) -> Picture:
         image.draft("RGB", (2 * side, 2 * side))
         return fit(to_rgb(image), side)
 
-    return _guarded(data, scaled)
+    return _guarded(data, scaled, LIMITS)
 
 
 def to_pixels(picture: Picture) -> Pixels:
     """A copy as an array."""
     import numpy as np
 
-    return np.array(picture, dtype=np.uint8)
+    pixels = np.empty((picture.height, picture.width, 3), dtype=np.uint8)
+    for left, top, right, bottom in bands(picture):
+        pixels[top:bottom] = np.asarray(picture.crop((left, top, right, bottom)))
+    return pixels
 
 
 def to_picture(pixels: Pixels) -> Picture:
@@ -92,21 +109,35 @@ def read(path: Path) -> Pixels:
 def read_picture(path: Path) -> Picture:
     """`read` for Pillow."""
     try:
-        return decode_picture(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        return decode_picture(content(path))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def _guarded(data: bytes, action: Callable[[Image.Image], T]) -> T:
-    if len(data) > MAX_BYTES:
-        raise InputError(f"larger than {MAX_BYTES // 1_000_000} MB")
+def content(path: Path, limits: Limits = LIMITS) -> bytes:
+    """The bytes of a regular file. Raises InputError with the reason, without the name."""
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise InputError("not a regular file")
+        _check_bytes(about.st_size, limits)
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})") from error
+
+
+def _check_bytes(size: int, limits: Limits) -> None:
+    if size > limits.bytes:
+        raise InputError(f"{size:,} bytes are more than {limits.bytes:,}")
+
+
+def _guarded(data: bytes, action: Callable[[Image.Image], T], limits: Limits) -> T:
+    _check_bytes(len(data), limits)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with _opened(data) as image:
-                _check_size(image)
+                _check_size(image, limits)
                 return action(image)
     except UnidentifiedImageError:
         raise InputError(f"not an image (first bytes are {data[:16]!r})") from None
@@ -124,36 +155,10 @@ def _opened(data: bytes) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
-def _check_size(image: Image.Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
+def _check_size(image: Image.Image, limits: Limits) -> None:
+    if image.width * image.height > limits.pixels:
         size = f"{image.width} x {image.height}"
-        raise InputError(f"{size} pixels are more than {MAX_PIXELS:,}")
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB as a person sees the picture."""
-    image.load()
-    if image.format != "JPEG" or not image.info.keys().isdisjoint(("exif", "xmp")):
-        image = ImageOps.exif_transpose(image)  # copies, and takes a while to find nothing
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _eight_bit(image)
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        image = Image.alpha_composite(white, rgba)
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Scale 16-bit (and integer or float) grey to 8 bit; Pillow's own conversion clips."""
-    import numpy as np
-
-    values = np.asarray(image).astype(np.float64)
-    top = 255.0 if values.max(initial=0) <= 255 else max(65535.0, values.max())
-    if image.mode == "F" and values.max(initial=0) <= 1:
-        top = 1.0
-    scaled = np.floor(np.clip(values / top, 0, 1) * 255 + 0.5)
-    return Image.fromarray(scaled.astype(np.uint8), "L")
+        raise InputError(f"{size} pixels are more than {limits.pixels:,}")
 
 
 def resize(pixels: Pixels, size: int) -> Pixels:

@@ -83,9 +83,22 @@ Fetch = Annotated[
 Action = Literal["drop", "group", "warn", "fail"]
 
 
+class Limits(Section):
+    """What one image file may cost (see `codec.Limits`); what costs more is unreadable.
+
+    Memory grows with them: 12 bytes a pixel and the file itself, under 1 GB as they are.
+    """
+
+    pixels: Positive = 64_000_000
+    bytes: Positive = 200_000_000
+    seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """Of processor time."""
+
+
 class Audit(Section):
     """What each check does with what it finds."""
 
+    limits: Limits = Limits()
     unreadable: Literal["drop", "fail"] = "drop"
     exact_duplicates: Action = "group"
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import stat
 from pathlib import Path, PurePosixPath
 
 from toolkit import codec, manifest
@@ -21,9 +20,9 @@ def scan(folder: Path, track: Track = silent) -> Manifest:
     Where every folder at the top is a split (train; valid, val or validation; test; in any case of
     letters) the classes are the folders below. The header decides what is an image; what is none,
     symbolic links (they are not followed) and files in no class are listed in notes["rejected"] as
-    {"path", "reason"}. Hidden files and those at the top are skipped. A sample's `group` is its
-    sha256, so that equal files share one. Where the folder holds a manifest of ours, that is read
-    instead. Raises InputError for a missing folder and for names that are not UTF-8.
+    {"path", "reason"}. Hidden files and those at the top are skipped, but for links. A sample's
+    `group` is its sha256, so that equal files share one. Where the folder holds a manifest of ours,
+    that is read instead. Raises InputError for a missing folder and for names that are not UTF-8.
     """
     if (folder / manifest.TABLE).is_file() and (folder / manifest.SIDE).is_file():
         return manifest.read(folder)
@@ -35,7 +34,7 @@ def survey(folder: Path, track: Track = silent) -> Manifest:
     paths, folders = walk(folder)
     splits = by_split(folders)
     found, rejected = [], []
-    below = [path for path in paths if len(path.parts) > 1]
+    below = [path for path in paths if len(path.parts) > 1 or (folder / path).is_symlink()]
     for path in track(below, "scan", len(below)):
         split, label = place(path, splits)
         try:
@@ -96,27 +95,26 @@ def classes(folders: list[PurePosixPath], splits: bool) -> tuple[str, ...]:
 
 def place(path: PurePosixPath, splits: bool) -> tuple[str, str]:
     """Split and class of a file; "" for what it has none of."""
+    *folders, _ = path.parts
     if not splits:
-        return "", path.parts[0]
-    return SPLITS[path.parts[0].lower()], path.parts[1] if len(path.parts) > 2 else ""
+        return "", folders[0] if folders else ""
+    return SPLITS[folders[0].lower()] if folders else "", folders[1] if len(folders) > 1 else ""
 
 
 def _hash(path: Path, label: str) -> str:
     """The sha256 of an image file. Raises InputError with the reason where it is none."""
+    data = content(path)
     if not label:
         raise InputError("it is in no class folder")
-    about = path.lstat()
-    if not stat.S_ISREG(about.st_mode):
-        link = "a symbolic link, which is not followed"
-        raise InputError(link if stat.S_ISLNK(about.st_mode) else "not a regular file")
-    if about.st_size > codec.MAX_BYTES:
-        raise InputError(f"larger than {codec.MAX_BYTES // 1_000_000} MB")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})") from error
     codec.identify(data)
     return hashlib.sha256(data).hexdigest()
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file that is no link. Raises InputError with the reason, without the name."""
+    if path.is_symlink():
+        raise InputError("a symbolic link, which is not followed")
+    return codec.content(path)
 
 
 def hidden(path: PurePosixPath) -> bool:

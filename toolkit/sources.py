@@ -3,14 +3,18 @@
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from toolkit import archives, codec, files, git, manifest, params, scanning, synthetic
+from toolkit import archives, files, git, manifest, params, scanning, synthetic
 from toolkit.archives import Entry
 from toolkit.errors import InputError
 from toolkit.manifest import Manifest
 from toolkit.progress import Track, silent
+
+Found = tuple[PurePosixPath, bytes | InputError]
+"""A file of a source: its relative path and its bytes, or why it is not taken."""
 
 LAYOUT = "expected <split>/<class>/file or <class>/file"
 FACEMASK = params.Git(
@@ -32,15 +36,30 @@ def fetch(settings: params.Fetch, output: Path, work: Path, track: Track = silen
     _check_apart(settings, output, work)
     try:
         with files.new_folder(output) as building:
-            for path, data in SOURCES[settings.source](settings, work, track):
-                if len(path.parts) > 1:  # what is at the top belongs to no class
-                    _put(building / path, data, path)
-            found = scanning.survey(building, track)
+            rejected = _keep(SOURCES[settings.source](settings, work, track), building)
+            found = _with(rejected, scanning.survey(building, track))
             _check_classes(found)
             manifest.write(building, found)
     except OSError as error:
         raise InputError(f"{error.filename or output}: {error.strerror or error}") from error
     return found
+
+
+def _keep(found: Iterator[Found], building: Path) -> list[dict[str, str]]:
+    """Write what has a class; the paths and reasons of what is no file to be read."""
+    rejected = []
+    for path, data in found:
+        if isinstance(data, InputError):
+            (building / path).parent.mkdir(parents=True, exist_ok=True)
+            rejected.append({"path": str(path), "reason": str(data)})
+        elif len(path.parts) > 1:  # what is at the top belongs to no class
+            _put(building / path, data, path)
+    return rejected
+
+
+def _with(rejected: list[dict[str, str]], found: Manifest) -> Manifest:
+    everything = sorted([*rejected, *found.notes["rejected"]], key=lambda item: item["path"])
+    return replace(found, notes={**found.notes, "rejected": everything})
 
 
 def _check_classes(found: Manifest) -> None:
@@ -93,8 +112,8 @@ def _synthetic(section: params.Synthetic, _work: Path, track: Track) -> Iterator
     return synthetic.images(counts, **options, track=track)
 
 
-def _folder(section: params.Folder, _work: Path, track: Track) -> Iterator[Entry]:
-    """A link to a file becomes a file that holds its target, as git keeps it, and is reported."""
+def _folder(section: params.Folder, _work: Path, track: Track) -> Iterator[Found]:
+    """Links, devices and files of more than `codec.LIMITS` are not copied, and reported."""
     root = Path(section.path).expanduser()
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; check fetch.path")
@@ -108,16 +127,11 @@ def _folder(section: params.Folder, _work: Path, track: Track) -> Iterator[Entry
         yield path, _content(root / path)
 
 
-def _content(path: Path) -> bytes:
-    if path.is_dir() or not (path.is_symlink() or path.is_file()):
-        message = f"{path}: a link to a folder, or a device; neither is followed"
-        raise InputError(f"{message}; put the folder itself there or move it away")
-    if path.is_symlink():
-        return os.fsencode(path.readlink())
-    if path.stat().st_size > codec.MAX_BYTES:
-        message = f"{path}: larger than {codec.MAX_BYTES // 1_000_000} MB; move it away"
-        raise InputError(message)
-    return path.read_bytes()
+def _content(path: Path) -> bytes | InputError:
+    try:
+        return scanning.content(path)
+    except InputError as error:
+        return error
 
 
 def _archive(section: params.Archive, work: Path, track: Track) -> Iterator[Entry]:
@@ -146,7 +160,7 @@ def _elpv(section: params.Elpv, _work: Path, track: Track) -> Iterator[Entry]:
         yield PurePosixPath(label, PurePosixPath(name).name), (data / name).read_bytes()
 
 
-SOURCES: dict[str, Callable[[Any, Path, Track], Iterator[Entry]]] = {
+SOURCES: dict[str, Callable[[Any, Path, Track], Iterator[Found] | Iterator[Entry]]] = {
     "synthetic": _synthetic,
     "folder": _folder,
     "archive": _archive,
