@@ -36,7 +36,7 @@ def row(epoch=1, loss=0.5, accuracy=0.5, gmean=0.5):
     return Epoch(epoch, 0.0, loss, accuracy, gmean, 0.001)
 
 
-@pytest.mark.parametrize("network", sorted(networks.NETWORKS))
+@pytest.mark.parametrize("network", ["googlenet", "resnet18", "torchvision.mobilenet_v3_small"])
 def test_one_seed_gives_the_same_weights_bit_for_bit(arm, valid, network):
     """GoogLeNet has dropout too; the caller's own random state plays no part."""
     torch.manual_seed(5)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Adam
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from toolkit import compute, dataset, metrics, networks
+from toolkit import compute, dataset, metrics, networks, pretrained
 from toolkit.dataset import Tensors
 from toolkit.errors import InputError
+from toolkit.gradients import Watch
 from toolkit.params import Recipe, Train
 from toolkit.progress import Track, silent
 from toolkit.runs import Epoch
@@ -33,11 +35,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The history, the epoch that was kept and its weights (a state dict on the CPU)."""
+    """The history, the epoch that was kept and its weights (a state dict on the CPU).
+
+    `drawn`: with weights given to start from, those that they did not have and that were drawn.
+    """
 
     history: tuple[Epoch, ...]
     best: Epoch
     weights: dict[str, Tensor]
+    drawn: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,13 +56,15 @@ class Machine:
 
 @dataclass(frozen=True)
 class Trainee:
-    """A network in training, with what changes it."""
+    """A network in training, with what changes it; `watch` measures its gradients, if asked to."""
 
     job: Job
     machine: Machine
     network: nn.Module
     optimiser: Adam
     schedule: ReduceLROnPlateau
+    watch: Watch | None
+    drawn: tuple[str, ...]
 
 
 def job(settings: Train, name: str, seed: int) -> Job:
@@ -101,7 +109,7 @@ def fit(
             history.append(row)
             on_epoch(row)
     assert best is not None  # noqa: S101  (a recipe has at least one epoch)
-    return Fitted(tuple(history), best, kept)
+    return Fitted(tuple(history), best, kept, trainee.drawn)
 
 
 def check(arm: Tensors, valid: Tensors, job: Job) -> None:
@@ -126,7 +134,8 @@ def start(job: Job, classes: int) -> Trainee:
     used, recipe, plateau = machine(job.settings), job.recipe, job.recipe.plateau
     torch.manual_seed(compute.seed(job.seed, INITIAL))
     try:
-        network = networks.build(recipe.network, classes)
+        network = networks.build(recipe.network, classes, recipe.negative_slope)
+        drawn = pretrained.load(network, recipe, classes)
     except InputError as error:
         raise InputError(f"train.recipes.{job.name}.{error}") from error
     network = network.to(used.device).to(memory_format=torch.channels_last)
@@ -138,14 +147,16 @@ def start(job: Job, classes: int) -> Trainee:
         patience=plateau.patience,
         min_lr=plateau.floor,
     )
-    return Trainee(job, used, network, optimiser, schedule)
+    watch = Watch.of(network) if recipe.gradients else None
+    return Trainee(job, used, network, optimiser, schedule, watch, drawn)
 
 
 def step(trainee: Trainee, arm: Tensors, valid: Tensors, epoch: int) -> Epoch:
     """Train for one epoch, measure on valid and let the schedule see the result."""
     rate = float(trainee.optimiser.param_groups[0]["lr"])
     loss = learn(trainee, arm, epoch)
-    row = Epoch(epoch, loss, *measure(trainee, valid), rate)
+    seen = trainee.watch.take() if trainee.watch else {}
+    row = Epoch(epoch, loss, *measure(trainee, valid), rate, seen)
     if not (math.isfinite(row.train_loss) and math.isfinite(row.valid_loss)):
         key = f"train.recipes.{trainee.job.name}.learning_rate"
         found = f"the loss is no longer finite in epoch {epoch} ({row.train_loss} on train, "
@@ -169,9 +180,18 @@ def learn(trainee: Trainee, arm: Tensors, epoch: int) -> float:
         value = loss(output, arm.labels[rows], job.recipe.loss_weights)
         trainee.optimiser.zero_grad()
         torch.autograd.backward(value)
+        seen_and_clipped(trainee)
         trainee.optimiser.step()
         total += value.detach() * len(rows)
     return total.item() / take
+
+
+def seen_and_clipped(trainee: Trainee) -> None:
+    """What happens to gradients between backward and step: they are measured, then clipped."""
+    if trainee.watch:
+        trainee.watch.add()
+    if trainee.job.recipe.clip_norm:
+        clip_grad_norm_(trainee.network.parameters(), trainee.job.recipe.clip_norm)
 
 
 def measure(trainee: Trainee, valid: Tensors) -> tuple[float, float, float]:

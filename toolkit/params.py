@@ -208,6 +208,13 @@ class Plateau(Section):
     floor: Annotated[float, Field(ge=0)] = 0.0
 
 
+class Weights(Section):
+    """A safetensors file to start from; the path is relative to the working folder."""
+
+    path: str
+    sha256: Hex64
+
+
 class Recipe(Section):
     """One way to train. Criteria are measured on the valid split."""
 
@@ -219,6 +226,14 @@ class Recipe(Section):
     keep: Criterion = "loss"
     loss_weights: tuple[float, float, float] = (0.7, 0.2, 0.1)
     """GoogLeNet's outputs: main, deeper auxiliary head, shallower one."""
+    negative_slope: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of the activation below zero: 0 is ReLU, more is LeakyReLU."""
+    weights: Weights | None = None
+    """Fine-tune these, where null draws the first weights; a head of other classes is drawn."""
+    clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """The longest gradient, over all weights together; a longer one is scaled down to it."""
+    gradients: bool = False
+    """Leave the gradients' norms of each layer and epoch in the run: gradients.csv."""
     match_steps: bool = False
     """Give every arm the optimiser steps that the original arm takes."""
 

@@ -6,7 +6,7 @@ import importlib.metadata
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +22,7 @@ from toolkit.errors import InputError
 from toolkit.params import Hex64, Positive, Recipe, Section, Seed
 
 SIDE, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.csv"
+GRADIENTS = "gradients.csv"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Epoch:
 
     Losses are mean cross-entropies. `train_loss` is averaged over the epoch, while the weights
     changed and with auxiliary heads weighed in; the rest is measured on valid after the epoch.
-    `learning_rate` is the one that the epoch was trained with.
+    `learning_rate` is the one that the epoch was trained with. `gradients`, where the recipe asks
+    for it: layer -> norm of its weights' gradient, before clipping, averaged over the steps.
     """
 
     epoch: int
@@ -39,15 +41,20 @@ class Epoch:
     valid_accuracy: float
     valid_gmean: float
     learning_rate: float
+    gradients: dict[str, float] = field(default_factory=dict)
+
+    def numbers(self) -> dict[str, float]:
+        """Its row of history.csv: all but the gradients, which have a table of their own."""
+        return {name: value for name, value in asdict(self).items() if name != "gradients"}
 
 
 class Run(Section):
     """Everything that decided the weights: no times, hosts or commits, which would change hashes.
 
     `recipe` is the recipe's name, `settings` what it held; `counts` the images of each class that
-    it was trained on; `size` the images' height and width in pixels; `device`, `precision` and
-    `threads` are those really used; `best_epoch` (from 1) is the one whose weights were kept.
-    `history` is kept in history.csv.
+    it was trained on; `drawn` the weights that `settings.weights` lacked; `size` the images' height
+    and width in pixels; `device`, `precision` and `threads` are those really used; `best_epoch`
+    (from 1) is the one whose weights were kept. `history` is kept in history.csv.
     """
 
     arm: str
@@ -57,6 +64,7 @@ class Run(Section):
     counts: dict[str, Positive]
     size: Positive
     settings: Recipe
+    drawn: tuple[str, ...] = ()
     device: str
     precision: str
     threads: Positive
@@ -84,13 +92,18 @@ def pack(weights: Mapping[str, Tensor]) -> bytes:
 
 
 def write(folder: Path, run: Run, weights: bytes) -> None:
-    """Write weights.safetensors, history.csv and run.json into `folder`."""
+    """Write weights.safetensors, history.csv, run.json and any gradients.csv into `folder`."""
     stream = io.StringIO()
-    table = csv.DictWriter(stream, list(Epoch.__dataclass_fields__), lineterminator="\n")
+    table = csv.DictWriter(stream, list(run.history[0].numbers()), lineterminator="\n")
     table.writeheader()
-    table.writerows(asdict(row) for row in run.history)
+    table.writerows(row.numbers() for row in run.history)
     files.write(folder / WEIGHTS, weights)
     files.write(folder / HISTORY, stream.getvalue())
+    if run.settings.gradients:
+        with files.table(folder / GRADIENTS, ("epoch", "layer", "norm")) as write_row:
+            for row in run.history:
+                for layer, norm in row.gradients.items():
+                    write_row((row.epoch, layer, norm))
     files.write(folder / SIDE, run.model_dump_json(indent=2) + "\n")
 
 
@@ -124,7 +137,9 @@ def restore(folder: Path) -> tuple[Run, nn.Module]:
     data = _unchanged(path, run.weights_sha256)
     try:
         with torch.device("meta"):  # no time is spent on weights that are replaced at once
-            network = networks.build(run.settings.network, len(run.classes))
+            network = networks.build(
+                run.settings.network, len(run.classes), run.settings.negative_slope
+            )
         network.load_state_dict(safetensors.load(data), assign=True)
     except InputError as error:
         raise InputError(f"{folder / SIDE}: settings.{error}") from error

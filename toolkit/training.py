@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 from toolkit import dataset, files, fitting, runs
@@ -51,6 +50,7 @@ def _describe(arm: str, data: Tensors, job: Job, fitted: Fitted, weights: bytes)
         counts=dataset.counts(data),
         size=data.size,
         settings=job.recipe,
+        drawn=fitted.drawn,
         device=used.device.type,
         precision=str(used.dtype).removeprefix("torch."),
         threads=job.settings.threads,
@@ -79,7 +79,7 @@ def _curves(folder: Path) -> Iterator[Callable[[Epoch], None]]:
             self._studio_events_to_skip |= {"start", "data", "done"}
 
     def log(row: Epoch) -> None:
-        for name, value in asdict(row).items():
+        for name, value in row.numbers().items():
             if name != "epoch":
                 live.log_metric(name, value)
         live.next_step()
