@@ -36,6 +36,7 @@ class Network:
 
 NETWORKS = (Network(2.6, 1.6, 1.0), Network(3.2, 1.9, 1.5), Network(4.0, 2.1, 2.0))
 SIZES = ((500, 90), (300, 40))
+PLAIN = "gmean, plain bootstrap"
 
 
 def draw(network: Network, images: tuple[int, int], rng: np.random.Generator) -> Predictions:
@@ -70,26 +71,31 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=1000)
     given = parser.parse_args()
     start = time.perf_counter()
-    columns, heads = [], []
-    for images in SIZES:
-        for network in NETWORKS:
-            known, rng = truth(network, images), np.random.default_rng(0)
-            held: dict[str, list[bool]] = {name: [] for name in (*SHOWN, "gmean, plain")}
-            for number in range(given.experiments):
-                predictions = draw(network, images, rng)
-                found = intervals(predictions, "rare", resamples=given.resamples, seed=number)
-                for name in SHOWN:
-                    low, high = found[name]
-                    held[name].append(low <= known[name] <= high)
-                low, high = plain(predictions, rng)
-                held["gmean, plain"].append(low <= known["gmean"] <= high)
-            columns.append({name: np.mean(values) for name, values in held.items()})
-            heads.append(f"{images[0]}/{images[1]}, G-mean {known['gmean']:.2f}")
-    print(f"{given.experiments} experiments a column, {given.resamples} resamples each")
-    print(f"{'':18}" + "".join(f"{head:>21}" for head in heads))
-    for name in columns[0]:
-        print(f"{name:18}" + "".join(f"{column[name]:21.1%}" for column in columns))
-    print(f"{time.perf_counter() - start:.0f} s")
+    counts = given.experiments, given.resamples
+    columns = [column(images, network, *counts) for images in SIZES for network in NETWORKS]
+    print(f"{given.experiments:,} test splits a column, {given.resamples:,} resamples each\n")
+    print("| |", " | ".join(head for head, _ in columns), "|")
+    print("| --- |" + " ---: |" * len(columns))
+    for name in columns[0][1]:
+        print(f"| {name} |", " | ".join(f"{held[name]:.1%}" for _, held in columns), "|")
+    print(f"\n{time.perf_counter() - start:.0f} s")
+
+
+def column(
+    images: tuple[int, int], network: Network, experiments: int, resamples: int
+) -> tuple[str, dict[str, float]]:
+    """Its head, and how often each metric's interval holds the truth."""
+    known, rng = truth(network, images), np.random.default_rng(0)
+    held: dict[str, list[bool]] = {name: [] for name in (*SHOWN, PLAIN)}
+    for number in range(experiments):
+        predictions = draw(network, images, rng)
+        found = intervals(predictions, "rare", resamples=resamples, seed=number)
+        found[PLAIN] = plain(predictions, rng)
+        for name, values in held.items():
+            low, high = found[name]
+            values.append(low <= known["gmean" if name == PLAIN else name] <= high)
+    head = f"{images[0]}/{images[1]}, G-mean {known['gmean']:.2f}"
+    return head, {name: float(np.mean(values)) for name, values in held.items()}
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ a verdict other than inconclusive; the aim is at most 5 %.
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from toolkit import contrasts
 from toolkit.predictions import Predictions
@@ -21,6 +22,7 @@ from toolkit.results import Result
 
 CLASSES = ("common", "rare")
 HISTORY = {"epoch": (1.0,)}  # marks a result as a training run
+Found = tuple[contrasts.Contrast, contrasts.Row]
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,17 @@ class Scene:
     shared: float
     gain: float = 0.0
 
-    def __str__(self) -> str:
-        recalls = "/".join(f"{r:.2f}" for r in self.recalls)
-        images = "/".join(map(str, self.images))
-        return f"{images:>8} {recalls:>10} {self.seeds:>5} {self.training:>8} {self.shared:>6}"
+    def mean(self, gain: float, draws: int = 1_000_000) -> float:
+        """The mean G-mean of so many runs on all images there are, of the arm with this gain."""
+        common, rare = (ndtri(self.recalls[0]), ndtri(self.recalls[1] + gain))
+        luck = np.sqrt(self.training) * np.random.default_rng(0).standard_normal((2, draws))
+        recalls = ndtr((np.array([[common], [rare]]) - luck) / np.sqrt(1 - self.training))
+        return float(np.sqrt(recalls.prod(axis=0)).mean())
 
 
+HEADS = (
+    "images", "recalls", "seeds", "training", "gain", "verdicts", "covered", "width", "arm covered",
+)  # fmt: skip
 SIZES = ((500, 90), (300, 40))
 NULL = [
     Scene(size, recalls, seeds, training, 0.5)
@@ -52,8 +59,11 @@ POWER = [
 ]
 
 
-def experiment(scene: Scene, rng: np.random.Generator, resamples: int) -> contrasts.Contrast:
-    """Draw the test images and both arms' runs; set one arm against the other."""
+def experiment(scene: Scene, rng: np.random.Generator, resamples: int) -> Found:
+    """Draw the test images and both arms' runs; set one arm against the other.
+
+    Returns what came out, and what is said of the first arm.
+    """
     actual = np.repeat([0, 1], scene.images)
     difficulty = rng.standard_normal(len(actual))
     recalls = np.array([scene.recalls, (scene.recalls[0], scene.recalls[1] + scene.gain)])
@@ -67,12 +77,11 @@ def experiment(scene: Scene, rng: np.random.Generator, resamples: int) -> contra
             right = score < ndtri(recalls[arm])[actual]
             results.append(result(name, seed, actual, np.where(right, actual, 1 - actual), scene))
     measured = contrasts.measure(results, "rare", resamples, seed=int(rng.integers(2**31)))
-    return contrasts.contrast(
-        results,
-        [i for i, r in enumerate(results) if r.arm == "augmented"],
-        [i for i, r in enumerate(results) if r.arm == "original"],
-        measured,
+    original, augmented = (
+        [i for i, r in enumerate(results) if r.arm == arm] for arm in ("original", "augmented")
     )
+    found = contrasts.contrast(results, augmented, original, measured)
+    return found, contrasts.row(results, original, measured)
 
 
 def result(arm: str, seed: int, actual: np.ndarray, predicted: np.ndarray, scene: Scene) -> Result:
@@ -91,17 +100,28 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     start = time.perf_counter()
-    print(f"{given.experiments} experiments a row, {given.resamples} resamples each")
-    print("  images    recalls  seeds training shared   gain   alarms  covered  width")
+    print(f"{given.experiments:,} experiments a row, {given.resamples:,} resamples each\n")
+    print("|", " | ".join(HEADS), "|")
+    print("|" + " ---: |" * len(HEADS))
     for scene in [*NULL, *POWER]:
         rng = np.random.default_rng(given.seed)
         found = [experiment(scene, rng, given.resamples) for _ in range(given.experiments)]
-        alarms = np.mean([c.verdict != contrasts.INCONCLUSIVE for c in found])
-        width = np.mean([c.tested.high - c.tested.low for c in found])
-        covered = np.mean([c.tested.low <= 0 <= c.tested.high for c in found])
-        held = f"{covered:8.1%}" if not scene.gain else "       -"
-        print(f"{scene}  {scene.gain:+.2f}  {alarms:7.1%} {held} {width:6.3f}", flush=True)
-    print(f"{time.perf_counter() - start:.0f} s")
+        print("|", " | ".join(cells(scene, found)), "|", flush=True)
+    print(f"\n{time.perf_counter() - start:.0f} s")
+
+
+def cells(scene: Scene, found: Sequence[Found]) -> list[str]:
+    """One row of the table."""
+    before = scene.mean(0)
+    difference = scene.mean(scene.gain) - before
+    verdicts = np.mean([c.verdict != contrasts.INCONCLUSIVE for c, _ in found])
+    width = np.mean([c.tested.high - c.tested.low for c, _ in found])
+    covered = np.mean([c.tested.low <= difference <= c.tested.high for c, _ in found])
+    ends = [row.intervals[contrasts.TESTED] for _, row in found]
+    alone = np.mean([low <= before <= high for low, high in ends])
+    images, recalls = "/".join(map(str, scene.images)), "/".join(f"{r:.2f}" for r in scene.recalls)
+    known = [images, recalls, str(scene.seeds), str(scene.training), f"{scene.gain:+.2f}"]
+    return [*known, f"{verdicts:.1%}", f"{covered:.1%}", f"{width:.3f}", f"{alone:.1%}"]
 
 
 if __name__ == "__main__":

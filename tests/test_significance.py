@@ -87,3 +87,14 @@ def test_the_mean_of_runs_has_students_interval():
 def test_quantiles_are_scipys():
     assert quantile(0.975) == pytest.approx(stats.norm.ppf(0.975))
     assert quantile(0.975, 3) == pytest.approx(stats.t.ppf(0.975, 3))
+
+
+def test_runs_that_happen_to_agree_are_no_surer_than_these_very_networks():
+    """Three independent runs, equal by luck: their number alone does not make them sure."""
+    values, covariance = np.full(3, 0.9), np.eye(6) * 0.0009
+    reach = stats.t.ppf(0.975, 89) * (0.0009 / 3) ** 0.5
+    assert mean_interval(values, covariance[:3, :3], 90) == pytest.approx(
+        (0.9 - reach, 0.9 + reach)
+    )
+    found = difference(values, values, covariance, 90)
+    assert found.high == pytest.approx(2**0.5 * reach)

@@ -73,7 +73,8 @@ def difference(arm: Floats, other: Floats, covariance: Floats, images: int) -> D
     `covariance` [A + B, A + B] is how the runs' numbers vary together from one draw of test images
     to the next, known from `images`, the number of the rarest class. With two runs or more on both
     sides the interval counts images and training; else it is about these very networks, and counts
-    the images alone.
+    the images alone. What cannot be told of these networks is never told of their arms: where few
+    runs happen to agree, the wider of the two intervals is taken.
     """
     error, freedom = _error(arm, other, covariance, images)
     value = float(arm.mean() - other.mean())
@@ -87,21 +88,43 @@ def difference(arm: Floats, other: Floats, covariance: Floats, images: int) -> D
 
 
 def mean_interval(values: Floats, covariance: Floats, images: int) -> tuple[float, float]:
-    """The 95 % interval of the mean of `values` [A], A at least 2, counting images and training."""
-    error, freedom = _sum([_training(values), (max(0.0, _between(covariance)), max(1, images - 1))])
-    reach, middle = quantile(TAILS[1], freedom) * error, float(values.mean())
+    """The 95 % interval of the mean of `values` [A], A at least 2, counting images and training.
+
+    Never narrower than that of these very networks, which counts the images alone.
+    """
+    between = (max(0.0, _between(covariance)), max(1, images - 1))
+    both = _sum([_training(values), between])
+    weights = np.full(len(values), 1 / len(values))
+    reach = max(map(_reach, (both, _images_alone(weights, covariance, images))))
+    middle = float(values.mean())
     return middle - reach, middle + reach
 
 
-def _error(arm: Floats, other: Floats, covariance: Floats, images: int) -> tuple[float, float]:
-    """Standard error of the difference of the means, and its degrees of freedom."""
+Error = tuple[float, float]
+"""A standard error, and its degrees of freedom."""
+
+
+def _error(arm: Floats, other: Floats, covariance: Floats, images: int) -> Error:
+    """That of the difference of the means."""
     a, b = len(arm), len(other)
+    weights = np.concatenate([np.full(a, 1 / a), np.full(b, -1 / b)])
+    alone = _images_alone(weights, covariance, images)
     if min(a, b) < 2:
-        weights = np.concatenate([np.full(a, 1 / a), np.full(b, -1 / b)])
-        return _sum([(max(0.0, float(weights @ covariance @ weights)), max(1, images - 1))])
+        return alone
     shared = _between(covariance[:a, :a]) + _between(covariance[a:, a:])
     shared -= 2 * float(covariance[:a, a:].mean())
-    return _sum([_training(arm), _training(other), (max(0.0, shared), max(1, images - 1))])
+    both = _sum([_training(arm), _training(other), (max(0.0, shared), max(1, images - 1))])
+    return max(both, alone, key=_reach)
+
+
+def _images_alone(weights: Floats, covariance: Floats, images: int) -> Error:
+    """That of a weighted sum of these networks' numbers."""
+    return _sum([(max(0.0, float(weights @ covariance @ weights)), max(1, images - 1))])
+
+
+def _reach(error: Error) -> float:
+    """Half of the interval's width."""
+    return quantile(TAILS[1], error[1]) * error[0]
 
 
 def _training(values: Floats) -> tuple[float, float]:
@@ -115,7 +138,7 @@ def _between(covariance: Floats) -> float:
     return float(covariance.sum() - np.trace(covariance)) / (runs * (runs - 1))
 
 
-def _sum(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+def _sum(parts: Sequence[tuple[float, float]]) -> Error:
     """Root of a sum of variances, and its degrees of freedom from theirs (Satterthwaite, 1946)."""
     variance = sum(part for part, _ in parts)
     spread = sum(part**2 / freedom for part, freedom in parts if part)
