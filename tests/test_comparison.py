@@ -195,3 +195,15 @@ def test_other_classes_are_refused():
 def test_nothing_to_compare_is_refused():
     with pytest.raises(InputError, match="no results to compare"):
         compare([])
+
+
+def test_the_spread_over_the_seeds_is_their_standard_deviation():
+    (one,) = compare([result("original")]).rows
+    assert one.spread("gmean") is None
+    (three,) = compare(arms(original=BASE)).rows
+    assert three.spread("gmean") == pytest.approx(np.std(three.values["gmean"], ddof=1))
+
+
+def test_a_class_without_test_images_leaves_nothing_to_compare():
+    with pytest.raises(InputError, match=r"class 'b' has no images.*G-mean"):
+        compare([result("original", images=(30, 0)), result("augmented", images=(30, 0))])

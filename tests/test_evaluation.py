@@ -1,5 +1,6 @@
 """One evaluation: its numbers, its folder, and what is printed of it."""
 
+import csv
 import json
 
 import numpy as np
@@ -146,7 +147,7 @@ def test_an_evaluation_leaves_its_files_and_they_read_back(tmp_path, past):
         numbers = evaluation.write(output, evidence, YES)
     assert sorted(path.name for path in output.iterdir()) == [
         "confusion_matrix.csv", "confusion_matrix.png", "curves.png", "history.csv",
-        "metrics.json", "mistakes", "predictions.csv", "valid_predictions.csv",
+        "metrics.json", "mistakes", "predictions.csv", "reliability.csv", "valid_predictions.csv",
     ]  # fmt: skip
     read = read_result(output)
     assert (read.metrics, read.key, read.positive) == (numbers.values, KEY, "yes")
@@ -195,6 +196,7 @@ def test_dvc_may_leave_a_gitignore_and_nothing_stays_from_before(tmp_path, past)
     evaluation.write(output, Evidence(KEY, drawn(0)), NO)
     assert sorted(path.name for path in output.iterdir()) == [
         "confusion_matrix.csv", "confusion_matrix.png", "metrics.json", "predictions.csv",
+        "reliability.csv",
     ]  # fmt: skip
 
 
@@ -219,12 +221,36 @@ def test_the_recall_of_very_many_classes_is_not_printed():
 def test_tuning_is_told_in_sentences():
     evidence = Evidence(KEY, drawn(0), drawn(1), {"no": 45, "yes": 45})
     values = evaluation.measure(evidence, YES).values
-    threshold, temperature, prior = evaluation.remarks(values, YES)
+    threshold, temperature, prior = evaluation.remarks(evidence, values, YES)
     assert threshold.startswith(f"threshold {values['threshold']:.4g} (chosen on valid, best G-m")
     assert f"G-mean {values['gmean']:.4f} -> {values['threshold_gmean']:.4f}" in threshold
     assert f"ECE {values['ece']:.4f} -> {values['calibrated_ece']:.4f}" in temperature
     assert f"log loss {values['loss']:.4f} -> {values['prior_loss']:.4f}" in prior
-    assert list(evaluation.remarks(evaluate(drawn(0)), NO)) == []
+    assert list(evaluation.remarks(Evidence(KEY, drawn(0)), evaluate(drawn(0)), NO)) == []
+
+
+def test_a_class_without_test_images_is_told_and_leaves_the_other_numbers(tmp_path):
+    """Every number in metrics.json is one, and what is undefined is named."""
+    test = drawn(0, rare=0)
+    evidence = Evidence(KEY, test, drawn(1), {"no": 45, "yes": 45})
+    numbers = evaluation.write(tmp_path / "out", evidence, YES)
+    found = json.loads((tmp_path / "out" / results.METRICS_FILE).read_text())
+    assert {"accuracy", "threshold_accuracy", "calibrated_ece", "prior_loss"} < set(found)
+    assert not {"gmean", "recall", "threshold_gmean", "prior_gmean"} & set(found)
+    first, *_ = evaluation.remarks(evidence, numbers.values, YES)
+    assert first.startswith("class 'yes' has no test images: its recall, G-mean")
+    assert read_result(tmp_path / "out").metrics["accuracy"] == numbers.values["accuracy"]
+
+
+def test_the_bins_of_the_calibration_errors_give_the_errors_again(tmp_path):
+    numbers = evaluation.write(tmp_path / "out", Evidence(KEY, drawn(0)), YES)
+    with (tmp_path / "out" / "reliability.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for of, name in (("", "ece"), ("yes", "ece_yes")):
+        bins = [row for row in rows if row["of"] == of]
+        gaps = [int(b["images"]) * abs(float(b["score"]) - float(b["share"])) for b in bins]
+        assert sum(int(b["images"]) for b in bins) == 60
+        assert sum(gaps) / 60 == pytest.approx(numbers.values[name])
 
 
 # --- the command ------------------------------------------------------------------------------
@@ -264,6 +290,10 @@ def test_predictions_of_another_tool_are_tuned_on_others_of_it(tmp_path, monkeyp
     done = call("test.csv", "--valid-predictions", "valid.csv", "--output", "out")
     assert "temperature" in done.output
     assert read_result(tmp_path / "out").key == Key("test", "predictions", 0)
+    assert "say which class is the positive one, with --positive" in done.output
+    options = ("--positive", "yes", "--threshold", "cost:5", "--output", "out")
+    done = call("test.csv", "--valid-predictions", "valid.csv", *options)
+    assert "(chosen on valid, a missed positive costing 5 false alarms): G-mean" in done.output
     done = call("test.csv", "--valid-predictions", "test.csv", "--output", "other")
     assert "valid and test share the image" in str(done.exception)
 

@@ -95,3 +95,14 @@ def test_three_classes_have_means_over_the_classes():
     )  # fmt: skip
     found = intervals(predictions)
     assert {"roc_auc", "roc_auc_c", "average_precision", "gmean", "macro_f1"} <= set(found)
+    assert {"loss_c", "brier_c", "ece_c", "macro_loss", "macro_roc_auc"} <= set(found)
+
+
+def test_a_class_without_test_images_leaves_the_intervals_of_the_others():
+    given = drawn_predictions()
+    scores = np.hstack([given.scores * 0.9, np.full((590, 1), 0.1)])
+    wider = Predictions((*given.classes, "c"), given.ids, given.actual, given.predicted, scores)
+    found = intervals(wider)
+    assert set(found) <= set(metrics.evaluate(wider))
+    assert {"accuracy", "recall_b", "roc_auc_a", "loss"} <= set(found)
+    assert all(np.isfinite(ends).all() for ends in found.values())

@@ -199,3 +199,15 @@ def test_other_classes_and_missing_scores_are_refused():
 def test_a_rule_that_makes_no_sense_is_refused(given):
     with pytest.raises(ValueError, match="threshold"):
         params.Evaluate(threshold=given)
+
+
+def test_rules_are_read_from_the_command_line():
+    assert operating.parse("gmean") == params.BestGmean(rule="gmean")
+    assert operating.parse("cost:5") == params.LeastCost(rule="cost", ratio=5)
+    assert operating.parse("recall:0.95") == params.WantedRecall(rule="recall", recall=0.95)
+
+
+@pytest.mark.parametrize("text", ["cost", "cost:0", "recall:2", "gmean:1", "best", ":", "cost:x"])
+def test_a_rule_on_the_command_line_that_makes_no_sense_is_refused(text):
+    with pytest.raises(InputError, match=r"--threshold must be gmean, cost:RATIO .* got '"):
+        operating.parse(text)

@@ -85,7 +85,9 @@ def test_a_file_of_predictions_may_be_given_an_arm_and_a_seed(tmp_path):
 
 def test_a_file_that_cannot_be_evaluated_is_named(tmp_path):
     predictions.write(tmp_path / "mine.csv", predicted(8, 4))
-    with pytest.raises(InputError, match=r"mine\.csv: evaluate.positive must be one of"):
+    with pytest.raises(
+        InputError, match=r"mine\.csv: the positive class \(evaluate.positive\) must be"
+    ):
         read_result(tmp_path / "mine.csv", "c")
 
 

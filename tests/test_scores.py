@@ -14,14 +14,16 @@ from toolkit import scores
 from toolkit.errors import InputError
 
 SURE = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-ALL = (*scores.SCORES, *scores.RANKINGS)
+ONE_VS_REST = {f"{name} of the last": metric for name, metric in scores.ONE_VS_REST.items()}
+BY_CLASS = {**ONE_VS_REST, **scores.RANKINGS}
+ALL = (*scores.SCORES, *BY_CLASS)
 
 
 def measure(name, actual, probabilities, weights=None):
-    """Any metric; a ranking is that of the last class."""
+    """Any metric; one of a class is that of the last."""
     if name in scores.SCORES:
         return scores.SCORES[name](actual, probabilities, weights)
-    return scores.RANKINGS[name](actual, probabilities, probabilities.shape[1] - 1, weights)
+    return BY_CLASS[name](actual, probabilities, probabilities.shape[1] - 1, weights)
 
 
 @st.composite
@@ -45,28 +47,31 @@ def weighted(draw):
 
 
 def by_scikit_learn(name, actual, probabilities, weights):
-    """The oracle of one resample; the ranking is that of the last class."""
+    """The oracle of one resample; that of a class is of the last."""
     classes = probabilities.shape[1]
     last = (actual == classes - 1, probabilities[:, -1])
     options = {"sample_weight": weights}
+    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == actual
     return {
         "loss": lambda: oracle.log_loss(actual, probabilities, labels=range(classes), **options),
         "brier": lambda: oracle.brier_score_loss(
             actual, probabilities, labels=range(classes), **options
         ),
-        "ece": lambda: ece_by_definition(actual, probabilities, weights),
+        "ece": lambda: ece_by_definition(sure, right, weights),
+        "loss of the last": lambda: oracle.log_loss(*last, labels=[False, True], **options),
+        "brier of the last": lambda: oracle.brier_score_loss(*last, pos_label=True, **options),
+        "ece of the last": lambda: ece_by_definition(last[1], last[0], weights),
         "roc_auc": lambda: oracle.roc_auc_score(*last, **options),
         "average_precision": lambda: oracle.average_precision_score(*last, **options),
     }[name]()
 
 
-def ece_by_definition(actual, probabilities, weights):
-    confidence, total = probabilities.max(axis=1), 0.0
-    right = probabilities.argmax(axis=1) == actual
+def ece_by_definition(score, true, weights):
+    total = 0.0
     for low, high in itertools.pairwise(np.linspace(0, 1, 16)):
-        inside = (confidence > low) & (confidence <= high)
+        inside = (score > low) & (score <= high)
         if weights[inside].sum() > 0:
-            gap = np.average(right[inside] - confidence[inside], weights=weights[inside])
+            gap = np.average(true[inside] - score[inside], weights=weights[inside])
             total += weights[inside].sum() / weights.sum() * abs(gap)
     return total
 
@@ -135,7 +140,7 @@ def test_many_resamples_are_ranked_in_blocks_without_a_seam():
 
 @pytest.mark.parametrize("name", ALL)
 def test_sure_and_right_scores_are_the_best_there_are(name):
-    best = 0 if name in scores.SCORES else 1
+    best = 1 if name in scores.RANKINGS else 0
     assert measure(name, np.array([0, 1, 1]), SURE) == best
 
 

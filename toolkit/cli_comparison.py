@@ -32,6 +32,7 @@ def compare(
         str | None, typer.Option(help="The arm, or revision, that others are set against.")
     ] = None,
     markdown: Annotated[bool, typer.Option(help="Print the table as GitHub Markdown.")] = False,
+    positive: shared.PositiveClass = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="summary.json.")] = None,
 ) -> None:
     """Print arms against the baseline; with --output also write summary.json and pictures.
@@ -45,7 +46,10 @@ def compare(
     """
     from toolkit import wording
 
-    results = _revisions([*rev, *(reports or [])]) if rev else _results(reports or [places.RUNS])
+    if rev:
+        results = _revisions([*rev, *(reports or [])])
+    else:
+        results = _results(reports or [places.RUNS], positive)
     compared = _compared(results, baseline)
     if markdown:
         typer.echo(wording.markdown(compared), nl=False)
@@ -83,10 +87,10 @@ def _revisions(names: list[str]) -> list[Any]:
     return results
 
 
-def _results(given: Sequence[str | Path]) -> list[Any]:
+def _results(given: Sequence[str | Path], positive: str | None = None) -> list[Any]:
     from toolkit import params, results
 
-    positive = shared.section("evaluate", params.Evaluate).positive
+    positive = positive or shared.section("evaluate", params.Evaluate).positive
     found, seeds = [], Counter[str]()
     for text in map(str, given):
         name, separator, path = text.partition("=")

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
+PositiveClass = Annotated[
+    str | None, typer.Option("--positive", help="The class that precision, recall and ROC are of.")
+]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 for one per core.")]
 
 

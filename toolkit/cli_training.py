@@ -58,6 +58,10 @@ def evaluate(
     valid_predictions: Annotated[
         Path | None, typer.Option(help="The same for a CSV: predictions of other images.")
     ] = None,
+    positive: shared.PositiveClass = None,
+    threshold: Annotated[
+        str | None, typer.Option(help="How it is chosen: gmean, cost:RATIO or recall:SHARE.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Measure on the test images: predictions, metrics with intervals, mistakes.
@@ -66,10 +70,15 @@ def evaluate(
     --valid data/prepared/valid --output reports/runs/original-resnet18-0
 
     A CSV has the columns actual and predicted, and optionally id and score_<class>.
+
+    Example: toolkit evaluate theirs.csv --positive rare --valid-predictions valid.csv
+    --threshold recall:0.95 --output theirs
     """
-    from toolkit import evaluation, params
+    from toolkit import evaluation, operating, params
 
     settings = shared.section("evaluate", params.Evaluate)
+    given = {"positive": positive, "threshold": operating.parse(threshold) if threshold else None}
+    settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
     if source.is_dir():
         if test is None or valid_predictions is not None:
             raise typer.BadParameter("a run is tested on images: --test DIR, and --valid DIR")
@@ -80,8 +89,9 @@ def evaluate(
         evidence = _of_file(source, valid_predictions)
     numbers = evaluation.write(output, evidence, settings)
     typer.echo(console.table(evaluation.rows(numbers, evidence.test.classes)))
-    for line in evaluation.remarks(numbers.values, settings):
+    for line in evaluation.remarks(evidence, numbers.values, settings):
         typer.echo(line)
+    console.say(f"{output}/metrics.json: all {len(numbers.values)} numbers", quiet=quiet)
 
 
 def _of_run(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import stdev
 
 import numpy as np
 
@@ -36,6 +37,10 @@ class Row:
     def mean(self, metric: str) -> float:
         """The mean over the seeds."""
         return math.fsum(self.values[metric]) / len(self.values[metric])
+
+    def spread(self, metric: str) -> float | None:
+        """The standard deviation over the seeds; None with one."""
+        return stdev(self.values[metric]) if len(self.seeds) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,13 @@ class Measured:
 def measure(
     results: Sequence[Result], positive: str | None, resamples: int, seed: int
 ) -> dict[str, Measured]:
-    """The compared metrics of runs that have the same test images, in the same order."""
+    """The compared metrics of runs that have the same test images, in the same order.
+
+    Raises InputError that names a class without images: there is no G-mean then.
+    """
     first = results[0].predictions
     classes, actual = first.classes, first.actual_index
+    metrics.recall(metrics.matrix_of(first), classes)
     predicted = np.stack([result.predictions.predicted_index for result in results])
     rng = np.random.default_rng(seed)
     drawn = resampling.paired_matrices(rng, actual, predicted, len(classes), resamples)

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
-from toolkit import calibration, files, mistakes, operating, plots
+from toolkit import calibration, files, mistakes, operating, plots, scored
 from toolkit import predictions as table
 from toolkit.canvas import short
 from toolkit.intervals import Interval, intervals
@@ -43,6 +44,9 @@ MOST_CLASSES = 12
 """Classes up to which the recall of each is printed."""
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """What is evaluated: test predictions, and where known what else the run left.
@@ -71,9 +75,9 @@ class Numbers:
 def write(output: Path, evidence: Evidence, settings: Evaluate) -> Numbers:
     """Write the folder of one evaluation, and return its numbers.
 
-    predictions.csv (and valid_predictions.csv), confusion_matrix.csv and .png, metrics.json with
-    the run's key; for a run its history as .csv, its curves as .png, and mistakes/. Raises
-    InputError as `measure` and `files.new_folder` do.
+    predictions.csv (and valid_predictions.csv), confusion_matrix.csv and .png, reliability.csv (the
+    bins of the calibration errors), metrics.json with the run's key; for a run its history as .csv,
+    its curves as .png, and mistakes/. Raises InputError as `measure` and `files.new_folder` do.
     """
     numbers = measure(evidence, settings)
     classes, matrix = evidence.test.classes, matrix_of(evidence.test)
@@ -82,6 +86,8 @@ def write(output: Path, evidence: Evidence, settings: Evaluate) -> Numbers:
         if evidence.valid is not None:
             table.write(folder / VALID_FILE, evidence.valid)
         files.write(folder / "confusion_matrix.csv", _matrix_csv(classes, matrix.tolist()))
+        if evidence.test.scores is not None:
+            files.write(folder / "reliability.csv", scored.bins(evidence.test))
         picture = plots.confusion(matrix, classes, evidence.key.title)
         files.write(folder / "confusion_matrix.png", picture)
         if evidence.history is not None:
@@ -143,15 +149,20 @@ def _at_threshold(test: Predictions, valid: Predictions, settings: Evaluate) -> 
     # Without the scores: what depends on them does not change with the threshold.
     decided = replace(operating.apply(test, positive, threshold), scores=None)
     found = _measured(decided, settings)
-    values = {f"threshold_{name}": found.values[name] for name in THRESHOLD}
-    known = {f"threshold_{name}": found.intervals[name] for name in THRESHOLD}
+    values = _prefixed("threshold", found.values, THRESHOLD)
+    known = _prefixed("threshold", found.intervals, THRESHOLD)
     return Numbers({"threshold": threshold, **values}, known)
+
+
+def _prefixed(prefix: str, of: Mapping[str, T], names: Iterable[str]) -> dict[str, T]:
+    """Those of the names that are known, under their new names."""
+    return {f"{prefix}_{name}": of[name] for name in names if name in of}
 
 
 def _calibrated(test: Predictions, valid: Predictions, settings: Evaluate) -> dict[str, float]:
     heat = calibration.temperature(valid)
     values = evaluate(calibration.tempered(test, heat), settings.positive, settings.beta)
-    return {"temperature": heat, **{f"calibrated_{name}": values[name] for name in CALIBRATED}}
+    return {"temperature": heat, **_prefixed("calibrated", values, CALIBRATED)}
 
 
 def _corrected(
@@ -162,7 +173,7 @@ def _corrected(
     target = {name: valid.actual.count(name) for name in valid.classes}
     corrected = calibration.prior_corrected(test, trained, target)
     values = evaluate(corrected, settings.positive, settings.beta)
-    return {f"prior_{name}": values[name] for name in PRIOR}
+    return _prefixed("prior", values, PRIOR)
 
 
 # --- what is printed --------------------------------------------------------------------------
@@ -184,8 +195,15 @@ def _interval(ends: Interval | None) -> str:
     return f"{ends[0]:.4f} to {ends[1]:.4f}" if ends else ""
 
 
-def remarks(values: Mapping[str, float], settings: Evaluate) -> Iterable[str]:
-    """What tuning on valid changed, in sentences."""
+def remarks(evidence: Evidence, values: Mapping[str, float], settings: Evaluate) -> Iterable[str]:
+    """What is undefined and why, and what tuning on valid changed, in sentences."""
+    for name in sorted({*evidence.test.classes} - {*evidence.test.actual}):
+        yield (
+            f"class {short(name, 40)!r} has no test images: its recall, G-mean, balanced accuracy "
+            "and all else that needs one of it are undefined, and left out"
+        )
+    if evidence.valid is not None and settings.positive is None and len(evidence.test.classes) == 2:
+        yield "no threshold was chosen: say which class is the positive one, with --positive"
     if "threshold" in values:
         rule = operating.describe(settings.threshold)
         changed = _change(values, "threshold", ("gmean", "recall", "precision"))
@@ -193,11 +211,12 @@ def remarks(values: Mapping[str, float], settings: Evaluate) -> Iterable[str]:
     if "temperature" in values:
         changed = _change(values, "calibrated", CALIBRATED)
         yield f"temperature {values['temperature']:.3g} (fitted on valid): {changed}"
-    if "prior_gmean" in values:
+    if "prior_loss" in values:
         changed = _change(values, "prior", (*CALIBRATED, "gmean"))
         yield f"scores corrected to the class balance of valid: {changed}"
 
 
 def _change(values: Mapping[str, float], prefix: str, names: Iterable[str]) -> str:
-    pairs = ((TITLES.get(n, n), values[n], values[f"{prefix}_{n}"]) for n in names)
+    known = [name for name in names if f"{prefix}_{name}" in values]
+    pairs = ((TITLES.get(n, n), values[n], values[f"{prefix}_{n}"]) for n in known)
     return ", ".join(f"{title} {before:.4f} -> {after:.4f}" for title, before, after in pairs)

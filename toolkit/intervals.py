@@ -6,7 +6,7 @@ benchmarks/coverage.py.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -32,14 +32,16 @@ def intervals(
     A log loss or Brier score has none if it is exactly 0, or if a class has
     one image. Raises InputError as `metrics.evaluate` does.
     """
-    drawn = resample(predictions, positive, resamples=resamples, seed=seed, beta=beta)
     points = metrics.evaluate(predictions, positive, beta)
+    drawn = resample(predictions, positive, resamples=resamples, seed=seed, beta=beta)
     found = {name: _holding(points[name], ends) for name, ends in _percentiles(drawn).items()}
     found |= _proportions(metrics.matrix_of(predictions), predictions.classes, positive)
     if predictions.scores is not None:
-        found |= _of_scores(points, drawn, min(np.bincount(predictions.actual_index)))
+        counts = np.bincount(predictions.actual_index)
+        found |= _of_scores(points, drawn, int(counts[counts > 0].min()))
         found |= _areas(predictions, positive)
-    return {name: interval for name, interval in found.items() if np.isfinite(interval).all()}
+    known = {name: ends for name, ends in found.items() if name in points}
+    return {name: ends for name, ends in known.items() if np.isfinite(ends).all()}
 
 
 def wilson(right: int, all_images: int) -> Interval:
@@ -89,12 +91,12 @@ def _proportions(
 def _of_scores(
     points: Mapping[str, float], drawn: Mapping[str, Floats], rarest: int
 ) -> dict[str, Interval]:
-    found = {name: _on_log(points[name], drawn[name], rarest) for name in ("loss", "brier")}
-    found["ece"] = _biased(points["ece"], drawn["ece"])
-    for name in points:
-        if name.startswith(("average_precision", "roc_auc")):
-            found[name] = _on_logit(points[name], float(_logit(drawn[name]).std()), rarest)
-    return found
+    return {
+        name: make(points[name], drawn[name], rarest)
+        for name in drawn
+        for family, make in FAMILIES.items()
+        if name.removeprefix("macro_").startswith(family)
+    }
 
 
 def _on_log(point: float, drawn: Floats, rarest: int) -> Interval:
@@ -112,20 +114,36 @@ def _on_logit(point: float, error: float, rarest: int) -> Interval:
     return _expit(middle - reach), _expit(middle + reach)
 
 
-def _biased(point: float, drawn: Floats) -> Interval:
+def _ranked(point: float, drawn: Floats, rarest: int) -> Interval:
+    return _on_logit(point, float(_logit(drawn).std()), rarest)
+
+
+def _biased(point: float, drawn: Floats, _: int) -> Interval:
     """Of the calibration error, which chance only makes larger: more so in the resamples."""
     high = float(np.quantile(drawn, TAILS[1]))
     return max(0.0, 2 * point - high), max(point, point + high - float(drawn.mean()))
 
 
+FAMILIES: Mapping[str, Callable[[float, Floats, int], Interval]] = {
+    "loss": _on_log,
+    "brier": _on_log,
+    "ece": _biased,
+    "roc_auc": _ranked,
+    "average_precision": _ranked,
+}
+"""How names begin -> the interval of a value, its draws, and the images of the rarest class."""
+
+
 def _areas(predictions: Predictions, positive: str | None) -> dict[str, Interval]:
     """DeLong's intervals of the classes' areas, on the logit scale, where they cover best."""
     scores, actual = predictions.scores, predictions.actual_index
-    counts = np.bincount(actual)
-    if scores is None or counts.min() < 2:
+    if scores is None:
         return {}
     found = {}
+    counts = np.bincount(actual, minlength=len(predictions.classes))
     for k, label in enumerate(predictions.classes):
+        if not 1 < counts[k] < len(actual) - 1:
+            continue
         (area,), ((variance,),) = delong.auc(actual == k, scores[None, :, k])
         rarest = int(min(counts[k], len(actual) - counts[k]))
         error = math.sqrt(variance) / max(area * (1 - area), 1e-300)

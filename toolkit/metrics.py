@@ -3,6 +3,9 @@
 A confusion matrix is [..., K, K]: rows are the actual classes, columns the predicted ones, cells
 int64 counts or float64 weights. It is all that the metrics in METRICS ([...]) and PER_CLASS
 ([..., K]) need; the leading axes are resamples. What only scores can tell is in `scores`.
+
+A class without images has no recall, and then there is no G-mean: what is undefined is NaN in the
+arrays here, is left out of what `evaluate` returns, and is refused by name where names are given.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +17,7 @@ import numpy.typing as npt
 
 from toolkit.errors import InputError
 from toolkit.predictions import Predictions
-from toolkit.scores import RANKINGS, SCORES, Floats, Labels, rankings
+from toolkit.scores import ONE_VS_REST, RANKINGS, SCORES, Floats, Labels, rankings
 
 Matrix = npt.NDArray[np.int64]
 Matrices = Matrix | Floats
@@ -48,10 +51,9 @@ def matrix_of(predictions: Predictions) -> Matrix:
 def recall(matrix: Matrices, names: Names | None = None) -> Floats:
     """Share of each class's images that were found, [..., K], 0 to 1.
 
-    Raises InputError that names a class without images (by its row if `names` is None):
-    its recall is undefined, and so is everything that is made of it.
+    NaN for a class without images; with `names` an InputError that names it.
     """
-    return _ratio(_right(matrix), _images(matrix, names))
+    return _share(_right(matrix), _images(matrix, names))
 
 
 def precision(matrix: Matrices) -> Floats:
@@ -65,11 +67,11 @@ def precision(matrix: Matrices) -> Floats:
 def specificity(matrix: Matrices) -> Floats:
     """Share of the images of all other classes that were not called by a class's name, [..., K].
 
-    0 to 1; with two classes, the recall of the other one. Raises InputError as `recall` does.
+    0 to 1; with two classes, the recall of the other one. NaN where there are no other images.
     """
     images = _images(matrix)
     others = images.sum(axis=-1, keepdims=True) - images
-    return _ratio(others - (matrix.sum(axis=-2) - _right(matrix)), others)
+    return _share(others - (matrix.sum(axis=-2) - _right(matrix)), others)
 
 
 def fbeta(matrix: Matrices, beta: float = 2.0) -> Floats:
@@ -91,7 +93,7 @@ def iba(matrix: Matrices) -> Floats:
     """Index of balanced accuracy of the squared G-mean of each class against the rest, [..., K].
 
     (1 + 0.1 (recall - specificity)) recall x specificity, 0 to 1 (Garcia, Mollineda and Sanchez,
-    2009). Raises InputError as `recall` does.
+    2009). NaN where one of the two is.
     """
     found, rejected = recall(matrix), specificity(matrix)
     index: Floats = (1 + ALPHA * (found - rejected)) * found * rejected
@@ -110,7 +112,7 @@ def accuracy(matrix: Matrices) -> Floats:
 
 
 def balanced_accuracy(matrix: Matrices, names: Names | None = None) -> Floats:
-    """Arithmetic mean of the recalls, [...], 0 to 1. Raises InputError as `recall` does."""
+    """Arithmetic mean of the recalls, [...], 0 to 1. Undefined as `recall` is."""
     mean: Floats = recall(matrix, names).mean(axis=-1)
     return mean
 
@@ -118,15 +120,15 @@ def balanced_accuracy(matrix: Matrices, names: Names | None = None) -> Floats:
 def gmean(matrix: Matrices, names: Names | None = None) -> Floats:
     """Geometric mean of the recalls, [...], 0 to 1; 0 if any class is never found.
 
-    Kubat and Matwin, 1997, for two classes: sqrt(sensitivity x specificity). Raises InputError as
-    `recall` does.
+    Kubat and Matwin, 1997, for two classes: sqrt(sensitivity x specificity). Undefined as `recall`
+    is, for a single class without images.
     """
     right, images = _right(matrix), _images(matrix, names)
     if matrix.shape[-1] == 2:  # whole numbers up to the root: exact to the last digit
         products = (np.prod(counts, axis=-1, dtype=np.float64) for counts in (right, images))
-        return np.sqrt(_ratio(*products))
-    recalls = _ratio(right, images)  # a long product would underflow
-    logs = np.log(recalls, out=np.full(recalls.shape, -np.inf), where=recalls > 0)
+        return np.sqrt(_share(*products))
+    recalls = _share(right, images)  # a long product would underflow
+    logs = np.log(recalls, out=np.where(recalls == 0, -np.inf, np.nan), where=recalls > 0)
     root: Floats = np.exp(logs.mean(axis=-1))
     return root
 
@@ -158,23 +160,28 @@ def _right(matrix: Any) -> Any:
 
 
 def _images(matrix: Matrices, names: Names | None = None) -> Matrices:
-    """Images of each class, [..., K], if there are any."""
+    """Images of each class, [..., K]; with `names` there must be some."""
     images: Matrices = matrix.sum(axis=-1)
-    if images.min() == 0:
-        row = int(np.argwhere(images == 0)[0, -1])
-        name = repr(names[row]) if names is not None else f"number {row}"
+    if names is not None and images.min() == 0:
+        name = names[int(np.argwhere(images == 0)[0, -1])]
         raise InputError(
-            f"class {name} has no images, so its recall and the G-mean are undefined; "
+            f"class {name!r} has no images, so its recall and the G-mean are undefined; "
             "add images of it or leave the class out"
         )
     return images
 
 
-def _ratio(part: Any, whole: Any) -> Floats:
-    """Quotients, 0 where the divisor is."""
+def _ratio(part: Any, whole: Any, otherwise: float = 0.0) -> Floats:
+    """Quotients, `otherwise` where the divisor is 0."""
     above, below = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
-    quotient: Floats = np.divide(above, below, out=np.zeros(below.shape), where=below > 0)[()]
+    empty = np.full(below.shape, otherwise)
+    quotient: Floats = np.divide(above, below, out=empty, where=below > 0)[()]
     return quotient
+
+
+def _share(part: Any, whole: Any) -> Floats:
+    """Quotients, NaN where the divisor is 0: of nothing there is no share."""
+    return _ratio(part, whole, np.nan)
 
 
 def _agreement(matrix: Matrices) -> tuple[Any, Any, Any]:
@@ -199,13 +206,16 @@ def _unequal(counts: Any) -> Floats:
 def evaluate(
     predictions: Predictions, positive: str | None = None, beta: float = 2.0
 ) -> dict[str, float]:
-    """All metrics, flat and without NaN: `n` and what `of_matrix` and `of_scores` give.
+    """All metrics, flat: `n` and what `of_matrix` and `of_scores` give, without what is undefined.
 
-    Raises InputError where `positive` is no class, and where a class has no images.
+    Raises InputError where `positive` is no class.
     """
     classes, matrix = predictions.classes, matrix_of(predictions)
     if positive is not None and positive not in classes:
-        raise InputError(f"evaluate.positive must be one of {list(classes)}, got {positive!r}")
+        known = ", ".join(map(repr, classes))
+        raise InputError(
+            f"the positive class (evaluate.positive) must be one of {known}, got {positive!r}"
+        )
     values = of_matrix(matrix, classes, positive, beta)
     if predictions.scores is not None:
         values |= of_scores(predictions.actual_index, predictions.scores, classes, positive)
@@ -218,19 +228,17 @@ def of_matrix(
     """All metrics of [..., K, K] matrices by name, each [...].
 
     `<metric>`, `<metric>_<class>` and `macro_<metric>`, the mean over the classes (that of the
-    recalls is the balanced accuracy); with `positive` also the `<metric>` of that class. Raises
-    InputError as `recall` does.
+    recalls is the balanced accuracy); with `positive` also the `<metric>` of that class. What is
+    undefined for one matrix or more is left out.
     """
-    recall(matrix, classes)  # refuses a class without images by its name
     values = {name: metric(matrix) for name, metric in METRICS.items()}
     for name, metric in (PER_CLASS | {"fbeta": partial(fbeta, beta=beta)}).items():
-        each = metric(matrix)
-        values |= _by_class(name, np.moveaxis(each, -1, 0), classes)
+        each = np.moveaxis(metric(matrix), -1, 0)
+        named = _by_class(name, each, classes)
         if positive is not None:
-            values[name] = values[f"{name}_{positive}"]
-        if name != "recall":
-            values[f"macro_{name}"] = each.mean(axis=-1)
-    return values
+            named[name] = named[f"{name}_{positive}"]
+        values |= named if name == "recall" else named | {f"macro_{name}": each.mean(axis=0)}
+    return {name: value for name, value in values.items() if not np.isnan(value).any()}
 
 
 def of_scores(
@@ -242,17 +250,36 @@ def of_scores(
 ) -> dict[str, Floats]:
     """All metrics of the scores by name, each [...] with weights [..., N] (see `scores`).
 
-    `roc_auc_<class>` and `average_precision_<class>` are of the class against the rest, those
-    without a class are of `positive`, or the mean over the classes if it is None.
+    `loss`, `brier` and `ece` are of all classes together. With the name of a class, and the two
+    rankings always, numbers are of that class against the rest; `macro_<metric>` is their mean.
+    Rankings without a class are of `positive`, or that mean if it is None. What is undefined, as
+    a class has no images or all of them, is left out.
     """
     values = {name: metric(actual, scores, weights) for name, metric in SCORES.items()}
-    ranked = [rankings(actual, scores, number, weights) for number in range(len(classes))]
-    for name in RANKINGS:
-        each = [of_class[name] for of_class in ranked]
-        values |= _by_class(name, each, classes)
-        mean: Floats = np.mean(each, axis=0)
-        values[name] = mean if positive is None else values[f"{name}_{positive}"]
+    images = np.bincount(actual, minlength=len(classes))
+    for name, each in _one_vs_rest(actual, scores, images, weights).items():
+        named = {f"{name}_{classes[number]}": value for number, value in each.items()}
+        if len(each) == len(classes):
+            named[f"macro_{name}"] = np.mean(list(each.values()), axis=0)
+        plain = f"macro_{name}" if positive is None else f"{name}_{positive}"
+        if name in RANKINGS and plain in named:
+            named[name] = named[plain]
+        values |= named
     return values
+
+
+def _one_vs_rest(
+    actual: Labels, scores: Floats, images: Labels, weights: Floats | None
+) -> dict[str, dict[int, Floats]]:
+    """Metric -> the number of each class for which it is defined -> its values."""
+    found: dict[str, dict[int, Floats]] = {name: {} for name in (*ONE_VS_REST, *RANKINGS)}
+    for number, n in enumerate(images):
+        for name, metric in ONE_VS_REST.items():
+            found[name][number] = metric(actual, scores, number, weights)
+        if 0 < n < len(actual):
+            for name, value in rankings(actual, scores, number, weights).items():
+                found[name][number] = value
+    return found
 
 
 def _by_class(name: str, each: Iterable[Floats], classes: Names) -> dict[str, Floats]:

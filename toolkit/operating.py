@@ -127,6 +127,18 @@ def _column(given: Predictions, positive: str) -> int:
     return given.classes.index(positive)
 
 
+def parse(text: str) -> params.Threshold:
+    """The rule that `gmean`, `cost:RATIO` or `recall:SHARE` names. Raises InputError for others."""
+    rule, _, number = text.partition(":")
+    names = {"cost": "ratio", "recall": "recall"}
+    given = {"rule": rule} | ({names.get(rule, "number"): number} if number else {})
+    try:
+        return params.Evaluate.model_validate({"threshold": given}).threshold
+    except ValueError:
+        rules = "gmean, cost:RATIO (above 0) or recall:SHARE (above 0, at most 1)"
+        raise InputError(f"--threshold must be {rules}, got {text!r}") from None
+
+
 def describe(rule: params.Threshold) -> str:
     """The rule in words."""
     match rule:

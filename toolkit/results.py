@@ -17,7 +17,7 @@ from toolkit.predictions import read as read_predictions
 METRICS_FILE, PREDICTIONS_FILE, HISTORY_FILE = "metrics.json", "predictions.csv", "history.csv"
 VALID_FILE, MISTAKES_FILE = "valid_predictions.csv", "mistakes/mistakes.csv"
 HISTORY = ("epoch", "train_loss", "valid_loss", "valid_accuracy", "valid_gmean", "learning_rate")
-NEEDED = ("n", "accuracy", "gmean")
+NEEDED = ("n", "accuracy")
 MISTAKES_COLUMNS = ("file", "id", "path", "actual", "predicted", "score", "kind")
 
 History = Mapping[str, tuple[float, ...]]

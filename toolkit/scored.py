@@ -120,6 +120,25 @@ def table(results: Sequence[Result], diagram: Diagram) -> str:
     return stream.getvalue()
 
 
+def bins(given: Predictions) -> str:
+    """The bins of the calibration errors as CSV: how sure, how often right, how many images.
+
+    `of` is a class against the rest, and empty for the highest score. Raises ValueError without
+    scores.
+    """
+    if given.scores is None:
+        raise ValueError("expected predictions with scores")
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["of", "score", "share", "images"])
+    for number, name in enumerate(("", *given.classes)):
+        column = None if number == 0 else number - 1
+        found = diagrams.reliability(given.actual_index, given.scores, column)
+        for score, share, count in zip(found.score, found.share, found.count, strict=True):
+            writer.writerow([name, repr(float(score)), repr(float(share)), int(count)])
+    return stream.getvalue()
+
+
 DIAGRAMS = {
     "roc": Diagram(
         "ROC",

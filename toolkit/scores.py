@@ -30,8 +30,7 @@ BLOCK = 2**17
 
 def log_loss(actual: Labels, scores: Floats, weights: Floats | None = None) -> Floats:
     """Mean of -ln(score of the actual class), in nats; scores are held above 2.2e-16."""
-    chosen = np.clip(scores[np.arange(len(actual)), actual], np.finfo(np.float64).eps, 1)
-    return _mean(np.abs(np.log(chosen)), weights)
+    return _mean(_surprise(scores[np.arange(len(actual)), actual]), weights)
 
 
 def brier(actual: Labels, scores: Floats, weights: Floats | None = None) -> Floats:
@@ -47,18 +46,53 @@ def brier(actual: Labels, scores: Floats, weights: Floats | None = None) -> Floa
 
 def ece(actual: Labels, scores: Floats, weights: Floats | None = None) -> Floats:
     """Expected calibration error of the highest score, 0 to 1 (Guo and others, 2017)."""
-    confidence = scores.max(axis=1)
-    bins = bin_of(confidence)
+    return _calibration_error(scores.max(axis=1), scores.argmax(axis=1) == actual, weights)
+
+
+def class_loss(
+    actual: Labels, scores: Floats, positive: int, weights: Floats | None = None
+) -> Floats:
+    """The log loss of class number `positive` against the rest, whose score is what is left."""
+    score = scores[:, positive]
+    return _mean(_surprise(np.where(actual == positive, score, 1 - score)), weights)
+
+
+def class_brier(
+    actual: Labels, scores: Floats, positive: int, weights: Floats | None = None
+) -> Floats:
+    """Mean of (score of class number `positive` - whether it is true) squared, 0 to 1."""
+    return _mean((scores[:, positive] - (actual == positive)) ** 2, weights)
+
+
+def class_ece(
+    actual: Labels, scores: Floats, positive: int, weights: Floats | None = None
+) -> Floats:
+    """Expected calibration error of class number `positive`'s score, 0 to 1.
+
+    Its mean over the classes is the class-wise error (Kull and others, 2019).
+    """
+    return _calibration_error(scores[:, positive], actual == positive, weights)
+
+
+def _surprise(chosen: Floats) -> Floats:
+    return np.abs(np.log(np.clip(chosen, np.finfo(np.float64).eps, 1)))
+
+
+def _calibration_error(
+    score: Floats, true: npt.NDArray[np.bool_], weights: Floats | None
+) -> Floats:
+    """Mean over the images of |mean of (true - score)| in the bin of each."""
+    bins = bin_of(score)
     order = np.argsort(bins, kind="stable")
     starts = np.flatnonzero(np.diff(bins[order], prepend=-1))
-    gaps = ((scores.argmax(axis=1) == actual) - confidence)[order]
+    gaps = (true - score)[order]
 
     def errors(rows: Floats) -> Floats:
         sums = np.add.reduceat(np.take(rows, order, axis=1) * gaps, starts, axis=1)
         error: Floats = np.abs(sums).sum(axis=1) / rows.sum(axis=1)
         return error
 
-    counts = _counts(actual, weights)
+    counts = _counts(score, weights)
     values: Floats = np.concatenate([errors(rows) for rows in _blocks(counts)])
     return values.reshape(counts.shape[:-1])[()]
 
@@ -219,8 +253,17 @@ SCORES: dict[str, Callable[[Labels, Floats, Floats | None], Floats]] = {
 }
 """Actual classes, scores and weights -> one number a resample."""
 
-RANKINGS: dict[str, Callable[[Labels, Floats, int, Floats | None], Floats]] = {
+OneVsRest = Callable[[Labels, Floats, int, Floats | None], Floats]
+
+ONE_VS_REST: dict[str, OneVsRest] = {
+    "loss": class_loss,
+    "brier": class_brier,
+    "ece": class_ece,
+}
+"""The same, of one class, by its number, against the rest."""
+
+RANKINGS: dict[str, OneVsRest] = {
     "roc_auc": roc_auc,
     "average_precision": average_precision,
 }
-"""The same, of one class, by its number, against the rest."""
+"""What is known only of a class against the rest."""

@@ -28,16 +28,18 @@ MOST_PATHS, MOST_FINDINGS = 5, 60
 
 
 def arms(compared: Comparison) -> Table:
-    """Every arm's means with their intervals."""
+    """Every arm's means with their intervals, and how much the seeds differ."""
     shown = [metric for metric in wording.LISTED if metric in compared.metrics]
-    header = ["recipe", "arm", "seeds", *(wording.title(m, compared.positive) for m in shown)]
+    names = [wording.title(metric, compared.positive) for metric in shown]
+    header = ["recipe", "arm", "seeds", *names, "G-mean, SD over seeds"]
     return [header, *([row.recipe, row.arm, *_means(row, shown)] for row in compared.rows)]
 
 
 def _means(row: Row, shown: Sequence[str]) -> list[str]:
     ends = {metric: row.intervals[metric] for metric in shown}
     cells = [f"{row.mean(m):.3f} ({low:.3f} to {high:.3f})" for m, (low, high) in ends.items()]
-    return [str(len(row.seeds)), *cells]
+    spread = row.spread("gmean")
+    return [str(len(row.seeds)), *cells, "" if spread is None else f"{spread:.3f}"]
 
 
 def contrasts(compared: Comparison) -> Table:

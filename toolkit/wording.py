@@ -156,7 +156,8 @@ Summary = dict[str, dict[str, Scalars]]
 def summary(compared: Comparison) -> Summary:
     """Recipe -> arm -> scalars, for summary.json: DVC's tables leave lists out.
 
-    Means over the seeds; of the tested metric also the interval, the differences and the verdicts.
+    Means over the seeds; of the tested metric also the interval, the standard deviation over the
+    seeds (`spread`), the differences and the verdicts.
     """
     nested: Summary = {recipe: {} for recipe in compared.recipes}
     for row in compared.rows:
@@ -169,8 +170,10 @@ def summary(compared: Comparison) -> Summary:
 
 
 def _scalars(row: Row, compared: Sequence[str]) -> Scalars:
-    low, high = row.intervals[TESTED]
+    (low, high), spread = row.intervals[TESTED], row.spread(TESTED)
     ends: Scalars = {"seeds": len(row.seeds), f"{TESTED}_low": low, f"{TESTED}_high": high}
+    if spread is not None:
+        ends[f"{TESTED}_spread"] = spread
     return ends | {metric: row.mean(metric) for metric in SUMMARISED if metric in compared}
 
 
