@@ -1,5 +1,7 @@
 """Outputs are whole or not there, and nothing of a person's is lost."""
 
+import errno
+import hashlib
 import subprocess
 import sys
 
@@ -51,3 +53,50 @@ def test_a_file_is_replaced_whole(tmp_path):
     files.write(tmp_path / "deep" / "x.txt", "ä")
     files.write(tmp_path / "deep" / "x.txt", b"b")
     assert [p.read_bytes() for p in (tmp_path / "deep").iterdir()] == [b"b"]
+
+
+def test_what_a_killed_process_left_is_removed_and_a_living_ones_is_not(tmp_path):
+    name = hashlib.sha256(b"x.txt").hexdigest()[:16]
+    for pid in (2**22 + 1, 1):  # no process has so high a number; 1 always runs
+        (tmp_path / f".{name}.{pid}.tmp").touch()
+    files.write(tmp_path / "x.txt", "new")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f".{name}.1.tmp", "x.txt"]
+
+
+def test_an_old_folder_is_back_after_a_kill_between_two_renames(tmp_path):
+    (tmp_path / ".out.replaced").mkdir()
+    (tmp_path / ".out.replaced" / "manifest.json").write_text("old")
+    with pytest.raises(InputError), files.new_folder(tmp_path / "out"):
+        raise InputError
+    assert (tmp_path / "out" / "manifest.json").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "\U0001f600" * 63])
+def test_a_name_may_have_255_bytes(tmp_path, name):
+    files.write(tmp_path / name, "x")
+    with files.table(tmp_path / name, ["a"]):
+        pass
+    assert (tmp_path / name).read_text() == "a\n"
+
+
+def full(_path):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_error_names_the_file(tmp_path):
+    path = tmp_path / "x"
+    with pytest.raises(OSError, match="No space left") as caught, files.table(path, ["a"]):
+        full(path)
+    assert caught.value.filename == str(path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_has_no_nan_in_either_direction(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "x.json", {"a": float("nan")})
+    for text in ("NaN", "-Infinity", '{"a": [Infinity]}'):
+        with pytest.raises(ValueError, match="is no number in JSON"):
+            files.parse_json(text)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        files.parse_json('{"a":' * 100_000)

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -158,13 +157,13 @@ def describe(result: Audit, most: int = 3) -> list[str]:
 def write(path: Path, result: Audit) -> None:
     """Write audit.json: no times and no versions, so that an equal verdict is an equal file."""
     data = {"counts": result.counts, "findings": [asdict(f) for f in result.findings]}
-    files.write(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    files.write_json(path, data, indent=1)
 
 
 def read(path: Path) -> Audit:
     """Read audit.json. Raises InputError that names the file."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = files.read_json(path)
         return Audit(data["counts"], tuple(_finding(entry) for entry in data["findings"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         message = f"{path}: not an audit ({error}); write it with `toolkit audit IMAGES --output`"

@@ -1,5 +1,6 @@
 """What a person sees in the terminal. Only this module and cli print."""
 
+import errno
 import sys
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -10,11 +11,23 @@ from toolkit.progress import Track
 
 T = TypeVar("T")
 
+REMEDIES = {
+    errno.ENOSPC: "; make room, then run again",
+    errno.EDQUOT: "; make room, then run again",
+    errno.EMFILE: "; raise the limit with `ulimit -n`, then run again",
+    errno.EROFS: "; choose another --output",
+}
+
 
 def say(text: str, *, quiet: bool = False) -> None:
     """Tell how things went, on stderr: stdout is for results."""
     if not quiet:
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{plain(text)}\n")
+
+
+def plain(text: str) -> str:
+    """`text` with escapes for what would steer the terminal, turn the line, or be no UTF-8."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def guarded(run: Callable[[], object]) -> int:
@@ -22,10 +35,17 @@ def guarded(run: Callable[[], object]) -> int:
     try:
         run()
     except InputError as error:
-        sys.stderr.write(f"error: {error}\n")
+        say(f"error: {error}")
         return 1
     except OSError as error:
-        sys.stderr.write(f"error: {error.filename or ''}: {error.strerror or error}\n")
+        named = f"{error.filename}: " if error.filename else ""
+        say(f"error: {named}{error.strerror or error}{REMEDIES.get(error.errno or 0, '')}")
+        return 1
+    except UnicodeEncodeError as error:
+        say(f"error: the name {error.object!r} is not UTF-8; rename it")
+        return 1
+    except MemoryError:
+        say("error: not enough memory; run again with --workers 1 or with less at a time")
         return 1
     return 0
 
@@ -46,7 +66,7 @@ def track(quiet: bool) -> Track:
 
 def table(rows: Iterable[Iterable[object]]) -> str:
     """Columns aligned with spaces."""
-    texts = [[str(cell) for cell in row] for row in rows]
+    texts = [[plain(str(cell)).replace("\n", "\\n") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     lines = ("  ".join(t.ljust(w) for t, w in zip(row, widths, strict=True)) for row in texts)
     return "\n".join(line.rstrip() for line in lines)

@@ -1,14 +1,11 @@
 """Predictions -> the numbers of one evaluation, its folder, and what is printed of it."""
 
-import csv
-import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from toolkit import calibration, files, mistakes, operating, plots, scored
+from toolkit import calibration, csv_files, files, mistakes, operating, plots, scored
 from toolkit import predictions as table
 from toolkit.canvas import short
 from toolkit.intervals import Interval, intervals
@@ -98,18 +95,14 @@ def write(output: Path, evidence: Evidence, settings: Evaluate) -> Numbers:
             mistakes.write((folder / MISTAKES_FILE).parent, evidence.explained)
         side = {**asdict(evidence.key), "positive": settings.positive, **numbers.values}
         side["intervals"] = dict(numbers.intervals)
-        text = json.dumps(side, indent=2, ensure_ascii=False, allow_nan=False)
-        files.write(folder / METRICS_FILE, text + "\n")
+        files.write_json(folder / METRICS_FILE, side)
     return numbers
 
 
 def _matrix_csv(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
     """Rows actual, columns predicted, each under its class's name."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["actual", *classes])
-    writer.writerows([name, *row] for name, row in zip(classes, matrix, strict=True))
-    return stream.getvalue()
+    lines = ([name, *row] for name, row in zip(classes, matrix, strict=True))
+    return csv_files.text(["actual", *classes], lines)
 
 
 # --- the numbers ------------------------------------------------------------------------------

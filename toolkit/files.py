@@ -1,17 +1,19 @@
 """Files and folders that are written whole or not at all."""
 
 import contextlib
-import csv
 import fcntl
 import hashlib
+import io
+import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, BinaryIO
 
+from toolkit import csv_files
 from toolkit.errors import InputError
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0)
@@ -27,10 +29,36 @@ def sha256(path: Path) -> str:
 def write(path: Path, data: bytes | str) -> None:
     """Write `data` to `path` (text as UTF-8): under a temporary name, flushed, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
+    with _replacing(path) as stream:
+        stream.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextlib.contextmanager
+def table(path: Path, columns: Sequence[str]) -> Iterator[csv_files.Add]:
+    """Write a CSV file row by row, whole or not at all: the block is given what writes a row."""
+    with _replacing(path) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+        add = csv_files.writer(text)
+        add(columns)
+        yield add
+        text.flush()
+        text.detach()
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A stream whose file takes the place of `path`, on disk to the last byte, if the block ends.
+
+    What a process that was killed left over is removed. An OSError names `path`.
+    """
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]  # that of `path` may be long
+    for left in path.parent.glob(f".{name}.*.tmp"):
+        if not Path(f"/proc/{left.suffixes[-2][1:]}").exists():
+            left.unlink(missing_ok=True)
+    temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as stream:
-            stream.write(data.encode() if isinstance(data, str) else data)
+        with naming(path), temporary.open("wb") as stream:
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
@@ -39,19 +67,37 @@ def write(path: Path, data: bytes | str) -> None:
 
 
 @contextlib.contextmanager
-def table(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Iterable[object]], object]]:
-    """Write a CSV file row by row, whole or not at all: the block is given what writes a row."""
-    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
+def naming(path: Path | str) -> Iterator[None]:
+    """Add `path` to an OSError that names no file: a full disk tells only of a number."""
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(columns)
-            yield writer.writerow
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
+
+
+def read_json(path: Path) -> Any:
+    """The data of a JSON file. Raises ValueError, for NaN and endless nesting too, and OSError."""
+    return parse_json(path.read_text(encoding="utf-8"))
+
+
+def parse_json(text: str) -> Any:
+    """The same of a text."""
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def write_json(path: Path, data: Any, indent: int = 2) -> None:
+    """Write JSON whole or not at all. Raises ValueError for NaN and infinity."""
+    text = json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
+    write(path, text + "\n")
 
 
 def put(path: Path | str, data: bytes) -> None:
@@ -64,6 +110,8 @@ def put(path: Path | str, data: bytes) -> None:
     try:
         while data:
             data = data[os.write(stream, data) :]
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(stream)
 
@@ -84,11 +132,15 @@ def new_folder(
     process that writes the same folder at the same time gets an InputError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    replaced = path.with_name(f".{path.name}.replaced")
     building = path.with_name(f".{path.name}.building")
     if not _may_be_replaced(path, marker):
         message = f"{path}: stands in the way and was not written by the toolkit; move it away"
         raise InputError(f"{message} or choose another --output")
     with only_one(path):
+        if replaced.exists() and not path.exists():  # killed between two renames
+            replaced.rename(path)
+        shutil.rmtree(replaced, ignore_errors=True)
         if not continues(building):
             shutil.rmtree(building, ignore_errors=True)
             building.mkdir()
@@ -96,16 +148,14 @@ def new_folder(
             half_written.unlink()
         try:
             yield building
-            _replace(path, building)
+            _replace(path, building, replaced)
         except BaseException as error:
             if isinstance(error, InputError) or not continues(building):
                 shutil.rmtree(building, ignore_errors=True)
             raise
 
 
-def _replace(path: Path, building: Path) -> None:
-    replaced = path.with_name(f".{path.name}.replaced")
-    shutil.rmtree(replaced, ignore_errors=True)
+def _replace(path: Path, building: Path, replaced: Path) -> None:
     if path.exists():
         path.rename(replaced)
     building.rename(path)

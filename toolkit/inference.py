@@ -1,7 +1,5 @@
 """A run's network applied to images: float32 on the CPU, the same bytes each time."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from toolkit import codec, compute, dataset, gradcam, manifest, runs
+from toolkit import codec, compute, csv_files, dataset, gradcam, manifest, runs
 from toolkit.calibration import softmax
 from toolkit.errors import InputError
 from toolkit.mistakes import Choice, Explained
@@ -126,10 +124,11 @@ def classify(run: Run, network: nn.Module, images: Tensor) -> Scores:
 
 def table(classes: Sequence[str], guesses: Sequence[Guess]) -> str:
     """The guesses as CSV: path, predicted and a score for each class; failed files are left out."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["path", "predicted", *(f"score_{name}" for name in classes)])
-    for guess in guesses:
-        if not guess.problem:
-            writer.writerow([guess.path, guess.predicted, *map(repr, guess.scores)])
-    return stream.getvalue()
+    return csv_files.text(
+        ["path", "predicted", *(f"score_{name}" for name in classes)],
+        (
+            [str(guess.path), guess.predicted, *map(repr, guess.scores)]
+            for guess in guesses
+            if not guess.problem
+        ),
+    )

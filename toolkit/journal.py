@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit import files
+
 NAME = ".journal"
 
 
@@ -57,10 +59,10 @@ class Journal:
 
     def __init__(self, building: Path, key: str, rows: int) -> None:
         """Open the folder's journal of this key, or begin one."""
-        path = building / NAME
+        self._path = building / NAME
         if not matches(building, key):
-            path.write_bytes(f"{key}\n".encode())
-        self._file = os.open(path, os.O_RDWR)
+            files.put(self._path, f"{key}\n".encode())
+        self._file = os.open(self._path, os.O_RDWR)
         self._end = len(key) + 1
         self._starts = array("q", bytes(8 * rows))
         self._sizes = array("i", bytes(4 * rows))
@@ -103,9 +105,10 @@ class Journal:
         head = b"%d %d\n" % (batch, len(lines))
         self._note(batch, positions, lines, self._end + len(head))
         data = head + lines
-        while data:
-            written = os.pwrite(self._file, data, self._end)
-            self._end, data = self._end + written, data[written:]
+        with files.naming(self._path):
+            while data:
+                written = os.pwrite(self._file, data, self._end)
+                self._end, data = self._end + written, data[written:]
 
     def _note(self, batch: int, positions: Sequence[int], lines: bytes, at: int) -> None:
         for position, line in zip(positions, lines.splitlines(keepends=True), strict=True):

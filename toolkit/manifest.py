@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from toolkit import files
+from toolkit import csv_files, files
 from toolkit.errors import InputError
 
 SPLITS = ("train", "valid", "test")
@@ -58,6 +58,10 @@ class Manifest:
         """Check what the class promises."""
         if list(self.classes) != sorted(set(self.classes)):
             raise InputError(f"classes must be alphabetical and distinct, got {list(self.classes)}")
+        for label in self.classes:
+            if not is_name(label):
+                message = "a class must have a name that a folder can have"
+                raise InputError(f"{message}, without '/', got {label!r}")
         for name in ("id", "path"):
             repeated = [
                 k for k, n in Counter(getattr(s, name) for s in self.samples).items() if n > 1
@@ -74,8 +78,10 @@ class Manifest:
             return f"label must be one of {list(self.classes)}, got {sample.label!r}"
         if sample.split not in ("", *SPLITS):
             return f"split must be one of {list(SPLITS)} or empty, got {sample.split!r}"
-        if not sample.path or PurePosixPath(sample.path).is_absolute():
+        if not sample.path or PurePosixPath(sample.path).is_absolute() or "\0" in sample.path:
             return "path must be relative to the manifest's folder"
+        if not is_name(sample.id):
+            return f"id must be a sha256, got {sample.id[:80]!r}"
         return None
 
     def _child_problem(self, sample: Sample) -> str | None:
@@ -98,6 +104,15 @@ class Manifest:
         """Images of each class, zeros included; of one split, or of all."""
         found = Counter(s.label for s in self.samples if split is None or s.split == split)
         return {name: found[name] for name in self.classes}
+
+
+def is_name(text: str) -> bool:
+    """Whether a file can have this name, and no other folder is meant by it."""
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return False
+    return 0 < size <= 255 and text not in (".", "..") and not {"/", "\0"} & set(text)
 
 
 def unique_ids(hashes: Iterable[str]) -> list[str]:
@@ -130,8 +145,7 @@ def write(folder: Path, manifest: Manifest) -> None:
 
 def write_side(folder: Path, classes: Sequence[str], notes: Mapping[str, Any]) -> None:
     """Write manifest.json alone."""
-    side = {"classes": list(classes), "notes": dict(notes)}
-    files.write(folder / SIDE, json.dumps(side, indent=2, ensure_ascii=False) + "\n")
+    files.write_json(folder / SIDE, {"classes": list(classes), "notes": dict(notes)})
 
 
 def fields(s: Sample) -> tuple[str, ...]:
@@ -156,22 +170,41 @@ def read(folder: Path) -> Manifest:
         if not path.is_file():
             raise InputError(f"{path}: no such file; run the stage that writes it (`dvc repro`)")
     try:
-        notes = json.loads(side.read_text(encoding="utf-8"))
+        classes, notes = _side(files.read_json(side))
         with table.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream))
-        header = rows[0] if rows else []
+            lines = list(csv_files.read(stream))
+        header = lines[0] if lines else []
         if tuple(header) != COLUMNS:
             raise InputError(f"columns must be {','.join(COLUMNS)}, got {','.join(header[:12])}")
-        samples = tuple(_sample(row, line) for line, row in enumerate(rows[1:], start=2))
-        return Manifest(tuple(notes["classes"]), samples, notes.get("notes", {}))
-    except (ValueError, KeyError, IndexError, TypeError, csv.Error) as error:
+        samples = tuple(_sample(line, number) for number, line in enumerate(lines[1:], start=2))
+        return Manifest(classes, samples, notes)
+    except (ValueError, csv.Error) as error:
         raise InputError(f"{table}: {error}") from error
+
+
+def _side(data: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
+    """Classes and notes of manifest.json, which a stranger may have written."""
+    given = data if isinstance(data, dict) else {}
+    classes, notes = given.get("classes"), given.get("notes", {})
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise InputError(f"{SIDE}: classes must be a list of names, got {str(classes)[:80]}")
+    rejected = notes.get("rejected", []) if isinstance(notes, dict) else None
+    if not isinstance(rejected, list) or not all(map(_is_rejected, rejected)):
+        raise InputError(f"{SIDE}: notes.rejected must list a path and a reason for each file")
+    return tuple(classes), notes
+
+
+def _is_rejected(entry: Any) -> bool:
+    wanted = ("path", "reason")
+    return isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in wanted)
 
 
 def _sample(row: list[str], line: int) -> Sample:
     if len(row) != len(COLUMNS):
         raise InputError(f"line {line} must have {len(COLUMNS)} fields, got {len(row)}")
     ident, path, label, split, group, parent, transform, params, seed = row
-    drawn = json.loads(params) if params else {}
+    drawn = files.parse_json(params) if params else {}
+    if not isinstance(drawn, dict):
+        raise InputError(f"line {line}: params must be a JSON object, got {params[:80]}")
     number = int(seed) if seed else None
     return Sample(ident, path, label, split, group, parent, transform, drawn, number)

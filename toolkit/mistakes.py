@@ -1,7 +1,5 @@
 """The images worth a look: which they are, and the pictures of them that evaluation keeps."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from toolkit import codec, files
+from toolkit import codec, csv_files, files
 from toolkit.codec import Pixels
 from toolkit.predictions import Predictions
 from toolkit.results import MISTAKES_COLUMNS
@@ -94,15 +92,13 @@ def write(folder: Path, explained: Sequence[Explained]) -> None:
 
     A picture shows the photo, and at its right the same in grey under the heatmap.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(MISTAKES_COLUMNS)
+    lines = []
     for number, item in enumerate(explained):
         name, of = f"{number:02d}.jpg", item.choice
         files.write(folder / name, codec.encode_jpeg(picture(item.photo, item.heatmap), QUALITY))
         score = repr(of.score)
-        writer.writerow([name, of.id, item.path, of.actual, of.predicted, score, of.kind])
-    files.write(folder / "mistakes.csv", stream.getvalue())
+        lines.append([name, of.id, item.path, of.actual, of.predicted, score, of.kind])
+    files.write(folder / "mistakes.csv", csv_files.text(MISTAKES_COLUMNS, lines))
 
 
 def picture(photo: Pixels, heatmap: npt.NDArray[np.float32]) -> Pixels:

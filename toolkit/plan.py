@@ -3,13 +3,12 @@
 import csv
 import functools
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from toolkit import chance, errors, files
+from toolkit import chance, csv_files, errors, files
 from toolkit import manifest as manifests
 from toolkit import policy as policies
 from toolkit.codec import Picture
@@ -236,7 +235,7 @@ def read(folder: Path) -> tuple[Row, ...]:
     path = folder / TABLE
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            header, *lines = csv.reader(stream)
+            header, *lines = csv_files.read(stream)
         if tuple(header) != COLUMNS:
             raise InputError(f"columns must be {','.join(COLUMNS)}, got {','.join(header[:9])}")
         return tuple(_parse(fields, line) for line, fields in enumerate(lines, start=2))
@@ -249,7 +248,7 @@ def read(folder: Path) -> tuple[Row, ...]:
 def _parse(fields: list[str], line: int) -> Row:
     try:
         parent, label, number, transform, params, seed = fields
-        return Row(parent, label, int(number), transform, json.loads(params), int(seed))
+        return Row(parent, label, int(number), transform, files.parse_json(params), int(seed))
     except ValueError as error:
         raise InputError(f"line {line}: {error}") from error
 

@@ -1,7 +1,6 @@
 """What a network, or any other tool, said about the test images."""
 
 import csv
-import io
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from toolkit import files
+from toolkit import csv_files, files
 from toolkit.errors import InputError
 
 SCORE = "score_"
@@ -99,13 +98,12 @@ def write(path: Path, predictions: Predictions) -> None:
     """
     names = [] if predictions.scores is None else [f"{SCORE}{c}" for c in predictions.classes]
     numbers = np.empty((len(predictions.ids), 0)) if not names else predictions.scores
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["id", "actual", "predicted", *names])
     labels = zip(predictions.ids, predictions.actual, predictions.predicted, strict=True)
-    for texts, row in zip(labels, np.asarray(numbers), strict=True):
-        writer.writerow([*texts, *(repr(float(number)) for number in row)])
-    files.write(path, stream.getvalue())
+    lines = (
+        [*texts, *(repr(float(number)) for number in row)]
+        for texts, row in zip(labels, np.asarray(numbers), strict=True)
+    )
+    files.write(path, csv_files.text(["id", "actual", "predicted", *names], lines))
 
 
 def read(path: Path) -> Predictions:
@@ -131,7 +129,9 @@ def _rows(path: Path) -> list[Line]:
     """The rows that are not blank, each with the number of the line that it ends on."""
     with path.open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.reader(stream, strict=True)
-        return [(reader.line_num, row) for row in reader if row]
+        return [
+            (reader.line_num, [csv_files.bare(field) for field in row]) for row in reader if row
+        ]
 
 
 def _parse(rows: list[Line]) -> Predictions:

@@ -6,7 +6,6 @@ is a logistic regression on what `features` measures. It finds traces of process
 black corners and shifted grey levels, and not whether a picture still shows what its class says.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -275,4 +274,4 @@ def describe(found: Probe) -> list[str]:
 
 def write(path: Path, found: Probe) -> None:
     """Write the result as JSON; null where it is not known."""
-    files.write(path, json.dumps(asdict(found), indent=2, ensure_ascii=False) + "\n")
+    files.write_json(path, asdict(found))

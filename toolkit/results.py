@@ -1,14 +1,13 @@
 """What one run reached on the test images, read back from its files."""
 
 import csv
-import io
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from toolkit import csv_files, files
 from toolkit.errors import InputError
 from toolkit.metrics import evaluate
 from toolkit.predictions import Predictions
@@ -106,7 +105,7 @@ def read_result(
 def _read_folder(folder: Path) -> Result:
     path = folder / METRICS_FILE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = files.read_json(path)
         arm, recipe, seed = (found.pop(name) for name in ("arm", "recipe", "seed"))
         positive = found.pop("positive", None)
         found.pop("intervals", None)
@@ -142,10 +141,10 @@ def read_mistakes(folder: Path) -> tuple[Mistake, ...]:
         return ()
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream, strict=True))
-        if not rows or tuple(rows[0]) != MISTAKES_COLUMNS:
+            lines = list(csv_files.read(stream))
+        if not lines or tuple(lines[0]) != MISTAKES_COLUMNS:
             raise InputError(f"its columns must be {','.join(MISTAKES_COLUMNS)}")
-        return tuple(_mistake(path.parent, row) for row in rows[1:])
+        return tuple(_mistake(path.parent, line) for line in lines[1:])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run `toolkit evaluate` again") from None
     except (OSError, ValueError, TypeError, csv.Error) as error:
@@ -178,14 +177,11 @@ def read_history(path: Path) -> History:
 
 def curves(results: Sequence[Result]) -> str:
     """All histories as one long CSV: run, arm, recipe, seed and the columns HISTORY."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["run", "arm", "recipe", "seed", *HISTORY])
-    for result in results:
-        if result.history is None:
-            continue
-        for numbers in zip(*(result.history[name] for name in HISTORY), strict=True):
-            epoch, *rest = numbers
-            key = (result.arm, result.recipe, result.seed)
-            writer.writerow([result.key, *key, int(epoch), *(repr(number) for number in rest)])
-    return stream.getvalue()
+    header = ["run", "arm", "recipe", "seed", *HISTORY]
+    return csv_files.text(header, (row for result in results for row in _epochs(result)))
+
+
+def _epochs(result: Result) -> Iterator[list[object]]:
+    known = result.history or dict.fromkeys(HISTORY, ())
+    for epoch, *rest in zip(*(known[name] for name in HISTORY), strict=True):
+        yield [str(result.key), result.arm, result.recipe, result.seed, int(epoch), *rest]

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import importlib.metadata
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -111,7 +110,7 @@ def read(folder: Path) -> Run:
     """Read run.json and history.csv. Raises InputError that names the file and what is wrong."""
     path, table = folder / SIDE, folder / HISTORY
     try:
-        side = json.loads(path.read_bytes())
+        side = files.read_json(path)
         with table.open(encoding="utf-8", newline="") as stream:
             return Run.model_validate(side | {"history": list(csv.DictReader(stream))})
     except FileNotFoundError as error:

@@ -1,14 +1,12 @@
 """DIAGRAMS of scores: which points each has for a run, and all runs' points as CSV."""
 
-import csv
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from toolkit import diagrams
+from toolkit import csv_files, diagrams
 from toolkit.predictions import Predictions
 from toolkit.results import Result
 from toolkit.scores import Floats, Labels
@@ -109,15 +107,14 @@ def chosen(result: Result) -> tuple[float, float] | None:
 
 def table(results: Sequence[Result], diagram: Diagram) -> str:
     """All runs' points as one long CSV: run, arm, recipe, seed and the diagram's columns."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["run", "arm", "recipe", "seed", *diagram.columns])
-    for result in results:
-        key = (result.key, result.arm, result.recipe, result.seed)
-        points = diagram.points([result])
-        for x, y in zip(points.x, points.y, strict=True) if points else ():
-            writer.writerow([*key, repr(float(x)), repr(float(y))])
-    return stream.getvalue()
+    header = ["run", "arm", "recipe", "seed", *diagram.columns]
+    return csv_files.text(header, (row for one in results for row in _points(one, diagram)))
+
+
+def _points(result: Result, diagram: Diagram) -> Iterator[list[object]]:
+    points = diagram.points([result])
+    for x, y in zip(points.x, points.y, strict=True) if points else ():
+        yield [str(result.key), result.arm, result.recipe, result.seed, float(x), float(y)]
 
 
 def bins(given: Predictions) -> str:

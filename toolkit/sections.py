@@ -1,6 +1,5 @@
 """What each section of the page shows, as plain values for its template."""
 
-import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -131,7 +130,7 @@ def _probes(given: Inputs) -> dict[str, dict[str, Separation]]:
 def _probe(path: Path) -> dict[str, Separation]:
     """By transform, and of all new images first; empty where there was nothing to tell apart."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = files.read_json(path)
         parts = {"all": found, **found.get("by_transform", {})} if found["auc"] is not None else {}
         return {
             name: (float(part["auc"]), float(part["low"]), float(part["high"]))

@@ -1,11 +1,9 @@
 """Dose and response, and which transform helps: DVC experiments set side by side."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from toolkit import comparison, errors, params, policy
+from toolkit import comparison, csv_files, errors, params, policy
 from toolkit.comparison import Comparison
 from toolkit.contrasts import BETTER, INCONCLUSIVE, TESTED, WORSE, Contrast, Row
 from toolkit.errors import InputError
@@ -202,7 +200,7 @@ EFFECT_COLUMNS = (
 
 def points_csv(found: Sequence[Point]) -> str:
     """POINT_COLUMNS; the baseline has no difference, the original arm no target."""
-    return _csv(POINT_COLUMNS, [[*_place(p), *_difference(p.contrast)] for p in found])
+    return csv_files.text(POINT_COLUMNS, [[*_place(p), *_difference(p.contrast)] for p in found])
 
 
 def _place(point: Point) -> list[object]:
@@ -213,7 +211,7 @@ def _place(point: Point) -> list[object]:
 
 def effects_csv(found: Sequence[Effect]) -> str:
     """EFFECT_COLUMNS; the difference is the whole policy's G-mean minus that without it."""
-    return _csv(EFFECT_COLUMNS, [_effect_fields(e) for e in found])
+    return csv_files.text(EFFECT_COLUMNS, [_effect_fields(e) for e in found])
 
 
 def _effect_fields(effect: Effect) -> list[object]:
@@ -232,11 +230,3 @@ def _difference(contrast: Contrast | None) -> list[object]:
 
 def _rounded(*numbers: float) -> list[object]:
     return [f"{number:z.6f}" for number in numbers]
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return stream.getvalue()

@@ -18,7 +18,7 @@ B = TypeVar("B")
 WORTH_A_POOL = 64  # below this many items, starting processes costs more than it saves
 AHEAD = 2  # items that a process is given before it has answered
 TASK, HEAD = struct.Struct("<I"), struct.Struct("<BII")
-DONE, REFUSED, FAILED = range(3)
+DONE, REFUSED, SYSTEM, FAILED = range(4)
 KILLED = "a worker process was killed, perhaps for lack of memory; run again with --workers 1"
 
 
@@ -66,7 +66,8 @@ def forked(task: Task, indices: Sequence[int], workers: int) -> Iterator[tuple[i
 
     The processes are forked: they share what this process has in memory, start in a millisecond,
     and end at the next piece when this process is killed. Raises the task's InputError, InputError
-    when a worker is killed, and RuntimeError with the traceback for what else a task raises.
+    when a worker is killed, its OSError, and RuntimeError with the traceback for what else a task
+    raises.
     """
     if workers <= 1 or len(indices) < 2 or not hasattr(os, "fork"):
         yield from ((index, b"".join(task(index))) for index in indices)
@@ -92,6 +93,9 @@ def _served(started: Sequence[_Worker], indices: Sequence[int]) -> Iterator[tupl
         answer = _exactly(ready, length)
         if kind == REFUSED:
             raise InputError(answer.decode())
+        if kind == SYSTEM:
+            number, _, name = answer.decode(errors="surrogateescape").partition(" ")
+            raise OSError(int(number), os.strerror(int(number)), name or None)
         if kind == FAILED:
             raise RuntimeError(f"in a worker process:\n{answer.decode()}")
         _give(by_answers[ready], waiting)
@@ -155,6 +159,9 @@ def _answer(task: Task, index: int, parent: int) -> tuple[int, bytes]:
             pieces.append(piece)
     except InputError as error:
         return REFUSED, str(error).encode()
+    except OSError as error:
+        name = os.fsencode(str(error.filename or ""))
+        return SYSTEM, b"%d %b" % (error.errno or 0, name)
     except BaseException:  # noqa: BLE001 - told to the parent, which raises
         import traceback
 
