@@ -125,15 +125,13 @@ def bins(given: Predictions) -> str:
     """
     if given.scores is None:
         raise ValueError("expected predictions with scores")
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["of", "score", "share", "images"])
+    lines: list[list[object]] = []
     for number, name in enumerate(("", *given.classes)):
         column = None if number == 0 else number - 1
         found = diagrams.reliability(given.actual_index, given.scores, column)
         for score, share, count in zip(found.score, found.share, found.count, strict=True):
-            writer.writerow([name, repr(float(score)), repr(float(share)), int(count)])
-    return stream.getvalue()
+            lines.append([name, float(score), float(share), int(count)])
+    return csv_files.text(["of", "score", "share", "images"], lines)
 
 
 DIAGRAMS = {
