@@ -72,14 +72,14 @@ def work(job: Job, index: int) -> Iterator[bytes]:
     if not batch.numbers:
         return
     parent = originals.picture(job.folder, job.size, batch.parent, data)
-    pixels, known = parent.tobytes(), dict[tuple[str, str], _Encoded]()
+    known = dict[tuple[str, str], _Encoded]()
     for number in batch.numbers:
         row, made = plans.row(batch.parent, number, job.policy, job.seed, parent)
         params = manifests.canonical(row.params)
         found = known.get((row.transform, params))
         if found is None:
             picture = made or policies.change(row.transform, parent, row.params)
-            same = picture is parent or picture.tobytes() == pixels
+            same = picture is parent or codec.same(picture, parent)
             found = (known.get(UNCHANGED) if same else None) or _encode(job.codec, picture, same)
             known[row.transform, params] = found
             if same:
