@@ -136,8 +136,17 @@ def test_scaled_decoding_changes_a_photo_little_and_other_formats_not_at_all():
 
 def test_a_small_photo_is_decoded_in_full():
     photo = Image.fromarray(
-        np.random.default_rng(0).integers(0, 256, (500, 511, 3), dtype=np.uint8)
+        np.random.default_rng(0).integers(0, 256, (378, 383, 3), dtype=np.uint8)
     )
     data = saved(photo, "JPEG")
     whole = codec.fit(codec.decode_picture(data), 128)
     assert codec.decode_picture(data, 128).tobytes() == whole.tobytes()
+
+
+def test_pictures_are_the_same_when_every_pixel_is():
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8))
+    other = photo.copy()
+    assert codec.same(photo, other)
+    other.putpixel((0, 8), (1, 2, 3))  # not among those that are looked at first
+    assert not codec.same(photo, other)
+    assert not codec.same(photo, photo.resize((12, 8)))

@@ -135,3 +135,12 @@ def test_hidden_looks_at_every_part():
     assert scanning.hidden(PurePosixPath("a/.b/c"))
     assert scanning.hidden(PurePosixPath("__MACOSX/a"))
     assert not scanning.hidden(PurePosixPath("a.b/c"))
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_several_workers_find_what_one_finds(tmp_path, workers):
+    laid_out(tmp_path, *(f"a/{n:03d}.png" for n in range(70)), "c/x.png")
+    (tmp_path / "a" / "007.png").write_text("a line\nand another")
+    found = scanning.scan(tmp_path, workers=workers)
+    assert found == scanning.scan(tmp_path)
+    assert (len(found.samples), len(found.notes["rejected"])) == (70, 1)

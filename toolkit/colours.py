@@ -1,10 +1,15 @@
 """Every mode that Pillow opens -> RGB, as a person sees the picture."""
 
+import functools
 import io
 import struct
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
+
+if TYPE_CHECKING:  # not every photo has a profile
+    from PIL import ImageCms
 
 BAND = 4_000_000  # pixels that are converted at a time: memory stays at 12 bytes a pixel
 ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
@@ -62,17 +67,25 @@ def _turn(image: Image.Image) -> None:
 
 def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """From the colours of `profile`; as it is where that is sRGB or cannot be used."""
+    transform = _to_srgb(profile, image.mode)
+    try:
+        return transform.apply(image) if transform else image
+    except DAMAGED:
+        return image
+
+
+@functools.lru_cache(maxsize=16)
+def _to_srgb(profile: bytes, mode: str) -> "ImageCms.ImageCmsTransform | None":
     from PIL import ImageCms
 
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "srgb" in ImageCms.getProfileDescription(source).lower():
-            return image
+            return None
         target = ImageCms.createProfile("sRGB")
-        changed = ImageCms.profileToProfile(image, source, target, outputMode=PROFILED[image.mode])
+        return ImageCms.buildTransform(source, target, mode, PROFILED[mode])
     except (*DAMAGED, ImageCms.PyCMSError):
-        return image
-    return changed or image
+        return None
 
 
 def _on_white(image: Image.Image) -> Image.Image:

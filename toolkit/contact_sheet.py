@@ -50,7 +50,7 @@ def _sheet(manifest: Manifest, folder: Path, parents: int, children: int, tile: 
         for column, sample in enumerate([parent, *family]):
             # The parent stands a little apart from its children.
             corner = (gap + column * cell[0] + (gap if column else 0), gap + row * cell[1])
-            _place(paper, codec.read_picture(folder / sample.path), corner, tile)
+            _place(paper, codec.read_picture(folder / sample.path, tile), corner, tile)
             _caption(paper, caption(sample), (corner[0], corner[1] + tile + 2), tile)
     return paper
 

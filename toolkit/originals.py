@@ -12,7 +12,7 @@ from toolkit.errors import InputError
 from toolkit.manifest import Manifest, Sample
 
 
-def load(folder: Path, output: Path, track: progress.Track) -> Manifest:
+def load(folder: Path, output: Path, track: progress.Track, workers: int = 1) -> Manifest:
     """The manifest of a training folder (see `scanning.scan`).
 
     Raises InputError for a folder that touches the output, holds images of another split than
@@ -21,7 +21,7 @@ def load(folder: Path, output: Path, track: progress.Track) -> Manifest:
     inner, outer = folder.resolve(), output.resolve()
     if inner == outer or inner in outer.parents or outer in inner.parents:
         raise InputError(f"{output}: the output must lie apart from the images' folder {folder}")
-    source = scanning.scan(folder, track)
+    source = scanning.scan(folder, track, workers)
     for sample in source.samples:
         if sample.split not in ("", "train"):
             message = f"{folder}: holds images of the split {sample.split!r} ({sample.path})"

@@ -85,7 +85,7 @@ def augment(
     parent, an output that touches the folder, and what plan and policy refuse.
     """
     chosen = policy if isinstance(policy, Policy) else policies.make(policy)
-    source = originals.load(folder, output, track)
+    source = originals.load(folder, output, track, workers)
     quotas = plans.quotas(source.counts(), settings.target, settings.classes)
     assigned = plans.assign(source.samples, quotas, draw=settings.draw, seed=settings.seed)
     kept = originals.link(source, folder, output) if only_new else originals.place(source)

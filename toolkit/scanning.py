@@ -1,20 +1,24 @@
 """The images of a folder as people lay it out."""
 
 import hashlib
+import json
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from toolkit import codec, manifest
 from toolkit.errors import InputError
 from toolkit.manifest import Manifest, Sample
 from toolkit.progress import Track, silent
+from toolkit.workers import forked
 
 SPLITS = {
     "train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test",
 }  # fmt: skip
+TOGETHER = 16  # files that a worker reads for one answer
 
 
-def scan(folder: Path, track: Track = silent) -> Manifest:
+def scan(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
     """The images of a folder laid out <split>/<class>/... or <class>/..., sorted by path.
 
     Where every folder at the top is a split (train; valid, val or validation; test; in any case of
@@ -26,21 +30,22 @@ def scan(folder: Path, track: Track = silent) -> Manifest:
     """
     if (folder / manifest.TABLE).is_file() and (folder / manifest.SIDE).is_file():
         return manifest.read(folder)
-    return survey(folder, track)
+    return survey(folder, track, workers)
 
 
-def survey(folder: Path, track: Track = silent) -> Manifest:
+def survey(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
     """`scan` of a folder whose manifest, if it has one, is not to be believed."""
     paths, folders = walk(folder)
     splits = by_split(folders)
     found, rejected = [], []
     below = [path for path in paths if len(path.parts) > 1 or (folder / path).is_symlink()]
-    for path in track(below, "scan", len(below)):
-        split, label = place(path, splits)
-        try:
-            found.append((path, split, label, _hash(folder / path, label)))
-        except InputError as error:
-            rejected.append({"path": str(path), "reason": str(error)})
+    placed = [(path, *place(path, splits)) for path in below]
+    read = _read([(folder / path, label) for path, _, label in placed], track, workers)
+    for (path, split, label), (digest, reason) in zip(placed, read, strict=True):
+        if digest:
+            found.append((path, split, label, digest))
+        else:
+            rejected.append({"path": str(path), "reason": reason})
     ids = manifest.unique_ids(digest for *_, digest in found)
     samples = tuple(
         Sample(id_, str(path), label, split, group=digest)
@@ -99,6 +104,24 @@ def place(path: PurePosixPath, splits: bool) -> tuple[str, str]:
     if not splits:
         return "", folders[0] if folders else ""
     return SPLITS[folders[0].lower()] if folders else "", folders[1] if len(folders) > 1 else ""
+
+
+def _read(
+    placed: Sequence[tuple[Path, str]], track: Track, workers: int
+) -> Iterator[tuple[str, str]]:
+    """For each file and its class, in order: its sha256, or "" and the reason why not."""
+
+    def task(part: int) -> Iterator[bytes]:
+        for path, label in placed[part * TOGETHER : (part + 1) * TOGETHER]:
+            try:
+                told = (_hash(path, label), "")
+            except InputError as error:
+                told = ("", str(error))
+            yield json.dumps(told).encode() + b"\n"
+
+    parts = range(-(-len(placed) // TOGETHER))
+    lines = dict(track(forked(task, parts, workers), "scan", len(parts)))
+    return ((d, r) for part in parts for d, r in map(json.loads, lines[part].splitlines()))
 
 
 def _hash(path: Path, label: str) -> str:
