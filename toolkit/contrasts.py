@@ -108,23 +108,30 @@ def measure(
     """
     first = results[0].predictions
     classes, actual = first.classes, first.actual_index
-    metrics.recall(metrics.matrix_of(first), classes)
     predicted = np.stack([result.predictions.predicted_index for result in results])
     rng = np.random.default_rng(seed)
     drawn = resampling.paired_matrices(rng, actual, predicted, len(classes), resamples)
     matrices = np.stack([confusion_matrix(actual, row, len(classes)) for row in predicted])
-    names = [*COMPARED, *(["recall"] if positive else []), *(f"recall_{c}" for c in classes)]
-    points = metrics.of_matrix(matrices, classes, positive)
-    numbers = metrics.of_matrix(drawn, classes, positive)
+    points, numbers = (_compared(of, classes, positive) for of in (matrices, drawn))
     images = int(min(np.bincount(actual)))
     found = {
-        name: Measured(points[name], _covariance(numbers[name], images), images, numbers[name])
-        for name in names
+        name: Measured(points[name], _covariance(of, images), images, of)
+        for name, of in numbers.items()
     }
     scores = [result.predictions.scores for result in results]
     if positive and all(of_run is not None for of_run in scores):
         found |= _area(actual == classes.index(positive), scores, classes.index(positive))
     return found
+
+
+def _compared(
+    matrices: metrics.Matrices, classes: Sequence[str], positive: str | None
+) -> dict[str, Floats]:
+    """The compared metrics of matrices [..., K, K], each [...]."""
+    recalls = np.moveaxis(metrics.recall(matrices, classes), -1, 0)
+    named = {f"recall_{name}": of for name, of in zip(classes, recalls, strict=True)}
+    own = {"recall": named[f"recall_{positive}"]} if positive else {}
+    return {name: metrics.METRICS[name](matrices) for name in COMPARED} | own | named
 
 
 def _covariance(drawn: Floats, images: int) -> Floats:
