@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from tests.arms import settings, tensors
-from toolkit import compute, fitting, networks
+from toolkit import compute, fitting, networks, ordering, trainee
 from toolkit.errors import InputError
 from toolkit.runs import Epoch
 
@@ -25,7 +25,7 @@ def valid(tmp_path):
 
 
 def job(seed=0, **recipe):
-    return fitting.job(settings(**recipe), "r", seed)
+    return trainee.job(settings(**recipe), "r", seed)
 
 
 def same(a, b):
@@ -113,14 +113,14 @@ def test_the_rate_falls_when_nothing_improves(arm, valid):
 
 
 def test_every_epoch_is_another_permutation():
-    orders = [tuple(fitting.shuffled(9, 9, 0, epoch).tolist()) for epoch in (1, 2, 3)]
+    orders = [tuple(ordering.shuffled(9, 9, 0, epoch).tolist()) for epoch in (1, 2, 3)]
     assert len(set(orders)) == 3
     assert all(sorted(order) == list(range(9)) for order in orders)
 
 
 @pytest.mark.parametrize(("count", "take"), [(10, 4), (9, 9), (7, 5), (3, 8)])
 def test_a_stream_of_rows_reaches_every_row_equally_often(count, take):
-    drawn = [fitting.shuffled(count, take, 0, epoch).tolist() for epoch in range(1, 8 * count + 1)]
+    drawn = [ordering.shuffled(count, take, 0, epoch).tolist() for epoch in range(1, 8 * count + 1)]
     assert {len(rows) for rows in drawn} == {take}
     seen = Counter(number for rows in drawn for number in rows)
     assert [seen[number] for number in range(count)] == [8 * take] * count
@@ -190,7 +190,7 @@ def test_a_batch_of_one_is_refused(arm, valid):
 
 def test_unknown_names_are_refused_with_the_known_ones(arm, valid):
     with pytest.raises(InputError, match=r"one of train\.recipes, \['r'\], got 'x'"):
-        fitting.job(settings(), "x", 0)
+        trainee.job(settings(), "x", 0)
     with pytest.raises(
         InputError, match=r"train\.recipes\.r\.network must be one of .*'googlenet'"
     ):

@@ -9,9 +9,13 @@ from pydantic import ValidationError
 from torch import nn
 
 from tests.arms import arm, settings, tensors
-from toolkit import fitting, runs, training
+from toolkit import fitting, runs, trainee, training
 from toolkit.gradients import Watch, layers
+from toolkit.limits import Limits
 from toolkit.params import Recipe
+from toolkit.trainee import State
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -64,10 +68,10 @@ def test_a_longer_gradient_is_clipped_to_the_norm(tmp_path):
     found = tensors(tmp_path / "arm", {"a": 6, "b": 3})
 
     def length(clip_norm: float | None = None) -> float:
-        job = fitting.job(settings(clip_norm=clip_norm, epochs=1, batch=9), "r", 0)
-        trainee = fitting.start(job, 2)
-        fitting.learn(trainee, found, 1)
-        return math.hypot(*(p.grad.norm().item() for p in trainee.network.parameters()))
+        job = trainee.job(settings(clip_norm=clip_norm, epochs=1, batch=9), "r", 0)
+        pupil = trainee.start(job, 2)
+        fitting.learn(pupil, State.first(CPU), found, Limits())
+        return math.hypot(*(p.grad.norm().item() for p in pupil.network.parameters()))
 
     free = length()
     assert length(free / 2) == pytest.approx(free / 2, rel=1e-4)

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.arms import arm, settings, tensors
-from toolkit import fitting, networks, pretrained, runs, training
+from toolkit import networks, pretrained, runs, trainee, training
 from toolkit.errors import InputError
 
 
@@ -22,23 +22,23 @@ def file(tmp_path_factory):
 
 def given(path, **recipe):
     weights = {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    return fitting.job(settings(weights=weights, **recipe), "r", 0)
+    return trainee.job(settings(weights=weights, **recipe), "r", 0)
 
 
 def test_the_same_classes_take_all_weights(file):
-    trainee = fitting.start(given(file), 2)
-    own, theirs = trainee.network.state_dict(), load_file(file)
-    assert trainee.drawn == ()
+    pupil = trainee.start(given(file), 2)
+    own, theirs = pupil.network.state_dict(), load_file(file)
+    assert pupil.drawn == ()
     assert all(torch.equal(own[name], theirs[name]) for name in theirs)
 
 
 def test_other_classes_get_a_head_drawn_from_the_seed(file):
-    trainee = fitting.start(given(file), 3)
-    own, theirs = trainee.network.state_dict(), load_file(file)
-    fresh = fitting.start(fitting.job(settings(), "r", 0), 3).network.state_dict()
-    assert trainee.drawn == ("fc.weight", "fc.bias")
+    pupil = trainee.start(given(file), 3)
+    own, theirs = pupil.network.state_dict(), load_file(file)
+    fresh = trainee.start(trainee.job(settings(), "r", 0), 3).network.state_dict()
+    assert pupil.drawn == ("fc.weight", "fc.bias")
     assert torch.equal(own["fc.weight"], fresh["fc.weight"])
-    assert all(torch.equal(own[n], theirs[n]) for n in theirs if n not in trainee.drawn)
+    assert all(torch.equal(own[n], theirs[n]) for n in theirs if n not in pupil.drawn)
 
 
 def test_all_heads_of_googlenet_are_heads():
@@ -49,9 +49,9 @@ def test_all_heads_of_googlenet_are_heads():
 
 def test_weights_of_another_network_are_refused_by_name(file):
     with pytest.raises(InputError, match=r"w\.safetensors: layer1\.2\.conv1\.weight .* none"):
-        fitting.start(given(file, network="resnet34"), 2)
+        trainee.start(given(file, network="resnet34"), 2)
     with pytest.raises(InputError, match=r"layer2\.0\.downsample\.0\.weight has .* needs none"):
-        fitting.start(given(file, network="resnet18_plain"), 2)
+        trainee.start(given(file, network="resnet18_plain"), 2)
 
 
 def test_another_shape_is_refused_with_both(file, tmp_path):
@@ -60,7 +60,7 @@ def test_another_shape_is_refused_with_both(file, tmp_path):
     wrong = r"train\.recipes\.r\.weights\.path: .*grey\.safetensors: conv1\.weight has the shape "
     wrong += r"\(64, 1, 7, 7\), resnet18 needs \(64, 3, 7, 7\)"
     with pytest.raises(InputError, match=wrong):
-        fitting.start(given(tmp_path / "grey.safetensors"), 2)
+        trainee.start(given(tmp_path / "grey.safetensors"), 2)
 
 
 def test_another_file_than_the_one_meant_is_refused(file, tmp_path):
@@ -69,13 +69,13 @@ def test_another_file_than_the_one_meant_is_refused(file, tmp_path):
     with pytest.raises(
         InputError, match=r"weights\.sha256 is not that of .*, which is [0-9a-f]{64}"
     ):
-        fitting.start(job, 2)
+        trainee.start(job, 2)
     file.unlink()
     with pytest.raises(InputError, match=r"cannot be read .*relative to the working folder"):
-        fitting.start(job, 2)
+        trainee.start(job, 2)
     (tmp_path / "text").write_text("weights")
     with pytest.raises(InputError, match="text: not a safetensors file"):
-        fitting.start(given(tmp_path / "text"), 2)
+        trainee.start(given(tmp_path / "text"), 2)
 
 
 def test_a_run_is_fine_tuned_from_another(tmp_path):

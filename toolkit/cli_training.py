@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toolkit import cli_shared as shared
-from toolkit import console
+from toolkit import console, places
 from toolkit.cli_shared import Output, Quiet
 from toolkit.errors import InputError
 
@@ -20,9 +20,13 @@ def train(
     recipe: Annotated[str, typer.Option(help="A recipe of params.yaml: train.recipes.")],
     output: Output,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, shuffling and dropout.")] = 0,
+    restart: Annotated[bool, typer.Option(help="Do not go on from a checkpoint.")] = False,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0, help="Stop in time and keep the best weights so far.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train one network on one arm.
+    """Train one network on one arm. Interrupted or killed, the same command goes on.
 
     Example: toolkit train --arm data/arms/augmented --valid data/prepared/valid
     --recipe resnet18 --output models/augmented-resnet18-0
@@ -41,6 +45,7 @@ def train(
         seed=seed,
         output=output,
         track=console.track(quiet),
+        terms=training.Terms(places.CHECKPOINTS, restart, max_minutes),
     )
     best = run.history[run.best_epoch - 1]
     text = f"best epoch {best.epoch} of {len(run.history)}: valid loss {best.valid_loss:.4f}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from toolkit import progress
-from toolkit.errors import InputError
+from toolkit.errors import InputError, StoppedError
 from toolkit.progress import Track
 
 T = TypeVar("T")
@@ -31,12 +31,15 @@ def plain(text: str) -> str:
 
 
 def guarded(run: Callable[[], object]) -> int:
-    """Run a command: the exit code, 1 after one message for bad input."""
+    """Run a command: the exit code, 1 after one message for bad input, 130 after Ctrl-C."""
     try:
         run()
     except InputError as error:
         say(f"error: {error}")
         return 1
+    except StoppedError as error:
+        sys.stderr.write(f"{error}\n")
+        return 128 + error.number
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
         say(f"error: {named}{error.strerror or error}{REMEDIES.get(error.errno or 0, '')}")

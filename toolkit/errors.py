@@ -10,6 +10,17 @@ class InputError(ValueError):
     """
 
 
+class StoppedError(Exception):
+    """A signal ended the work early; the message says how to go on.
+
+    The command line prints it and ends with 128 plus the signal's number, as shells do.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.number = number
+
+
 def unknown(kind: str, name: str, valid: Iterable[str]) -> InputError:
     """The error for a name that does not exist: the closest valid one, and all of them."""
     import difflib

@@ -238,6 +238,14 @@ class Recipe(Section):
     """Give every arm the optimiser steps that the original arm takes."""
 
 
+class Checkpoint(Section):
+    """How often a training is saved, to go on from after an interruption. Results do not change."""
+
+    epochs: Positive | None = None
+    minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0
+    """Also within an epoch; 0 saves after each step."""
+
+
 class Train(Section):
     """How every network is trained, and the recipes."""
 
@@ -245,6 +253,7 @@ class Train(Section):
     threads: Positive = 2
     """CPU threads; another number gives other weights."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    checkpoint: Checkpoint = Checkpoint()
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
 
 

@@ -1,0 +1,167 @@
+"""What an interrupted training goes on from: safetensors, beside JSON that names their sha256.
+
+Two files in a folder of its own, outside the run: DVC removes outputs before a stage runs again.
+The JSON is renamed into place last, so at every moment it names a file that is whole.
+"""
+
+import contextlib
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors import torch as safetensors
+from torch import Tensor
+
+from toolkit import files, runs
+from toolkit.errors import InputError
+from toolkit.runs import Epoch
+from toolkit.trainee import State, Trainee
+
+SIDE = "state.json"
+REFUSED = (OSError, ValueError, TypeError, LookupError, RuntimeError, SafetensorError)
+
+
+@dataclass(frozen=True)
+class Store:
+    """The checkpoint in `folder` of the training named by `key`, a hash of all that decides it."""
+
+    folder: Path
+    key: str
+
+    @classmethod
+    def of(cls, parent: Path, decides: dict[str, Any]) -> "Store":
+        """The store in `parent` for what `decides` the weights."""
+        key = hashlib.sha256(_canonical(decides)).hexdigest()
+        return cls(parent / key[:16], key)
+
+    def save(self, trainee: Trainee, state: State) -> None:
+        """Replace the checkpoint by this state."""
+        data = runs.pack(_tensors(trainee, state))
+        digest = hashlib.sha256(data).hexdigest()
+        side = {
+            "key": self.key,
+            "tensors": digest,
+            "history": [asdict(row) for row in state.history],
+            "best": state.best.epoch if state.best else 0,
+            "step": state.step,
+            "parts": state.parts,
+            "watched": trainee.watch.steps if trainee.watch else 0,
+            "rates": [float(group["lr"]) for group in trainee.optimiser.param_groups],
+            "schedule": trainee.schedule.state_dict(),
+        }
+        checked = {"sha256": hashlib.sha256(_canonical(side)).hexdigest(), "state": side}
+        files.write(self.folder / _name(digest), data)
+        files.write(self.folder / SIDE, _canonical(checked))
+        for other in self.folder.iterdir():
+            if other.name not in {SIDE, _name(digest)}:
+                other.unlink(missing_ok=True)
+
+    def load(self, trainee: Trainee) -> State | None:
+        """Bring `trainee` to where the checkpoint was made; None where there is none.
+
+        Raises InputError that names the file, if it is damaged or of another training.
+        """
+        path = self.folder / SIDE
+        if not path.exists():
+            return None
+        try:
+            side = _checked(path, self.key)
+            data = (self.folder / _name(side["tensors"])).read_bytes()
+            _same(data, side["tensors"])
+            return _restore(trainee, side, safetensors.load(data))
+        except REFUSED as error:
+            found = f"{path}: not a checkpoint to go on from ({str(error).splitlines()[0]})"
+            raise InputError(f"{found}; --restart trains from the beginning") from error
+
+    def remove(self) -> None:
+        """Forget the checkpoint."""
+        (self.folder / SIDE).unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # others' checkpoints lie there
+            self.folder.parent.rmdir()
+
+
+def _name(digest: str) -> str:
+    return f"{digest[:16]}.safetensors"
+
+
+def _canonical(data: dict[str, Any]) -> bytes:
+    return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _checked(path: Path, key: str) -> dict[str, Any]:
+    found = json.loads(path.read_bytes())
+    side: dict[str, Any] = found["state"]
+    _same(_canonical(side), found["sha256"])
+    if side["key"] != key:
+        raise ValueError("it is of another training")
+    return side
+
+
+def _same(data: bytes, digest: str) -> None:
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise ValueError("it is damaged: its sha256 is another one")
+
+
+# --- tensors by name ----------------------------------------------------------------------------
+
+
+def _tensors(trainee: Trainee, state: State) -> dict[str, Tensor]:
+    found = {"total": state.total, "random.cpu": torch.get_rng_state()}
+    if trainee.machine.device.type == "cuda":
+        found["random.cuda"] = torch.cuda.get_rng_state()
+    if trainee.watch:
+        found["watch"] = trainee.watch.totals
+    found |= {f"network.{name}": value for name, value in trainee.network.state_dict().items()}
+    found |= {f"kept.{name}": value for name, value in state.kept.items()}
+    for index, values in trainee.optimiser.state_dict()["state"].items():
+        found |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
+    return found
+
+
+def _part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    start = f"{name}."
+    return {key.removeprefix(start): v for key, v in tensors.items() if key.startswith(start)}
+
+
+def _restore(trainee: Trainee, side: dict[str, Any], tensors: dict[str, Tensor]) -> State:
+    history = [Epoch(**row) for row in side["history"]]
+    trainee.network.load_state_dict(_part(tensors, "network"))
+    _restore_optimiser(trainee, _part(tensors, "optimiser"))
+    for group, rate in zip(trainee.optimiser.param_groups, side["rates"], strict=True):
+        group["lr"] = rate
+    if side["schedule"].keys() != trainee.schedule.state_dict().keys():
+        raise ValueError("of another version of torch")
+    trainee.schedule.load_state_dict(side["schedule"])
+    torch.set_rng_state(tensors["random.cpu"])
+    if trainee.machine.device.type == "cuda":
+        torch.cuda.set_rng_state(tensors["random.cuda"])
+    if trainee.watch:
+        trainee.watch.totals.copy_(tensors["watch"])
+        trainee.watch.steps = side["watched"]
+    return State(
+        total=tensors["total"].to(trainee.machine.device),
+        history=history,
+        best=history[side["best"] - 1] if side["best"] else None,
+        kept=_part(tensors, "kept"),
+        step=side["step"],
+        parts=side["parts"],
+    )
+
+
+def _restore_optimiser(trainee: Trainee, tensors: dict[str, Tensor]) -> None:
+    """Moments get the memory layout of their weights: the fused step walks both side by side."""
+    weights = list(trainee.network.parameters())
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".")
+        weight = weights[int(index)]
+        laid_out = torch.empty_like(weight).copy_(value) if value.ndim else value
+        state.setdefault(int(index), {})[name] = laid_out
+    groups = trainee.optimiser.state_dict()["param_groups"]
+    trainee.optimiser.load_state_dict({"state": state, "param_groups": groups})
