@@ -76,11 +76,57 @@ def test_a_missing_file_says_what_writes_one(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: [", "not valid YAML"), ("- 1", "must be a mapping"), ("a: 1\na: 2", "not valid YAML")],
+    [
+        ("a: [", "not valid YAML"),
+        ("- 1", "must be a mapping"),
+        ("a: 1\na: 2", "not valid YAML"),
+        ("a: !!python/object/apply:os.system [id]", "not valid YAML: could not determine"),
+        ("[" * 100, "nested more than 50 levels deep"),
+        ("[" * 100_000, "nested more than 50 levels deep"),
+        ("a: &a [*a]", "the alias 'a' stands for nothing before it"),
+        ("x" * 1_000_001, "1,000,001 letters are more than 1,000,000"),
+        ("a: \0", "not valid YAML"),
+    ],
 )
 def test_broken_yaml_is_refused(tmp_path, text, message):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(InputError, match=message):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_a_billion_laughs_are_refused_at_once(tmp_path):
+    lines = ["a0: &a0 [lol, lol]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 20)]
+    (tmp_path / "params.yaml").write_text("\n".join(lines))
+    with pytest.raises(InputError, match="with its aliases more than 100,000 values"):
+        params.load(tmp_path / "params.yaml")
+
+
+TEXT = """# a comment
+fetch: {source: synthetic, counts: {with_mask: 3, without_mask: 2}}
+train:
+  recipes: &all
+    a:
+      network: resnet18
+      epochs: many
+compare: {arms: [original], recipes: [a], seeds: [0]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("", "", r"7:7: train\.recipes\.a\.epochs must be a valid integer"),
+        ("many", "1\n      epoch: 2", r"8:7: train\.recipes\.a\.epoch is not a known key"),
+        ("many\ncompare: {arms: [original]", "1\ncompare: {arms: [4]", "8:18: compare.arms"),
+        ("      epochs: many\n", "", r"5:5: train\.recipes\.a\.epochs is missing"),
+        ("seeds: [0]", "sads: [0]", "8:43: compare.sads is not a known key"),
+    ],
+)
+def test_a_mistake_is_named_with_line_and_column(tmp_path, old, new, message):
+    text = TEXT.replace(old, new) if old else TEXT
+    (tmp_path / "params.yaml").write_text(text.replace("many", "1") if "seeds" in old else text)
+    with pytest.raises(InputError, match=rf"params\.yaml:{message}"):
         params.load(tmp_path / "params.yaml")
 
 

@@ -167,10 +167,11 @@ def test_a_policy_file_is_a_list_of_choices(tmp_path):
     [
         (
             "- transform: rotate\n  weight: -1\n",
-            r"p.yaml: \[0\].weight must be greater than 0, got -1",
+            r"p.yaml:2:3: \[0\].weight must be greater than 0, got -1",
         ),
-        ("- transfrom: rotate\n", r"p.yaml: \[0\].transf"),
-        ("a: 1\n", "p.yaml: the file must be a valid list"),
+        ("- transfrom: rotate\n", r"p.yaml:1:3: \[0\].transf"),
+        ("a: 1\n", "p.yaml:1:1: the file must be a valid list"),
+        ("", "p.yaml: the file must be a valid list"),
         ("- [\n", "p.yaml: not valid YAML"),
         ("- transform: rotate\n- transform: blur\n", r"p.yaml: \[1\]: unknown transform 'blur'"),
         ("[]\n", "p.yaml: the list is empty"),

@@ -1,11 +1,12 @@
 """params.yaml as typed, validated settings; unknown keys are refused."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from toolkit import validation
+from toolkit import validation, yaml_files
 from toolkit.errors import InputError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]  # part of folder names and DVC keys
@@ -339,19 +340,23 @@ class Params(Section):
 
 
 def load(path: Path) -> Params:
-    """Read and check params.yaml. Raises InputError that names the file and the key."""
-    data = validation.read_yaml(path, "`toolkit init` writes one")
+    """Read and check params.yaml. Raises InputError that names the file, the line and the key."""
+    data = yaml_files.read(path, "`toolkit init` writes one")
     if not isinstance(data, dict):
         raise InputError(f"{path}: must be a mapping of sections, got {type(data).__name__}")
-    return parse(data, str(path))
+    return _checked(data, lambda error: yaml_files.place(path, validation.located(error, data)))
 
 
 def parse(data: dict[str, Any], origin: str = "params.yaml") -> Params:
     """Check a mapping. Raises InputError that begins with `origin` and the key."""
+    return _checked(data, lambda _: origin)
+
+
+def _checked(data: dict[str, Any], origin: Callable[[ValidationError], str]) -> Params:
     try:
         return Params.model_validate(data)
     except ValidationError as error:
-        raise InputError(f"{origin}: {validation.describe(error, data)}") from error
+        raise InputError(f"{origin(error)}: {validation.describe(error, data)}") from error
 
 
 S = TypeVar("S", bound=Section)

@@ -175,14 +175,15 @@ def _entries(choices: "Iterable[Choice]") -> tuple[Entry, ...]:
 def _load(path: Path) -> tuple[Entry, ...]:
     from pydantic import TypeAdapter, ValidationError
 
-    from toolkit import validation
+    from toolkit import validation, yaml_files
     from toolkit.params import Choice
 
-    data = validation.read_yaml(path, "a policy file is a YAML list")
+    data = yaml_files.read(path, "a policy file is a YAML list")
     try:
         return _entries(TypeAdapter(list[Choice]).validate_python(data))
     except ValidationError as error:
-        raise InputError(f"{path}: {validation.describe(error, data)}") from error
+        where = yaml_files.place(path, validation.located(error, data))
+        raise InputError(f"{where}: {validation.describe(error, data)}") from error
 
 
 def _describe(pixels: Any) -> str:

@@ -1,33 +1,21 @@
-"""YAML files read, and what pydantic finds wrong in them said in one line."""
+"""What pydantic finds wrong in a file's data, said in one line."""
 
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from toolkit.errors import InputError
 
 
-def read_yaml(path: Path, remedy: str) -> Any:
-    """The file's data, by the same parser as DVC's. Raises InputError that names the file.
-
-    `remedy` says what to do where there is no such file.
-    """
-    try:
-        return YAML(typ="safe", pure=True).load(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; {remedy}") from None
-    except (YAMLError, ValueError, OSError) as error:
-        raise InputError(f"{path}: not valid YAML: {error}") from error
+def located(error: ValidationError, data: Any) -> list[int | str]:
+    """The keys that lead to what is wrong, as deep as they are in `data`."""
+    found = [_location(e["loc"], data) for e in error.errors(include_url=False)]
+    return max(found, key=len)
 
 
 def describe(error: ValidationError, data: Any) -> str:
     """What is wrong at the key that lies deepest, as: key, rules, what was found."""
-    located = [(_location(e["loc"], data), e) for e in error.errors(include_url=False)]
-    where = max((loc for loc, _ in located), key=len)
-    problems = [e for loc, e in located if loc == where]
+    where = located(error, data)
+    places = [(_location(e["loc"], data), e) for e in error.errors(include_url=False)]
+    problems = [e for loc, e in places if loc == where]
     known = [e for e in problems if e["type"] != "extra_forbidden"]
     problems = known or problems  # of a union, the member that knows the key speaks
     key = _dotted(where)
