@@ -77,6 +77,18 @@ def test_memory_beyond_the_limit_is_refused():
     assert list(isolation.ordered(grow, [1], 1, seconds=5, memory=400_000_000)) == [300_000_001]
 
 
+def test_an_item_whose_worker_was_killed_once_gets_another(tmp_path):
+    """By the kernel, for lack of memory that something else took: no fault of the file."""
+
+    def once(n: int) -> int:
+        if n == 4 and not (tmp_path / "killed").exists():
+            (tmp_path / "killed").touch()
+            kill(n)
+        return n
+
+    assert list(isolation.ordered(once, range(9), 2, **LIMITS)) == list(range(9))
+
+
 def refuse(n: int) -> int:
     if n == 5:
         raise InputError("five is refused")

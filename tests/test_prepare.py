@@ -39,8 +39,7 @@ def test_a_prepared_file_is_named_after_its_raw_image(photos, tmp_path):
     assert {p.path[2:18] for part in splits.values() for p in part.samples} <= raw
 
 
-def test_the_same_bytes_again_and_with_any_number_of_workers(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("toolkit.workers.WORTH_A_POOL", 2)
+def test_the_same_bytes_again_and_with_any_number_of_workers(photos, tmp_path):
     for name, processes in (("one", 1), ("two", 2), ("again", 1)):
         run(photos, tmp_path / name, processes)
     assert tree(tmp_path / "one") == tree(tmp_path / "two") == tree(tmp_path / "again")
@@ -62,6 +61,16 @@ def test_a_broken_image_is_left_out(photos, tmp_path):
     with pytest.raises(InputError, match="class 'c' has 5 usable images, 6 were asked for"):
         run(photos, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_changed_since_the_manifest_is_named(photos, tmp_path):
+    raw = scanning.scan(photos)
+    found = audit.audit(raw, photos, params.Audit())
+    for number in range(1, 12):
+        shutil.copy(photos / "a" / "000.png", photos / "a" / f"{number:03d}.png")
+    chosen = params.Prepare.model_validate({"size": 16, "split": COUNTS})
+    with pytest.raises(InputError, match=r"a/0\d\d\.png: changed since the manifest was written"):
+        prepare.prepare(raw, photos, found, tmp_path / "out", chosen)
 
 
 def test_it_is_done_again_over_its_own_output(photos, tmp_path):

@@ -101,14 +101,20 @@ def prepare(
     Example: toolkit prepare data/raw --audit reports/audit.json --output data/prepared
     """
     from toolkit import audit as audits
+    from toolkit import codec, scanning
     from toolkit import prepare as preparing
-    from toolkit import scanning
 
     manifest = scanning.scan(raw)
-    found, settings, track = audits.read(audit), shared.project().prepare, console.track(quiet)
-    processes = shared.processes(workers)
+    found, settings, track = audits.read(audit), shared.project(), console.track(quiet)
     splits = preparing.prepare(
-        manifest, raw, found, output, settings, processes=processes, track=track
+        manifest,
+        raw,
+        found,
+        output,
+        settings.prepare,
+        limits=codec.Limits(**settings.audit.limits.model_dump()),
+        processes=shared.processes(workers),
+        track=track,
     )
     for split, part in splits.items():
         console.say(f"{output / split}: {_counted(part.counts())}", quiet=quiet)

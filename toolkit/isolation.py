@@ -5,6 +5,8 @@ process can stop that. The kernel ends the worker; its item is told as Stopped, 
 go to a new worker.
 """
 
+import contextlib
+import ctypes
 import multiprocessing
 import resource
 import signal
@@ -20,6 +22,7 @@ from typing import Any, TypeVar
 A = TypeVar("A")
 B = TypeVar("B")
 
+PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 AHEAD = 4  # items that a worker has been given and not answered
 PATIENCE = 4  # seconds that may pass for one of processor time: a busy machine is no file's fault
 
@@ -39,60 +42,89 @@ class _Worker:
 
 
 def ordered(
-    function: Callable[[A], B], items: Sequence[A], workers: int, *, seconds: float, memory: int
+    function: Callable[[A], B],
+    items: Sequence[A],
+    workers: int,
+    *,
+    seconds: float = 0,
+    memory: int = 0,
 ) -> Iterator[B | Stopped]:
     """Yield `function(item)`, or Stopped, for all items in their order.
 
     An item may take so many seconds of processor time (and PATIENCE times as many of the clock),
-    and so many bytes of memory beyond what this process has. The workers are forked; results are
-    pickled. Raises what `function` raises.
+    and so many bytes of memory beyond what this process has; 0 is no limit. Where a worker is
+    killed from outside, its item gets a second one. The workers are forked, and end with this
+    process; results are pickled. Raises what `function` raises.
     """
-    waiting, done = deque(range(len(items))), dict[int, Any]()
-    team: list[_Worker] = []
-    limits = (seconds, memory)
+    team, done = _Team(function, items, seconds, memory), dict[int, Any]()
     try:
         for _ in range(min(workers, len(items))):
-            team.append(_start(function, items, team, limits))
+            team.start_one()
         for index in range(len(items)):
             while index not in done:
-                _feed(team, waiting)
-                ready = connection.wait([worker.line for worker in team if worker.given])
-                for worker in [one for one in team if one.line in ready]:
-                    found, result = _take(worker, seconds)
-                    done[found] = result
-                    if isinstance(result, Stopped):
-                        waiting.extendleft(reversed(worker.given))
-                        team.remove(worker)
-                        team.append(_start(function, items, team, limits))
+                done.update(team.answers())
             yield _unwrapped(done.pop(index))
     finally:
-        for worker in team:
+        for worker in team.workers:
             _end(worker)
 
 
-def _feed(team: Sequence[_Worker], waiting: deque[int]) -> None:
-    for _ in range(AHEAD):
-        for worker in team:
-            if waiting and len(worker.given) < AHEAD:
-                worker.given.append(waiting.popleft())
-                _send(worker.line, worker.given[-1])
+class _Team:
+    """The workers, and the items that none of them has."""
 
+    def __init__(
+        self, function: Callable[[Any], Any], items: Sequence[Any], seconds: float, memory: int
+    ) -> None:
+        self.workers: list[_Worker] = []
+        self._job = (function, items, seconds, memory)
+        self._waiting = deque(range(len(items)))
+        self._killed: set[int] = set()
 
-def _send(line: "connection.Connection[Any, Any]", index: int) -> None:
-    try:
-        line.send(index)
-    except OSError:
-        return  # it has ended, which is seen when its answer is missing
+    def start_one(self) -> None:
+        """Fork a worker."""
+        ours, theirs = multiprocessing.Pipe()
+        # The ends of this process, which must be closed there: a worker ends when they are gone.
+        others = [ours, *(worker.line for worker in self.workers)]
+        process = multiprocessing.get_context("fork").Process(
+            target=_serve, args=(*self._job, theirs, others), daemon=True
+        )
+        with warnings.catch_warnings():  # see workers
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process.start()
+        theirs.close()
+        self.workers.append(_Worker(process, ours, deque()))
 
+    def answers(self) -> Iterator[tuple[int, Any]]:
+        """Give out items, wait, and yield the results that have come."""
+        self._give()
+        ready = connection.wait([worker.line for worker in self.workers if worker.given])
+        for worker in [one for one in self.workers if one.line in ready]:
+            index = worker.given.popleft()
+            try:
+                yield index, worker.line.recv()
+            except (EOFError, OSError):
+                code = self._replace(worker)
+                if code == -signal.SIGKILL and index not in self._killed:
+                    self._killed.add(index)
+                    self._waiting.appendleft(index)
+                else:
+                    yield index, Stopped(_reason(code, self._job[2]))
 
-def _take(worker: _Worker, seconds: float) -> tuple[int, Any]:
-    """The index and the result of the item that the worker was on."""
-    index = worker.given.popleft()
-    try:
-        return index, worker.line.recv()
-    except (EOFError, OSError):
+    def _give(self) -> None:
+        for _ in range(AHEAD):
+            for worker in self.workers:
+                if self._waiting and len(worker.given) < AHEAD:
+                    worker.given.append(self._waiting.popleft())
+                    with contextlib.suppress(OSError):  # ended: seen when its answer is missing
+                        worker.line.send(worker.given[-1])
+
+    def _replace(self, worker: _Worker) -> int | None:
+        """A new worker for one that has ended, whose exit code is returned."""
         _end(worker)
-        return index, Stopped(_reason(worker.process.exitcode, seconds))
+        self._waiting.extendleft(reversed(worker.given))
+        self.workers.remove(worker)
+        self.start_one()
+        return worker.process.exitcode
 
 
 def _reason(code: int | None, seconds: float) -> str:
@@ -125,40 +157,23 @@ class _Raised:
     error: Exception
 
 
-def _start(
-    function: Callable[[A], B],
-    items: Sequence[A],
-    team: Sequence[_Worker],
-    limits: tuple[float, int],
-) -> _Worker:
-    ours, theirs = multiprocessing.Pipe()
-    # The ends of this process, which must be closed there: a worker ends when they are gone.
-    others = [ours, *(worker.line for worker in team)]
-    process = multiprocessing.get_context("fork").Process(
-        target=_serve, args=(function, items, theirs, others, limits), daemon=True
-    )
-    with warnings.catch_warnings():  # see workers
-        warnings.simplefilter("ignore", DeprecationWarning)
-        process.start()
-    theirs.close()
-    return _Worker(process, ours, deque())
-
-
 def _serve(
     function: Callable[[A], B],
     items: Sequence[A],
+    seconds: float,
+    memory: int,
     line: "connection.Connection[Any, Any]",
     others: "Sequence[connection.Connection[Any, Any]]",
-    limits: tuple[float, int],
 ) -> None:
     for other in others:
         other.close()
-    seconds, memory = limits
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and stops us
     for end in (signal.SIGPROF, signal.SIGALRM):
         signal.signal(end, signal.SIG_DFL)
-    most = _data_size() + memory
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    _end_with_parent()
+    if memory:
+        most = _data_size() + memory
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while (index := _next(line)) is not None:
         _alarm(seconds)
@@ -182,6 +197,12 @@ def _next(line: "connection.Connection[Any, Any]") -> int | None:
 def _alarm(seconds: float) -> None:
     signal.setitimer(signal.ITIMER_PROF, seconds)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE * seconds)
+
+
+def _end_with_parent() -> None:
+    """At once, and not with the item; Linux only. Elsewhere the closed pipe ends the worker."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _data_size() -> int:

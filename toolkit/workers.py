@@ -30,21 +30,19 @@ def cores() -> int:
 def ordered_map(function: Callable[[A], B], items: Sequence[A], workers: int) -> Iterator[B]:
     """Yield `function(item)` in the order of `items`, whatever the number of workers.
 
-    `function` and the items must be picklable. Raises InputError when a worker is killed, and what
-    `function` raises.
+    The processes are forked, and end with this one: those of concurrent.futures outlive it when it
+    is killed, and keep its locks. Results must be picklable. Raises InputError when a worker is
+    killed twice, and what `function` raises.
     """
     if workers <= 1 or len(items) < WORTH_A_POOL:
         yield from map(function, items)
         return
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
+    from toolkit import isolation
 
-    chunk = max(1, min(32, len(items) // (4 * workers)))
-    try:
-        with ProcessPoolExecutor(workers) as pool:
-            yield from pool.map(function, items, chunksize=chunk)
-    except BrokenProcessPool:
-        raise InputError(KILLED) from None
+    for result in isolation.ordered(function, items, workers):
+        if isinstance(result, isolation.Stopped):
+            raise InputError(KILLED)
+        yield result
 
 
 # --- forked -----------------------------------------------------------------------------------
