@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from toolkit import journal
 from toolkit.journal import Journal, Line
 
-LINES = [Line(n, "rotate", f'{{"angle": {n}.5}}', 7 * n, "ab" * 32, n % 2 == 0) for n in (1, 2, 3)]
+LINES = [
+    Line(n, "rotate", f'{{"angle": {n}.5}}', 7 * n, "ab" * 32, n % 2 == 0, n / 2, 0.5, n == 3)
+    for n in (1, 2, 3)
+]
 TEXT = st.text(st.characters(exclude_characters="\t", exclude_categories=["Cc", "Cs", "Zl", "Zp"]))
 
 
@@ -17,7 +20,7 @@ def packed(*numbers):
 
 @given(st.integers(1), TEXT, st.integers(0, 2**32 - 1), st.booleans())
 def test_a_line_is_read_as_it_was_written(number, text, seed, same):
-    line = Line(number, text, '{"k": "\\n"}', seed, "0f" * 32, same)
+    line = Line(number, text, '{"k": "\\n"}', seed, "0f" * 32, same, 12.5, 0.0, not same)
     assert journal.unpack(line.pack()) == line
 
 

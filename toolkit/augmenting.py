@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import console, contact_sheet, policy, render
+from toolkit import console, contact_sheet, policy, render, summary
 from toolkit.errors import InputError
 from toolkit.places import ARMS, PARAMS, PREPARED
 from toolkit.workers import cores
@@ -49,14 +49,27 @@ def run(call: Call) -> None:
         workers=call.workers or cores(),
         track=console.track(call.quiet),
     )
-    sheet = output.with_name(f"{output.name}.png")
-    contact_sheet.write(sheet, made.shown, output)
-    for line in render.describe(made):
+    for line in [*render.describe(made), *_beside(made, output)]:
         console.say(line, quiet=call.quiet)
-    console.say(f"{output}: written, with the contact sheet {sheet}", quiet=call.quiet)
     if call.train is None and settings.target != recorded.target:
         record = f"dvc exp run -S augment.target={call.target}"
         console.say(f"not recorded: params.yaml says {recorded.target}; record it with: {record}")
+
+
+def _beside(made: render.Made, output: Path) -> list[str]:
+    """Write the sheets and the summary beside the output; say what was made, and where they are."""
+    sheet, changed, numbers = (
+        output.with_name(f"{output.name}{end}")
+        for end in (".png", "-most-changed.png", "-summary.json")
+    )
+    contact_sheet.write(sheet, made.shown, output)
+    pairs = [(m.parent, m.child, f"{m.moved:.0f} grey levels") for m in made.report.most_changed]
+    contact_sheet.write_pairs(changed, pairs, output)
+    summary.write(numbers, made.report)
+    return [
+        *summary.describe(made.report),
+        f"{output}: written, with the contact sheet {sheet}, {changed.name} and {numbers.name}",
+    ]
 
 
 def _prepared() -> Path:

@@ -1,16 +1,18 @@
 """One parent's new images at a time: drawn, made, encoded and written."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from toolkit import codec, files, journal, originals
+from toolkit import codec, files, journal, likeness, originals
 from toolkit import manifest as manifests
 from toolkit import plan as plans
 from toolkit import policy as policies
 from toolkit.codec import Picture
 from toolkit.journal import Line
+from toolkit.likeness import Look
 from toolkit.manifest import Sample
 from toolkit.policy import Policy
 
@@ -59,6 +61,12 @@ def path(parent: Sample, number: int, encoder: str) -> str:
     return f"{parent.label}/new-{number:06d}-{parent.id[:8]}{SUFFIXES[encoder]}"
 
 
+def child(parent: Sample, ident: str, path: str, line: Line) -> Sample:
+    """The sample of the new image that the line is about."""
+    drawn = {"transform": line.transform, "params": json.loads(line.params), "seed": line.seed}
+    return replace(parent, id=ident, path=path, parent=parent.id, **drawn)
+
+
 def work(job: Job, index: int) -> Iterator[bytes]:
     """Write the images of a batch; yield a journal line for each.
 
@@ -72,20 +80,25 @@ def work(job: Job, index: int) -> Iterator[bytes]:
     if not batch.numbers:
         return
     parent = originals.picture(job.folder, job.size, batch.parent, data)
-    known = dict[tuple[str, str], _Encoded]()
+    known, eye = dict[tuple[str, str], _Encoded](), likeness.Eye(parent)
     for number in batch.numbers:
         row, made = plans.row(batch.parent, number, job.policy, job.seed, parent)
         params = manifests.canonical(row.params)
         found = known.get((row.transform, params))
+        again = found is not None
         if found is None:
             picture = made or policies.change(row.transform, parent, row.params)
             same = picture is parent or codec.same(picture, parent)
-            found = (known.get(UNCHANGED) if same else None) or _encode(job.codec, picture, same)
+            found = (known.get(UNCHANGED) if same else None) or _encode(
+                job.codec, picture, same, eye.look(picture)
+            )
             known[row.transform, params] = found
             if same:
                 known[UNCHANGED] = found
         files.put(f"{job.building}/{path(batch.parent, number, job.codec)}", found.data)
-        yield Line(number, row.transform, params, row.seed, found.digest, found.same).pack()
+        look = found.look
+        seen = (found.same, look.change, look.moved, again or look.near)
+        yield Line(number, row.transform, params, row.seed, found.digest, *seen).pack()
 
 
 @dataclass(frozen=True)
@@ -93,11 +106,12 @@ class _Encoded:
     data: bytes
     digest: str
     same: bool
+    look: Look
 
 
-def _encode(encoder: str, picture: Picture, same: bool) -> _Encoded:
+def _encode(encoder: str, picture: Picture, same: bool, look: Look) -> _Encoded:
     data = codec.ENCODERS[encoder](picture)
-    return _Encoded(data, hashlib.sha256(data).hexdigest(), same)
+    return _Encoded(data, hashlib.sha256(data).hexdigest(), same, look)
 
 
 def good(job: Job, index: int, lines: bytes) -> bool:

@@ -1,6 +1,8 @@
 """A picture of parents and their children, with what was done named under each."""
 
+import functools
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,6 +41,24 @@ def write(path: Path, manifest: Manifest, folder: Path) -> None:
     files.write(path, codec.ENCODERS["png"](paper))
 
 
+def write_pairs(path: Path, pairs: Sequence[tuple[Sample, Sample, str]], folder: Path) -> None:
+    """Write a PNG of pairs, two a row: original, new image, and words to stand under that.
+
+    `folder` is that of the samples' manifest. Without pairs the sheet is blank.
+    """
+    tile, width = 96, 2 * (96 + GAP)
+    rows = max(1, math.ceil(len(pairs) / 2))
+    size = (2 * (width + GAP) + GAP, rows * (tile + GAP + 2 * LINE) + GAP)
+    paper = Image.new("RGB", size, PAPER)
+    for number, (parent, child, words) in enumerate(pairs):
+        left = GAP + number % 2 * (width + GAP)
+        top = GAP + number // 2 * (tile + GAP + 2 * LINE)
+        _cell(paper, folder, parent, caption(parent), (left, top), tile)
+        under = (" ".join(caption(child)), words)
+        _cell(paper, folder, child, under, (left + tile + GAP // 2, top), tile)
+    files.write(path, codec.ENCODERS["png"](paper))
+
+
 def _sheet(manifest: Manifest, folder: Path, parents: int, children: int, tile: int) -> Picture:
     families = _families(manifest, parents, children)
     columns = 1 + max((len(family) for _, family in families), default=0)
@@ -50,9 +70,21 @@ def _sheet(manifest: Manifest, folder: Path, parents: int, children: int, tile: 
         for column, sample in enumerate([parent, *family]):
             # The parent stands a little apart from its children.
             corner = (gap + column * cell[0] + (gap if column else 0), gap + row * cell[1])
-            _place(paper, codec.read_picture(folder / sample.path, tile), corner, tile)
-            _caption(paper, caption(sample), (corner[0], corner[1] + tile + 2), tile)
+            _cell(paper, folder, sample, caption(sample), corner, tile)
     return paper
+
+
+def _cell(
+    paper: Image.Image,
+    folder: Path,
+    sample: Sample,
+    lines: tuple[str, str],
+    corner: tuple[int, int],
+    tile: int,
+) -> None:
+    """A picture with two lines under it."""
+    _place(paper, codec.read_picture(folder / sample.path, tile), corner, tile)
+    _caption(paper, lines, (corner[0], corner[1] + tile + 2), tile)
 
 
 def caption(sample: Sample) -> tuple[str, str]:
@@ -107,11 +139,17 @@ def _place(paper: Image.Image, image: Picture, corner: tuple[int, int], tile: in
 def _caption(
     paper: Image.Image, lines: tuple[str, str], corner: tuple[int, int], tile: int
 ) -> None:
-    font = ImageFont.load_default(FONT * tile / 96)
+    font = _font(FONT * tile / 96)
     pen = ImageDraw.Draw(paper)
     for number, (line, colour) in enumerate(zip(lines, (INK, GREY), strict=True)):
         place = (corner[0], corner[1] + number * _line(tile))
         pen.text(place, _fitting(pen, line, font, tile), colour, font)
+
+
+@functools.cache
+def _font(size: float) -> Any:
+    """Pillow reads its own anew each time."""
+    return ImageFont.load_default(size)
 
 
 def _fitting(pen: ImageDraw.ImageDraw, line: str, font: Any, width: int) -> str:

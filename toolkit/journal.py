@@ -21,7 +21,7 @@ NAME = ".journal"
 class Line:
     """One new image: its row's number, transform, canonical params and seed, its file's sha256.
 
-    `same`: whether it equals its parent.
+    `same`: whether it equals its parent; `change`, `moved` and `near`: see `likeness.Look`.
     """
 
     number: int
@@ -30,19 +30,23 @@ class Line:
     seed: int
     digest: str
     same: bool
+    change: float
+    moved: float
+    near: bool
 
     def pack(self) -> bytes:
         """The line as text. JSON holds no tab."""
-        same = int(self.same)
-        return (
-            f"{self.number}\t{self.digest}\t{same}\t{self.seed}\t{self.transform}\t{self.params}\n"
-        ).encode()
+        seen = f"{self.same:d}\t{self.change:.1f}\t{self.moved:.1f}\t{self.near:d}"
+        drawn = f"{self.seed}\t{self.transform}\t{self.params}"
+        return f"{self.number}\t{self.digest}\t{seen}\t{drawn}\n".encode()
 
 
 def unpack(data: bytes) -> Line:
     """What `Line.pack` gave."""
-    number, digest, same, seed, transform, params = data.decode().rstrip("\n").split("\t")
-    return Line(int(number), transform, params, int(seed), digest, same == "1")
+    fields = data.decode().rstrip("\n").split("\t")
+    number, digest, same, change, moved, near, seed, transform, params = fields
+    seen = (same == "1", float(change), float(moved), near == "1")
+    return Line(int(number), transform, params, int(seed), digest, *seen)
 
 
 def matches(building: Path, key: str) -> bool:

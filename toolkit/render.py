@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -21,6 +20,7 @@ from toolkit.journal import Journal, Line
 from toolkit.manifest import Manifest, Sample
 from toolkit.plan import Row
 from toolkit.policy import Policy
+from toolkit.summary import Report, Tally
 from toolkit.workers import forked
 
 
@@ -50,10 +50,11 @@ class Summary:
 
 @dataclass(frozen=True)
 class Made:
-    """Images of each class, the summary, and a manifest of what a contact sheet shows."""
+    """Images of each class, the summary, a report, and a manifest of what a contact sheet shows."""
 
     counts: Mapping[str, int]
     summary: Summary
+    report: Report
     shown: Manifest
 
 
@@ -174,7 +175,7 @@ def _write_tables(
     building: Path, kept: Manifest, job: Job, done: Journal, codec_notes: Mapping[str, Any]
 ) -> Made:
     """Write plan.csv and the manifest of originals and new images, row by row."""
-    count, gallery = _Count(), _Gallery()
+    count, tally, gallery = _Count(), Tally(), _Gallery()
     taken = {sample.path for sample in kept.samples}
     with (
         files.table(building / plans.TABLE, plans.COLUMNS) as add_row,
@@ -190,12 +191,13 @@ def _write_tables(
             add_row((of.id, of.label, line.number, *drawn))
             add_sample((ident, path, of.label, of.split, of.group, of.id, *drawn))
             count.add(of, line)
+            tally.add(of, ident, path, line)
             gallery.add(of, ident, path, line)
     summary = count.summary(kept)
     notes = {**_rejected(kept), "codec": codec_notes, "summary": asdict(summary)}
     manifests.write_side(building, kept.classes, notes)
     counts = {name: number + summary.new[name] for name, number in kept.counts().items()}
-    return Made(counts, summary, gallery.manifest(kept))
+    return Made(counts, summary, tally.report(), gallery.manifest(kept))
 
 
 def _children(kept: Manifest, job: Job, done: Journal) -> Iterator[tuple[Sample, Line, str]]:
@@ -225,18 +227,7 @@ class _Gallery:
             self.families[of.id] = []
         family = self.families.get(of.id)
         if family is not None and len(family) < contact_sheet.CHILDREN:
-            drawn = json.loads(line.params)
-            family.append(
-                replace(
-                    of,
-                    id=ident,
-                    path=path,
-                    parent=of.id,
-                    transform=line.transform,
-                    params=drawn,
-                    seed=line.seed,
-                )
-            )
+            family.append(batches.child(of, ident, path, line))
 
     def manifest(self, kept: Manifest) -> Manifest:
         """Parents, then children, in the order of the whole manifest."""
