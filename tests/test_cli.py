@@ -91,6 +91,22 @@ def test_a_photo_folder_is_never_replaced(tmp_path, photos):
     assert tree(photos) == before
 
 
+def test_a_picture_where_the_sheet_goes_is_replaced_with_force_alone(tmp_path, photos):
+    (tmp_path / "out.png").write_text("mine")
+    arguments = ("augment", photos, "--output", "out", "--target", 8, "--class", "c")
+    done = toolkit(tmp_path, *arguments, code=1)
+    assert "out.png: stands where a file of the output" in done.stderr
+    assert (tmp_path / "out.png").read_text() == "mine"
+    assert not (tmp_path / "out").exists()
+    done = toolkit(tmp_path, *arguments, "--force", "--shards", 2)
+    assert "a: 12 originals + 0 new = 12 (no more asked for)" in done.stderr
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.tar")) == [
+        "shard-000000.tar",
+        "shard-000001.tar",
+    ]
+    toolkit(tmp_path, *arguments)
+
+
 def test_audit_is_useful_on_any_folder(tmp_path, photos):
     (photos / "a" / "page.jpg").write_text("<!DOCTYPE html>")
     done = toolkit(tmp_path, "audit", photos)

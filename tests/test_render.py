@@ -11,6 +11,7 @@ import pytest
 from toolkit import codec, manifest, params, plan, policy, render, scanning
 from toolkit.errors import InputError
 from toolkit.params import Choice
+from toolkit.render import Form
 
 AFFINE = [Choice(transform="albumentations.Affine", arguments={"rotate": [-9, 9]})]
 
@@ -64,7 +65,7 @@ def test_the_output_is_a_complete_training_folder(plain, tmp_path):
 
 
 def test_every_file_is_named_and_hashed_in_the_manifest(plain, tmp_path):
-    made, _ = augment(plain, tmp_path / "out", only_new=True)
+    made, _ = augment(plain, tmp_path / "out", form=Form(only_new=True))
     for sample in made.samples:
         data = (tmp_path / "out" / sample.path).read_bytes()
         assert hashlib.sha256(data).hexdigest() == manifest.content_hash(sample)
@@ -74,7 +75,7 @@ def test_every_file_is_named_and_hashed_in_the_manifest(plain, tmp_path):
 
 
 def test_only_new_writes_only_the_new_images_and_points_to_the_others(plain, tmp_path):
-    made, _ = augment(plain, tmp_path / "arms" / "augmented", only_new=True)
+    made, _ = augment(plain, tmp_path / "arms" / "augmented", form=Form(only_new=True))
     images = [name for name in tree(tmp_path / "arms" / "augmented") if "/" in name]
     assert len(images) == 11
     assert all("/new-" in name for name in images)
@@ -115,7 +116,9 @@ def test_raising_the_target_leaves_the_first_files_as_they_were(tmp_path):
     source = folder(tmp_path / "train", size=16, few=60, many=2)
     for target in (360, 500):
         settings = params.Augment(target={"few": target})
-        render.augment(source, tmp_path / str(target), settings, "homework", only_new=True)
+        render.augment(
+            source, tmp_path / str(target), settings, "homework", form=Form(only_new=True)
+        )
     short, long = new_files(tmp_path / "360"), new_files(tmp_path / "500")
     assert (len(short), len(long)) == (300, 440)
     assert {name: long[name] for name in short} == short
@@ -246,6 +249,18 @@ def test_a_folder_that_the_toolkit_did_not_write_is_left_alone(plain, tmp_path):
     manifest.write(other, scanning.scan(other))
     with pytest.raises(InputError, match="photos: stands in the way"):
         augment(plain, other)
+    with pytest.raises(InputError, match=r"photos: stands in the way .*or replace it with --force"):
+        augment(plain, other)
+    assert len(tree(other)) == 3
+
+
+def test_force_replaces_a_folder_that_is_not_ours_but_no_file(plain, tmp_path):
+    augment(plain, folder(tmp_path / "photos", few=1), form=Form(force=True))
+    assert (tmp_path / "photos" / "plan.csv").is_file()
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(InputError, match="notes: stands in the way"):
+        augment(plain, tmp_path / "notes", form=Form(force=True))
+    assert (tmp_path / "notes").read_text() == "mine"
 
 
 def test_images_of_another_split_are_refused(tmp_path):

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import console, contact_sheet, policy, render, summary
+from toolkit import console, contact_sheet, plan, policy, render, summary
 from toolkit.errors import InputError
 from toolkit.places import ARMS, PARAMS, PREPARED
 from toolkit.workers import cores
+
+BESIDE = (".png", "-most-changed.png", "-summary.json")  # what ends the names of files beside it
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Call:
     size: int | None = None
     only_new: bool = False
     arm: str = "augmented"
+    shards: int = 0
+    force: bool = False
     workers: int = 0
     quiet: bool = False
 
@@ -38,6 +42,7 @@ def run(call: Call) -> None:
         told = ", ".join(f"{n} {name}" for name, n in counts.items())
         console.say(f"{output}: {told}", quiet=call.quiet)
         return
+    beside = _free(output, call.force)
     recorded, settings = _request(call)
     made = render.augment(
         train,
@@ -45,23 +50,32 @@ def run(call: Call) -> None:
         settings,
         call.policy or _policy(settings, call.arm),
         size=call.size,
-        only_new=call.only_new or call.train is None,
+        form=render.Form(call.only_new or call.train is None, call.shards, call.force),
         workers=call.workers or cores(),
         track=console.track(call.quiet),
     )
-    for line in [*render.describe(made), *_beside(made, output)]:
+    for line in [*render.describe(made), *_beside(made, output, beside)]:
         console.say(line, quiet=call.quiet)
     if call.train is None and settings.target != recorded.target:
         record = f"dvc exp run -S augment.target={call.target}"
         console.say(f"not recorded: params.yaml says {recorded.target}; record it with: {record}")
 
 
-def _beside(made: render.Made, output: Path) -> list[str]:
+def _free(output: Path, force: bool) -> list[Path]:
+    """Where sheets and summary go. Files there without a folder of ours are a person's own."""
+    beside = [output.with_name(f"{output.name}{end}") for end in BESIDE]
+    taken = [path for path in beside if path.exists()]
+    if taken and not (output / plan.TABLE).is_file() and not force:
+        message = (
+            f"{taken[0]}: stands where a file of the output {output} goes, and was not written"
+        )
+        raise InputError(f"{message} by the toolkit; move it away or replace it with --force")
+    return beside
+
+
+def _beside(made: render.Made, output: Path, paths: Sequence[Path]) -> list[str]:
     """Write the sheets and the summary beside the output; say what was made, and where they are."""
-    sheet, changed, numbers = (
-        output.with_name(f"{output.name}{end}")
-        for end in (".png", "-most-changed.png", "-summary.json")
-    )
+    sheet, changed, numbers = paths
     contact_sheet.write(sheet, made.shown, output)
     pairs = [(m.parent, m.child, f"{m.moved:.0f} grey levels") for m in made.report.most_changed]
     contact_sheet.write_pairs(changed, pairs, output)

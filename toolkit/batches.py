@@ -2,18 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from toolkit import codec, files, journal, likeness, originals
+from toolkit import codec, files, journal, likeness, originals, shards
 from toolkit import manifest as manifests
 from toolkit import plan as plans
 from toolkit import policy as policies
 from toolkit.codec import Picture
+from toolkit.errors import InputError
 from toolkit.journal import Line
 from toolkit.likeness import Look
-from toolkit.manifest import Sample
+from toolkit.manifest import Manifest, Sample
 from toolkit.policy import Policy
 
 SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
@@ -23,16 +25,21 @@ ROWS = 256  # of one parent; what is made of them stays in memory until the batc
 
 @dataclass(frozen=True)
 class Batch:
-    """An original, the path of its copy ("" for none), and the numbers of some of its children."""
+    """An original and the numbers of some of its children.
+
+    `home` is the path of its copy in the output ("" for none); those of its children begin with
+    `place`, the class's folder or a shard.
+    """
 
     parent: Sample
     home: str
+    place: str
     numbers: Sequence[int]
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that the new images depend on."""
+    """All that the new images depend on. `units`: the batches that are done together."""
 
     folder: Path
     building: Path
@@ -40,25 +47,69 @@ class Job:
     codec: str
     policy: Policy
     seed: int
-    batches: Sequence[Batch]
+    classes: Sequence[str]
     quotas: Mapping[str, int]
+    batches: Sequence[Batch]
+    units: Sequence[Sequence[int]]
 
-    def positions(self, index: int) -> list[int]:
-        """Where in the plan the rows of a batch are, from 0 on."""
-        batch = self.batches[index]
+    def positions(self, unit: int) -> list[int]:
+        """Where in the plan the rows of a unit are, from 0 on."""
+        return [at for index in self.units[unit] for at in self._positions(self.batches[index])]
+
+    def _positions(self, batch: Batch) -> list[int]:
         before = sum(n for label, n in self.quotas.items() if label < batch.parent.label)
         return [before + number - 1 for number in batch.numbers]
 
+    def by_position(self) -> Sequence[int]:
+        """For each row of the plan its batch."""
+        found = array("i", bytes(4 * sum(self.quotas.values())))
+        for index, batch in enumerate(self.batches):
+            for at in self._positions(batch):
+                found[at] = index
+        return found
 
-def split(parent: Sample, home: str, numbers: Sequence[int]) -> list[Batch]:
-    """Batches of a parent's numbers. The first one makes the copy of the original."""
-    parts = [numbers[at : at + ROWS] for at in range(0, len(numbers), ROWS)] or [()]
-    return [Batch(parent, "" if at else home, part) for at, part in enumerate(parts)]
+    def path(self, batch: Batch, number: int) -> str:
+        """Where a new image lies in the output."""
+        return f"{batch.place}{number:06d}-{batch.parent.id[:8]}{SUFFIXES[self.codec]}"
 
 
-def path(parent: Sample, number: int, encoder: str) -> str:
-    """Where a new image lies in the output."""
-    return f"{parent.label}/new-{number:06d}-{parent.id[:8]}{SUFFIXES[encoder]}"
+def arrange(
+    source: Manifest,
+    assigned: Iterable[tuple[Sample, Sequence[int]]],
+    homes: Sequence[Sample] | None,
+    shard_count: int,
+) -> tuple[list[Batch], list[list[int]]]:
+    """Batches and units; with `homes`, also for the originals of which no new image is made.
+
+    Batches go to the shards in turn, an original's second one to the shard after its first one's.
+    Raises InputError for more shards than originals.
+    """
+    numbers = {parent.id: found for parent, found in assigned}
+    if homes is None:
+        wanted = [(parent, "") for parent in source.samples if parent.id in numbers]
+    else:
+        wanted = [(s, home.path) for s, home in zip(source.samples, homes, strict=True)]
+    if wanted and shard_count > len(wanted):
+        message = f"--shards must be at most {len(wanted)}, the number of originals at work here"
+        raise InputError(f"{message}, got {shard_count}")
+    found = []
+    for at, (parent, home) in enumerate(wanted):
+        rows = numbers.get(parent.id, [])
+        for part, own in enumerate(range(0, max(1, len(rows)), ROWS)):
+            place = f"{parent.label}/new-"
+            if shard_count:
+                shard = shards.name((at + part) % shard_count)
+                place = f"{shard}/{source.classes.index(parent.label)}-new-"
+            found.append(Batch(parent, "" if part else home, place, rows[own : own + ROWS]))
+    return found, _units(found)
+
+
+def _units(found: Sequence[Batch]) -> list[list[int]]:
+    """The batches of each shard; of what goes to folders each batch alone."""
+    together: dict[object, list[int]] = {}
+    for index, batch in enumerate(found):
+        together.setdefault(shards.of(PurePath(batch.place)) or index, []).append(index)
+    return list(together.values())
 
 
 def child(parent: Sample, ident: str, path: str, line: Line) -> Sample:
@@ -67,16 +118,35 @@ def child(parent: Sample, ident: str, path: str, line: Line) -> Sample:
     return replace(parent, id=ident, path=path, parent=parent.id, **drawn)
 
 
-def work(job: Job, index: int) -> Iterator[bytes]:
-    """Write the images of a batch; yield a journal line for each.
+def work(job: Job, unit: int) -> Iterator[bytes]:
+    """Write the images of a unit, which are files or a shard; yield a journal line for each."""
+    todo = [job.batches[index] for index in job.units[unit]]
+    building, shard = job.building, shards.of(PurePath(todo[0].place))
+    if shard is None:
+        for batch in todo:
+            yield from _make(job, batch, lambda name, data: files.put(f"{building}/{name}", data))
+        return
+    with shards.writing(building / shard) as add:
+        for batch in todo:
+            label = b"%d" % job.classes.index(batch.parent.label)
+
+            def put(name: str, data: bytes, label: bytes = label) -> None:
+                member = PurePath(name).name
+                add(member, data)
+                add(f"{member.partition('.')[0]}.cls", label)
+
+            yield from _make(job, batch, put)
+
+
+def _make(job: Job, batch: Batch, put: Callable[[str, bytes], None]) -> Iterator[bytes]:
+    """Make the images of a batch.
 
     A parent is decoded once, and of equal images (of the same transform and numbers, or without a
     change) one is made, encoded and hashed.
     """
-    batch = job.batches[index]
     data = originals.data(job.folder, batch.parent)
     if batch.home:
-        files.put(f"{job.building}/{batch.home}", data)
+        put(batch.home, data)
     if not batch.numbers:
         return
     parent = originals.picture(job.folder, job.size, batch.parent, data)
@@ -95,7 +165,7 @@ def work(job: Job, index: int) -> Iterator[bytes]:
             known[row.transform, params] = found
             if same:
                 known[UNCHANGED] = found
-        files.put(f"{job.building}/{path(batch.parent, number, job.codec)}", found.data)
+        put(job.path(batch, number), found.data)
         look = found.look
         seen = (found.same, look.change, look.moved, again or look.near)
         yield Line(number, row.transform, params, row.seed, found.digest, *seen).pack()
@@ -114,17 +184,21 @@ def _encode(encoder: str, picture: Picture, same: bool, look: Look) -> _Encoded:
     return _Encoded(data, hashlib.sha256(data).hexdigest(), same, look)
 
 
-def good(job: Job, index: int, lines: bytes) -> bool:
-    """Whether the files of a finished batch are there, with the bytes that its lines name."""
-    batch = job.batches[index]
-    wanted = {batch.home: manifests.content_hash(batch.parent)} if batch.home else {}
-    for line in map(journal.unpack, lines.splitlines()):
-        wanted[path(batch.parent, line.number, job.codec)] = line.digest
-    return all(_is(job.building / name, digest) for name, digest in wanted.items())
+def good(job: Job, unit: int, lines: bytes) -> bool:
+    """Whether the images of a finished unit are there, with the bytes that its lines name."""
+    told = map(journal.unpack, lines.splitlines())
+    for batch in (job.batches[index] for index in job.units[unit]):
+        if batch.home and not _is(job.building / batch.home, manifests.content_hash(batch.parent)):
+            return False
+        for number, line in zip(batch.numbers, told, strict=False):
+            path = job.building / job.path(batch, number)
+            if line.number != number or not _is(path, line.digest):
+                return False
+    return True
 
 
 def _is(place: Path, digest: str) -> bool:
     try:
-        return files.sha256(place) == digest
-    except OSError:
+        return hashlib.sha256(shards.read(place)).hexdigest() == digest
+    except (OSError, InputError):
         return False

@@ -135,6 +135,10 @@ def augment(
     size: Annotated[int | None, typer.Option(min=1, help="Side of new images, in px.")] = None,
     only_new: Annotated[bool, typer.Option(help="Do not copy the originals.")] = False,
     arm: Annotated[str, typer.Option(help="An arm of params.yaml: augment.arms.")] = "augmented",
+    shards: Annotated[
+        int, typer.Option(min=0, help="Write so many tar files (WebDataset) instead of folders.")
+    ] = 0,
+    force: Annotated[bool, typer.Option(help="Replace an output that is not ours.")] = False,
     workers: Workers = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -157,6 +161,8 @@ def augment(
         size,
         only_new,
         arm,
+        shards,
+        force,
         workers,
         quiet,
     )

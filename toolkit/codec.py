@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import PIL
 from PIL import Image, UnidentifiedImageError
 
+from toolkit import shards
 from toolkit.colours import DAMAGED, bands, to_rgb
 from toolkit.errors import InputError
 
@@ -126,8 +127,13 @@ def read_picture(path: Path, least: int = MAX_SIDE) -> Picture:
 
 
 def content(path: Path, limits: Limits = LIMITS) -> bytes:
-    """The bytes of a regular file. Raises InputError with the reason, without the name."""
+    """The bytes of a regular file, or of a member of a shard (see `shards`).
+
+    Raises InputError with the reason, without the name.
+    """
     try:
+        if shards.inside(path):
+            return shards.read(path)
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
             raise InputError("not a regular file")

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from toolkit import codec, manifest
+from toolkit import codec, manifest, shards
 from toolkit.errors import InputError
 from toolkit.manifest import Manifest, Sample
 from toolkit.progress import Track, silent
@@ -72,7 +72,7 @@ def _decoded(folder: Path, table: Manifest) -> Iterable[codec.Pixels]:
 
 def _decode(path: Path, sample: Sample) -> codec.Pixels:
     try:
-        data = path.read_bytes()
+        data = shards.read(path)
     except OSError as error:
         reason = f"{path}: cannot be read ({error.strerror})"
         raise InputError(f"{reason}; `dvc checkout` or `dvc repro` restores it") from error

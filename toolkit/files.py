@@ -122,21 +122,27 @@ def _nothing(_building: Path) -> bool:
 
 @contextlib.contextmanager
 def new_folder(
-    path: Path, marker: str = "manifest.json", continues: Callable[[Path], bool] = _nothing
+    path: Path,
+    marker: str = "manifest.json",
+    continues: Callable[[Path], bool] = _nothing,
+    *,
+    force: bool | None = None,
 ) -> Iterator[Path]:
     """Yield a folder beside `path` that takes its place if the block ends well.
 
     A folder at `path` is replaced only where it holds `marker`, a file that says that the toolkit
-    wrote it; else InputError, and nothing is lost. What an earlier, interrupted run left over is
-    removed, or yielded again where `continues` says that the block can go on with it. A second
+    wrote it, or with `force` (None: the command has no such option); else InputError, and nothing
+    is lost. What an earlier, interrupted run left over is removed, or yielded again where
+    `continues` says that the block can go on with it. A second
     process that writes the same folder at the same time gets an InputError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     replaced = path.with_name(f".{path.name}.replaced")
     building = path.with_name(f".{path.name}.building")
-    if not _may_be_replaced(path, marker):
+    if not _may_be_replaced(path, marker) and not (force and path.is_dir()):
         message = f"{path}: stands in the way and was not written by the toolkit; move it away"
-        raise InputError(f"{message} or choose another --output")
+        forced = "" if force is None else ", or replace it with --force"
+        raise InputError(f"{message} or choose another --output{forced}")
     with only_one(path):
         if replaced.exists() and not path.exists():  # killed between two renames
             replaced.rename(path)

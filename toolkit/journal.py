@@ -1,7 +1,7 @@
-"""What an interrupted `augment` has finished: a line for each new image, appended batch by batch.
+"""What an interrupted `augment` has finished: a line for each new image, appended unit by unit.
 
 It lies in the folder under construction. The first line is the key, which names all that the bytes
-depend on. A batch is written after its images, in one piece; the images' sha256 are in its lines,
+depend on. A unit is written after its images, in one piece; the images' sha256 are in its lines,
 so that they can be checked before they are believed.
 """
 
@@ -59,7 +59,7 @@ def matches(building: Path, key: str) -> bool:
 
 
 class Journal:
-    """A journal on disk, and where in it each row's line is: 16 bytes of memory a row."""
+    """A journal on disk, and where in it each row's line is: 12 bytes of memory a row."""
 
     def __init__(self, building: Path, key: str, rows: int) -> None:
         """Open the folder's journal of this key, or begin one."""
@@ -70,7 +70,6 @@ class Journal:
         self._end = len(key) + 1
         self._starts = array("q", bytes(8 * rows))
         self._sizes = array("i", bytes(4 * rows))
-        self._batches = array("i", bytes(4 * rows))
 
     def close(self) -> None:
         """Close the file."""
@@ -79,16 +78,16 @@ class Journal:
     def load(
         self, positions: Callable[[int], Sequence[int]], good: Callable[[int, bytes], bool]
     ) -> set[int]:
-        """The batches that are whole and `good(batch, lines)`; what is cut off is forgotten.
+        """The units that are whole and `good(unit, lines)`; what is cut off is forgotten.
 
-        `positions(batch)`: the rows that the batch's lines are for, from 0 on.
+        `positions(unit)`: the rows that the unit's lines are for, from 0 on.
         """
         found = set()
         with contextlib.suppress(ValueError, IndexError):  # no journal from here on
-            for batch, lines, end in self._read():
-                if good(batch, lines):
-                    self._note(batch, positions(batch), lines, end - len(lines))
-                    found.add(batch)
+            for unit, lines, end in self._read():
+                if good(unit, lines):
+                    self._note(positions(unit), lines, end - len(lines))
+                    found.add(unit)
                 self._end = end
         os.ftruncate(self._file, self._end)
         return found
@@ -97,30 +96,28 @@ class Journal:
         with os.fdopen(os.dup(self._file), "rb") as stream:
             at = stream.seek(self._end)
             while (head := stream.readline()).endswith(b"\n"):
-                batch, size = map(int, head.split())
+                unit, size = map(int, head.split())
                 lines = stream.read(size)
                 if len(lines) < size:
                     return
                 at += len(head) + size
-                yield batch, lines, at
+                yield unit, lines, at
 
-    def add(self, batch: int, positions: Sequence[int], lines: bytes) -> None:
-        """Append a finished batch."""
-        head = b"%d %d\n" % (batch, len(lines))
-        self._note(batch, positions, lines, self._end + len(head))
+    def add(self, unit: int, positions: Sequence[int], lines: bytes) -> None:
+        """Append a finished unit."""
+        head = b"%d %d\n" % (unit, len(lines))
+        self._note(positions, lines, self._end + len(head))
         data = head + lines
         with files.naming(self._path):
             while data:
                 written = os.pwrite(self._file, data, self._end)
                 self._end, data = self._end + written, data[written:]
 
-    def _note(self, batch: int, positions: Sequence[int], lines: bytes, at: int) -> None:
+    def _note(self, positions: Sequence[int], lines: bytes, at: int) -> None:
         for position, line in zip(positions, lines.splitlines(keepends=True), strict=True):
             self._starts[position], self._sizes[position] = at, len(line)
-            self._batches[position] = batch
             at += len(line)
 
-    def row(self, position: int) -> tuple[int, Line]:
-        """The batch and the line of a row."""
-        data = os.pread(self._file, self._sizes[position], self._starts[position])
-        return self._batches[position], unpack(data)
+    def row(self, position: int) -> Line:
+        """The line of a row."""
+        return unpack(os.pread(self._file, self._sizes[position], self._starts[position]))

@@ -5,7 +5,7 @@ import os
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from toolkit import codec, progress, scanning
+from toolkit import codec, progress, scanning, shards
 from toolkit import manifest as manifests
 from toolkit.codec import Picture, Pixels
 from toolkit.errors import InputError
@@ -64,6 +64,21 @@ def picture(folder: Path, size: int | None, sample: Sample, found: bytes) -> Pic
         raise InputError(f"{where}: {error}; remove it or run `toolkit audit`") from error
 
 
+def place(
+    source: Manifest, folder: Path, output: Path, only_new: bool, shard_count: int
+) -> tuple[Sample, ...]:
+    """The originals with the paths that they have in the output's manifest.
+
+    With `only_new` these lead to where they are; else to copies, in so many shards in turn, or in
+    <class>/file where there are none.
+    """
+    if only_new:
+        return link(source, folder, output)
+    if shard_count:
+        return tuple(_in_shard(s, at % shard_count) for at, s in enumerate(source.samples))
+    return _in_folders(source)
+
+
 def link(source: Manifest, folder: Path, output: Path) -> tuple[Sample, ...]:
     """The originals with paths that lead from the output to where they are."""
     way = os.path.relpath(folder.resolve(), output.parent.resolve() / output.name)
@@ -71,8 +86,13 @@ def link(source: Manifest, folder: Path, output: Path) -> tuple[Sample, ...]:
     return tuple(replace(sample, path=str(base / sample.path)) for sample in source.samples)
 
 
-def place(source: Manifest) -> tuple[Sample, ...]:
-    """The originals with the paths <class>/file that they get in a folder of their own."""
+def _in_shard(sample: Sample, shard: int) -> Sample:
+    suffix = PurePosixPath(sample.path).suffix.lower()
+    plain = suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 5 else ".img"
+    return replace(sample, path=f"{shards.name(shard)}/original-{sample.id}{plain}")
+
+
+def _in_folders(source: Manifest) -> tuple[Sample, ...]:
     placed: dict[str, Sample] = {}
     for sample in source.samples:
         path = _home(sample)

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from toolkit import batches, codec, contact_sheet, files, journal, originals, pr
 from toolkit import manifest as manifests
 from toolkit import plan as plans
 from toolkit import policy as policies
-from toolkit.batches import Batch, Job
+from toolkit.batches import Job
 from toolkit.codec import Picture
 from toolkit.errors import InputError
 from toolkit.journal import Journal, Line
@@ -32,6 +32,20 @@ class Settings(Protocol):
     draw: Any
     seed: Any
     format: Any
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the output is written.
+
+    only_new: without copies of the originals, to which the manifest points instead; shards: images
+    as members of so many tar files (see `shards`), 0 for files in folders; force: a folder that is
+    not ours and stands in the way is replaced.
+    """
+
+    only_new: bool = False
+    shards: int = 0
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,7 @@ def augment(
     policy: Policy | policies.Setting,
     *,
     size: int | None = None,
-    only_new: bool = False,
+    form: Form = Form(),
     workers: int = 1,
     track: progress.Track = progress.silent,
 ) -> Made:
@@ -78,24 +92,27 @@ def augment(
 
     `folder` has a manifest of ours, or is laid out <class>/file. `output` gets <class>/file with
     the originals as they are and the new images beside them, plan.csv and manifest.csv with all
-    samples; with `only_new` the manifest points to the originals instead.
+    samples, unless `form` says otherwise.
     `size` is the side in pixels to which a parent is resized first. The bytes do not depend on
     `workers`, nor on how often a run was interrupted: the next one goes on with what is there.
     Memory does not grow with the new images but for some 100 bytes each.
     Raises InputError for a folder that is no training folder or was augmented before, a damaged
-    parent, an output that touches the folder, and what plan and policy refuse.
+    parent, an output that touches the folder or is not ours, and what plan and policy refuse.
     """
     chosen = policy if isinstance(policy, Policy) else policies.make(policy)
     source = originals.load(folder, output, track, workers)
     quotas = plans.quotas(source.counts(), settings.target, settings.classes)
     assigned = plans.assign(source.samples, quotas, draw=settings.draw, seed=settings.seed)
-    kept = originals.link(source, folder, output) if only_new else originals.place(source)
-    work = _batches(source, assigned, None if only_new else kept)
+    kept = originals.place(source, folder, output, form.only_new, form.shards)
+    homes = None if form.only_new else kept
     codec_notes = _codec_notes(settings.format, size, chosen)
-    rest = (quotas, settings.draw, settings.seed, chosen, codec_notes, only_new)
+    rest = (quotas, settings.draw, settings.seed, chosen, codec_notes, form.only_new, form.shards)
     key = _key((*source.samples, rest))
-    with files.new_folder(output, plans.TABLE, partial(journal.matches, key=key)) as building:
-        job = Job(folder, building, size, settings.format, chosen, settings.seed, work, quotas)
+    work = batches.arrange(source, assigned, homes, form.shards)
+    same_run = partial(journal.matches, key=key)
+    with files.new_folder(output, plans.TABLE, same_run, force=form.force) as building:
+        look = (size, settings.format, chosen, settings.seed)
+        job = Job(folder, building, *look, source.classes, quotas, *work)
         with contextlib.closing(Journal(building, key, sum(quotas.values()))) as done:
             _render_all(job, done, workers, track)
             made = _write_tables(building, replace(source, samples=kept), job, done, codec_notes)
@@ -130,6 +147,8 @@ def describe(made: Made) -> list[str]:
             numbers = " to ".join(str(n) for n in sorted({copies["fewest"], copies["most"]}))
             line += f"; copies of each original: {numbers}"
             line += f"; {same} equal to their original ({100 * same / new:.0f} %)" if same else ""
+        else:
+            line += " (no more asked for)"
         lines.append(line)
     if not any(summary.new.values()):
         lines.append("every class is as large as asked for already: no new images")
@@ -147,25 +166,13 @@ def _key(parts: Iterable[object]) -> str:
     return digest.hexdigest()
 
 
-def _batches(
-    source: Manifest, assigned: Iterable[tuple[Sample, list[int]]], homes: Sequence[Sample] | None
-) -> list[Batch]:
-    """What is to be done; with `homes`, also for the originals of which no new image is made."""
-    numbers = {parent.id: found for parent, found in assigned}
-    if homes is None:
-        wanted = [(parent, "") for parent in source.samples if parent.id in numbers]
-    else:
-        wanted = [(s, home.path) for s, home in zip(source.samples, homes, strict=True)]
-    return [batch for s, home in wanted for batch in batches.split(s, home, numbers.get(s.id, []))]
-
-
 def _render_all(job: Job, done: Journal, workers: int, track: progress.Track) -> None:
-    """Do the batches that the journal does not have, or whose files are not what it says."""
+    """Do the units that the journal does not have, or whose files are not what it says."""
     finished = done.load(job.positions, partial(batches.good, job))
-    todo = [index for index in range(len(job.batches)) if index not in finished]
+    todo = [unit for unit in range(len(job.units)) if unit not in finished]
     made = forked(partial(batches.work, job), todo, workers)
-    for index, lines in track(made, "augment", len(todo)):
-        done.add(index, job.positions(index), lines)
+    for unit, lines in track(made, "augment", len(todo)):
+        done.add(unit, job.positions(unit), lines)
 
 
 # --- tables -----------------------------------------------------------------------------------
@@ -183,8 +190,7 @@ def _write_tables(
     ):
         for sample in kept.samples:
             add_sample(manifests.fields(sample))
-        for of, line, ident in _children(kept, job, done):
-            path = batches.path(of, line.number, job.codec)
+        for of, path, line, ident in _children(kept, job, done):
             if path in taken:
                 raise InputError(f"{path}: an original has the name of a new image; rename it")
             drawn = (line.transform, line.params, line.seed)
@@ -200,18 +206,18 @@ def _write_tables(
     return Made(counts, summary, tally.report(), gallery.manifest(kept))
 
 
-def _children(kept: Manifest, job: Job, done: Journal) -> Iterator[tuple[Sample, Line, str]]:
-    """For each row of the plan its parent, its line, and the id of its image.
+def _children(kept: Manifest, job: Job, done: Journal) -> Iterator[tuple[Sample, str, Line, str]]:
+    """For each row of the plan its parent, and the path, the line and the id of its image.
 
     Ids as `manifest.unique_ids` gives originals and children, but the originals keep theirs.
     """
     seen = Counter(manifests.content_hash(sample) for sample in kept.samples)
-    for position in range(sum(job.quotas.values())):
-        index, line = done.row(position)
+    for position, index in enumerate(job.by_position()):
+        batch, line = job.batches[index], done.row(position)
         seen[line.digest] += 1
         while (ident := manifests.ident(line.digest, seen[line.digest])) in kept.by_id:
             seen[line.digest] += 1
-        yield kept.by_id[job.batches[index].parent.id], line, ident
+        yield kept.by_id[batch.parent.id], job.path(batch, line.number), line, ident
 
 
 class _Gallery:

@@ -16,9 +16,10 @@ VALUES: dict[str, tuple[str, type]] = {
     "--size": ("size", int),
     "--arm": ("arm", str),
     "--workers": ("workers", int),
+    "--shards": ("shards", int),
 }
-FLAGS = {"--only-new": "only_new", "--quiet": "quiet", "-q": "quiet"}
-LEAST = {"seed": 0, "size": 1, "workers": 0}
+FLAGS = {"--only-new": "only_new", "--force": "force", "--quiet": "quiet", "-q": "quiet"}
+LEAST = {"seed": 0, "size": 1, "workers": 0, "shards": 0}
 
 
 def main() -> None:
