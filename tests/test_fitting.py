@@ -201,3 +201,17 @@ def test_images_stay_as_they_were(arm, valid):
     before = arm.images.clone()
     fitting.fit(arm, valid, job(epochs=1))
     assert torch.equal(arm.images, before)
+
+
+def test_gradients_of_parts_add_up_to_those_of_the_batch(arm):
+    """In evaluation mode, where batch norm does not look at the batch."""
+    images, labels = arm.images, arm.labels
+    steps = []
+    for parts in (1, 3):
+        pupil = trainee.start(job(network="resnet18"), 2)
+        pupil.network.eval()
+        value = fitting.advance(pupil, images, labels, parts=parts)
+        gradients = torch.cat([p.grad.flatten() for p in pupil.network.parameters()])
+        steps.append((value.item(), gradients))
+    assert steps[0][0] == pytest.approx(steps[1][0], rel=1e-5)
+    assert torch.allclose(steps[0][1], steps[1][1], rtol=1e-3, atol=1e-5)

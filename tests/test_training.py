@@ -118,3 +118,11 @@ def test_unknown_recipe_writes_nothing(data, tmp_path):
     with pytest.raises(InputError, match=r"recipe must be one of train\.recipes, \['r'\]"):
         training.train(*data, "x", settings(), seed=0, output=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_several_seeds_in_one_process_leave_the_same_runs(data, tmp_path):
+    outputs = {seed: tmp_path / f"run-{seed}" for seed in (3, 4)}
+    found = training.train_seeds(*data, "r", settings(), outputs=outputs)
+    assert [run.seed for run in found] == [3, 4]
+    train(data, tmp_path / "alone", seed=4)
+    assert contents(tmp_path / "run-4") == contents(tmp_path / "alone")

@@ -18,9 +18,10 @@ from safetensors import torch as safetensors
 from torch import Tensor
 
 from toolkit import files, runs
+from toolkit.distributed import Group
 from toolkit.errors import InputError
 from toolkit.runs import Epoch
-from toolkit.trainee import State, Trainee
+from toolkit.trainee import ALONE, State, Trainee
 
 SIDE = "state.json"
 REFUSED = (OSError, ValueError, TypeError, LookupError, RuntimeError, SafetensorError)
@@ -32,15 +33,18 @@ class Store:
 
     folder: Path
     key: str
+    group: Group = ALONE
 
     @classmethod
-    def of(cls, parent: Path, decides: dict[str, Any]) -> "Store":
+    def of(cls, parent: Path, decides: dict[str, Any], group: Group = ALONE) -> "Store":
         """The store in `parent` for what `decides` the weights."""
         key = hashlib.sha256(_canonical(decides)).hexdigest()
-        return cls(parent / key[:16], key)
+        return cls(parent / key[:16], key, group)
 
     def save(self, trainee: Trainee, state: State) -> None:
         """Replace the checkpoint by this state."""
+        if self.group.rank:
+            return
         data = runs.pack(_tensors(trainee, state))
         digest = hashlib.sha256(data).hexdigest()
         side = {
@@ -67,19 +71,27 @@ class Store:
         Raises InputError that names the file, if it is damaged or of another training.
         """
         path = self.folder / SIDE
-        if not path.exists():
-            return None
         try:
-            side = _checked(path, self.key)
-            data = (self.folder / _name(side["tensors"])).read_bytes()
+            text = self._read(path)
+            if text is None:
+                return None
+            side = _checked(text, self.key)
+            data = self._read(self.folder / _name(side["tensors"])) or b""
             _same(data, side["tensors"])
             return _restore(trainee, side, safetensors.load(data))
         except REFUSED as error:
             found = f"{path}: not a checkpoint to go on from ({str(error).splitlines()[0]})"
             raise InputError(f"{found}; --restart trains from the beginning") from error
 
+    def _read(self, path: Path) -> bytes | None:
+        """The file's bytes, on the first process's machine; None where it is not there."""
+        found = not self.group.rank and path.exists()
+        return self.group.same(path.read_bytes() if found else None)
+
     def remove(self) -> None:
         """Forget the checkpoint."""
+        if self.group.rank:
+            return
         (self.folder / SIDE).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # others' checkpoints lie there
@@ -94,8 +106,8 @@ def _canonical(data: dict[str, Any]) -> bytes:
     return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _checked(path: Path, key: str) -> dict[str, Any]:
-    found = json.loads(path.read_bytes())
+def _checked(text: bytes, key: str) -> dict[str, Any]:
+    found = json.loads(text)
     side: dict[str, Any] = found["state"]
     _same(_canonical(side), found["sha256"])
     if side["key"] != key:

@@ -11,7 +11,7 @@ from toolkit.cli_shared import Output, Quiet
 from toolkit.errors import InputError
 
 if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
-    from toolkit import evaluation
+    from toolkit import evaluation, runs
 
 
 def train(
@@ -20,6 +20,9 @@ def train(
     recipe: Annotated[str, typer.Option(help="A recipe of params.yaml: train.recipes.")],
     output: Output,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, shuffling and dropout.")] = 0,
+    seeds: Annotated[
+        str | None, typer.Option(help="Several, 0-9 or 0,3,5; --output must have {seed} in it.")
+    ] = None,
     restart: Annotated[bool, typer.Option(help="Do not go on from a checkpoint.")] = False,
     max_minutes: Annotated[
         float | None, typer.Option(min=0, help="Stop in time and keep the best weights so far.")
@@ -31,26 +34,48 @@ def train(
     Example: toolkit train --arm data/arms/augmented --valid data/prepared/valid
     --recipe resnet18 --output models/augmented-resnet18-0
     """
-    from toolkit import training
+    from toolkit import distributed, training
 
     settings = shared.project().train
     if recipe not in settings.recipes:
         known = ", ".join(settings.recipes)
         raise InputError(f"--recipe must be one of train.recipes ({known}), got {recipe!r}")
-    run = training.train(
+    outputs = _outputs(output, seeds) if seeds else {seed: output}
+    quiet = quiet or not distributed.writes()
+    found = training.train_seeds(
         arm,
         valid,
         recipe,
         settings,
-        seed=seed,
-        output=output,
+        outputs=outputs,
         track=console.track(quiet),
         terms=training.Terms(places.CHECKPOINTS, restart, max_minutes),
     )
-    best = run.history[run.best_epoch - 1]
-    text = f"best epoch {best.epoch} of {len(run.history)}: valid loss {best.valid_loss:.4f}"
+    for run in found:
+        console.say(f"{outputs[run.seed]}: {_summary(run)}", quiet=quiet)
+
+
+def _outputs(output: Path, seeds: str) -> dict[int, Path]:
+    """Seeds as `0-9` or `0,3,5`, and where each one's run goes."""
+    if "{seed}" not in str(output):
+        raise typer.BadParameter("with --seeds, --output must have {seed} in it")
+    try:
+        parts = [tuple(map(int, part.split("-"))) for part in seeds.split(",")]
+        numbers = [number for part in parts for number in range(part[0], part[-1] + 1)]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise typer.BadParameter(f"--seeds must be like 0-9 or 0,3,5, got {seeds!r}")
+    return {number: Path(str(output).replace("{seed}", str(number))) for number in numbers}
+
+
+def _summary(run: "runs.Run") -> str:
+    best, done = run.history[run.best_epoch - 1], len(run.history)
+    text = f"best epoch {best.epoch} of {done}: valid loss {best.valid_loss:.4f}"
     text += f", accuracy {best.valid_accuracy:.4f}, G-mean {best.valid_gmean:.4f}"
-    console.say(f"{output}: {text}", quiet=quiet)
+    if run.complete:
+        return text
+    return f"{text}; stopped by --max-minutes, the same command goes on"
 
 
 def evaluate(

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,9 @@ def device(choice: str) -> torch.device:
     """
     if choice == "cuda" and not torch.cuda.is_available():
         raise InputError("train.device is cuda, but torch finds no CUDA GPU; set it to auto or cpu")
-    found = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(found if choice == "auto" else choice)
+    if choice == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # which torchrun sets
 
 
 def precision(choice: str, where: torch.device) -> torch.dtype:
@@ -45,6 +46,14 @@ def _cuda_bf16() -> bool:
 
 def _cpu_bf16() -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an allocation failed: torch's errors for that are no MemoryError."""
+    texts = ("can't allocate memory", "not enough memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        text in str(error) for text in texts
+    )
 
 
 def seed(*numbers: int) -> int:
@@ -84,7 +93,6 @@ def autocast(where: torch.device, dtype: torch.dtype) -> torch.autocast:
     return torch.autocast(where.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
 
 
-@torch.inference_mode()
 def logits(
     network: nn.Module, images: Tensor, batch: int, dtype: torch.dtype = torch.float32
 ) -> Tensor:
@@ -92,7 +100,15 @@ def logits(
 
     Leaves the network in evaluation mode.
     """
+    return outputs(network, torch.split(images, batch), dtype)
+
+
+@torch.inference_mode()
+def outputs(network: nn.Module, batches: Iterable[Tensor], dtype: torch.dtype) -> Tensor:
+    """The same for the images of all batches."""
     network.eval()
-    with autocast(images.device, dtype):
-        parts = [network(normalise(part)).float() for part in torch.split(images, batch)]
-    return torch.cat(parts)
+    found = []
+    for images in batches:
+        with autocast(images.device, dtype):
+            found.append(network(normalise(images)).float())
+    return torch.cat(found)

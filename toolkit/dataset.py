@@ -2,9 +2,10 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,6 +14,36 @@ from toolkit import codec, manifest, shards
 from toolkit.errors import InputError
 from toolkit.manifest import Manifest, Sample
 from toolkit.progress import Track, silent
+
+
+class Data(Protocol):
+    """What is trained on: images in memory (`Tensors`) or on disk (`streaming.Stream`).
+
+    labels: int64 [N], indices into `classes`; originals: how many of the samples were not derived;
+    size: height and width of every image, in pixels.
+    """
+
+    @property
+    def labels(self) -> Tensor:
+        """See above."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """See above."""
+
+    @property
+    def originals(self) -> int:
+        """See above."""
+
+    @property
+    def size(self) -> int:
+        """See above."""
+
+    def to(self, where: torch.device) -> "Data":
+        """The same with what it gives on a device."""
+
+    def take(self, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images (uint8 [n, 3, size, size]) and labels of the rows of each part in turn."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +69,12 @@ class Tensors:
         """The same with images and labels on a device."""
         return replace(self, images=self.images.to(where), labels=self.labels.to(where))
 
+    def take(self, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images and labels of the rows of each part; the rows go to the device in one piece."""
+        order = torch.cat(list(parts)).to(self.labels.device)
+        for rows in torch.split(order, [len(rows) for rows in parts]):
+            yield self.images[rows], self.labels[rows]
+
 
 def load(folder: Path, track: Track = silent) -> Tensors:
     """Decode all images of the manifest in `folder`.
@@ -46,28 +83,46 @@ def load(folder: Path, track: Track = silent) -> Tensors:
     is not an image, or is not square and of the first image's size; or the folder if it is empty.
     """
     table = manifest.read(folder)
-    if not table.samples:
-        raise InputError(f"{folder / manifest.TABLE}: no images; at least one is needed")
+    found = samples(folder, table)
     return Tensors(
-        images=stack(track(_decoded(folder, table), f"read {folder.name}", len(table.samples))),
-        labels=torch.tensor([table.classes.index(sample.label) for sample in table.samples]),
-        ids=tuple(sample.id for sample in table.samples),
+        images=stack(track(_decoded(folder, found), f"read {folder.name}", len(found))),
+        labels=labels(table),
+        ids=tuple(sample.id for sample in found),
         classes=table.classes,
         originals=sum(not sample.derived for sample in table.samples),
     )
 
 
-def _decoded(folder: Path, table: Manifest) -> Iterable[codec.Pixels]:
+def samples(folder: Path, table: Manifest) -> tuple[Sample, ...]:
+    """The samples of the manifest in `folder`. Raises InputError if there are none."""
+    if not table.samples:
+        raise InputError(f"{folder / manifest.TABLE}: no images; at least one is needed")
+    return table.samples
+
+
+def labels(table: Manifest) -> Tensor:
+    """The samples' classes: int64 [N], indices into the manifest's classes."""
+    return torch.tensor([table.classes.index(sample.label) for sample in table.samples])
+
+
+def _decoded(folder: Path, samples: Sequence[Sample]) -> Iterable[codec.Pixels]:
     size = 0
-    for sample in table.samples:
-        pixels = _decode(folder / sample.path, sample)
-        height, width = pixels.shape[:2]
-        size = size or height
-        if (height, width) != (size, size):
-            found = f"expected {size} x {size} pixels like the images before it, got"
-            remedy = "`toolkit prepare` makes images square and of one size"
-            raise InputError(f"{folder / sample.path}: {found} {width} x {height}; {remedy}")
+    for sample in samples:
+        pixels = image(folder, sample, size)
+        size = len(pixels)
         yield pixels
+
+
+def image(folder: Path, sample: Sample, size: int = 0) -> codec.Pixels:
+    """Decode one image, of `size` x `size` pixels, or of any size with 0. Raises as `load` does."""
+    pixels = _decode(folder / sample.path, sample)
+    height, width = pixels.shape[:2]
+    size = size or height
+    if (height, width) != (size, size):
+        found = f"expected {size} x {size} pixels like the images before it, got"
+        remedy = "`toolkit prepare` makes images square and of one size"
+        raise InputError(f"{folder / sample.path}: {found} {width} x {height}; {remedy}")
+    return pixels
 
 
 def _decode(path: Path, sample: Sample) -> codec.Pixels:
@@ -95,12 +150,12 @@ def normalise(images: Tensor) -> Tensor:
     return images.float().div_(127.5).sub_(1)
 
 
-def counts(data: Tensors) -> dict[str, int]:
+def counts(data: Data) -> dict[str, int]:
     """Images of each class."""
     found = Counter(data.labels.tolist())
     return {name: found[index] for index, name in enumerate(data.classes)}
 
 
-def absent(data: Tensors) -> list[str]:
+def absent(data: Data) -> list[str]:
     """The classes that have no image."""
     return [name for name, n in counts(data).items() if n == 0]

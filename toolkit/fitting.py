@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from toolkit import compute, dataset, metrics, networks, ordering, trainee
-from toolkit.dataset import Tensors
+from toolkit.dataset import Data
 from toolkit.errors import InputError
 from toolkit.limits import Limits, OutOfTimeError
 from toolkit.progress import Track, silent
@@ -27,6 +27,7 @@ class Fitted:
 
     `drawn`: with weights given to start from, those that they did not have and that were drawn.
     `complete`: whether all epochs were trained, and not as many as there was time for.
+    `parts`: in how many parts a batch was taken, for want of memory.
     """
 
     history: tuple[Epoch, ...]
@@ -34,11 +35,12 @@ class Fitted:
     weights: dict[str, Tensor]
     drawn: tuple[str, ...]
     complete: bool
+    parts: int
 
 
 def fit(
-    arm: Tensors,
-    valid: Tensors,
+    arm: Data,
+    valid: Data,
     job: Job,
     on_epoch: Callable[[Epoch], object] = lambda _: None,
     track: Track = silent,
@@ -48,35 +50,55 @@ def fit(
 
     Weights, order and dropout depend on the job's seed and the epoch only: the same machine,
     number of threads and versions give the same weights, bit for bit, also where `limits` saved
-    and interrupted the training and it went on. Both sets stay on the device as uint8. `on_epoch`
-    gets each epoch's numbers as soon as they are known, saved ones first.
-    Raises InputError for data that cannot be trained on, and when the loss is not finite; and as
-    `Limits` does.
+    and interrupted the training and it went on. `on_epoch` gets each epoch's numbers as soon as
+    they are known, saved ones first.
+    Raises InputError for data that cannot be trained on, where memory does not suffice, and when
+    the loss is not finite; and as `Limits` does.
     """
     check(arm, valid, job)
     limits = limits or Limits()
-    epochs, where = job.recipe.epochs, trainee.machine(job.settings).device
+    parts, where = 1, trainee.machine(job.settings).device
     with compute.reproducible(job.settings.threads, where), limits.listening():
-        pupil = trainee.start(job, len(arm.classes))
-        state = limits.resume(pupil) or State.first(where)
         arm, valid = arm.to(where), valid.to(where)
-        for row in state.history:
-            on_epoch(row)
-        left = range(len(state.history) + 1, epochs + 1)
-        with contextlib.suppress(OutOfTimeError):
-            for epoch in track(left, f"train {job.name}", len(left)):
-                on_epoch(step(pupil, state, arm, valid, limits))
-                if epoch < epochs:
-                    limits.after_epoch(pupil, state)
+        while True:
+            pupil = trainee.start(job, len(arm.classes), limits.group)
+            state = limits.resume(pupil) or State.first(where)
+            state.parts = max(state.parts, parts)
+            try:
+                return _epochs(pupil, state, (arm, valid), on_epoch, track, limits)
+            except (RuntimeError, MemoryError) as error:
+                if not compute.out_of_memory(error):
+                    raise
+            del pupil
+            parts = more_parts(arm, job, state)
+
+
+def _epochs(
+    pupil: Trainee,
+    state: State,
+    data: tuple[Data, Data],
+    on_epoch: Callable[[Epoch], object],
+    track: Track,
+    limits: Limits,
+) -> Fitted:
+    epochs = pupil.job.recipe.epochs
+    for row in state.history:
+        on_epoch(row)
+    left = range(len(state.history) + 1, epochs + 1)
+    with contextlib.suppress(OutOfTimeError):
+        for epoch in track(left, f"train {pupil.job.name}", len(left)):
+            on_epoch(step(pupil, state, *data, limits))
+            if epoch < epochs:
+                limits.after_epoch(pupil, state)
     if state.best is None:
         raise InputError(
             "the minutes were over before the first epoch was; give --max-minutes more"
         )
     complete = len(state.history) == epochs
-    return Fitted(tuple(state.history), state.best, state.kept, pupil.drawn, complete)
+    return Fitted(tuple(state.history), state.best, state.kept, pupil.drawn, complete, state.parts)
 
 
-def check(arm: Tensors, valid: Tensors, job: Job) -> None:
+def check(arm: Data, valid: Data, job: Job) -> None:
     """Raise InputError if `job` cannot be trained on these data, or be judged by them."""
     for what, ours, theirs in (
         ("classes", list(arm.classes), list(valid.classes)),
@@ -93,13 +115,13 @@ def check(arm: Tensors, valid: Tensors, job: Job) -> None:
         raise InputError(f"{key} must be at least 2 (batch norm compares images), got 1")
 
 
-def step(pupil: Trainee, state: State, arm: Tensors, valid: Tensors, limits: Limits) -> Epoch:
+def step(pupil: Trainee, state: State, arm: Data, valid: Data, limits: Limits) -> Epoch:
     """Train for one epoch, measure on valid and let the schedule see the result."""
     epoch, recipe = len(state.history) + 1, pupil.job.recipe
     rate = float(pupil.optimiser.param_groups[0]["lr"])
     loss = learn(pupil, state, arm, limits)
     seen = pupil.watch.take() if pupil.watch else {}
-    row = Epoch(epoch, loss, *measure(pupil, valid), rate, seen)
+    row = Epoch(epoch, loss, *measure(pupil, valid, state.parts), rate, seen)
     if not (math.isfinite(row.train_loss) and math.isfinite(row.valid_loss)):
         key = f"train.recipes.{pupil.job.name}.learning_rate"
         found = f"the loss is no longer finite in epoch {epoch} ({row.train_loss} on train, "
@@ -114,31 +136,46 @@ def step(pupil: Trainee, state: State, arm: Tensors, valid: Tensors, limits: Lim
     return row
 
 
-def learn(pupil: Trainee, state: State, arm: Tensors, limits: Limits) -> float:
+def learn(pupil: Trainee, state: State, arm: Data, limits: Limits) -> float:
     """The rest of an epoch's steps; its mean loss. The device is waited for once, at the end."""
-    job, epoch, where = pupil.job, len(state.history) + 1, pupil.machine.device
-    take = arm.originals if job.recipe.match_steps else len(arm.ids)
-    order = ordering.shuffled(len(arm.ids), take, job.seed, epoch).to(where)
+    job, group, epoch = pupil.job, pupil.group, len(state.history) + 1
+    count = len(arm.labels)
+    take = arm.originals if job.recipe.match_steps else count
+    order = ordering.shuffled(count, take, job.seed, epoch)
+    batches = ordering.batches(order, job.recipe.batch, max(2, group.size))[state.step :]
     if not state.step:
-        torch.manual_seed(compute.seed(job.seed, DROPOUT, epoch))
+        torch.manual_seed(
+            compute.seed(job.seed, DROPOUT, epoch, *([group.rank] * bool(group.rank)))
+        )
     pupil.network.train()
-    for rows in ordering.batches(order, job.recipe.batch)[state.step :]:
-        state.total += advance(pupil, arm.images[rows], arm.labels[rows]) * len(rows)
+    mine = [group.mine(rows) for rows in batches]
+    for rows, (images, labels) in zip(batches, arm.take(mine), strict=True):
+        share = len(labels) * group.size / len(rows)
+        state.total += advance(pupil, images, labels, share, state.parts) * len(labels)
         state.step += 1
         limits.after_step(pupil, state)
-    return state.total.item() / take
+    return group.sum(state.total).item() / take
 
 
-def advance(pupil: Trainee, images: Tensor, labels: Tensor) -> Tensor:
-    """One optimiser step on uint8 images; their mean loss, on the device."""
-    with compute.autocast(pupil.machine.device, pupil.machine.dtype):
-        output = pupil.network(dataset.normalise(images))
-    value = loss(output, labels, pupil.job.recipe.loss_weights)
+def advance(
+    pupil: Trainee, images: Tensor, labels: Tensor, share: float = 1, parts: int = 1
+) -> Tensor:
+    """One optimiser step on uint8 images; their mean loss, on the device.
+
+    `share`: what this process's images weigh among those of all. With several `parts` the images
+    go through the network one part after the other, and their gradients are added up.
+    """
     pupil.optimiser.zero_grad()
-    torch.autograd.backward(value)
+    losses = []
+    for some, right in zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True):
+        with compute.autocast(pupil.machine.device, pupil.machine.dtype):
+            output = pupil.forward(dataset.normalise(some))
+        value = loss(output, right, pupil.job.recipe.loss_weights) * (len(right) / len(labels))
+        torch.autograd.backward(value * share)
+        losses.append(value.detach())
     seen_and_clipped(pupil)
     pupil.optimiser.step()
-    return value.detach()
+    return torch.stack(losses).sum()
 
 
 def seen_and_clipped(pupil: Trainee) -> None:
@@ -149,14 +186,54 @@ def seen_and_clipped(pupil: Trainee) -> None:
         clip_grad_norm_(pupil.network.parameters(), pupil.job.recipe.clip_norm)
 
 
-def measure(pupil: Trainee, valid: Tensors) -> tuple[float, float, float]:
+def measure(pupil: Trainee, valid: Data, parts: int = 1) -> tuple[float, float, float]:
     """Loss, accuracy and G-mean on valid."""
-    recipe, dtype = pupil.job.recipe, pupil.machine.dtype
-    scores = compute.logits(pupil.network, valid.images, recipe.batch, dtype)
-    value = cross_entropy(scores.double(), valid.labels).item()
-    actual, predicted = valid.labels.cpu().numpy(), scores.argmax(1).cpu().numpy()
+    group, labels = pupil.group, valid.labels
+    rows = group.mine(torch.arange(len(labels)))
+    batches = valid.take(torch.split(rows, max(1, pupil.job.recipe.batch // parts)))
+    found = compute.outputs(pupil.network, (images for images, _ in batches), pupil.machine.dtype)
+    scores = found.new_zeros(len(labels), len(valid.classes))
+    scores[rows.to(labels.device)] = found
+    group.sum(scores)
+    value = cross_entropy(scores.double(), labels).item()
+    actual, predicted = labels.cpu().numpy(), scores.argmax(1).cpu().numpy()
     matrix = metrics.confusion_matrix(actual, predicted, len(valid.classes))
     return value, float(metrics.accuracy(matrix)), float(metrics.gmean(matrix, valid.classes))
+
+
+def more_parts(arm: Data, job: Job, state: State) -> int:
+    """In how many parts to take a batch that did not fit in memory, if the recipe allows it.
+
+    Raises InputError otherwise; it says which batch fits.
+    """
+    if state.history:
+        found = f"memory was used up in epoch {len(state.history) + 1}, not in the first"
+        raise InputError(f"{found}; end what else uses it, then the same command goes on")
+    parts = 2 * state.parts
+    if job.recipe.accumulate and job.recipe.batch // parts >= 2:
+        return parts
+    sizes = [job.recipe.batch // 2**k for k in range(1, job.recipe.batch.bit_length())]
+    fitting = next((size for size in sizes if size >= 2 and fits(arm, job, size)), None)
+    key, here = f"train.recipes.{job.name}", trainee.machine(job.settings).device.type
+    found = f"{key}.batch {job.recipe.batch} does not fit in the memory of this machine ({here})"
+    if fitting is None:
+        raise InputError(f"{found}, nor does one of 2; train on smaller images")
+    remedy = f"set it to {fitting}, which does, or {key}.accumulate to true"
+    raise InputError(f"{found}; {remedy}")
+
+
+def fits(arm: Data, job: Job, size: int) -> bool:
+    """Whether a step on `size` images can be taken. It is taken with a network of its own."""
+    try:
+        pupil = trainee.start(job, len(arm.classes))
+        pupil.network.train()
+        for images, labels in arm.take([torch.arange(min(size, len(arm.labels)))]):
+            advance(pupil, images, labels)
+    except (RuntimeError, MemoryError) as error:
+        if not compute.out_of_memory(error):
+            raise
+        return False
+    return True
 
 
 def loss(output: Tensor | tuple[Tensor, ...], labels: Tensor, weights: tuple[float, ...]) -> Tensor:

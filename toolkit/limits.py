@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from toolkit.checkpoints import Store
+from toolkit.distributed import Group
 from toolkit.errors import StoppedError
 from toolkit.params import Checkpoint
-from toolkit.trainee import State, Trainee
+from toolkit.trainee import ALONE, State, Trainee
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -32,6 +33,7 @@ class Limits:
     every: Checkpoint = field(default_factory=Checkpoint)
     max_minutes: float | None = None
     started: float = field(default_factory=time.monotonic)
+    group: Group = ALONE
     _signal: int = 0
     _saved: float = field(default_factory=time.monotonic)
     _epoch: float = field(default_factory=time.monotonic)
@@ -39,8 +41,12 @@ class Limits:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """In the block, the first SIGINT or SIGTERM stops at the next step, a second at once."""
-        if threading.current_thread() is not threading.main_thread():
+        """In the block, the first SIGINT or SIGTERM stops at the next step, a second at once.
+
+        Of several processes torchrun ends all: they go on from the last checkpoint.
+        """
+        main = threading.current_thread() is threading.main_thread()
+        if not main or self.group.size > 1:
             yield
             return
         before = {number: signal.signal(number, self._stop) for number in SIGNALS}
@@ -61,28 +67,34 @@ class Limits:
         return self.store.load(trainee) if self.store else None
 
     def after_step(self, trainee: Trainee, state: State) -> None:
-        """Save if it is time to. Raises StoppedError or OutOfTimeError."""
+        """Save if it is time to. Raises StoppedError or OutOfTimeError.
+
+        Several processes are not at the same step at the same time: they only ask after epochs.
+        """
+        if self.group.size == 1:
+            self._act(trainee, state, late=self._late())
+
+    def after_epoch(self, trainee: Trainee, state: State) -> None:
+        """The same at the end of an epoch that is not the last."""
         now = time.monotonic()
-        late = self.max_minutes is not None and now - self.started > 60 * self.max_minutes
-        if self._signal or late or now - self._saved >= 60 * self.every.minutes:
+        self._longest, self._epoch = max(self._longest, now - self._epoch), now
+        due = bool(self.every.epochs) and len(state.history) % (self.every.epochs or 1) == 0
+        self._act(trainee, state, late=self.group.agree(self._late(self._longest)), due=due)
+
+    def _late(self, seconds: float = 0) -> bool:
+        """Whether the time will be up after so many more seconds."""
+        if self.max_minutes is None:
+            return False
+        return time.monotonic() + seconds - self.started > 60 * self.max_minutes
+
+    def _act(self, trainee: Trainee, state: State, *, late: bool, due: bool = False) -> None:
+        due = due or time.monotonic() - self._saved >= 60 * self.every.minutes
+        if self._signal or late or due:
             self._save(trainee, state)
         if self._signal:
             raise StoppedError(self._message(trainee, state), self._signal)
         if late:
             raise OutOfTimeError
-
-    def after_epoch(self, trainee: Trainee, state: State) -> None:
-        """The same at the end of an epoch that is not the last."""
-        now, done = time.monotonic(), len(state.history)
-        self._longest, self._epoch = max(self._longest, now - self._epoch), now
-        if self.every.epochs and done % self.every.epochs == 0:
-            self._save(trainee, state)
-        self.after_step(trainee, state)
-        if self.max_minutes is not None:
-            end = now - self.started + self._longest
-            if end > 60 * self.max_minutes:
-                self._save(trainee, state)
-                raise OutOfTimeError
 
     def _save(self, trainee: Trainee, state: State) -> None:
         if self.store:

@@ -233,6 +233,9 @@ class Recipe(Section):
     """Fine-tune these, where null draws the first weights; a head of other classes is drawn."""
     clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """The longest gradient, over all weights together; a longer one is scaled down to it."""
+    accumulate: bool = False
+    """Where a batch does not fit in memory, take it in parts and add up their gradients. Batch norm
+    then sees a part at a time."""
     gradients: bool = False
     """Leave the gradients' norms of each layer and epoch in the run: gradients.csv."""
     match_steps: bool = False
@@ -255,6 +258,10 @@ class Train(Section):
     """CPU threads; another number gives other weights."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     checkpoint: Checkpoint = Checkpoint()
+    data: Literal["auto", "memory", "files"] = "auto"
+    """Images decoded once and kept, or read from their files in each epoch; auto: if they fit."""
+    workers: Count = 0
+    """Threads that decode, with `data: files`; 0 for one per core."""
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
 
 

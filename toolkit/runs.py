@@ -52,9 +52,10 @@ class Run(Section):
 
     `recipe` is the recipe's name, `settings` what it held; `counts` the images of each class that
     it was trained on; `drawn` the weights that `settings.weights` lacked; `size` the images' height
-    and width in pixels; `device`, `precision` and `threads` are those really used; `complete`
-    is false where the time was up before the last epoch; `best_epoch` (from 1) is the one whose
-    weights were kept. `history` is kept in history.csv.
+    and width in pixels; `device`, `precision` and `threads` are those really used;
+    `processes` trained it together; `parts` is in how many parts batches were taken, for want of
+    memory; `complete` is false where the time was up before the last epoch; `best_epoch` (from 1)
+    is the one whose weights were kept. `history` is kept in history.csv.
     """
 
     arm: str
@@ -68,6 +69,8 @@ class Run(Section):
     device: str
     precision: str
     threads: Positive
+    processes: Positive = 1
+    parts: Positive = 1
     complete: bool = True
     best_epoch: Positive
     versions: dict[str, str]

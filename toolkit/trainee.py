@@ -8,12 +8,14 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from toolkit import compute, networks, pretrained
+from toolkit.distributed import Group
 from toolkit.errors import InputError
 from toolkit.gradients import Watch
 from toolkit.params import Recipe, Train
 from toolkit.runs import Epoch
 
 INITIAL = 0  # see fitting: each use of a seed draws from a stream of its own
+ALONE = Group()
 RISES = {"loss": False, "accuracy": True, "gmean": True}
 
 
@@ -40,6 +42,7 @@ class Trainee:
     """A network in training, with what changes it; `watch` measures its gradients, if asked to.
 
     `drawn`: with weights given to start from, those that they did not have and that were drawn.
+    `group`: the processes that train it together; `forward` is called in place of the network.
     """
 
     job: Job
@@ -49,6 +52,8 @@ class Trainee:
     schedule: ReduceLROnPlateau
     watch: Watch | None
     drawn: tuple[str, ...]
+    group: Group
+    forward: nn.Module
 
 
 @dataclass
@@ -87,7 +92,7 @@ def machine(settings: Train) -> Machine:
     return Machine(device, compute.precision(settings.precision, device))
 
 
-def start(job: Job, classes: int) -> Trainee:
+def start(job: Job, classes: int, group: Group = ALONE) -> Trainee:
     """The network with its first weights, Adam and the plateau schedule."""
     used, recipe, plateau = machine(job.settings), job.recipe, job.recipe.plateau
     torch.manual_seed(compute.seed(job.seed, INITIAL))
@@ -97,6 +102,7 @@ def start(job: Job, classes: int) -> Trainee:
     except InputError as error:
         raise InputError(f"train.recipes.{job.name}.{error}") from error
     network = network.to(used.device).to(memory_format=torch.channels_last)
+    forward = group.prepared(network)
     optimiser = Adam(network.parameters(), recipe.learning_rate, fused=True)
     schedule = ReduceLROnPlateau(
         optimiser,
@@ -106,7 +112,7 @@ def start(job: Job, classes: int) -> Trainee:
         min_lr=plateau.floor,
     )
     watch = Watch.of(network) if recipe.gradients else None
-    return Trainee(job, used, network, optimiser, schedule, watch, drawn)
+    return Trainee(job, used, network, optimiser, schedule, watch, drawn, group, forward)
 
 
 def snapshot(network: nn.Module) -> dict[str, Tensor]:

@@ -2,15 +2,18 @@
 
 import contextlib
 import hashlib
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from toolkit import (
     compute,
     dataset,
+    distributed,
     files,
     fitting,
     gradients,
@@ -20,10 +23,12 @@ from toolkit import (
     ordering,
     pretrained,
     runs,
+    streaming,
     trainee,
 )
 from toolkit.checkpoints import Store
-from toolkit.dataset import Tensors
+from toolkit.dataset import Data
+from toolkit.distributed import Group
 from toolkit.fitting import Fitted
 from toolkit.limits import Limits
 from toolkit.params import Train
@@ -31,7 +36,18 @@ from toolkit.progress import Track, silent
 from toolkit.runs import Epoch, Run
 from toolkit.trainee import Job
 
-CODE = (compute, dataset, fitting, gradients, metrics, networks, ordering, pretrained, trainee)
+CODE = (
+    compute,
+    dataset,
+    distributed,
+    fitting,
+    gradients,
+    metrics,
+    networks,
+    ordering,
+    pretrained,
+    trainee,
+)
 """The modules that decide the weights: a checkpoint of other code is not gone on from."""
 
 
@@ -60,58 +76,102 @@ def train(
     track: Track = silent,
     terms: Terms | None = None,
 ) -> Run:
-    """Train the recipe `name` on the manifest in `arm_folder`, and write the run to `output`.
+    """Train with one seed; see `train_seeds`."""
+    outputs = {seed: output}
+    found = train_seeds(
+        arm_folder, valid_folder, name, settings, outputs=outputs, track=track, terms=terms
+    )
+    return found[0]
 
-    The manifest in `valid_folder` decides which epoch is kept; no other data are read. `output`
-    appears whole or not at all; then the checkpoint is removed, unless the training is incomplete.
-    Raises InputError for an unknown recipe, and as `dataset.load` and `fitting.fit` do;
+
+def train_seeds(
+    arm_folder: Path,
+    valid_folder: Path,
+    name: str,
+    settings: Train,
+    *,
+    outputs: Mapping[int, Path],
+    track: Track = silent,
+    terms: Terms | None = None,
+) -> list[Run]:
+    """Train the recipe `name` on the manifest in `arm_folder`; write a run for each seed.
+
+    `outputs`: seed -> the run's folder; a seed's run does not depend on the other seeds. The
+    manifest in `valid_folder` decides which epoch is kept; no other data are read. Each run appears
+    whole or not at all; then its checkpoint is removed, unless the training is incomplete. Of
+    several processes of torchrun only the first one writes.
+    Raises InputError for an unknown recipe, and as `streaming.read` and `fitting.fit` do;
     StoppedError after a signal.
     """
-    job, terms = trainee.job(settings, name, seed), terms or Terms()
-    arm_name = arm_folder.resolve().name
-    with (
-        files.new_folder(output, marker=runs.SIDE) as building,
-        _store(arm_folder, valid_folder, job, terms) as store,
-    ):
-        arm, valid = dataset.load(arm_folder, track), dataset.load(valid_folder, track)
-        limits = Limits(store, settings.checkpoint, terms.max_minutes, terms.started)
-        with _curves(building / "dvclive") as log:
-            fitted = fitting.fit(arm, valid, job, log, track, limits)
-        weights = runs.pack(fitted.weights)
-        run = _describe(arm_name, arm, job, fitted, weights)
-        runs.write(building, run, weights)
-    if store and fitted.complete:
-        store.remove()
+    terms, where = terms or Terms(), compute.device(settings.device)
+    jobs = {seed: trainee.job(settings, name, seed) for seed in outputs}
+    read = partial(
+        streaming.read, how=settings.data, workers=settings.workers, where=where, track=track
+    )
+    found: list[Run] = []
+    data: tuple[Data, Data] | None = None
+    with distributed.group(where) as group:
+        for seed, output in outputs.items():
+            keys = _decides(arm_folder, valid_folder, jobs[seed], group)
+            with _building(output, group) as building, _store(keys, terms, group) as store:
+                data = data or (read(arm_folder), read(valid_folder))
+                limits = Limits(store, settings.checkpoint, terms.max_minutes, terms.started, group)
+                arm = arm_folder.resolve().name
+                found.append(_train(building, arm, data, jobs[seed], limits, track))
+            if store and found[-1].complete:
+                store.remove()
+    return found
+
+
+def _train(
+    building: Path, arm: str, data: tuple[Data, Data], job: Job, limits: Limits, track: Track
+) -> Run:
+    with _curves(building / "dvclive") as log:
+        fitted = fitting.fit(*data, job, log, track, limits)
+    weights = runs.pack(fitted.weights)
+    run = _describe(arm, data[0], job, fitted, limits.group, weights)
+    runs.write(building, run, weights)
     return run
 
 
 @contextlib.contextmanager
-def _store(arm: Path, valid: Path, job: Job, terms: Terms) -> Iterator[Store | None]:
-    """Where the training is saved; no other process may use it in the block."""
+def _building(output: Path, group: Group) -> Iterator[Path]:
+    """A folder to write the run in; what others than the first process write is thrown away."""
+    if group.rank:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    else:
+        with files.new_folder(output, marker=runs.SIDE) as building:
+            yield building
+
+
+@contextlib.contextmanager
+def _store(keys: dict[str, Any], terms: Terms, group: Group) -> Iterator[Store | None]:
+    """Where the training is saved; no other training may use it in the block."""
     if not terms.checkpoints:
         yield None
         return
-    store = Store.of(terms.checkpoints, _decides(arm, valid, job))
-    with files.only_one(store.folder):
+    store = Store.of(terms.checkpoints, keys, group)
+    with contextlib.nullcontext() if group.rank else files.only_one(store.folder):
         if terms.restart:
             store.remove()
         yield store
 
 
-def _decides(arm: Path, valid: Path, job: Job) -> dict[str, Any]:
+def _decides(arm: Path, valid: Path, job: Job, group: Group) -> dict[str, Any]:
     """All that the weights depend on, and which run it is."""
     used = trainee.machine(job.settings)
     return {
         "run": [arm.resolve().name, job.name, job.seed],
         "recipe": job.recipe.model_dump(mode="json"),
-        "machine": [used.device.type, str(used.dtype), job.settings.threads],
+        "machine": [used.device.type, str(used.dtype), job.settings.threads, group.size],
         "data": [files.sha256(folder / manifest.TABLE) for folder in (arm, valid)],
         "code": [files.sha256(Path(str(module.__file__))) for module in CODE],
         "versions": runs.versions(),
     }
 
 
-def _describe(arm: str, data: Tensors, job: Job, fitted: Fitted, weights: bytes) -> Run:
+def _describe(arm: str, data: Data, job: Job, fitted: Fitted, group: Group, weights: bytes) -> Run:
     used = trainee.machine(job.settings)
     return Run(
         arm=arm,
@@ -125,6 +185,8 @@ def _describe(arm: str, data: Tensors, job: Job, fitted: Fitted, weights: bytes)
         device=used.device.type,
         precision=str(used.dtype).removeprefix("torch."),
         threads=job.settings.threads,
+        processes=group.size,
+        parts=fitted.parts,
         complete=fitted.complete,
         best_epoch=fitted.best.epoch,
         versions=runs.versions(),
