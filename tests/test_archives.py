@@ -9,6 +9,7 @@ import stat
 import tarfile
 import zipfile
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -123,8 +124,40 @@ def test_a_zip_with_a_link_or_device_is_refused(kind, path):
 )
 def test_a_tar_with_a_link_or_device_is_refused(kind, path):
     data = tarred(("a/1.png", b"1"), member("a/link.png", kind, "a/1.png"))
-    with pytest.raises(InputError, match=r"entry 'a/link.png' is a link or a device; nothing"):
+    with pytest.raises(InputError, match=r"entry 'a/link.png' is a link, a device or a sparse"):
         unpacked(path, data)
+
+
+def test_a_sparse_file_is_refused(path):
+    """It is nearly nothing in the archive and zeros without end outside."""
+    info = tarfile.TarInfo("a/zeros")
+    info.type = tarfile.GNUTYPE_SPARSE
+    with pytest.raises(InputError, match="entry 'a/zeros' is a link, a device or a sparse file"):
+        unpacked(path, tarred(info))
+
+
+def test_names_are_told_apart_by_what_they_say_and_not_by_their_bytes(path):
+    composed, apart = "a/\u00e9.png", "a/e\u0301.png"
+    for pack in (zipped, tarred):
+        assert unpacked(path, pack((apart, b"1"))) == {composed: b"1"}
+        assert unpacked(path, pack((apart, b"1")), "a") == {"\u00e9.png": b"1"}
+
+
+def test_an_archive_in_an_archive_is_a_file(path):
+    inner = zipped(("../out", b"1"))
+    assert unpacked(path, zipped(("a/inner.zip", inner))) == {"a/inner.zip": inner}
+
+
+def test_overlapping_entries_are_a_bomb_together(path):
+    """Each is small enough; all show the same bytes of the archive."""
+    data = zipped(("a/0", bytes(archives.RATIO_FROM - 1)), compression=zipfile.ZIP_DEFLATED)
+    at = data.index(b"PK\x01\x02")
+    end = data.index(b"PK\x05\x06")
+    many = data[:at] + data[at:end] * 60
+    count = (60).to_bytes(2, "little")
+    tail = data[end : end + 8] + count + count + ((end - at) * 60).to_bytes(4, "little")
+    with pytest.raises(InputError, match=r"entry 'a/0' is compressed more than 200 times"):
+        unpacked(path, many + tail + data[end + 16 :])
 
 
 def test_an_encrypted_zip_is_refused(path):
@@ -186,6 +219,14 @@ def test_a_bomb_in_a_tar_header_is_refused(path):
     data = tarred(("a/" + "x" * (archives.RATIO_FROM * 2), b"1"))
     with pytest.raises(InputError, match="is compressed more than 200 times"):
         unpacked(path, gzip.compress(data))
+
+
+def test_a_huge_header_is_refused_before_it_is_in_memory(path, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_HEADER", 20_000)
+    noise = "".join(map(chr, np.random.default_rng(0).integers(0x4E00, 0x9FFF, 30_000)))
+    for entries in ([("a/1", b"1"), ("a/" + noise, b"2")], [("a/" + noise, b"1")]):
+        with pytest.raises(InputError, match="is followed by a header of over 20,000 bytes"):
+            unpacked(path, gzip.compress(tarred(*entries)))
 
 
 def test_what_is_neither_zip_nor_tar_is_told(path):

@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import threading
+import warnings
 import zipfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -263,6 +264,26 @@ def test_an_empty_class_is_refused(tmp_path):
     (root / "train" / "c").mkdir()
     with pytest.raises(InputError, match="root: class 'c' has no image: its folder is empty"):
         sources.fetch(settings(source="folder", path=str(root)), tmp_path / "raw", tmp_path)
+
+
+def test_paths_without_end_are_refused(tmp_path):
+    section = archive(tmp_path, **{"__".join(["a"] * 500): RED})
+    with pytest.raises(InputError, match="a path below 'a/a/a' is more than 64 folders deep"):
+        sources.fetch(section, tmp_path / "raw", tmp_path)
+
+
+@pytest.mark.parametrize("second", ["a/1.png", "a/./1.png", "a//1.png", "a/1.png/2.png"])
+def test_a_name_that_stands_twice_refuses_the_whole(second, tmp_path):
+    path = tmp_path / "twice.zip"
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as packed:
+        warnings.simplefilter("ignore")
+        for name in ("a/1.png", second):
+            packed.writestr(name, RED)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    section = settings(source="archive", location=str(path), sha256=digest)
+    with pytest.raises(InputError, match=r"fetch: the path 'a/1.png.*' stands more than once"):
+        sources.fetch(section, tmp_path / "raw", tmp_path)
+    assert not (tmp_path / "raw").exists()
 
 
 def test_links_pipes_and_huge_files_are_told_and_not_copied(tmp_path):

@@ -3,8 +3,10 @@
 import bz2
 import gzip
 import lzma
+import os
 import stat
 import tarfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -24,6 +26,7 @@ MAX_FILES = 1_000_000
 MAX_FILE = 200_000_000  # bytes of one file
 MAX_TOTAL = 20_000_000_000  # bytes of all files
 MAX_RATIO = 200  # bytes out for one byte in ...
+MAX_HEADER = 12_000_000  # bytes of a tar's header, which tarfile reads into memory
 RATIO_FROM = 10_000_000  # ... where more than this many bytes come out
 
 # What zipfile, tarfile and the decompressors raise for damaged files.
@@ -53,14 +56,16 @@ def obtain(location: str, sha256: str, work: Path, track: Track = silent) -> Pat
 def unpack(path: Path, folder: str = "", track: Track = silent) -> Iterator[Entry]:
     """The regular files of a zip, tar, tar.gz, tar.bz2 or tar.xz, with paths below `folder`.
 
-    Hidden files and __MACOSX are left out. Raises InputError, which names the entry, for absolute
-    paths, "..", links, devices, encrypted entries, names that are not UTF-8, and for more than the
-    limits above; also for damaged archives and where `folder` is not in it.
+    Names are in Unicode's form NFC, whatever the system that packed them; hidden files and __MACOSX
+    are left out; archives in the archive are files like others. Raises InputError, which names the
+    entry, for absolute paths, "..", links, devices, encrypted entries, names that are not UTF-8,
+    and for more than the limits above; also for damaged archives and where `folder` is not in it.
     """
-    base = inside(folder, "fetch.folder")
+    base = _normal(inside(folder, "fetch.folder"))
     budget, given, tops = Budget(str(path)), 0, set[str]()
     try:
-        for name, read in track(_members(path, budget), "unpack"):
+        for found, read in track(_members(path, budget), "unpack"):
+            name = _normal(found)
             tops.update(name.parts[:1])
             if name.parts[: len(base.parts)] != base.parts or name == base:
                 continue
@@ -75,6 +80,10 @@ def unpack(path: Path, folder: str = "", track: Track = silent) -> Iterator[Entr
     if not given:
         top = ", ".join(sorted(tops)[:10]) or "nothing"
         raise InputError(f"{path}: no file below folder {folder!r}; at its top it has {top}")
+
+
+def _normal(path: PurePosixPath) -> PurePosixPath:
+    return PurePosixPath(unicodedata.normalize("NFC", str(path)))
 
 
 def inside(name: str, where: str) -> PurePosixPath:
@@ -150,9 +159,11 @@ def _zip(stream: IO[bytes], budget: Budget) -> Iterator[Member]:
     with zipfile.ZipFile(stream) as archive:
         found = [(_zip_name(info, budget), info) for info in archive.infolist()]
         regular = [(name, info) for name, info in found if info.filename[-1] not in "/\\"]
+        whole = stream.seek(0, os.SEEK_END)
         for _, info in regular:
             budget.spend(info.filename, info.file_size)
             budget.ratio(info.filename, info.compress_size, info.file_size)
+            budget.ratio(info.filename, whole, budget.total)  # entries may overlap
         for name, info in regular:
             yield name, partial(archive.read, info)
 
@@ -173,17 +184,17 @@ def _zip_name(info: zipfile.ZipInfo, budget: Budget) -> PurePosixPath:
 
 def _tar(plain: Readable, compressed: IO[bytes], budget: Budget) -> Iterator[Member]:
     """One pass: each entry is checked before its bytes are given."""
-    source = _Counted(plain, compressed, budget)
+    source = _Counted(plain, compressed, budget, MAX_HEADER)
     with tarfile.open(fileobj=source, mode="r|", encoding="utf-8") as archive:  # type: ignore[call-overload]
         while (member := archive.next()) is not None:
             archive.members = []  # it would keep all of them
             name = inside(member.name, budget.where)
             if member.isdir():
                 continue
-            if not member.isreg():
-                budget.refuse(member.name, "is a link or a device")
+            if not member.isreg() or member.issparse():
+                budget.refuse(member.name, "is a link, a device or a sparse file")
             budget.spend(member.name, member.size)
-            source.name = member.name
+            source.name, source.most = member.name, source.size + member.size + MAX_HEADER
             yield name, partial(_content, archive, member)
 
 
@@ -199,6 +210,7 @@ class _Counted:
     plain: Readable
     compressed: IO[bytes]
     budget: Budget
+    most: int
     name: str = ""
     size: int = 0
 
@@ -207,6 +219,8 @@ class _Counted:
         data = self.plain.read(size)
         self.size += len(data)
         self.budget.ratio(self.name, self.compressed.tell(), self.size)
+        if self.size > self.most:
+            self.budget.refuse(self.name, f"is followed by a header of over {MAX_HEADER:,} bytes")
         return data
 
 

@@ -16,6 +16,7 @@ from toolkit.progress import Track, silent
 Found = tuple[PurePosixPath, bytes | InputError]
 """A file of a source: its relative path and its bytes, or why it is not taken."""
 
+MAX_DEPTH = 64
 LAYOUT = "expected <split>/<class>/file or <class>/file"
 FACEMASK = params.Git(
     source="git",
@@ -98,6 +99,9 @@ def _check_apart(settings: params.Fetch, output: Path, work: Path) -> None:
 
 
 def _put(target: Path, data: bytes, path: PurePosixPath) -> None:
+    if len(path.parts) > MAX_DEPTH:
+        start = "/".join(path.parts[:3])
+        raise InputError(f"fetch: a path below {start!r} is more than {MAX_DEPTH} folders deep")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as stream:
