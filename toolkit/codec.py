@@ -160,6 +160,8 @@ def _guarded(data: bytes, action: Callable[[Image.Image], T], limits: Limits) ->
         raise InputError(f"not an image (first bytes are {data[:16]!r})") from None
     except InputError:
         raise
+    except MemoryError:
+        raise InputError("takes more memory than there is for one image") from None
     except DAMAGED as error:
         raise InputError(f"damaged image ({type(error).__name__}: {str(error)[:200]})") from error
 

@@ -8,6 +8,7 @@ go to a new worker.
 import contextlib
 import ctypes
 import multiprocessing
+import os
 import resource
 import signal
 import warnings
@@ -167,6 +168,7 @@ def _serve(
 ) -> None:
     for other in others:
         other.close()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff complains there, in a file's own words
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and stops us
     for end in (signal.SIGPROF, signal.SIGALRM):
         signal.signal(end, signal.SIG_DFL)

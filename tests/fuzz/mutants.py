@@ -1,0 +1,249 @@
+"""Sound files of every kind, what damages them, and what reads them."""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import tarfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from toolkit import archives, codec, isolation, manifest, params, plan, predictions, results
+from toolkit.errors import InputError
+from toolkit.manifest import Manifest, Sample
+
+Read = Callable[[bytes, Path], object]
+SPECIAL = (b"\0", b"\xff", b"\x7f", b"\x80", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\0")
+TEXTS = (
+    b'"', b"\n", b"\r", b",", b"\0", b"[", b"{", b"&a ", b"*a", b"NaN", b"-1", b"1e999", b"\xff",
+    b"../", b"\xe2\x80\xae", b"'", b"=",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Sound files, and what reads one that lies in a folder of its own."""
+
+    sound: Sequence[bytes]
+    read: Read
+    text: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one mutant: whether it was read or refused, else what went wrong; and how long it took."""
+
+    what: str
+    seconds: float
+
+
+def mutate(data: bytes, others: Sequence[bytes], rng: np.random.Generator, text: bool) -> bytes:
+    """One to eight changes, of a text to three: bits, special values, cuts, repetitions, pieces."""
+    new = bytearray(data)
+    for _ in range(int(rng.integers(1, 4 if text else 9))):
+        at = int(rng.integers(0, len(new) + 1))
+        size = int(rng.integers(1, 1 + min(64, max(1, len(new)))))
+        other = others[int(rng.integers(0, len(others)))]
+        start = int(rng.integers(0, len(other)))
+        changes = (
+            lambda n, a=at: _flip(n, a, int(rng.integers(0, 8))),
+            lambda n, a=at: _put(n, a, SPECIAL[int(rng.integers(0, len(SPECIAL)))]),
+            lambda n, a=at: n[:a],
+            lambda n, a=at, s=size: n[:a] + n[a + s :],
+            lambda n, a=at, s=size: n[: a + s] + n[a:],
+            lambda n, a=at, s=size: n[:a] + rng.bytes(s) + n[a:],
+            lambda n, a=at, s=size, p=start, o=other: _put(n, a, o[p : p + s]),
+            lambda n, a=at: n[:a] + TEXTS[int(rng.integers(0, len(TEXTS)))] + n[a:],
+        )
+        kinds = (0, 2, 3, 4, 6, 7, 7, 7) if text else (0, 0, 0, 1, 1, 2, 3, 4, 5, 6)
+        new = bytearray(changes[kinds[int(rng.integers(0, len(kinds)))]](new))
+    return bytes(new)
+
+
+def _flip(data: bytearray, at: int, bit: int) -> bytearray:
+    if at < len(data):
+        data[at] ^= 1 << bit
+    return data
+
+
+def _put(data: bytearray, at: int, piece: bytes) -> bytearray:
+    return data[:at] + piece + data[at + len(piece) :]
+
+
+# --- sound files -------------------------------------------------------------------------------
+
+
+def picture(rng: np.random.Generator, size: int = 24) -> Image.Image:
+    """Smooth colours."""
+    coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
+
+
+def images(rng: np.random.Generator) -> list[bytes]:
+    """Every format and mode that is read."""
+    image = picture(rng)
+    frames = {"save_all": True, "append_images": [picture(rng), picture(rng)]}
+    exif = image.getexif()
+    exif[0x0112], exif[0x010E] = 6, "words"
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    alpha = image.copy()
+    alpha.putalpha(image.convert("L"))
+    deep = Image.fromarray(rng.integers(0, 65536, (24, 24), dtype=np.uint16))
+    wanted = [
+        (image, "PNG", {"exif": exif, "icc_profile": icc}), (alpha, "PNG", {}),
+        (image.convert("P"), "PNG", {"transparency": 3}), (deep, "PNG", {}),
+        (image, "PNG", frames), (image, "JPEG", {"exif": exif, "icc_profile": icc}),
+        (image, "JPEG", {"progressive": True}), (image.convert("CMYK"), "JPEG", {}),
+        (image.convert("L"), "JPEG", {}), (image, "GIF", frames), (image.convert("P"), "BMP", {}),
+        (image, "BMP", {}), (image, "TIFF", {"compression": "tiff_lzw"}), (deep, "TIFF", {}),
+        (image, "TIFF", {"compression": "tiff_adobe_deflate", **frames}),
+        (image, "TIFF", {"compression": "jpeg"}), (image, "WEBP", {}),
+        (alpha, "WEBP", {"lossless": True}), (image, "WEBP", frames), (image, "PPM", {}),
+        (image, "JPEG2000", {}), (alpha, "AVIF", {}),
+    ]  # fmt: skip
+    return [_saved(*one) for one in wanted]
+
+
+def _saved(image: Image.Image, form: str, options: dict[str, object]) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, form, **options)
+    return stream.getvalue()
+
+
+def packed(rng: np.random.Generator) -> list[bytes]:
+    """Zip and tar in every compression."""
+    files = {f"top/{name}/{n}.png": rng.bytes(200) for n in range(3) for name in ("a", "ü")}
+    zips = [_zip(files, kind) for kind in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
+    tar = _tar(files)
+    return [*zips, tar, gzip.compress(tar), bz2.compress(tar), lzma.compress(tar)]
+
+
+def _zip(files: dict[str, bytes], compression: int) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return stream.getvalue()
+
+
+SAMPLES = (
+    Sample("0" * 64, "a/1.png", "a", "train", "0"),
+    Sample("1" * 64, "b/1, 2.png", "b", "train", "1"),
+    Sample("2" * 64, "b/n.png", "b", "train", "1", "1" * 64, "rotate", {"degrees": -1.5}, 7),
+)
+PARAMS = (Path(params.__file__).parent / "presets" / "homework.yaml").read_bytes()
+SIDE = json.dumps({"classes": ["a", "b"], "notes": {"rejected": [{"path": "x", "reason": "y"}]}})
+PREDICTIONS = b"id,actual,predicted,score_a,score_b\n1,a,a,0.75,0.25\n2,b,a,0.5,0.5\n"
+
+
+def _table(folder: Path) -> bytes:
+    manifest.write(folder, Manifest(("a", "b"), SAMPLES))
+    return (folder / manifest.TABLE).read_bytes()
+
+
+def _plan(folder: Path) -> bytes:
+    plan.write(folder, [plan.Row("0" * 64, "a", n, "rotate", {"degrees": 1.5}, n) for n in (1, 2)])
+    return (folder / plan.TABLE).read_bytes()
+
+
+# --- what reads them ---------------------------------------------------------------------------
+
+
+def _image(data: bytes, _folder: Path) -> None:
+    codec.identify(data)
+    pixels = codec.decode(data)
+    assert pixels.dtype == np.uint8
+    assert pixels.shape[2] == 3
+    codec.decode_picture(data, 16)
+
+
+def _archive(data: bytes, folder: Path) -> None:
+    (folder / "x").write_bytes(data)
+    for name, _ in archives.unpack(folder / "x"):
+        assert not name.is_absolute()
+        assert ".." not in name.parts
+
+
+def _manifest(name: str, data: bytes, folder: Path) -> None:
+    (folder / manifest.SIDE).write_text(SIDE)
+    (folder / manifest.TABLE).write_text(",".join(manifest.COLUMNS) + "\n")
+    (folder / name).write_bytes(data)
+    manifest.read(folder)
+
+
+def _file(name: str, reader: Callable[[Path], object], data: bytes, folder: Path) -> None:
+    (folder / name).write_bytes(data)
+    reader(folder / name)
+
+
+def kinds(folder: Path, seed: int = 0) -> dict[str, Kind]:
+    """By name."""
+    rng = np.random.default_rng(seed)
+    whole = partial(_file, plan.TABLE, lambda path: plan.read(path.parent))
+    folder.mkdir(parents=True, exist_ok=True)
+    return {
+        "image": Kind(images(rng), _image),
+        "archive": Kind(packed(rng), _archive),
+        "manifest.csv": Kind([_table(folder)], partial(_manifest, manifest.TABLE), text=True),
+        "manifest.json": Kind([SIDE.encode()], partial(_manifest, manifest.SIDE), text=True),
+        "plan.csv": Kind([_plan(folder)], whole, text=True),
+        "params.yaml": Kind([PARAMS], partial(_file, "params.yaml", params.load), text=True),
+        "predictions.csv": Kind(
+            [PREDICTIONS], partial(_file, "p.csv", predictions.read), text=True
+        ),
+        "history.csv": Kind(
+            [",".join(results.HISTORY).encode() + b"\n1,0.5,0.5,1,1,0.001" * 9],
+            partial(_file, "h.csv", results.read_history),
+            text=True,
+        ),
+    }
+
+
+def outcomes(kind: Kind, count: int, folder: Path, *, workers: int = 1) -> Iterator[Outcome]:
+    """Make, read and judge so many mutants of a kind, number n from the seed n."""
+    limits = codec.LIMITS
+    work = partial(_judge, kind, folder)
+    bounds = {"seconds": limits.seconds, "memory": limits.memory}
+    for found in isolation.ordered(work, range(count), workers, **bounds):
+        yield (
+            Outcome(found.reason, limits.seconds) if isinstance(found, isolation.Stopped) else found
+        )
+
+
+def mutant(kind: Kind, number: int) -> bytes:
+    """The mutant of that number: always the same."""
+    rng = np.random.default_rng([1, number])
+    return mutate(kind.sound[number % len(kind.sound)], kind.sound, rng, kind.text)
+
+
+def _judge(kind: Kind, folder: Path, number: int) -> Outcome:
+    data = mutant(kind, number)
+    own = folder / str(number)
+    own.mkdir(parents=True)
+    start = time.process_time()
+    try:
+        kind.read(data, own)
+        what = "read"
+    except InputError:
+        what = "refused"
+    except Exception as error:  # noqa: BLE001 - that is what is looked for
+        what = f"mutant {number}: {type(error).__name__}: {error}"
+    return Outcome(what, time.process_time() - start)

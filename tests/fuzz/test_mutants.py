@@ -1,0 +1,28 @@
+"""A few hundred mutants of each kind; thousands with `python -m tests.fuzz --long`."""
+
+import pytest
+
+from tests.fuzz import mutants
+
+KINDS = ("image", "archive", "manifest.csv", "manifest.json", "plan.csv", "params.yaml",
+         "predictions.csv", "history.csv")  # fmt: skip
+
+
+def test_every_kind_is_tried(tmp_path):
+    assert tuple(mutants.kinds(tmp_path)) == KINDS
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_mutant_is_read_or_refused(name, tmp_path):
+    kind = mutants.kinds(tmp_path / "kinds")[name]
+    count = 30 if name == "params.yaml" else 300
+    found = list(mutants.outcomes(kind, count, tmp_path, workers=2))
+    assert not [one.what for one in found if one.what not in ("read", "refused")]
+    assert {"read", "refused"} == {one.what for one in found}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_sound_files_are_read(name, tmp_path):
+    kind = mutants.kinds(tmp_path / "kinds")[name]
+    for data in kind.sound:
+        kind.read(data, tmp_path)

@@ -1,0 +1,120 @@
+"""The largest files that the limits let through, and bombs: what each costs to decode."""
+
+import io
+import time
+import zlib
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from toolkit import codec, isolation
+from toolkit.errors import InputError
+
+SIDE = 8000  # 64 million pixels
+MOST_SECONDS, MOST_MEMORY = 6.0, 1000  # the limit and a little to be ended; MB
+
+
+def measured() -> Iterable[list[object]]:
+    """Rows: the file, its bytes, how it ended, seconds, peak memory in MB, 1 where it is over."""
+    for name, make in FILES.items():
+        (data,) = isolation.ordered(lambda _, m=make: m(), [0], 1)
+        if isinstance(data, isolation.Stopped):
+            raise TypeError(f"{name}: {data.reason}")
+        start, limits = time.monotonic(), codec.LIMITS
+        bounds = {"seconds": limits.seconds, "memory": limits.memory}
+        (found,) = isolation.ordered(partial(_cost, data), [0], 1, **bounds)
+        wall = time.monotonic() - start
+        stopped = isinstance(found, isolation.Stopped)
+        end, seconds, peak = (found.reason, wall, 0) if stopped else found
+        over = int(peak > MOST_MEMORY or (not stopped and seconds > MOST_SECONDS))
+        yield [name, len(data), end, f"{seconds:.1f}", peak or "", over]
+
+
+def _cost(data: bytes, _: int) -> tuple[str, float, int]:
+    start = time.process_time()
+    try:
+        codec.decode(data)
+        end = "read"
+    except InputError as error:
+        end = str(error)
+    status = Path("/proc/self/status").read_text()
+    return end, time.process_time() - start, int(status.split("VmHWM:")[1].split()[0]) // 1000
+
+
+def _saved(mode: str, form: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    Image.new(mode, (SIDE, SIDE), 7 if mode in ("L", "P", "I;16") else None).save(
+        stream, form, **options
+    )
+    return stream.getvalue()
+
+
+def _noise(form: str, **options: object) -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, form, **options)
+    return stream.getvalue()
+
+
+def _profiled() -> bytes:
+    return _saved(
+        "RGB", "JPEG", icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    )
+
+
+def _turned() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return _saved("RGB", "JPEG", exif=exif)
+
+
+def _scans() -> bytes:
+    """A progressive JPEG whose last scan stands there a thousand times."""
+    data = _saved("RGB", "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    before = data.rindex(b"\xff\xc4", 0, last)  # with its Huffman table
+    return data[:before] + data[before:-2] * 1000 + data[-2:]
+
+
+def _text() -> bytes:
+    """A PNG of one pixel with compressed texts of 1 GB in all."""
+    small = codec.encode_png(np.zeros((1, 1, 3), np.uint8))
+    body = b"a\0\0" + zlib.compress(bytes(1_000_000), 9)
+    chunk = len(body).to_bytes(4, "big") + b"zTXt" + body
+    chunk += zlib.crc32(b"zTXt" + body).to_bytes(4, "big")
+    return small[:33] + chunk * 1000 + small[33:]
+
+
+def _frames() -> bytes:
+    """A GIF of 100,000 frames."""
+    image = Image.new("P", (16, 16))
+    stream = io.BytesIO()
+    image.save(stream, "GIF", save_all=True, append_images=[Image.new("P", (16, 16), 1)])
+    data = stream.getvalue()
+    second = data.rindex(b"\x2c\0\0\0\0")
+    return data[:second] + data[second:-1] * 100_000 + data[-1:]
+
+
+FILES: dict[str, Callable[[], bytes]] = {
+    "PNG, one colour": partial(_saved, "RGB", "PNG"),
+    "PNG, noise": partial(_noise, "PNG", compress_level=1),
+    "PNG with alpha": partial(_saved, "RGBA", "PNG"),
+    "PNG, 16 bit": partial(_saved, "I;16", "PNG"),
+    "PNG, palette with a clear entry": partial(_saved, "P", "PNG", transparency=7),
+    "JPEG, noise": partial(_noise, "JPEG", quality=95),
+    "JPEG, turned by EXIF": _turned,
+    "JPEG with a profile": _profiled,
+    "JPEG, CMYK": partial(_saved, "CMYK", "JPEG"),
+    "JPEG of 1,000 scans": _scans,
+    "GIF": partial(_saved, "P", "GIF"),
+    "GIF of 100,000 frames": _frames,
+    "TIFF, LZW": partial(_saved, "RGB", "TIFF", compression="tiff_lzw"),
+    "TIFF, float": partial(_saved, "F", "TIFF", compression="tiff_adobe_deflate"),
+    "WEBP with alpha": partial(_saved, "RGBA", "WEBP", method=0),
+    "JPEG 2000": partial(_saved, "RGB", "JPEG2000"),
+    "AVIF": partial(_saved, "RGBA", "AVIF", speed=10),
+    "PNG with 1 GB of text": _text,
+}
