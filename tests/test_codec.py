@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
-from toolkit import codec
+from toolkit import codec, params
 from toolkit.errors import InputError
 
 
@@ -150,3 +150,102 @@ def test_pictures_are_the_same_when_every_pixel_is():
     other.putpixel((0, 8), (1, 2, 3))  # not among those that are looked at first
     assert not codec.same(photo, other)
     assert not codec.same(photo, photo.resize((12, 8)))
+
+
+# --- what cameras, scanners and programs write -------------------------------------------------
+
+
+def swapped() -> bytes:
+    """A colour profile of a screen whose red and green are exchanged."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    data = data.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
+    return bytes(data.replace(b"\0s\0R\0G\0B", b"\0o\0d\0d\0."))  # its description, in UTF-16
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_colours_are_those_of_the_profile(form):
+    red = Image.new("RGB", (16, 16), (255, 0, 0))
+    plain = codec.decode(saved(red, form))[8, 8].astype(int)
+    assert np.abs(plain - [255, 0, 0]).max() <= 2
+    shown = codec.decode(saved(red, form, icc_profile=swapped()))[8, 8].astype(int)
+    assert np.abs(shown - [0, 255, 0]).max() <= 40  # red as green
+
+
+def test_a_profile_of_srgb_and_one_that_is_damaged_change_nothing():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8))
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for profile in (srgb, b"no profile", swapped()[:200]):
+        data = saved(image, "PNG", icc_profile=profile)
+        np.testing.assert_array_equal(codec.decode(data), np.asarray(image))
+
+
+def test_damaged_exif_loses_no_picture():
+    image = Image.new("RGB", (16, 8), "red")
+    data = saved(image, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")
+    assert codec.decode(data).shape == (8, 16, 3)
+    data = saved(image, "PNG", exif=b"Exif\0\0no tiff at all")
+    assert codec.decode(data).shape == (8, 16, 3)
+
+
+def test_a_cmyk_jpeg_has_the_colours_that_its_inks_make():
+    """No ink is white; all of one leaves two of red, green and blue."""
+    for inks, rgb in (((0, 0, 0, 0), (255, 255, 255)), ((0, 255, 255, 0), (255, 0, 0))):
+        shown = codec.decode(saved(Image.new("CMYK", (16, 16), inks), "JPEG"))[8, 8].astype(int)
+        assert np.abs(shown - rgb).max() <= 2
+
+
+def test_a_progressive_jpeg_is_its_baseline_twin():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    twins = [codec.decode(saved(image, "JPEG", progressive=p)) for p in (False, True)]
+    np.testing.assert_array_equal(*twins)
+
+
+@pytest.mark.parametrize("form", ["GIF", "PNG", "TIFF", "WEBP"])
+def test_of_an_animation_the_first_picture_counts(form):
+    frames = [Image.new("RGB", (8, 8), c) for c in ("red", "blue")]
+    data = saved(frames[0], form, save_all=True, append_images=frames[1:])
+    assert np.abs(codec.decode(data)[4, 4].astype(int) - [255, 0, 0]).max() <= 3
+
+
+def test_the_bytes_decide_the_format_and_not_the_name(tmp_path):
+    (tmp_path / "x.jpg").write_bytes(saved(Image.new("RGB", (3, 3), "red"), "PNG"))
+    assert codec.read(tmp_path / "x.jpg")[0, 0].tolist() == [255, 0, 0]
+    assert codec.identify((tmp_path / "x.jpg").read_bytes()) == "PNG"
+
+
+def test_float_and_palette_with_transparency():
+    grey = Image.fromarray(np.array([[0, 0.5, 1, np.nan, np.inf, -1]], dtype=np.float32))
+    found = codec.decode(saved(grey, "TIFF"))[0, :, 0].tolist()
+    assert found == [0, 128, 255, 0, 0, 0]
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putpixel((1, 0), 1)
+    found = codec.decode(saved(image, "PNG", transparency=b"\x80\xff"))[0]
+    assert found.tolist() == [[132, 137, 142], [200, 100, 50]]  # a half of white, and none
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "I;16"])
+def test_a_large_picture_is_changed_in_bands_that_do_not_show(mode, monkeypatch):
+    rng = np.random.default_rng(0)
+    if mode == "I;16":
+        image = Image.fromarray(rng.integers(0, 65536, (50, 9), dtype=np.uint16))
+    else:
+        image = Image.fromarray(rng.integers(0, 256, (50, 9, 4), dtype=np.uint8))
+        image = image.quantize(16) if mode == "P" else image
+    data = saved(image, "PNG")
+    whole = codec.decode(data)
+    monkeypatch.setattr("toolkit.colours.BAND", 60)
+    np.testing.assert_array_equal(codec.decode(data), whole)
+
+
+def test_limits_are_those_that_are_given():
+    data = codec.encode_png(np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(InputError, match="30 x 20 pixels are more than 500"):
+        codec.decode(data, codec.Limits(pixels=500))
+    with pytest.raises(InputError, match="bytes are more than 50"):
+        codec.decode(data, codec.Limits(bytes=50))
+
+
+def test_the_limits_of_params_are_the_codecs():
+    assert codec.Limits(**params.Limits().model_dump()) == codec.LIMITS
+    assert codec.LIMITS.memory < 1_000_000_000

@@ -4,6 +4,7 @@ import hashlib
 import json
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -85,6 +86,36 @@ def test_one_flipped_bit_is_noticed(folder):
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"weights\.safetensors: changed since it was written"):
         runs.restore(folder)
+
+
+def test_every_one_of_many_flipped_bits_is_noticed(tmp_path):
+    """In the header, the padding and the numbers, and the first and the last one."""
+    write(tmp_path, "torchvision.mobilenet_v3_small")
+    path = tmp_path / "weights.safetensors"
+    sound = path.read_bytes()
+    bits = np.random.default_rng(0).integers(0, 8 * len(sound), 60).tolist()
+    for bit in (0, 8 * len(sound) - 1, 64, 8 * 200, *bits):
+        data = bytearray(sound)
+        data[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(data)
+        with pytest.raises(InputError, match=r"weights\.safetensors: changed since it was written"):
+            runs.restore(tmp_path)
+    for data in (sound[:-1], sound + b"\0", b""):
+        path.write_bytes(data)
+        with pytest.raises(InputError, match=r"weights\.safetensors: changed since it was written"):
+            runs.restore(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["run.json", "history.csv"])
+def test_a_pickle_under_another_name_is_refused_unopened(folder, name, tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (tmp_path.joinpath("sprung").touch, ())
+
+    (folder / name).write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(InputError, match=r"not (of )?a run of this toolkit"):
+        runs.restore(folder)
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_a_pickle_is_refused_unopened(folder, tmp_path):
