@@ -8,6 +8,7 @@ import lzma
 import stat
 import tarfile
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -219,6 +220,16 @@ def test_a_bomb_in_a_tar_header_is_refused(path):
     data = tarred(("a/" + "x" * (archives.RATIO_FROM * 2), b"1"))
     with pytest.raises(InputError, match="is compressed more than 200 times"):
         unpacked(path, gzip.compress(data))
+
+
+def test_what_would_take_gigabytes_to_decompress_is_refused(path):
+    data = bytearray(lzma.compress(tarred(("a/1", b"1"))))
+    data[data.index(b"\x21\x01", 12) + 2] = 38  # the dictionary's size: 2 GB
+    data[20:24] = zlib.crc32(data[12:20]).to_bytes(4, "little")  # of the block's header
+    with pytest.raises(InputError, match=r"damaged archive .*Memory usage limit"):
+        unpacked(path, bytes(data))
+    with pytest.raises(InputError, match="'a/1' is compressed by another method than"):
+        unpacked(path, zipped(("a/1", b"1"), compression=zipfile.ZIP_LZMA))
 
 
 def test_a_huge_header_is_refused_before_it_is_in_memory(path, monkeypatch):

@@ -26,13 +26,16 @@ MAX_FILES = 1_000_000
 MAX_FILE = 200_000_000  # bytes of one file
 MAX_TOTAL = 20_000_000_000  # bytes of all files
 MAX_RATIO = 200  # bytes out for one byte in ...
+MAX_MEMORY = 200_000_000  # bytes that the decompressor of an xz may take
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
+BLOCK = 1 << 16
 MAX_HEADER = 12_000_000  # bytes of a tar's header, which tarfile reads into memory
 RATIO_FROM = 10_000_000  # ... where more than this many bytes come out
 
 # What zipfile, tarfile and the decompressors raise for damaged files.
 DAMAGED = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError,
-    NotImplementedError, RuntimeError, ValueError, OverflowError, IndexError,
+    NotImplementedError, RuntimeError, ValueError, OverflowError, IndexError, MemoryError,
 )  # fmt: skip
 
 
@@ -177,6 +180,8 @@ def _zip_name(info: zipfile.ZipInfo, budget: Budget) -> PurePosixPath:
             budget.refuse(name, "has a name that is not UTF-8")
     if info.flag_bits & 0x1:
         budget.refuse(name, "is encrypted")
+    if info.compress_type not in METHODS:
+        budget.refuse(name, "is compressed by another method than deflate and bzip2")
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         budget.refuse(name, "is a link or a device")
     return inside(name.replace("\\", "/"), budget.where)
@@ -228,8 +233,26 @@ def _gzip(stream: IO[bytes]) -> Readable:
     return gzip.GzipFile(fileobj=stream)
 
 
+class _Xz:
+    """What lzma.LZMAFile is, but within MAX_MEMORY: a header can ask for 4 GB."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._decompressor = lzma.LZMADecompressor(memlimit=MAX_MEMORY)
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes. Raises EOFError where the stream is cut off."""
+        while not self._decompressor.eof:
+            data = b""
+            if self._decompressor.needs_input and not (data := self._stream.read(BLOCK)):
+                raise EOFError("it ends before its end")
+            if out := self._decompressor.decompress(data, size):
+                return out
+        return b""
+
+
 DECOMPRESSORS: dict[bytes, Callable[[IO[bytes]], Readable]] = {
     b"\x1f\x8b": _gzip,
     b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\x00": lzma.LZMAFile,
+    b"\xfd7zXZ\x00": _Xz,
 }
