@@ -1,0 +1,1 @@
+"""A harness that harms every stage with real processes, signals and file systems."""

@@ -1,0 +1,180 @@
+"""A tiny project, each of its stages run once without harm: what every harmed run must end as."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import fill
+
+PARAMS = """
+fetch: {source: folder, path: photos}
+prepare: {size: 16, split: {fractions: {train: 0.6, valid: 0.2, test: 0.2}}}
+augment: {target: 200, arms: {augmented: {policy: homework}}}
+train:
+  device: cpu
+  threads: 1
+  recipes: {small: {network: torchvision.mobilenet_v3_small, epochs: 2, batch: 32}}
+evaluate: {positive: rare, resamples: 200}
+compare: {arms: [original, augmented], recipes: [small], seeds: [0]}
+"""
+COUNTS = {"common": 120, "rare": 30}
+TIMEOUT = 120  # seconds after which a command counts as hung
+MARK = "FAULTS_MARK"  # in the environment of all that is started, to find what was left running
+CACHE = ".toolkit"  # kept on purpose: downloads, records of the audit, checkpoints
+Tree = dict[str, str]
+"""Files below a folder, hidden ones too, with their sha256; empty folders with ""."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A command and its output."""
+
+    name: str
+    words: str
+    output: str
+
+    def command(self, output: str = "") -> list[str]:
+        """The command, with its output in another place where one is given."""
+        words = [*self.words.split(), "--output", output or self.output, "--quiet"]
+        return [sys.executable, "-m", "toolkit", *words]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it said."""
+
+    code: int
+    said: str
+
+    @property
+    def clean(self) -> bool:
+        """Whether it ended well, or with one message."""
+        told = self.said.startswith("error: ") and "Traceback" not in self.said
+        return self.code == 0 or (self.code == 1 and told)
+
+
+@dataclass(frozen=True)
+class Project:
+    """The folder; its files after the stage; seconds until the stage wrote, and until its end."""
+
+    root: Path
+    whole: dict[str, Tree]
+    begins: dict[str, float]
+    ends: dict[str, float]
+    environment: dict[str, str]
+
+    def start(self, command: list[str], **options: object) -> subprocess.Popen[str]:
+        """Begin a command in a process group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            **options,
+        )
+
+    def run(self, command: list[str], prepare: Callable[[], None] | None = None) -> Ended:
+        """Run a command to its end."""
+        return finish(self.start(command, preexec_fn=prepare))
+
+    def running(self) -> list[int]:
+        """What was started here and still runs."""
+        return [int(p.parent.name) for p in Path("/proc").glob("[0-9]*/environ") if self._ours(p)]
+
+    def _ours(self, environ: Path) -> bool:
+        try:
+            return f"{MARK}={self.environment[MARK]}".encode() in environ.read_bytes().split(b"\0")
+        except OSError:
+            return False
+
+
+def finish(process: subprocess.Popen[str]) -> Ended:
+    """Wait for the end."""
+    said = process.communicate(timeout=TIMEOUT)[1]
+    return Ended(process.returncode, said)
+
+
+def tree(root: Path) -> Tree:
+    """What lies below a folder."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if name.split("/")[0] == CACHE:
+            continue
+        if path.is_file():
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        elif not any(path.iterdir()):
+            found[name] = ""
+    return found
+
+
+def build(root: Path, names: tuple[str, ...] = ()) -> Project:
+    """Run the stages in order, up to the last one named (all by default)."""
+    fill(root / "photos", COUNTS)
+    (root / "photos" / "rare" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (root / "params.yaml").write_text(PARAMS)
+    environment = {**os.environ, MARK: uuid.uuid4().hex, "OMP_NUM_THREADS": "1"}
+    project = Project(root, {}, {}, {}, environment)
+    wanted = list(STAGES)[: max(map(list(STAGES).index, names or STAGES)) + 1]
+    for name in wanted:
+        output = root / STAGES[name].output
+        output.parent.mkdir(parents=True, exist_ok=True)
+        before, start = set(output.parent.iterdir()), time.monotonic()
+        process = project.start(STAGES[name].command())
+        while process.poll() is None and set(output.parent.iterdir()) == before:
+            time.sleep(0.003)
+        project.begins[name] = time.monotonic() - start
+        ended = finish(process)
+        assert ended.code == 0, ended.said
+        project.ends[name] = time.monotonic() - start
+        project.whole[name] = tree(root)
+    return project
+
+
+def reset(project: Project, stage: Stage) -> None:
+    """The project as it was before the stage ran."""
+    output = project.root / stage.output
+    for path in output.parent.iterdir():
+        if path.name.lstrip(".").startswith(output.name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.rmtree(project.root / CACHE, ignore_errors=True)
+
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage("fetch", "fetch", "data/raw"),
+        Stage("audit", "audit data/raw --workers 2", "reports/audit.json"),
+        Stage(
+            "prepare",
+            "prepare data/raw --audit reports/audit.json --workers 2",
+            "data/prepared",
+        ),
+        Stage(
+            "augment",
+            "augment data/prepared/train --arm augmented --only-new --workers 2",
+            "data/arms/augmented",
+        ),
+        Stage(
+            "train",
+            "train --arm data/arms/augmented --valid data/prepared/valid --recipe small --seed 0",
+            "models/run",
+        ),
+        Stage(
+            "evaluate",
+            "evaluate models/run --test data/prepared/test --valid data/prepared/valid",
+            "reports/runs/run",
+        ),
+    )
+}
