@@ -4,6 +4,9 @@ import copy
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from toolkit import params, project
 from toolkit.errors import InputError
@@ -128,6 +131,30 @@ def test_a_mistake_is_named_with_line_and_column(tmp_path, old, new, message):
     (tmp_path / "params.yaml").write_text(text.replace("many", "1") if "seeds" in old else text)
     with pytest.raises(InputError, match=rf"params\.yaml:{message}"):
         params.load(tmp_path / "params.yaml")
+
+
+KEYS = ("fetch", "source", "counts", "size", "audit", "limits", "prepare", "split", "augment",
+        "arms", "policy", "train", "recipes", "a", "network", "compare", "seeds")  # fmt: skip
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+leaves |= st.sampled_from(["synthetic", "folder", "resnet18", "original", "homework"])
+trees = st.recursive(
+    leaves,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(KEYS) | st.integers() | st.text(max_size=3), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(section=st.sampled_from(sorted(params.Params.model_fields)), data=trees)
+def test_whatever_stands_there_is_settings_or_one_mistake(section, data, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "p.yaml"
+    YAML(typ="safe", pure=True).dump(BASE | {section: data}, path)
+    try:
+        params.load(path)
+    except InputError as error:
+        assert str(error).startswith(f"{path}:")  # noqa: PT017
 
 
 @pytest.mark.parametrize("preset", project.PRESETS)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from toolkit import progress
 from toolkit.errors import InputError, StoppedError
+from toolkit.printable import one_line, plain
 from toolkit.progress import Track
 
 T = TypeVar("T")
@@ -23,11 +24,6 @@ def say(text: str, *, quiet: bool = False) -> None:
     """Tell how things went, on stderr: stdout is for results."""
     if not quiet:
         sys.stderr.write(f"{plain(text)}\n")
-
-
-def plain(text: str) -> str:
-    """`text` with escapes for what would steer the terminal, turn the line, or be no UTF-8."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def guarded(run: Callable[[], object]) -> int:
@@ -69,7 +65,7 @@ def track(quiet: bool) -> Track:
 
 def table(rows: Iterable[Iterable[object]]) -> str:
     """Columns aligned with spaces."""
-    texts = [[plain(str(cell)).replace("\n", "\\n") for cell in row] for row in rows]
+    texts = [[one_line(str(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     lines = ("  ".join(t.ljust(w) for t, w in zip(row, widths, strict=True)) for row in texts)
     return "\n".join(line.rstrip() for line in lines)

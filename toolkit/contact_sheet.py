@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from toolkit import codec, files
 from toolkit.codec import Picture, Pixels
 from toolkit.manifest import Manifest, Sample
+from toolkit.printable import one_line
 
 PARENTS, CHILDREN = 6, 5
 GAP, LINE, FONT = 10, 13, 11  # pixels at a tile of 96
@@ -153,7 +154,8 @@ def _font(size: float) -> Any:
 
 
 def _fitting(pen: ImageDraw.ImageDraw, line: str, font: Any, width: int) -> str:
-    """The line, cut to the width."""
+    """What can be shown of the line, cut to the width."""
+    line = one_line(line)
     if pen.textlength(line, font) <= width:
         return line
     while line and pen.textlength(f"{line}...", font) > width:
