@@ -7,11 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.arms import settings, tensors
-from toolkit import compute, fitting, networks, ordering, trainee
+from toolkit import compute, dataset, fitting, networks, ordering, synthetic, trainee
 from toolkit.errors import InputError
+from toolkit.limits import Limits
 from toolkit.runs import Epoch
+from toolkit.trainee import State
 
 
 @pytest.fixture
@@ -215,3 +218,42 @@ def test_gradients_of_parts_add_up_to_those_of_the_batch(arm):
         steps.append((value.item(), gradients))
     assert steps[0][0] == pytest.approx(steps[1][0], rel=1e-5)
     assert torch.allclose(steps[0][1], steps[1][1], rtol=1e-3, atol=1e-5)
+
+
+class Syncs(TorchDispatchMode):
+    """Counts where the host waits for a value of the device."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        waits = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default}
+        self.count += func in waits
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("recipe", [{}, {"network": "googlenet", "clip_norm": 1.0}])
+def test_the_device_is_waited_for_once_an_epoch(arm, recipe):
+    """However many steps: a GPU would stand still at each `.item()`."""
+    pupil = trainee.start(job(batch=2, **recipe), 2)
+    with Syncs() as syncs:
+        fitting.learn(pupil, State.first(torch.device("cpu")), arm, Limits())
+    assert syncs.count == 1
+
+
+@pytest.mark.parametrize(("network", "near"), [("resnet18", 2), ("googlenet", 5)])
+def test_losses_of_the_first_steps_in_bfloat16_are_near(network, near):
+    """Of such small images within some 1e-3, then 1e-2, because Adam's first step is all signs."""
+    faces = [synthetic.draw(synthetic.LABELS[k % 4 == 0], k, size=32, seed=0) for k in range(64)]
+    images, labels = dataset.stack(faces), torch.tensor([int(k % 4 == 0) for k in range(64)])
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        given = settings(network=network).model_copy(update={"precision": precision})
+        with compute.reproducible(1, torch.device("cpu")):
+            pupil = trainee.start(trainee.job(given, "r", 1), 2)
+            pupil.network.train()
+            halves = zip(images.split(32), labels.split(32), strict=True)
+            losses.append([fitting.advance(pupil, *half).item() for half in halves])
+    assert losses[1][0] == pytest.approx(losses[0][0], abs=near * 1e-3)
+    assert losses[1][1] == pytest.approx(losses[0][1], abs=near * 1e-2)

@@ -1,0 +1,138 @@
+"""How fast `toolkit train` trains on a CPU, beside the published way and other libraries.
+
+    python benchmarks/train.py [--epochs N] [--images N] [--only NAME ...]
+
+Work: GoogLeNet with both auxiliary heads, batch 64, 128 px, Adam; whole epochs, validation (a
+quarter as many images) included; drawn faces. Each contender is a process of its own with 2
+threads; its first epoch is left out, of the others the median is taken. Images a second count
+train images; CPU time is that of the process and its workers. The peers are installed by hand:
+`pip install lightning fastai timm`; those that are not are left out.
+"""
+
+import argparse
+import hashlib
+import itertools
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZE, RARE = 128, 8  # one image in eight is of the rare class
+
+
+def draw(folder: Path, count: int) -> None:
+    """Write <folder>/{train,valid}/<class>/*.png and their manifests."""
+    from toolkit import manifest, synthetic
+    from toolkit.manifest import Manifest, Sample
+
+    for seed, (split, n) in enumerate({"train": count, "valid": count // 4}.items()):
+        counts = {"with_mask": n - n // RARE, "without_mask": n // RARE}
+        samples = []
+        for path, data in synthetic.images(counts, size=SIZE, seed=seed, workers=2):
+            target = folder / split / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+            samples.append(Sample(hashlib.sha256(data).hexdigest(), str(path), path.parts[0]))
+        manifest.write(folder / split, Manifest(tuple(sorted(counts)), tuple(samples)))
+
+
+def cpu() -> float:
+    """Seconds of CPU that this process and its finished children took."""
+    found = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in found) + workers()
+
+
+def workers() -> float:
+    """The same of children that still run: a DataLoader's workers."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == os.getpid():
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def one(name: str, folder: Path, epochs: int) -> None:
+    """Run a contender; print a JSON list of its epochs' seconds of wall and CPU."""
+    import torch
+    from train_peers import CONTENDERS, THREADS
+
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    times = []
+    CONTENDERS[name](folder, epochs, lambda: times.append((time.perf_counter(), cpu())))
+    pairs = itertools.pairwise(times)
+    print(json.dumps([[b[0] - a[0], b[1] - a[1]] for a, b in pairs]))
+
+
+def measure(name: str, folder: Path, epochs: int) -> list[float] | None:
+    """Median seconds of wall and CPU of an epoch; None where the contender does not run."""
+    command = [sys.executable, __file__, "--one", name, "--epochs", str(epochs)]
+    done = subprocess.run(
+        [*command, "--folder", str(folder)],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        print(f"{name}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+        return None
+    rows = json.loads(done.stdout.splitlines()[-1])
+    return [statistics.median(column) for column in zip(*rows, strict=True)]
+
+
+def table(found: dict[str, list[float]], images: int, peers: tuple[str, ...]) -> None:
+    """Print the Markdown table: ratios of images a second, and of CPU time in brackets."""
+    best = min((found[p] for p in peers if p in found), default=None)
+    print("| | images/s | CPU, ms an image | against the published way | against the best peer |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name, (wall, busy) in found.items():
+        cells = [f"{images / wall:.1f}", f"{1000 * busy / images:.1f}"]
+        for other in (found.get("published way"), best):
+            cells.append(f"{other[0] / wall:.2f} ({other[1] / busy:.2f})" if other else "")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def main(parse: Callable[[], argparse.Namespace]) -> None:
+    """Draw the images, run the contenders one after the other, print the table."""
+    given = parse()
+    if given.one:
+        one(given.one, given.folder, given.epochs)
+        return
+    from train_peers import CONTENDERS, PEERS
+
+    with tempfile.TemporaryDirectory() as work:
+        draw(Path(work), given.images)
+        found = {}
+        for name in given.only or CONTENDERS:
+            if (costs := measure(name, Path(work), given.epochs)) is not None:
+                found[name] = costs
+    print(f"{given.images} images, {given.epochs - 1} epochs measured; CPU ratios in brackets\n")
+    table(found, given.images, PEERS)
+
+
+def arguments() -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--images", type=int, default=256, help="a multiple of 64: fastai drops")
+    parser.add_argument("--only", nargs="*", help="some contenders")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+    main(arguments)
