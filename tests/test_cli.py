@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,7 @@ def test_a_picture_where_the_sheet_goes_is_replaced_with_force_alone(tmp_path, p
         "shard-000000.tar",
         "shard-000001.tar",
     ]
+    shutil.rmtree(tmp_path / "out")
     toolkit(tmp_path, *arguments)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import console, contact_sheet, plan, policy, render, summary
+from toolkit import codec, console, contact_sheet, policy, render, summary
 from toolkit.errors import InputError
 from toolkit.places import ARMS, PARAMS, PREPARED
 from toolkit.workers import cores
@@ -62,15 +62,20 @@ def run(call: Call) -> None:
 
 
 def _free(output: Path, force: bool) -> list[Path]:
-    """Where sheets and summary go. Files there without a folder of ours are a person's own."""
+    """Where sheets and summary go. Raises InputError for a file there that is a person's own."""
     beside = [output.with_name(f"{output.name}{end}") for end in BESIDE]
-    taken = [path for path in beside if path.exists()]
-    if taken and not (output / plan.TABLE).is_file() and not force:
-        message = (
-            f"{taken[0]}: stands where a file of the output {output} goes, and was not written"
-        )
-        raise InputError(f"{message} by the toolkit; move it away or replace it with --force")
+    for path in beside:
+        if path.exists() and not force and not _ours(path):
+            message = (
+                f"{path}: stands where a file of the output {output} goes, and was not written"
+            )
+            raise InputError(f"{message} by the toolkit; move it away or replace it with --force")
     return beside
+
+
+def _ours(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return codec.SOFTWARE.encode() in stream.read(200)
 
 
 def _beside(made: render.Made, output: Path, paths: Sequence[Path]) -> list[str]:

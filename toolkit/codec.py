@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import PIL
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from toolkit import shards
 from toolkit.colours import DAMAGED, bands, to_rgb
@@ -31,6 +31,7 @@ COMMON = ("BMP", "GIF", "JPEG", "PNG", "PPM")  # the formats that Pillow always 
 FORMATS = (*COMMON, "AVIF", "JPEG2000", "TIFF", "WEBP")
 Z_RLE = 3  # zlib's strategy
 MAX_SIDE = 65_535  # of a JPEG, pixels
+SOFTWARE = "imbalanced-images"
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,14 @@ def _png(picture: Picture) -> bytes:
     """
     stream = io.BytesIO()
     picture.save(stream, "PNG", compress_level=6, compress_type=Z_RLE)
+    return stream.getvalue()
+
+
+def signed_png(picture: Picture) -> bytes:
+    """PNG that names SOFTWARE in its first bytes, so that it is known again."""
+    about, stream = PngImagePlugin.PngInfo(), io.BytesIO()
+    about.add_text("Software", SOFTWARE)
+    picture.save(stream, "PNG", pnginfo=about, compress_type=Z_RLE)
     return stream.getvalue()
 
 

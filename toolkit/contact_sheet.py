@@ -39,7 +39,7 @@ def sheet(
 def write(path: Path, manifest: Manifest, folder: Path) -> None:
     """Write the sheet as PNG. Beside the images, not among them: it is nothing to train on."""
     paper = _sheet(manifest, folder, PARENTS, CHILDREN, tile=96)
-    files.write(path, codec.ENCODERS["png"](paper))
+    files.write(path, codec.signed_png(paper))
 
 
 def write_pairs(path: Path, pairs: Sequence[tuple[Sample, Sample, str]], folder: Path) -> None:
@@ -57,7 +57,7 @@ def write_pairs(path: Path, pairs: Sequence[tuple[Sample, Sample, str]], folder:
         _cell(paper, folder, parent, caption(parent), (left, top), tile)
         under = (" ".join(caption(child)), words)
         _cell(paper, folder, child, under, (left + tile + GAP // 2, top), tile)
-    files.write(path, codec.ENCODERS["png"](paper))
+    files.write(path, codec.signed_png(paper))
 
 
 def _sheet(manifest: Manifest, folder: Path, parents: int, children: int, tile: int) -> Picture:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import batches, files, likeness
+from toolkit import batches, codec, files, likeness
 from toolkit.journal import Line
 from toolkit.manifest import Sample
 
@@ -135,6 +135,7 @@ def _table(report: Report) -> list[str]:
 def write(path: Path, report: Report) -> None:
     """Write the report as JSON: the numbers, the measures in words, and the most changed images."""
     found: dict[str, Any] = {
+        "software": codec.SOFTWARE,
         **report.all.plain(),
         "transforms": {name: part.plain() for name, part in report.transforms.items()},
         "measures": MEASURES,
