@@ -249,3 +249,16 @@ def test_limits_are_those_that_are_given():
 def test_the_limits_of_params_are_the_codecs():
     assert codec.Limits(**params.Limits().model_dump()) == codec.LIMITS
     assert codec.LIMITS.memory < 1_000_000_000
+
+
+@pytest.mark.parametrize("size", [None, 16])
+def test_nothing_but_pixels_goes_into_what_is_encoded(size):
+    """A comment would be copied, and a profile that was applied would be wrong."""
+    stream, profile = io.BytesIO(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    photo = Image.new("RGB", (20, 20), "red")
+    photo.save(stream, "JPEG", comment=b"by me", icc_profile=profile.tobytes())
+    picture = codec.decode_picture(stream.getvalue(), size)
+    for encoder in codec.ENCODERS.values():
+        data = encoder(picture)
+        assert b"by me" not in data
+        assert "icc_profile" not in Image.open(io.BytesIO(data)).info

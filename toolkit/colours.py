@@ -37,7 +37,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = _eight_bit(image)
     if "transparency" in image.info or image.mode in ALPHA:
         image = _banded(_on_white, image)
-    return image if image.mode == "RGB" else image.convert("RGB")
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    image.info = {}  # profile, comments and the like: they would be written into the new images
+    return image
 
 
 def bands(image: Image.Image) -> Iterator[tuple[int, int, int, int]]:

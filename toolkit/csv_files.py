@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FIRST = {"'", *FORMULA}  # what a text that is shielded can begin with
 Add = Callable[[Iterable[object]], object]
 """What writes a row."""
 
@@ -35,7 +36,9 @@ class _Lines:
 def writer(stream: Writable) -> Add:
     """A function that writes a row of numbers and texts."""
     add = csv.writer(_Lines(stream), lineterminator="\r\n").writerow
-    return lambda fields: add([shielded(f) if isinstance(f, str) else f for f in fields])
+    return lambda fields: add(
+        [shielded(f) if isinstance(f, str) and f[:1] in FIRST else f for f in fields]
+    )
 
 
 def text(header: Sequence[str], lines: Iterable[Iterable[object]]) -> str:
