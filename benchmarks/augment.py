@@ -1,14 +1,19 @@
 """How fast `toolkit augment` makes new images, beside other libraries that do the same work.
 
-    python benchmarks/augment.py [--quick] [--photos FOLDER] [--folder WORK] [--peers PATH]
+    python benchmarks/augment.py [--quick | --shards] [--photos FOLDER] [--folder WORK]
+                                 [--peers PATH]
 
 Work: decode, resize to 128 x 128, one transform by the weights of the policy `homework`, write as
 JPEG (quality 75, 4:2:0). Each measurement is a process of its own, from its start to its end, in a
 new folder; ratios are to the first row. --photos: a folder of which 200 photos are taken evenly;
-without it they are drawn. --peers: where optional libraries lie. --quick leaves out 30,000.
+without it they are drawn. --peers: where optional libraries lie (`pip install --target PATH
+--no-deps Augmentor imgaug tqdm`). --quick leaves out 30,000. --shards: instead, 300,000 new images
+into 64 tar files, without a break and killed once; 5 GB of disk.
 """
 
 import argparse
+import compileall
+import hashlib
 import os
 import shutil
 import statistics
@@ -27,7 +32,9 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ("published way", "torchvision v2", "albumentations", "Augmentor", "imgaug")
 OURS = {"toolkit": 1, "toolkit, 2 workers": 2}
+TOOLKIT = (sys.executable, "-c", "from toolkit.start import main; main()")  # as its script does
 PHOTOS = 200
+SHARDS = 64
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -45,11 +52,8 @@ class Cost:
 
 def measure(command: Sequence[str], path: str, work: Path) -> Cost | None:
     """Run a command in the folder `work`; None if it fails."""
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=work, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = _start(command, path, work)
     peaks = [0.0]
     watcher = threading.Thread(target=_watch, args=(process.pid, peaks))
     watcher.start()
@@ -61,6 +65,19 @@ def measure(command: Sequence[str], path: str, work: Path) -> Cost | None:
         return None
     # Not usage.ru_maxrss: that counts what this process had when it started the other one.
     return Cost(wall, usage.ru_utime + usage.ru_stime, peaks[0])
+
+
+def _start(command: Sequence[str], path: str, work: Path) -> "subprocess.Popen[bytes]":
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(command, cwd=work, env=environment, stdout=quiet, stderr=quiet)
+
+
+def compile_all(places: Sequence[str]) -> None:
+    """What pip does when it installs: else each process would compile the modules again."""
+    for place in filter(None, places):
+        found = Path(place) / "toolkit"
+        compileall.compile_dir(found if found.is_dir() else place, quiet=2)
 
 
 def _watch(process: int, peaks: list[float]) -> None:
@@ -94,7 +111,7 @@ def command(name: str, photos: Path, output: Path, number: int, form: str) -> li
         arguments = ["augment", photos, "--output", output, "--only-new", "--quiet"]
         arguments += ["--target", number + len(list(photos.rglob("*.*"))), "--size", 128]
         arguments += ["--format", {"jpg": "jpeg", "png": "png"}[form], "--policy", "homework"]
-        return [sys.executable, "-m", "toolkit", *map(str, arguments), f"--workers={OURS[name]}"]
+        return [*TOOLKIT, *map(str, arguments), f"--workers={OURS[name]}"]
     script = Path(__file__).with_name("augment_peers.py")
     return [sys.executable, *map(str, (script, name, photos, output, number, form))]
 
@@ -178,6 +195,8 @@ def limit(photos: Path, output: Path, work: Path, ours: Cost) -> None:
     steps = [1000 * s / number for s in (decode, change, encode, create)]
     total, each = sum(steps), 1000 * ours.cpu / number
     print(f"| {' | '.join(f'{s:.3f}' for s in (*steps, total, each))} | {total / each:.0%} |")
+    steady_share = sum(steps[1:]) / each
+    print(f"\nTransform, encode and write alone are {steady_share:.0%} of the toolkit's time.")
     print(f"\n{len(distinct):,} of {number:,} rows are distinct: equal ones are made once.")
 
 
@@ -226,6 +245,44 @@ def scaled(photos: Sequence[Path]) -> None:
     print(f"\nMean difference to the full decode: {mean:.2f} grey levels, at most {most:.2f}.")
 
 
+# --- shards -----------------------------------------------------------------------------------
+
+
+def sharded(photos: Path, path: str, numbers: Sequence[int]) -> None:
+    """Print what so many new images in shards take, and the last number when killed on the way."""
+    work = photos.parent
+    print(f"\n{SHARDS} shards, 2 workers\n\n| new images | wall, s | CPU, ms an image | peak, MB |")
+    print("| ---: | ---: | ---: | ---: |")
+    whole = Cost(0, 0, 0)
+    for number in numbers:
+        whole = measure(_into_shards(photos, work / f"{number}", number), path, work) or whole
+        each = f"{1000 * whole.cpu / number:.3f}"
+        print(f"| {number:,} | {whole.wall:.1f} | {each} | {whole.memory:.0f} |", flush=True)
+    command = _into_shards(photos, work / "killed", numbers[-1])
+    process = _start(command, path, work)
+    time.sleep(0.4 * whole.wall)
+    process.kill()
+    process.wait()
+    kept = len(list((work / ".killed.building").glob("*.tar")))
+    rest = measure(command, path, work)
+    equal = _digests(work / "killed") == _digests(work / f"{numbers[-1]}")
+    print(f"\nKilled after {0.4 * whole.wall:.0f} s, with {kept} shards begun or whole; run again:")
+    print(f"{rest.wall if rest else 0:.1f} s. All files equal those of the unbroken run: {equal}.")
+
+
+def _into_shards(photos: Path, output: Path, number: int) -> list[str]:
+    name = "toolkit, 2 workers"
+    return [*command(name, photos, output, number, "jpg"), "--shards", str(SHARDS)]
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    def digest(path: Path) -> str:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    return {path.name: digest(path) for path in sorted(folder.iterdir())}
+
+
 # --- photos -----------------------------------------------------------------------------------
 
 
@@ -266,11 +323,14 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--shards", action="store_true")
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--peers", default="")
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    compile_all([str(ROOT), *options.peers.split(":")])
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         run(options, Path(name))
 
@@ -278,6 +338,9 @@ def main() -> None:
 def run(options: argparse.Namespace, work: Path) -> None:
     """Everything; what is written is removed at the end, for ext4 is slow after many removals."""
     photos, path = choose(options.photos, work / "photos", PHOTOS), f"{ROOT}:{options.peers}"
+    if options.shards:
+        sharded(photos, path, (100_000, 300_000))
+        return
     names: Sequence[str] = [*PEERS, *OURS]
     sizes = {300: 3, 3_000: 1} if options.quick else {300: 3, 3_000: 2, 30_000: 1}
     found: dict[int, dict[str, Cost]] = {}

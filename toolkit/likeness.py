@@ -46,7 +46,7 @@ class Eye:
         """Look at the next new image."""
         points = _points(picture)
         bits = fingerprint(points)
-        near = any([(bits ^ other).bit_count() <= RADIUS for other in self._seen])  # noqa: C419
+        near = min(map(int.bit_count, map(bits.__xor__, self._seen))) <= RADIUS
         if not near:
             self._seen.append(bits)
         change = _difference(points, self._points)
