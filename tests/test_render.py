@@ -387,14 +387,16 @@ def test_a_target_raised_in_two_steps_gives_what_one_step_gives(plain, tmp_path)
         assert tree(tmp_path / "steps") == tree(tmp_path / "once")
 
 
-def test_files_are_replaced_and_never_written_through(plain, tmp_path):
+@pytest.mark.parametrize("count", [0, 2])
+def test_files_are_replaced_and_never_written_through(plain, tmp_path, count):
     """DVC may have linked an output's files to its cache: those stay as they are."""
-    augment(plain, tmp_path / "out")
-    cache = {name: data for name, data in tree(tmp_path / "out").items() if "/" not in name}
+    augment(plain, tmp_path / "out", form=Form(shards=count))
+    cache = tree(tmp_path / "out")
     for name in cache:
-        (tmp_path / f"cached-{name}").hardlink_to(tmp_path / "out" / name)
-    augment(plain, tmp_path / "out", target=30)
-    assert {name: (tmp_path / f"cached-{name}").read_bytes() for name in cache} == cache
+        (tmp_path / "cache" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cache" / name).hardlink_to(tmp_path / "out" / name)
+    augment(plain, tmp_path / "out", target=30, chosen=AFFINE, form=Form(shards=count))
+    assert tree(tmp_path / "cache") == cache
 
 
 def test_memory_does_not_grow_with_the_images(tmp_path):
