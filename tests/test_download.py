@@ -67,6 +67,14 @@ def drip(request):
         time.sleep(0.05)
 
 
+def drip_headers(request):
+    request.wfile.write(b"HTTP/1.0 200 OK\r\nX: ")
+    for _ in range(40):
+        request.wfile.write(b"x")
+        request.wfile.flush()
+        time.sleep(0.05)
+
+
 @pytest.fixture
 def serve(monkeypatch):
     """Start a server that gives the n-th request the n-th answer; the last one serves for good."""
@@ -196,9 +204,10 @@ def test_a_server_that_stalls_or_drips_is_left(serve, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"no answer for 0.3 seconds"):
         download.download(url, SUM, tmp_path)
     monkeypatch.setattr(download, "DEADLINE", 0.4)
-    url, _ = serve(drip)
-    with pytest.raises(InputError, match=r"took longer than 0.4 seconds"):
-        download.download(url, SUM, tmp_path / "other")
+    for dripping in (drip, drip_headers):
+        url, _ = serve(dripping)
+        with pytest.raises(InputError, match=r"images.zip: took longer than 0.4 seconds"):
+            download.download(url, SUM, tmp_path / "other")
 
 
 @pytest.mark.usefixtures("serve")

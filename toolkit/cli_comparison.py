@@ -13,6 +13,7 @@ from toolkit import cli_shared as shared
 from toolkit import console, places
 from toolkit.cli_shared import Output, Quiet, Workers
 from toolkit.errors import InputError
+from toolkit.printable import without_logins
 
 if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
     from toolkit import comparison, params
@@ -235,7 +236,7 @@ def report(output: Output = Path("reports/index.html"), quiet: Quiet = False) ->
         arms=places.ARMS,
         runs=places.RUNS,
         probes=places.PROBES,
-        params=places.PARAMS.read_text(encoding="utf-8"),
+        params=without_logins(places.PARAMS.read_text(encoding="utf-8")),
     )
     files.write(output, reports.page(given))
     console.say(f"report: {output}", quiet=quiet)

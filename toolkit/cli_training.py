@@ -181,6 +181,12 @@ def predict(
 
 
 def _images(place: Path) -> list[Path]:
+    """The file, or all in the folder but for hidden ones and links, which are told."""
+    from toolkit import scanning
+
     if not place.is_dir():
         return [place]
-    return sorted(p for p in place.rglob("*") if p.is_file() and not p.name.startswith("."))
+    found = [place / path for path in scanning.walk(place)[0]]
+    if links := [path for path in found if path.is_symlink()]:
+        console.say(f"{links[0]}: {len(links)} symbolic links, such as this, are not followed")
+    return [path for path in found if not path.is_symlink()]

@@ -5,9 +5,12 @@ leaves redirects to us.
 """
 
 import base64
+import contextlib
 import math
 import os
+import signal
 import string
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -81,12 +84,38 @@ def shown(url: str) -> str:
 
 def _persist(url: str, part: Path, track: Track) -> None:
     """Download to `part`; a few more tries where the error may pass."""
-    deadline = time.monotonic() + DEADLINE
+    with _ended_after(DEADLINE, url):
+        _try(url, part, track)
+
+
+@contextlib.contextmanager
+def _ended_after(seconds: float, url: str) -> Iterator[None]:
+    """Raise InputError in the block after so long, whatever the server drips: headers too.
+
+    Only the main thread can be interrupted; in others a server that never stalls is waited for.
+    """
+
+    def ring(_number: int, _frame: object) -> None:
+        raise InputError(f"{shown(url)}: took longer than {seconds:g} seconds; run again")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _try(url: str, part: Path, track: Track) -> None:
     failures = 0
     while True:
         before = _size(part)
         try:
-            return _continue(url, part, deadline, track)
+            return _continue(url, part, track)
         except ConnectionError as error:
             failures = 1 if _size(part) > before else failures + 1
             if failures > len(BACKOFF):
@@ -95,7 +124,7 @@ def _persist(url: str, part: Path, track: Track) -> None:
             time.sleep(BACKOFF[failures - 1])
 
 
-def _continue(url: str, part: Path, deadline: float, track: Track) -> None:
+def _continue(url: str, part: Path, track: Track) -> None:
     """One try, from where `part` ends. Raises ConnectionError where another may help."""
     part.parent.mkdir(parents=True, exist_ok=True)
     with _request(url, _size(part)) as response, part.open("ab") as stream:
@@ -108,8 +137,6 @@ def _continue(url: str, part: Path, deadline: float, track: Track) -> None:
             stream.write(block)
             if stream.tell() > MAX_BYTES:
                 raise InputError(f"{shown(url)}: larger than {MAX_BYTES // 10**9} GB")
-            if time.monotonic() > deadline:
-                raise InputError(f"{shown(url)}: took longer than {DEADLINE:g} seconds; run again")
         if end is not None and stream.tell() < end:
             raise ConnectionError(f"it ended after {stream.tell():,} of {end:,} bytes")
         stream.flush()
@@ -161,7 +188,7 @@ def _request(url: str, start: int) -> HTTPResponse:
 def _open(address: str, start: int) -> HTTPResponse:
     try:
         response: HTTPResponse = _opener().open(_get(address, start), timeout=STALL)
-    except HTTPError:
+    except (HTTPError, InputError):
         raise
     except (InvalidURL, ValueError) as error:
         raise InputError(f"{shown(address)}: not a usable address ({error})") from None

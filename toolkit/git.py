@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from toolkit import archives, files, scanning
 from toolkit.archives import Entry
 from toolkit.errors import InputError
+from toolkit.printable import without_logins
 from toolkit.progress import Track, silent
 
 DEADLINE = 3600.0  # seconds for one git command
@@ -50,7 +51,7 @@ def entries(
     base = archives.inside(folder.strip("/"), "fetch.folder")
     remote = address(url)
     key = hashlib.sha256("\0".join((remote, commit, str(base))).encode()).hexdigest()[:24]
-    kept = Repository(work.resolve() / "git" / key, remote, _redacted(remote))
+    kept = Repository(work.resolve() / "git" / key, remote, without_logins(remote))
     if not (kept.path / "HEAD").is_file():
         with files.new_folder(kept.path, marker="HEAD") as building:
             _fetch(replace(kept, path=building), commit, base, track)
@@ -240,10 +241,6 @@ def _blob(process: subprocess.Popen[bytes], blob: str, name: str, budget: archiv
     return data
 
 
-def _redacted(text: str) -> str:
-    return re.sub(r"://[^/@\s]*@", "://", text)
-
-
 def _reason(error: subprocess.CalledProcessError) -> str:
     lines = [line for line in error.stderr.decode(errors="replace").splitlines() if line.strip()]
-    return _redacted("; ".join(lines[-3:]))[:300] or f"git ended with {error.returncode}"
+    return without_logins("; ".join(lines[-3:]))[:300] or f"git ended with {error.returncode}"

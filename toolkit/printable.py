@@ -1,4 +1,6 @@
-"""Names as they can be shown."""
+"""Names and addresses as they can be shown."""
+
+import re
 
 
 def plain(text: str) -> str:
@@ -9,3 +11,8 @@ def plain(text: str) -> str:
 def one_line(text: str) -> str:
     """The same, with an escape for a new line too."""
     return plain(text).replace("\n", "\\n")
+
+
+def without_logins(text: str) -> str:
+    """`text` without the user and password of the addresses in it."""
+    return re.sub(r"://[^/\s]*@", "://", text)
