@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import subprocess
 import sys
 
@@ -100,3 +101,10 @@ def test_json_has_no_nan_in_either_direction(tmp_path):
             files.parse_json(text)
     with pytest.raises(ValueError, match="nested too deeply"):
         files.parse_json('{"a":' * 100_000)
+
+
+def test_a_folder_of_locks_that_is_another_users_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / f"imbalanced-images-{os.getuid()}").symlink_to(tmp_path)
+    with pytest.raises(InputError, match="must be a folder of yours"), files.only_one(tmp_path):
+        pass

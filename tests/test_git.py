@@ -277,7 +277,16 @@ def test_without_git(commits, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "url", ["--upload-pack=touch x", "ext::sh -c touch% x", "::x", "ftp://h/x", "gopher://h/x"]
+    "url",
+    [
+        "--upload-pack=touch x",
+        "ext::sh -c touch% x",
+        "::x",
+        "ftp://h/x",
+        "ssh://-oProxyCommand=x/y",
+        "ssh://u@-oProxyCommand=x/y",
+        "u@-oProxyCommand=x:y",
+    ],
 )
 def test_addresses_that_run_something_are_refused(url, tmp_path):
     with pytest.raises(InputError, match=r"fetch.url must be"):

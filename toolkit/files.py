@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -183,14 +184,23 @@ def only_one(path: Path) -> Iterator[None]:
     DVC does not stop a stage that it started, so a second run could otherwise write beside the
     first. The lock is kept apart from the data, where DVC would count it as a part of them.
     """
-    locks = Path(tempfile.gettempdir()) / f"imbalanced-images-{os.getuid()}"
-    locks.mkdir(mode=0o700, exist_ok=True)
+    locks = _locks()
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
-    with (locks / f"{name}.lock").open("w") as lock:
+    with (locks / f"{name}.lock").open("a") as lock:
         if not any(_locked(lock) for _ in range(TRIES)):
             message = f"{path}: another process is writing it; wait for it or stop it, then"
             raise InputError(f"{message} run again")
         yield
+
+
+def _locks() -> Path:
+    """A folder of this user's. Raises InputError for another's: its links would lead elsewhere."""
+    locks = Path(tempfile.gettempdir()) / f"imbalanced-images-{os.getuid()}"
+    locks.mkdir(mode=0o700, exist_ok=True)
+    about = locks.lstat()
+    if about.st_uid != os.getuid() or not stat.S_ISDIR(about.st_mode):
+        raise InputError(f"{locks}: must be a folder of yours; remove it or set TMPDIR")
+    return locks
 
 
 def _locked(lock: IO[str]) -> bool:

@@ -65,7 +65,7 @@ def entries(
 def address(url: str) -> str:
     """`url` as git may have it; a local path becomes absolute. Raises InputError for all others."""
     scheme, separator, _ = url.partition("://")
-    if url.startswith("-") or re.match(r"[\w.+-]*::", url):
+    if re.match(r"(\w+://)?([^/@]*@)?-|[\w.+-]*::", url):  # an option, or a helper
         raise InputError(f"fetch.url must be an address or a path, got {url!r}")
     if separator and scheme not in SCHEMES:
         message = f"fetch.url must begin with one of {', '.join(SCHEMES)}, or be a path"

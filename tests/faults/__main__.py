@@ -13,7 +13,7 @@ import numpy as np
 from tests.faults import harms
 from tests.faults.project import STAGES, Project, build
 
-KILLS = {"fetch": 100, "audit": 50, "prepare": 100, "augment": 200, "train": 50, "evaluate": 25}
+KILLS = {"fetch": 100, "audit": 50, "prepare": 100, "augment": 200, "train": 50, "evaluate": 10}
 FEW = 5
 PARALLEL = ("audit", "prepare", "augment")
 
