@@ -44,9 +44,9 @@ def _cost(data: bytes, _: int) -> tuple[str, float, int]:
     return end, time.process_time() - start, int(status.split("VmHWM:")[1].split()[0]) // 1000
 
 
-def _saved(mode: str, form: str, **options: object) -> bytes:
+def _saved(mode: str, form: str, side: int = SIDE, **options: object) -> bytes:
     stream = io.BytesIO()
-    Image.new(mode, (SIDE, SIDE), 7 if mode in ("L", "P", "I;16") else None).save(
+    Image.new(mode, (side, side), 7 if mode in ("L", "P", "I;16") else None).save(
         stream, form, **options
     )
     return stream.getvalue()
@@ -71,9 +71,9 @@ def _turned() -> bytes:
     return _saved("RGB", "JPEG", exif=exif)
 
 
-def _scans() -> bytes:
+def scans(side: int = SIDE) -> bytes:
     """A progressive JPEG whose last scan stands there a thousand times."""
-    data = _saved("RGB", "JPEG", progressive=True)
+    data = _saved("RGB", "JPEG", side, progressive=True)
     last = data.rindex(b"\xff\xda")
     before = data.rindex(b"\xff\xc4", 0, last)  # with its Huffman table
     return data[:before] + data[before:-2] * 1000 + data[-2:]
@@ -108,7 +108,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "JPEG, turned by EXIF": _turned,
     "JPEG with a profile": _profiled,
     "JPEG, CMYK": partial(_saved, "CMYK", "JPEG"),
-    "JPEG of 1,000 scans": _scans,
+    "JPEG of 1,000 scans": scans,
     "GIF": partial(_saved, "P", "GIF"),
     "GIF of 100,000 frames": _frames,
     "TIFF, LZW": partial(_saved, "RGB", "TIFF", compression="tiff_lzw"),
