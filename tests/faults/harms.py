@@ -63,11 +63,15 @@ def _kill_once(project: Project, stage: Stage, tally: Tally, rng: np.random.Gene
         tally.done += 1
         tally.working += moment > project.begins[stage.name]
     _wait_for_workers(project)
-    output, whole = project.root / stage.output, project.whole[stage.name]
-    found = {output.name: ""} if output.exists() else {}
-    if output.is_dir():
-        found = {f"{stage.output}/{key}": digest for key, digest in tree(output).items()}
-        assert not found or found.items() <= whole.items(), f"{stage.name}: half an output"
+    _assert_whole_or_absent(project, stage)
+
+
+def _assert_whole_or_absent(project: Project, stage: Stage) -> None:
+    found, whole = (
+        {key: digest for key, digest in files.items() if f"{key}/".startswith(f"{stage.output}/")}
+        for files in (tree(project.root), project.whole[stage.name])
+    )
+    assert found in ({}, whole), f"{stage.name}: half an output after a kill"
 
 
 def _wait_for_workers(project: Project) -> None:
