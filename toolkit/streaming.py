@@ -97,7 +97,14 @@ def read(folder: Path, how: str, workers: int, where: torch.device, track: Track
 def fits(count: int, size: int, where: torch.device) -> bool:
     """Whether so many images take at most SHARE of the memory that is free now, there and here."""
     needed = count * size * size * 3
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = _available()
     if where.type == "cuda":
         free = min(free, torch.cuda.mem_get_info(where)[0])
     return needed <= SHARE * free
+
+
+def _available() -> int:
+    """Bytes that Linux could give to a program now; what it caches of files is counted in."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    found = dict(line.split(":") for line in lines)
+    return int(found["MemAvailable"].split()[0]) * 1024
