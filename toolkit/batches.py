@@ -94,7 +94,7 @@ def arrange(
         raise InputError(f"{message}, got {shard_count}")
     found = []
     for at, (parent, home) in enumerate(wanted):
-        rows = numbers.get(parent.id, [])
+        rows = array("i", numbers.get(parent.id, []))
         for part, own in enumerate(range(0, max(1, len(rows)), ROWS)):
             place = f"{parent.label}/new-"
             if shard_count:

@@ -102,13 +102,14 @@ def augment(
     chosen = policy if isinstance(policy, Policy) else policies.make(policy)
     source = originals.load(folder, output, track, workers)
     quotas = plans.quotas(source.counts(), settings.target, settings.classes)
-    assigned = plans.assign(source.samples, quotas, draw=settings.draw, seed=settings.seed)
     kept = originals.place(source, folder, output, form.only_new, form.shards)
     homes = None if form.only_new else kept
     codec_notes = _codec_notes(settings.format, size, chosen)
     rest = (quotas, settings.draw, settings.seed, chosen, codec_notes, form.only_new, form.shards)
     key = _key((*source.samples, rest))
+    assigned = plans.assign(source.samples, quotas, draw=settings.draw, seed=settings.seed)
     work = batches.arrange(source, assigned, homes, form.shards)
+    del assigned  # 36 bytes of memory a row, and again in every worker that looks at them
     same_run = partial(journal.matches, key=key)
     with files.new_folder(output, plans.TABLE, same_run, force=form.force) as building:
         look = (size, settings.format, chosen, settings.seed)
