@@ -24,6 +24,8 @@ COMMANDS = (
     cli_training.train,
     cli_training.evaluate,
     cli_training.predict,
+    cli_training.networks,
+    cli_training.gradients,
     cli_comparison.compare,
     cli_comparison.report,
     cli_comparison.sweep,

@@ -16,7 +16,9 @@ if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
 
 def init(
     folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")] = Path(),
-    preset: Annotated[str, typer.Option(help="quick, homework, elpv, cifar10 or folder.")] = "",
+    preset: Annotated[
+        str, typer.Option(help="quick, homework, elpv, cifar10, shortcuts, folder.")
+    ] = "",
     images: Annotated[Path | None, typer.Option(help="Your images, for preset folder.")] = None,
     force: Annotated[bool, typer.Option(help="Overwrite params.yaml and dvc.yaml.")] = False,
     quiet: Quiet = False,

@@ -1,5 +1,6 @@
 """Commands that train networks and apply them."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,9 @@ def train(
     max_minutes: Annotated[
         float | None, typer.Option(min=0, help="Stop in time and keep the best weights so far.")
     ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Write where the time goes to .toolkit/profile.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train one network on one arm. Interrupted or killed, the same command goes on.
@@ -34,7 +38,7 @@ def train(
     Example: toolkit train --arm data/arms/augmented --valid data/prepared/valid
     --recipe resnet18 --output models/augmented-resnet18-0
     """
-    from toolkit import distributed, training
+    from toolkit import distributed, profiling, training
 
     settings = shared.project().train
     if recipe not in settings.recipes:
@@ -42,16 +46,24 @@ def train(
         raise InputError(f"--recipe must be one of train.recipes ({known}), got {recipe!r}")
     outputs = _outputs(output, seeds) if seeds else {seed: output}
     quiet = quiet or not distributed.writes()
-    found = training.train_seeds(
-        arm,
-        valid,
-        recipe,
-        settings,
-        outputs=outputs,
-        track=console.track(quiet),
-        terms=training.Terms(places.CHECKPOINTS, restart, max_minutes),
-    )
+    narrator, folder = console.narrator(quiet), places.PROFILES / output.name
+    with profiling.profiled(folder) if profile else contextlib.nullcontext():
+        found = training.train_seeds(
+            arm,
+            valid,
+            recipe,
+            settings,
+            outputs=outputs,
+            track=narrator.track,
+            told=narrator.told,
+            terms=training.Terms(places.CHECKPOINTS, restart, max_minutes),
+        )
+    if profile:
+        console.say(f"{folder}: {profiling.found(folder)}", quiet=quiet)
     for run in found:
+        if run.drawn and run.settings.weights:
+            new = ", ".join(run.drawn)
+            console.say(f"{new}: not in {run.settings.weights.path} in this shape, so drawn anew")
         console.say(f"{outputs[run.seed]}: {_summary(run)}", quiet=quiet)
 
 
@@ -76,6 +88,50 @@ def _summary(run: "runs.Run") -> str:
     if run.complete:
         return text
     return f"{text}; stopped by --max-minutes, the same command goes on"
+
+
+def networks(
+    name: Annotated[str, typer.Argument(help="One of them, layer by layer.")] = "",
+    size: Annotated[int | None, typer.Option(help="Pixels; else as prepared, or 128.")] = None,
+    classes: Annotated[int, typer.Option(help="How many classes.")] = 2,
+) -> None:
+    """List the networks: layers, parameters, and the work of one image.
+
+    Example: toolkit networks resnet18 --size 64
+
+    FLOPs are torch's count of a forward pass: convolutions and matrix products, a multiplication
+    and its addition as two.
+    """
+    from toolkit import anatomy, params
+
+    size = size or shared.section("prepare", params.Prepare).size
+    rows = (
+        anatomy.summary(anatomy.describe(name, size, classes))
+        if name
+        else anatomy.overview(size, classes)
+    )
+    typer.echo(console.table(rows))
+    console.say(f"FLOPs: forward, {size} x {size} px; a multiplication and its addition are two")
+
+
+def gradients(
+    where: Annotated[list[Path], typer.Argument(help="Runs, or folders of them.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A PNG.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Draw how gradients went through the layers, beside loss and accuracy.
+
+    Example: toolkit gradients models --output gradients.png
+
+    For runs whose recipes have `gradients: true`; a network and its plain twin share a column.
+    """
+    from toolkit import files, trace_plots, traces
+
+    found = traces.find(where)
+    if output:
+        files.write(output, trace_plots.picture(found))
+        console.say(f"{output}: {len(found)} runs", quiet=quiet)
+    typer.echo(console.table(traces.rows(found)))
 
 
 def evaluate(

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from toolkit import progress
 from toolkit.errors import InputError, StoppedError
+from toolkit.narration import Narrator
 from toolkit.printable import one_line, plain
 from toolkit.progress import Track
 
@@ -61,6 +62,21 @@ def track(quiet: bool) -> Track:
         return bars.track(items, label, total=total, console=console, transient=True)
 
     return show
+
+
+def narrator(quiet: bool) -> Narrator:
+    """How a training goes: live in a terminal, now and then a line elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        return Narrator(lambda text: say(text, quiet=quiet))
+    from rich import progress as bars
+    from rich.console import Console
+
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(bar_width=20),
+        bars.TimeElapsedColumn(),
+    )
+    return Narrator(say, bars.Progress(*columns, console=Console(stderr=True), transient=True))
 
 
 def table(rows: Iterable[Iterable[object]]) -> str:

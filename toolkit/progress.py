@@ -1,9 +1,25 @@
 """How library code reports progress without printing: a function passed in."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """An epoch of a training is over: number `epoch` of `epochs`, on so many `images`.
+
+    train_loss was averaged over it; valid_loss and valid_gmean were measured after it.
+    """
+
+    epoch: int
+    epochs: int
+    images: int
+    train_loss: float
+    valid_loss: float
+    valid_gmean: float
 
 
 class Track(Protocol):

@@ -16,7 +16,7 @@ from toolkit.errors import InputError
 from toolkit.manifest import SPLITS, Manifest
 
 DISTRIBUTION = "imbalanced-images"
-PRESETS = ("quick", "homework", "elpv", "cifar10", "folder")
+PRESETS = ("quick", "homework", "elpv", "cifar10", "shortcuts", "folder")
 IGNORED = (
     "/data/",
     "/models/",

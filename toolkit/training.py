@@ -32,7 +32,7 @@ from toolkit.distributed import Group
 from toolkit.fitting import Fitted
 from toolkit.limits import Limits
 from toolkit.params import Train
-from toolkit.progress import Track, silent
+from toolkit.progress import Milestone, Track, silent
 from toolkit.runs import Epoch, Run
 from toolkit.trainee import Job
 
@@ -92,14 +92,15 @@ def train_seeds(
     *,
     outputs: Mapping[int, Path],
     track: Track = silent,
+    told: Callable[[Milestone], object] = lambda _: None,
     terms: Terms | None = None,
 ) -> list[Run]:
     """Train the recipe `name` on the manifest in `arm_folder`; write a run for each seed.
 
     `outputs`: seed -> the run's folder; a seed's run does not depend on the other seeds. The
-    manifest in `valid_folder` decides which epoch is kept; no other data are read. Each run appears
-    whole or not at all; then its checkpoint is removed, unless the training is incomplete. Of
-    several processes of torchrun only the first one writes.
+    manifest in `valid_folder` decides which epoch is kept; no other data are read. `told` gets each
+    epoch as it ends. Each run appears whole or not at all; then its checkpoint is removed, unless
+    the training is incomplete. Of several processes of torchrun only the first one writes.
     Raises InputError for an unknown recipe, and as `streaming.read` and `fitting.fit` do;
     StoppedError after a signal.
     """
@@ -117,21 +118,37 @@ def train_seeds(
                 data = data or (read(arm_folder), read(valid_folder))
                 limits = Limits(store, settings.checkpoint, terms.max_minutes, terms.started, group)
                 arm = arm_folder.resolve().name
-                found.append(_train(building, arm, data, jobs[seed], limits, track))
+                found.append(_train(building, arm, data, jobs[seed], limits, track, told=told))
             if store and found[-1].complete:
                 store.remove()
     return found
 
 
 def _train(
-    building: Path, arm: str, data: tuple[Data, Data], job: Job, limits: Limits, track: Track
+    building: Path,
+    arm: str,
+    data: tuple[Data, Data],
+    job: Job,
+    limits: Limits,
+    track: Track,
+    *,
+    told: Callable[[Milestone], object],
 ) -> Run:
+    def on_epoch(row: Epoch) -> None:
+        log(row)
+        told(_milestone(row, job.recipe.epochs, images))
+
+    images = data[0].originals if job.recipe.match_steps else len(data[0].labels)
     with _curves(building / "dvclive") as log:
-        fitted = fitting.fit(*data, job, log, track, limits)
+        fitted = fitting.fit(*data, job, on_epoch, track, limits)
     weights = runs.pack(fitted.weights)
     run = _describe(arm, data[0], job, fitted, limits.group, weights)
     runs.write(building, run, weights)
     return run
+
+
+def _milestone(row: Epoch, epochs: int, images: int) -> Milestone:
+    return Milestone(row.epoch, epochs, images, row.train_loss, row.valid_loss, row.valid_gmean)
 
 
 @contextlib.contextmanager
