@@ -101,7 +101,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
     def values(box: tuple[int, int, int, int]) -> "np.typing.NDArray[np.float64]":
         found = np.asarray(image.crop(box)).astype(np.float64)
-        return np.where(np.isfinite(found), found, 0)
+        return np.where(np.isfinite(found), found, 0) if image.mode == "F" else found
 
     highest = max((values(box).max(initial=0) for box in bands(image)), default=0)
     top = 255.0 if highest <= 255 else max(65535.0, highest)

@@ -25,7 +25,7 @@ B = TypeVar("B")
 
 PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 AHEAD = 4  # items that a worker has been given and not answered
-PATIENCE = 4  # seconds that may pass for one of processor time: a busy machine is no file's fault
+PATIENCE = 12  # seconds that may pass for one of processor time: a busy machine is no file's fault
 
 
 @dataclass(frozen=True)
