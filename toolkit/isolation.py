@@ -186,7 +186,10 @@ def _serve(
         except Exception as error:  # noqa: BLE001 - raised again in the parent
             result = _Raised(error)
         _alarm(0)
-        line.send(result)
+        try:
+            line.send(result)
+        except BrokenPipeError:
+            return  # nobody waits for it any more
 
 
 def _next(line: "connection.Connection[Any, Any]") -> int | None:
