@@ -67,7 +67,7 @@ def test_a_class_that_no_arm_changed_has_one_bar():
 
 def test_findings_are_gathered_by_check_and_files_are_not_all_named():
     (check,) = tables.checks(AUDIT)
-    assert (check.name, check.words) == ("unreadable", "1 findings, 7 files; action: drop")
+    assert (check.name, check.words) == ("unreadable", "1 finding, 7 files; action: drop")
     assert check.table[1][2].endswith(f"{NASTY}.jpg and 2 more")
 
 

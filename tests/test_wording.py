@@ -89,3 +89,14 @@ def test_markdown_escapes_names():
 
 def test_p_values_have_the_digits_that_mean_something():
     assert [chance(p) for p in (0.00001, 0.0312, 0.312)] == ["below 0.001", "0.031", "0.31"]
+
+
+def test_a_test_split_too_small_for_any_difference_is_said_to_be():
+    """Two seeds that differ by half: the interval ends where G-means do."""
+    recalls = {("original", 0): 0.2, ("original", 1): 0.9, ("augmented", 0): 0.3}
+    results = [result(arm, seed, (0.9, share)) for (arm, seed), share in recalls.items()]
+    results.append(result("augmented", 1, (0.9, 0.95)))
+    (contrast,) = compare(results).contrasts
+    assert (contrast.tested.low, contrast.tested.high) == (-1, 1)
+    assert sentence(contrast).endswith("No true difference, however large, would have been "
+                                       "found 4 times in 5.")  # fmt: skip

@@ -52,7 +52,7 @@ def differences(compared: Comparison) -> Chart | None:
     rows = forest.differences(compared)
     told = [
         f"p {wording.chance(of.tested.p)}, corrected {wording.chance(of.p_holm)}\n"
-        f"{of.detectable:.3f} would have been found 4 times in 5"
+        f"{wording.found(of)}"
         for of in compared.contrasts
     ]
     names = ("recipe", "arms", "difference of G-mean")

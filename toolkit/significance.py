@@ -68,7 +68,7 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def difference(arm: Floats, other: Floats, covariance: Floats, images: int) -> Difference:
-    """The mean of `arm` [A] minus that of `other` [B], one number a training run.
+    """The mean of `arm` [A] minus that of `other` [B], one number from 0 to 1 a training run.
 
     `covariance` [A + B, A + B] is how the runs' numbers vary together from one draw of test images
     to the next, known from `images`, the number of the rarest class. With two runs or more on both
@@ -82,9 +82,8 @@ def difference(arm: Floats, other: Floats, covariance: Floats, images: int) -> D
         return Difference(value, value, value, 1.0 if value == 0 else 0.0, 0.0)
     reach, power = quantile(TAILS[1], freedom), quantile(POWER, freedom)
     p = 2 * _tail(abs(value) / error, freedom)
-    return Difference(
-        value, value - reach * error, value + reach * error, p, (reach + power) * error
-    )
+    low, high = max(-1.0, value - reach * error), min(1.0, value + reach * error)
+    return Difference(value, low, high, p, (reach + power) * error)
 
 
 def mean_interval(values: Floats, covariance: Floats, images: int) -> tuple[float, float]:

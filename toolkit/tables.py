@@ -52,7 +52,8 @@ def _contrast(of: Contrast) -> list[str]:
     found = of.differences["gmean"]
     ends = f"{signed(found.low)} to {signed(found.high)}"
     ps = [wording.chance(found.p), wording.chance(of.p_holm)]
-    return [of.recipe, pair(of), of.verdict, signed(found.value), ends, *ps, f"{of.detectable:.3f}"]
+    size = f"{of.detectable:.3f}" if of.detectable < 1 else "none"
+    return [of.recipe, pair(of), of.verdict, signed(found.value), ends, *ps, size]
 
 
 def pair(of: Contrast) -> str:
@@ -149,8 +150,12 @@ def _check(audit: Audit, name: str) -> Check:
     body = [[f.action, f.message, _paths(f.paths)] for f in found[:MOST_FINDINGS]]
     if len(found) > MOST_FINDINGS:
         body.append(["", f"and {len(found) - MOST_FINDINGS} more findings", ""])
-    words = f"{len(found)} findings, {paths} files; action: {actions}"
+    words = f"{_plural(len(found), 'finding')}, {_plural(paths, 'file')}; action: {actions}"
     return Check(name.replace("_", " "), words, [["action", "finding", "files"], *body])
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _paths(paths: Sequence[str]) -> str:

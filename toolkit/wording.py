@@ -46,17 +46,17 @@ def headline(compared: Comparison) -> list[str]:
     return [_overall([c for c in others if (c.arm, c.against) == pair]) for pair in pairs]
 
 
-def _overall(found: Sequence[Contrast]) -> str:
-    if len(found) == 1:
-        return sentence(found[0])
-    groups = {
+def _overall(group: Sequence[Contrast]) -> str:
+    if len(group) == 1:
+        return sentence(group[0])
+    verdicts = {
         verdict: [
-            f"{c.recipe} (G-mean {c.tested.value:+z.3f})" for c in found if c.verdict == verdict
+            f"{c.recipe} (G-mean {c.tested.value:+z.3f})" for c in group if c.verdict == verdict
         ]
         for verdict in (BETTER, WORSE, INCONCLUSIVE)
     }
-    told = [f"{verdict} with {_listed(names)}" for verdict, names in groups.items() if names]
-    return f"{found[0].arm} against {found[0].against}: {'; '.join(told)}."
+    told = [f"{verdict} with {_listed(names)}" for verdict, names in verdicts.items() if names]
+    return f"{group[0].arm} against {group[0].against}: {'; '.join(told)}."
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -75,8 +75,14 @@ def sentence(contrast: Contrast) -> str:
         )
     if contrast.verdict != INCONCLUSIVE:
         return f"{who}. {numbers}, p {chance(contrast.p_holm)}{_family(contrast)}."
-    size = f"A true difference of {contrast.detectable:.3f} would have been found 4 times in 5"
-    return f"{who}. {numbers}, p {chance(contrast.p_holm)}{_family(contrast)}. {size}."
+    return f"{who}. {numbers}, p {chance(contrast.p_holm)}{_family(contrast)}. {found(contrast)}."
+
+
+def found(contrast: Contrast) -> str:
+    """How large a true difference had to be to be found; none is larger than 1."""
+    if contrast.detectable >= 1:
+        return "No true difference, however large, would have been found 4 times in 5"
+    return f"A true difference of {contrast.detectable:.3f} would have been found 4 times in 5"
 
 
 def _family(contrast: Contrast) -> str:
