@@ -17,7 +17,7 @@ from toolkit.params import Checkpoint
 from toolkit.training import Terms
 
 STEP = Checkpoint(minutes=0)  # save after each step
-NETWORK = "torchvision.shufflenet_v2_x1_0"  # the smallest
+NETWORK = "torchvision.mobilenet_v3_small"  # the smallest
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_a_signal_stops_at_the_step_and_the_same_call_goes_on(
 
 
 def test_the_message_of_a_signal_says_how_to_go_on(data, tmp_path, monkeypatch):
-    stop_after(4, monkeypatch, lambda _: signal.raise_signal(signal.SIGTERM))
+    stop_after(3, monkeypatch, lambda _: signal.raise_signal(signal.SIGTERM))
     text = r"stopped after 1 of 3 epochs and step 1 of the next; the same command goes on"
     with pytest.raises(StoppedError, match=text) as caught:
         train(data, tmp_path / "run", Terms(tmp_path / "saved"))

@@ -71,6 +71,8 @@ class Tensors:
 
     def take(self, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Images and labels of the rows of each part; the rows go to the device in one piece."""
+        if not parts:  # an epoch that was saved after its last step
+            return
         order = torch.cat(list(parts)).to(self.labels.device)
         for rows in torch.split(order, [len(rows) for rows in parts]):
             yield self.images[rows], self.labels[rows]

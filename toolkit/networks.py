@@ -160,5 +160,4 @@ NETWORKS: dict[str, Builder] = {
     "vgg16_bn": partial(published, "vgg16_bn"),
     "torchvision.efficientnet_b0": partial(published, "efficientnet_b0"),
     "torchvision.mobilenet_v3_small": partial(published, "mobilenet_v3_small"),
-    "torchvision.shufflenet_v2_x1_0": partial(published, "shufflenet_v2_x1_0"),
 }
