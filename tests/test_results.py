@@ -98,7 +98,14 @@ def test_damaged_metrics_are_refused_by_name(folder, text):
         read_result(folder)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), None, "0.5", True])
+@pytest.mark.parametrize(("value", "name"), [(float("nan"), "NaN"), (float("-inf"), "-Infinity")])
+def test_what_json_does_not_know_is_no_metric(folder, value, name):
+    write_metrics(folder, **evaluate(predicted(8, 4)), temperature=value)
+    with pytest.raises(InputError, match=rf"metrics\.json: .*\({name} is no number in JSON\)"):
+        read_result(folder)
+
+
+@pytest.mark.parametrize("value", [None, "0.5", True])
 def test_every_metric_must_be_a_finite_number(folder, value):
     write_metrics(folder, **evaluate(predicted(8, 4)), temperature=value)
     with pytest.raises(InputError, match=r"metrics\.json: .*temperature must be a finite number"):
