@@ -30,22 +30,18 @@ def device(choice: str) -> torch.device:
 
 
 def precision(choice: str, where: torch.device) -> torch.dtype:
-    """float32 or bfloat16; "auto" takes bfloat16 where the hardware multiplies matrices of it.
+    """float32 or bfloat16; "auto" takes bfloat16 on GPUs that multiply matrices of it.
 
-    On a CPU that means AMX or AVX-512 BF16, which halve the time of a convolution.
+    Not on CPUs: with AVX-512 BF16 it is faster there, but was seen to change what a short training
+    reaches (benchmarks/precision.py).
     """
-    fast = _cuda_bf16() if where.type == "cuda" else _cpu_bf16()
-    if choice == "bfloat16" or (choice == "auto" and fast):
+    if choice == "bfloat16" or (choice == "auto" and where.type == "cuda" and _cuda_bf16()):
         return torch.bfloat16
     return torch.float32
 
 
 def _cuda_bf16() -> bool:
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-
-
-def _cpu_bf16() -> bool:
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def out_of_memory(error: Exception) -> bool:
