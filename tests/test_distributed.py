@@ -58,7 +58,7 @@ def test_two_processes_reach_what_one_reaches(project):
     done = subprocess.run(
         [*command, "--output", "run"],
         cwd=project,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(project)},
         capture_output=True,
         text=True,
         check=False,
