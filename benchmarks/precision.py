@@ -18,7 +18,7 @@ import torch  # noqa: E402
 
 from toolkit import compute, dataset, fitting, synthetic, trainee  # noqa: E402
 from toolkit.dataset import Tensors  # noqa: E402
-from toolkit.params import Recipe, Train  # noqa: E402
+from toolkit.training_params import Recipe, Train  # noqa: E402
 
 PRECISIONS, SEEDS, BATCH = ("float32", "bfloat16"), (0, 1, 2), 64
 

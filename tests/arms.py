@@ -8,7 +8,7 @@ import numpy as np
 from toolkit import codec, dataset, files, manifest
 from toolkit.dataset import Tensors
 from toolkit.manifest import Manifest, Sample
-from toolkit.params import Recipe, Train
+from toolkit.training_params import Recipe, Train
 
 
 def arm(folder: Path, counts: dict[str, int], *, size: int = 32, seed: int = 0) -> Path:

@@ -5,11 +5,11 @@ import shutil
 import pytest
 
 from tests.conftest import fill
-from toolkit import audit, codec, params, scanning
+from toolkit import audit, codec, data_params, scanning
 
 
 def run(folder, **settings):
-    return audit.audit(scanning.scan(folder), folder, params.Audit(**settings))
+    return audit.audit(scanning.scan(folder), folder, data_params.Audit(**settings))
 
 
 def test_clean_images_give_counts_and_no_findings(photos):
@@ -25,7 +25,7 @@ def test_counts_are_per_split(tmp_path):
 
 @pytest.mark.parametrize("check", audit.CHECKS)
 def test_every_check_is_silent_about_clean_images(photos, check):
-    assert audit.CHECKS[check](scanning.scan(photos), [], params.Audit()) == []
+    assert audit.CHECKS[check](scanning.scan(photos), [], data_params.Audit()) == []
 
 
 def test_a_truncated_image_is_dropped(photos):

@@ -13,8 +13,8 @@ from tests.arms import arm, settings
 from toolkit import checkpoints, limits, runs, trainee, training
 from toolkit.checkpoints import Store
 from toolkit.errors import InputError, StoppedError
-from toolkit.params import Checkpoint
 from toolkit.training import Terms
+from toolkit.training_params import Checkpoint
 
 STEP = Checkpoint(minutes=0)  # save after each step
 NETWORK = "torchvision.mobilenet_v3_small"  # the smallest

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from toolkit import codec, params
+from toolkit import codec, data_params
 from toolkit.errors import InputError
 
 
@@ -247,7 +247,7 @@ def test_limits_are_those_that_are_given():
 
 
 def test_the_limits_of_params_are_the_codecs():
-    assert codec.Limits(**params.Limits().model_dump()) == codec.LIMITS
+    assert codec.Limits(**data_params.Limits().model_dump()) == codec.LIMITS
     assert codec.LIMITS.memory < 1_000_000_000
 
 

@@ -16,9 +16,9 @@ from toolkit.evaluation import Evidence, Numbers
 from toolkit.intervals import intervals
 from toolkit.metrics import evaluate
 from toolkit.mistakes import Choice, Explained
-from toolkit.params import Evaluate
 from toolkit.predictions import Predictions
 from toolkit.results import HISTORY, Key, read_mistakes, read_result
+from toolkit.training_params import Evaluate
 
 KEY = Key("original", "net", 0)
 YES = Evaluate(positive="yes", resamples=200)

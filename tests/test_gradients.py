@@ -12,8 +12,8 @@ from tests.arms import arm, settings, tensors
 from toolkit import fitting, runs, trainee, training
 from toolkit.gradients import Watch, layers
 from toolkit.limits import Limits
-from toolkit.params import Recipe
 from toolkit.trainee import State
+from toolkit.training_params import Recipe
 
 CPU = torch.device("cpu")
 

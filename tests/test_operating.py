@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit import operating, params
+from toolkit import operating, training_params
 from toolkit.errors import InputError
 from toolkit.predictions import Predictions
 
@@ -13,7 +13,7 @@ GMEAN = {"rule": "gmean"}
 
 
 def rule(**given):
-    return params.Evaluate(threshold=given)
+    return training_params.Evaluate(threshold=given)
 
 
 def scored(positive, negative, ids=None, start=0):
@@ -140,7 +140,7 @@ def test_applying_keeps_images_and_scores_and_takes_the_threshold_itself():
     ],
 )
 def test_every_rule_has_words(settings, words):
-    assert operating.describe(params.Evaluate(threshold=settings).threshold) == words
+    assert operating.describe(training_params.Evaluate(threshold=settings).threshold) == words
     assert settings["rule"] in operating.RULES
 
 
@@ -198,13 +198,15 @@ def test_other_classes_and_missing_scores_are_refused():
 )
 def test_a_rule_that_makes_no_sense_is_refused(given):
     with pytest.raises(ValueError, match="threshold"):
-        params.Evaluate(threshold=given)
+        training_params.Evaluate(threshold=given)
 
 
 def test_rules_are_read_from_the_command_line():
-    assert operating.parse("gmean") == params.BestGmean(rule="gmean")
-    assert operating.parse("cost:5") == params.LeastCost(rule="cost", ratio=5)
-    assert operating.parse("recall:0.95") == params.WantedRecall(rule="recall", recall=0.95)
+    assert operating.parse("gmean") == training_params.BestGmean(rule="gmean")
+    assert operating.parse("cost:5") == training_params.LeastCost(rule="cost", ratio=5)
+    assert operating.parse("recall:0.95") == training_params.WantedRecall(
+        rule="recall", recall=0.95
+    )
 
 
 @pytest.mark.parametrize("text", ["cost", "cost:0", "recall:2", "gmean:1", "best", ":", "cost:x"])

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from imblearn.utils import check_sampling_strategy
 
 from toolkit import codec, plan, policy
+from toolkit.data_params import Choice
 from toolkit.errors import InputError
 from toolkit.manifest import Sample
-from toolkit.params import Choice
 
 HOMEWORK, DUPLICATE = policy.make("homework"), policy.make("duplicate")
 COUNTS = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 40), min_size=2)

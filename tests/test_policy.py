@@ -6,9 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from toolkit import params, policy
+from toolkit import data_params, policy
+from toolkit.data_params import Arm, Choice
 from toolkit.errors import InputError
-from toolkit.params import Arm, Choice
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
 FOREIGN = [
@@ -209,7 +209,7 @@ def test_the_homework_policy_is_the_published_one():
 
 
 def test_the_default_arm_names_a_policy():
-    for arm in params.Augment().arms.values():
+    for arm in data_params.Augment().arms.values():
         policy.make(arm.policy)
 
 

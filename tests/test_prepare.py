@@ -5,7 +5,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from toolkit import audit, codec, files, manifest, params, prepare, scanning
+from toolkit import audit, codec, data_params, files, manifest, prepare, scanning
 from toolkit.errors import InputError
 
 COUNTS = {"counts": {"train": {"a": 5, "b": 3, "c": 2}, "valid": 2, "test": 2}}
@@ -13,8 +13,8 @@ COUNTS = {"counts": {"train": {"a": 5, "b": 3, "c": 2}, "valid": 2, "test": 2}}
 
 def run(photos, output, processes=1, **settings):
     raw = scanning.scan(photos)
-    found = audit.audit(raw, photos, params.Audit())
-    chosen = params.Prepare.model_validate({"size": 16, "split": COUNTS, **settings})
+    found = audit.audit(raw, photos, data_params.Audit())
+    chosen = data_params.Prepare.model_validate({"size": 16, "split": COUNTS, **settings})
     return prepare.prepare(raw, photos, found, output, chosen, processes=processes)
 
 
@@ -65,10 +65,10 @@ def test_a_broken_image_is_left_out(photos, tmp_path):
 
 def test_a_file_that_changed_since_the_manifest_is_named(photos, tmp_path):
     raw = scanning.scan(photos)
-    found = audit.audit(raw, photos, params.Audit())
+    found = audit.audit(raw, photos, data_params.Audit())
     for number in range(1, 12):
         shutil.copy(photos / "a" / "000.png", photos / "a" / f"{number:03d}.png")
-    chosen = params.Prepare.model_validate({"size": 16, "split": COUNTS})
+    chosen = data_params.Prepare.model_validate({"size": 16, "split": COUNTS})
     with pytest.raises(InputError, match=r"a/0\d\d\.png: changed since the manifest was written"):
         prepare.prepare(raw, photos, found, tmp_path / "out", chosen)
 

@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from toolkit import codec, manifest, params, plan, policy, render, scanning
+from toolkit import codec, data_params, manifest, plan, policy, render, scanning
+from toolkit.data_params import Choice
 from toolkit.errors import InputError
-from toolkit.params import Choice
 from toolkit.render import Form
 
 AFFINE = [Choice(transform="albumentations.Affine", arguments={"rotate": [-9, 9]})]
@@ -37,7 +37,7 @@ def plain(tmp_path_factory):
 
 
 def augment(source, output, chosen="homework", target=12, draw="even", codec="png", **options):
-    settings = params.Augment(target=target, draw=draw, format=codec)
+    settings = data_params.Augment(target=target, draw=draw, format=codec)
     made = render.augment(source, output, settings, chosen, **options)
     return manifest.read(output), made.summary
 
@@ -115,7 +115,7 @@ def test_raising_the_target_leaves_the_first_files_as_they_were(tmp_path):
     """60 to 360 and to 500: the first 300 new files are the same bytes."""
     source = folder(tmp_path / "train", size=16, few=60, many=2)
     for target in (360, 500):
-        settings = params.Augment(target={"few": target})
+        settings = data_params.Augment(target={"few": target})
         render.augment(
             source, tmp_path / str(target), settings, "homework", form=Form(only_new=True)
         )
@@ -163,7 +163,7 @@ def test_the_codec_is_on_record(plain, tmp_path):
 
 
 def test_a_target_that_every_class_has_makes_nothing(plain, tmp_path):
-    made = render.augment(plain, tmp_path / "out", params.Augment(target=4), "homework")
+    made = render.augment(plain, tmp_path / "out", data_params.Augment(target=4), "homework")
     assert made.summary.new == {"few": 0, "many": 0}
     assert made.counts == {"few": 4, "many": 9}
     assert "no new images" in render.describe(made)[-1]

@@ -4,21 +4,21 @@ from dataclasses import fields
 
 import pytest
 
-from toolkit import params
+from toolkit import data_params
 from toolkit.errors import InputError
 from toolkit.request import Arm, Request
 
 
 def test_fields_and_defaults_are_those_of_params():
-    ours, theirs = Request(), params.Augment()
+    ours, theirs = Request(), data_params.Augment()
     names = [field.name for field in fields(Request)]
-    assert sorted(names) == sorted(params.Augment.model_fields)
+    assert sorted(names) == sorted(data_params.Augment.model_fields)
     for name in set(names) - {"arms"}:
         assert getattr(ours, name) == getattr(theirs, name)
     assert {k: arm.policy for k, arm in ours.arms.items()} == {
         k: arm.policy for k, arm in theirs.arms.items()
     }
-    assert set(params.Arm.model_fields) <= {field.name for field in fields(Arm)}
+    assert set(data_params.Arm.model_fields) <= {field.name for field in fields(Arm)}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from toolkit import archives, codec, download, manifest, params, scanning, sources
+from toolkit import archives, codec, data_params, download, manifest, params, scanning, sources
 from toolkit.errors import InputError
 
 ELPV = importlib.util.find_spec("elpv_dataset")
@@ -31,7 +31,7 @@ def laid_out(root, *paths, data=RED):
 
 def settings(**values):
     """The fetch section, checked as params.yaml is."""
-    return getattr(params, values["source"].title()).model_validate(values)
+    return getattr(data_params, values["source"].title()).model_validate(values)
 
 
 def zipped(folder, target):
@@ -112,7 +112,7 @@ def test_every_source_gives_classes_of_images_and_the_same_twice(name, stand_in,
 
 
 def test_every_section_of_params_has_its_source():
-    names = params.Fetch.__origin__.__args__
+    names = data_params.Fetch.__origin__.__args__
     assert {kind.model_fields["source"].annotation.__args__[0] for kind in names} == set(
         sources.SOURCES
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit import params, splitting
+from toolkit import data_params, splitting
 from toolkit.errors import InputError
 from toolkit.manifest import Sample
 
@@ -23,7 +23,7 @@ def made(n: dict[str, int], split: str = "", group: str = "") -> list[Sample]:
 
 
 def split(samples, setting, together=(), seed=0):
-    settings = params.Prepare.model_validate({"split": setting})
+    settings = data_params.Prepare.model_validate({"split": setting})
     found = splitting.groups(samples, together)
     rng = np.random.default_rng(seed)
     return splitting.assign(found, sorted({s.label for s in samples}), settings, rng)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from toolkit import params, render, summary
+from toolkit import data_params, render, summary
+from toolkit.data_params import Choice
 from toolkit.manifest import Sample
-from toolkit.params import Choice
 from toolkit.summary import Tally
 
 PARENT = Sample("p" * 64, "a/1.png", "a")
@@ -68,7 +68,7 @@ def test_it_is_written_with_the_ids_of_the_most_changed(tmp_path):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_300_pictures_that_are_60_are_found_out(photos, tmp_path, workers):
     """Plain copies are near-copies, whatever the number of workers."""
-    settings = params.Augment(target=15)
+    settings = data_params.Augment(target=15)
     duplicate = render.augment(photos, tmp_path / "d", settings, "duplicate", workers=workers)
     assert duplicate.report.all.plain() == {
         "new": 19, "distinct": 0, "near_copies": 19, "identical": 19, "change": 0.0,

@@ -6,8 +6,8 @@ from tests.arms import arm, settings
 from toolkit import profiling, runs, trace_plots, traces, training
 from toolkit.errors import InputError
 from toolkit.narration import Narrator, clock
-from toolkit.params import Train
 from toolkit.progress import Milestone
+from toolkit.training_params import Train
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import codec, files, isolation, params, progress
+from toolkit import codec, data_params, files, isolation, progress
 from toolkit.errors import InputError
 from toolkit.manifest import SPLITS, Manifest, Sample
 
@@ -51,13 +51,13 @@ class Audit:
         return [finding for finding in self.findings if finding.action == "fail"]
 
 
-Check = Callable[[Manifest, Sequence[Measurement], params.Audit], list[Finding]]
+Check = Callable[[Manifest, Sequence[Measurement], data_params.Audit], list[Finding]]
 
 
 def audit(
     manifest: Manifest,
     folder: Path,
-    settings: params.Audit,
+    settings: data_params.Audit,
     *,
     processes: int = 1,
     track: progress.Track = progress.silent,
@@ -95,7 +95,7 @@ def _counts(manifest: Manifest) -> dict[str, dict[str, int]]:
 
 
 def _unreadable(
-    manifest: Manifest, measured: Sequence[Measurement], settings: params.Audit
+    manifest: Manifest, measured: Sequence[Measurement], settings: data_params.Audit
 ) -> list[Finding]:
     """Files that are no images (by their header), and images that do not decode to the end."""
     action = settings.unreadable
@@ -114,7 +114,7 @@ def _unreadable(
 def _exact_duplicates(
     manifest: Manifest,  # noqa: ARG001
     measured: Sequence[Measurement],
-    settings: params.Audit,
+    settings: data_params.Audit,
 ) -> list[Finding]:
     """Images with the same decoded pixels, which same bytes imply."""
     groups = defaultdict(list)
@@ -124,7 +124,7 @@ def _exact_duplicates(
     return [_duplicates(group, settings) for group in groups.values() if len(group) > 1]
 
 
-def _duplicates(group: list[Sample], settings: params.Audit) -> Finding:
+def _duplicates(group: list[Sample], settings: data_params.Audit) -> Finding:
     labels = sorted({s.label for s in group})
     splits = sorted({s.split for s in group if s.split})
     message = f"{len(group)} files show the same pixels"

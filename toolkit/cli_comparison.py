@@ -89,9 +89,9 @@ def _revisions(names: list[str]) -> list[Any]:
 
 
 def _results(given: Sequence[str | Path], positive: str | None = None) -> list[Any]:
-    from toolkit import params, results
+    from toolkit import results, training_params
 
-    positive = positive or shared.section("evaluate", params.Evaluate).positive
+    positive = positive or shared.section("evaluate", training_params.Evaluate).positive
     found, seeds = [], Counter[str]()
     for text in map(str, given):
         name, separator, path = text.partition("=")

@@ -1,7 +1,7 @@
 """Commands from the source to the training data of an arm."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -9,9 +9,6 @@ from toolkit import cli_shared as shared
 from toolkit import console
 from toolkit.cli_shared import Output, Quiet, Workers
 from toolkit.errors import InputError
-
-if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
-    pass
 
 
 def init(
@@ -69,11 +66,11 @@ def audit(
     Example: toolkit audit photos
     """
     from toolkit import audit as audits
-    from toolkit import params, scanning
+    from toolkit import data_params, scanning
 
     track = console.track(quiet)
     manifest = scanning.scan(images, track)
-    settings = shared.section("audit", params.Audit)
+    settings = shared.section("audit", data_params.Audit)
     processes = shared.processes(workers)
     result = audits.audit(manifest, images, settings, processes=processes, track=track)
     typer.echo(console.table([("split", *manifest.classes), *_count_rows(result.counts)]))

@@ -102,9 +102,9 @@ def networks(
     FLOPs are torch's count of a forward pass: convolutions and matrix products, a multiplication
     and its addition as two.
     """
-    from toolkit import anatomy, params
+    from toolkit import anatomy, data_params
 
-    size = size or shared.section("prepare", params.Prepare).size
+    size = size or shared.section("prepare", data_params.Prepare).size
     rows = (
         anatomy.summary(anatomy.describe(name, size, classes))
         if name
@@ -160,9 +160,9 @@ def evaluate(
     Example: toolkit evaluate theirs.csv --positive rare --valid-predictions valid.csv
     --threshold recall:0.95 --output theirs
     """
-    from toolkit import evaluation, operating, params
+    from toolkit import evaluation, operating, training_params
 
-    settings = shared.section("evaluate", params.Evaluate)
+    settings = shared.section("evaluate", training_params.Evaluate)
     given = {"positive": positive, "threshold": operating.parse(threshold) if threshold else None}
     settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
     if source.is_dir():

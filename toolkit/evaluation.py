@@ -11,7 +11,6 @@ from toolkit.canvas import short
 from toolkit.intervals import Interval, intervals
 from toolkit.metrics import evaluate, matrix_of
 from toolkit.mistakes import Explained
-from toolkit.params import Evaluate
 from toolkit.predictions import Predictions
 from toolkit.results import (
     HISTORY_FILE,
@@ -22,6 +21,7 @@ from toolkit.results import (
     Key,
     read_history,
 )
+from toolkit.training_params import Evaluate
 
 THRESHOLD = ("accuracy", "gmean", "balanced_accuracy", "recall", "precision", "f1")
 CALIBRATED = ("loss", "brier", "ece")

@@ -11,8 +11,8 @@ from types import FrameType
 from toolkit.checkpoints import Store
 from toolkit.distributed import Group
 from toolkit.errors import StoppedError
-from toolkit.params import Checkpoint
 from toolkit.trainee import ALONE, State, Trainee
+from toolkit.training_params import Checkpoint
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from toolkit import params
+from toolkit import training_params
 from toolkit.errors import InputError
 from toolkit.predictions import Predictions
 
@@ -34,7 +34,7 @@ class Gaps:
     negatives: int
 
 
-def choose(valid: Predictions, positive: str, settings: params.Evaluate) -> float:
+def choose(valid: Predictions, positive: str, settings: training_params.Evaluate) -> float:
     """The threshold on the score of `positive` that the rule in `settings` picks on `valid`.
 
     Of several best gaps the widest is taken, of equally wide ones that nearest to 0.5, then the
@@ -127,42 +127,42 @@ def _column(given: Predictions, positive: str) -> int:
     return given.classes.index(positive)
 
 
-def parse(text: str) -> params.Threshold:
+def parse(text: str) -> training_params.Threshold:
     """The rule that `gmean`, `cost:RATIO` or `recall:SHARE` names. Raises InputError for others."""
     rule, _, number = text.partition(":")
     names = {"cost": "ratio", "recall": "recall"}
     given = {"rule": rule} | ({names.get(rule, "number"): number} if number else {})
     try:
-        return params.Evaluate.model_validate({"threshold": given}).threshold
+        return training_params.Evaluate.model_validate({"threshold": given}).threshold
     except ValueError:
         rules = "gmean, cost:RATIO (above 0) or recall:SHARE (above 0, at most 1)"
         raise InputError(f"--threshold must be {rules}, got {text!r}") from None
 
 
-def describe(rule: params.Threshold) -> str:
+def describe(rule: training_params.Threshold) -> str:
     """The rule in words."""
     match rule:
-        case params.BestGmean():
+        case training_params.BestGmean():
             return "best G-mean"
-        case params.LeastCost():
+        case training_params.LeastCost():
             return f"a missed positive costing {rule.ratio:g} false alarms"
-        case params.WantedRecall():
+        case training_params.WantedRecall():
             return f"recall of at least {rule.recall:g}"
 
 
 # --- the rules --------------------------------------------------------------------------------
 
 
-def _gmean(gaps: Gaps, _: params.BestGmean) -> Floats:
+def _gmean(gaps: Gaps, _: training_params.BestGmean) -> Floats:
     # Its square, times a constant: whole numbers, so that equal G-means are found equal.
     return (gaps.hits * (gaps.negatives - gaps.alarms)).astype(float)
 
 
-def _cost(gaps: Gaps, rule: params.LeastCost) -> Floats:
+def _cost(gaps: Gaps, rule: training_params.LeastCost) -> Floats:
     return np.asarray(-(rule.ratio * (gaps.positives - gaps.hits) + gaps.alarms))
 
 
-def _recall(gaps: Gaps, rule: params.WantedRecall) -> Floats:
+def _recall(gaps: Gaps, rule: training_params.WantedRecall) -> Floats:
     found = gaps.hits / gaps.positives >= rule.recall
     return np.where(found, np.arange(len(found)), -1).astype(float)
 

@@ -15,8 +15,8 @@ from toolkit.codec import Picture, Pixels
 from toolkit.errors import InputError
 
 if TYPE_CHECKING:  # params brings pydantic, which is slow to import
-    from toolkit import params, request
-    from toolkit.params import Choice
+    from toolkit import data_params, request
+    from toolkit.data_params import Choice
 
 Setting = str | Path | list["Choice"]
 Params = Mapping[str, Any]
@@ -24,7 +24,7 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Entry:
-    """A transform, how often it is drawn, and its fixed arguments (see `params.Choice`)."""
+    """A transform, how often it is drawn, and its fixed arguments (see `data_params.Choice`)."""
 
     transform: str
     weight: float = 1.0
@@ -81,7 +81,7 @@ def make(setting: Setting) -> Policy:
     return _checked(Policy(choices, keep_identical=False), str(setting))
 
 
-def of_arm(name: str, arm: "params.Arm | request.Arm") -> Policy:
+def of_arm(name: str, arm: "data_params.Arm | request.Arm") -> Policy:
     """The policy of the arm `name`, less what it leaves out.
 
     Raises InputError as `make` does, for a transform in `without` that the policy does not have,
@@ -176,7 +176,7 @@ def _load(path: Path) -> tuple[Entry, ...]:
     from pydantic import TypeAdapter, ValidationError
 
     from toolkit import validation, yaml_files
-    from toolkit.params import Choice
+    from toolkit.data_params import Choice
 
     data = yaml_files.read(path, "a policy file is a YAML list")
     try:

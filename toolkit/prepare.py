@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit import codec, files, isolation, params, progress, splitting
+from toolkit import codec, data_params, files, isolation, progress, splitting
 from toolkit import manifest as manifests
 from toolkit.audit import Audit
 from toolkit.errors import InputError
@@ -22,7 +22,7 @@ def prepare(
     folder: Path,
     audit: Audit,
     output: Path,
-    settings: params.Prepare,
+    settings: data_params.Prepare,
     *,
     limits: codec.Limits = codec.LIMITS,
     processes: int = 1,

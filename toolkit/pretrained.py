@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from toolkit import networks
 from toolkit.errors import InputError
-from toolkit.params import Recipe, Weights
+from toolkit.training_params import Recipe, Weights
 
 KEY = "weights"
 

@@ -25,7 +25,7 @@ from toolkit.workers import forked
 
 
 class Settings(Protocol):
-    """`params.Augment`, or `request.Request`."""
+    """`data_params.Augment`, or `request.Request`."""
 
     target: Any
     classes: Any

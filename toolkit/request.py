@@ -1,4 +1,4 @@
-"""What `augment` is asked for outside a project: `params.Augment` without pydantic's slow start."""
+"""What `augment` is asked for outside a project: params without pydantic, which starts slowly."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ Target = int | float | str | Mapping[str, int]
 
 @dataclass(frozen=True)
 class Arm:
-    """See `params.Arm`."""
+    """See `data_params.Arm`."""
 
     policy: str | list[Any]
     without: Sequence[str] = ()
@@ -20,7 +20,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Request:
-    """The fields and defaults of `params.Augment`. Raises InputError that names the option."""
+    """The fields and defaults of `data_params.Augment`. Raises InputError that names the option."""
 
     target: Target = "auto"
     classes: Sequence[str] | None = None
@@ -30,7 +30,7 @@ class Request:
     arms: Mapping[str, Arm] = field(default_factory=lambda: {"augmented": Arm("homework")})
 
     def __post_init__(self) -> None:
-        """Check what `params.Augment` checks of the same options."""
+        """Check what `data_params.Augment` checks of the same options."""
         if self.format not in codec.ENCODERS:
             known = " or ".join(repr(name) for name in codec.ENCODERS)
             raise InputError(f"--format must be {known}, got {self.format!r}")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from toolkit import files, params
+from toolkit import files, params, training_params
 from toolkit.errors import InputError
 from toolkit.results import Key, Result, read_result
 
@@ -73,7 +73,7 @@ def _evaluations(folder: Path, runs: Path) -> list[Result]:
     return [read_result(folder / runs / str(key)) for key in wanted]
 
 
-def keys(compare: params.Compare) -> list[Key]:
+def keys(compare: training_params.Compare) -> list[Key]:
     """The runs that a project compares."""
     return [
         Key(arm, recipe, seed)

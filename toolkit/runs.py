@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from toolkit import files, networks
 from toolkit.errors import InputError
-from toolkit.params import Hex64, Positive, Recipe, Section, Seed
+from toolkit.section import Hex64, Positive, Section, Seed
+from toolkit.training_params import Recipe
 
 SIDE, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.csv"
 GRADIENTS = "gradients.csv"

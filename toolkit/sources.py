@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from toolkit import archives, files, git, manifest, params, scanning, synthetic
+from toolkit import archives, data_params, files, git, manifest, scanning, synthetic
 from toolkit.archives import Entry
 from toolkit.errors import InputError
 from toolkit.manifest import Manifest
@@ -18,7 +18,7 @@ Found = tuple[PurePosixPath, bytes | InputError]
 
 MAX_DEPTH = 64
 LAYOUT = "expected <split>/<class>/file or <class>/file"
-FACEMASK = params.Git(
+FACEMASK = data_params.Git(
     source="git",
     url="https://github.com/chandrikadeb7/Face-Mask-Detection",
     commit="7e500749401bad4bb338790fbdb89b58e41ef2d9",
@@ -26,7 +26,7 @@ FACEMASK = params.Git(
 )
 
 
-def fetch(settings: params.Fetch, output: Path, work: Path, track: Track = silent) -> Manifest:
+def fetch(settings: data_params.Fetch, output: Path, work: Path, track: Track = silent) -> Manifest:
     """Write the source's files, as found, and their manifest into the new folder `output`.
 
     `work` keeps downloads and clones for the next time. Files that are not images are kept too,
@@ -84,17 +84,21 @@ def _found_in(label: str, found: Manifest) -> str:
     return f"found {len(inside)} other files, such as {first['path']}: {first['reason']}"
 
 
-def _check_apart(settings: params.Fetch, output: Path, work: Path) -> None:
+def _check_apart(settings: data_params.Fetch, output: Path, work: Path) -> None:
     """What is read or kept must not lie where `output` is replaced, nor the reverse."""
     read, target = [work], output.resolve()
     match settings:
-        case params.Folder(path=text) | params.Archive(location=text) | params.Git(url=text):
+        case (
+            data_params.Folder(path=text)
+            | data_params.Archive(location=text)
+            | data_params.Git(url=text)
+        ):
             if "://" not in text:
                 read.append(Path(text).expanduser())
     for path in read:
         if path.resolve().is_relative_to(target):
             raise InputError(f"{path}: must not be inside the output, {output}")
-    if isinstance(settings, params.Folder) and target.is_relative_to(read[-1].resolve()):
+    if isinstance(settings, data_params.Folder) and target.is_relative_to(read[-1].resolve()):
         raise InputError(f"{output}: must not be inside fetch.path, {settings.path}")
 
 
@@ -110,13 +114,13 @@ def _put(target: Path, data: bytes, path: PurePosixPath) -> None:
         raise InputError(f"fetch: the path {str(path)!r} stands more than once") from None
 
 
-def _synthetic(section: params.Synthetic, _work: Path, track: Track) -> Iterator[Entry]:
+def _synthetic(section: data_params.Synthetic, _work: Path, track: Track) -> Iterator[Entry]:
     counts = {str(name): count for name, count in section.counts.items()}
     options = {"size": section.size, "seed": section.seed, "workers": os.cpu_count() or 1}
     return synthetic.images(counts, **options, track=track)
 
 
-def _folder(section: params.Folder, _work: Path, track: Track) -> Iterator[Found]:
+def _folder(section: data_params.Folder, _work: Path, track: Track) -> Iterator[Found]:
     """Links, devices and files of more than `codec.LIMITS` are not copied, and reported."""
     root = Path(section.path).expanduser()
     if not root.is_dir():
@@ -138,20 +142,20 @@ def _content(path: Path) -> bytes | InputError:
         return error
 
 
-def _archive(section: params.Archive, work: Path, track: Track) -> Iterator[Entry]:
+def _archive(section: data_params.Archive, work: Path, track: Track) -> Iterator[Entry]:
     path = archives.obtain(section.location, section.sha256, work, track)
     return archives.unpack(path, section.folder, track)
 
 
-def _git(section: params.Git, work: Path, track: Track) -> Iterator[Entry]:
+def _git(section: data_params.Git, work: Path, track: Track) -> Iterator[Entry]:
     return git.entries(section.url, section.commit, section.folder, work, track)
 
 
-def _facemask(_section: params.Facemask, work: Path, track: Track) -> Iterator[Entry]:
+def _facemask(_section: data_params.Facemask, work: Path, track: Track) -> Iterator[Entry]:
     return _git(FACEMASK, work, track)
 
 
-def _elpv(section: params.Elpv, _work: Path, track: Track) -> Iterator[Entry]:
+def _elpv(section: data_params.Elpv, _work: Path, track: Track) -> Iterator[Entry]:
     """Cells by their probability of a defect; names and bytes are the package's own."""
     package = importlib.util.find_spec("elpv_dataset")
     if package is None or package.origin is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from toolkit import params
+from toolkit import data_params
 from toolkit.errors import InputError
 from toolkit.manifest import SPLITS, Sample
 
@@ -39,7 +39,7 @@ def groups(samples: Iterable[Sample], together: Iterable[Sequence[str]]) -> list
 def assign(
     found: Sequence[Group],
     classes: Sequence[str],
-    settings: params.Prepare,
+    settings: data_params.Prepare,
     rng: np.random.Generator,
 ) -> dict[str, list[Sample]]:
     """Split -> samples. Where the source has splits of its own, no image leaves test for train.
@@ -58,7 +58,7 @@ def assign(
         chosen[split] = [sample for group in taken for sample in group]
         used = {id(group) for group in taken}
         free = [group for group in free if id(group) not in used]
-    exact = isinstance(settings.split, params.ByCounts)
+    exact = isinstance(settings.split, data_params.ByCounts)
     _check(chosen, wanted, kept, exact)
     return {split: chosen[split] for split in SPLITS}
 
@@ -90,15 +90,17 @@ def _take(allowed: Iterable[Group], wanted: Mapping[str, int]) -> list[Group]:
     return taken
 
 
-def _wanted(found: Sequence[Group], classes: Sequence[str], settings: params.Prepare) -> Wanted:
+def _wanted(
+    found: Sequence[Group], classes: Sequence[str], settings: data_params.Prepare
+) -> Wanted:
     have = {
         split: Counter(s.label for group in found for s in group if s.split == split)
         for split in ("", *SPLITS)
     }
     split = settings.split
-    if isinstance(split, params.ByCounts):
+    if isinstance(split, data_params.ByCounts):
         return {name: _named(getattr(split.counts, name), name, classes) for name in SPLITS}
-    if isinstance(split, params.ByFractions):
+    if isinstance(split, data_params.ByFractions):
         total = sum(have.values(), Counter())
         return _shares(total, split.fractions, classes)
     return _as_in_source(have, classes, settings.valid_fraction)
@@ -113,7 +115,7 @@ def _named(value: int | dict[str, int], split: str, classes: Sequence[str]) -> d
     return value
 
 
-def _shares(total: Counter[str], share: params.Fractions, classes: Sequence[str]) -> Wanted:
+def _shares(total: Counter[str], share: data_params.Fractions, classes: Sequence[str]) -> Wanted:
     wanted: Wanted = {split: {} for split in SPLITS}
     for name in classes:
         n = total[name]

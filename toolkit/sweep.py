@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from toolkit import comparison, csv_files, errors, params, policy
+from toolkit import comparison, csv_files, errors, params, policy, training_params
 from toolkit.comparison import Comparison
 from toolkit.contrasts import BETTER, INCONCLUSIVE, TESTED, WORSE, Contrast, Row
 from toolkit.errors import InputError
@@ -97,7 +97,9 @@ def _made(settings: params.Params) -> list[str]:
 # --- what came out ----------------------------------------------------------------------------
 
 
-def compare_targets(found: Mapping[int, Sequence[Result]], wanted: params.Compare) -> Comparison:
+def compare_targets(
+    found: Mapping[int, Sequence[Result]], wanted: training_params.Compare
+) -> Comparison:
     """Every arm at every target against the baseline; corrected for all of them together."""
     results = [
         replace(result, recipe=f"{result.recipe}{TARGET}{target}")
@@ -108,7 +110,7 @@ def compare_targets(found: Mapping[int, Sequence[Result]], wanted: params.Compar
 
 
 def compare_transforms(
-    found: Mapping[str, Sequence[Result]], arm: str, wanted: params.Compare
+    found: Mapping[str, Sequence[Result]], arm: str, wanted: training_params.Compare
 ) -> Comparison:
     """The arm's whole policy against that without each transform; corrected for all together."""
     results = [
@@ -122,7 +124,9 @@ def compare_transforms(
     return _compare(results, LESS, wanted)
 
 
-def _compare(results: Sequence[Result], baseline: str, wanted: params.Compare) -> Comparison:
+def _compare(
+    results: Sequence[Result], baseline: str, wanted: training_params.Compare
+) -> Comparison:
     return comparison.compare(results, baseline, resamples=wanted.resamples, seed=wanted.seed)
 
 

@@ -11,8 +11,8 @@ from toolkit import compute, networks, pretrained
 from toolkit.distributed import Group
 from toolkit.errors import InputError
 from toolkit.gradients import Watch
-from toolkit.params import Recipe, Train
 from toolkit.runs import Epoch
+from toolkit.training_params import Recipe, Train
 
 INITIAL = 0  # see fitting: each use of a seed draws from a stream of its own
 ALONE = Group()

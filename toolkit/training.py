@@ -31,10 +31,10 @@ from toolkit.dataset import Data
 from toolkit.distributed import Group
 from toolkit.fitting import Fitted
 from toolkit.limits import Limits
-from toolkit.params import Train
 from toolkit.progress import Milestone, Track, silent
 from toolkit.runs import Epoch, Run
 from toolkit.trainee import Job
+from toolkit.training_params import Train
 
 CODE = (
     compute,

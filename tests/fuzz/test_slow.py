@@ -3,14 +3,14 @@
 import pytest
 
 from tests.fuzz import worst
-from toolkit import audit, codec, params, prepare, scanning
+from toolkit import audit, codec, data_params, prepare, scanning
 from toolkit.errors import InputError
 
 
 def test_a_slow_file_is_a_finding_and_the_others_are_there(photos, tmp_path):
     (photos / "a" / "slow.jpg").write_bytes(worst.scans(2000))
     found = scanning.scan(photos)
-    settings = params.Audit.model_validate({"limits": {"seconds": 0.3}})
+    settings = data_params.Audit.model_validate({"limits": {"seconds": 0.3}})
     findings = audit.audit(found, photos, settings).findings
     told = [finding for finding in findings if "a/slow.jpg" in finding.paths]
     assert [finding.message for finding in told] == ["it took more than 0.3 seconds"]
@@ -27,7 +27,7 @@ def test_prepare_names_a_file_that_takes_too_long(photos, tmp_path):
             photos,
             audit.Audit({}, ()),
             tmp_path / "out",
-            params.Prepare.model_validate({"size": 16, "split": every}),
+            data_params.Prepare.model_validate({"size": 16, "split": every}),
             limits=codec.Limits(seconds=0.3),
         )
     assert not (tmp_path / "out").exists()
