@@ -58,12 +58,12 @@ Image.preinit()  # the plugins of COMMON: imported here once, not in every forke
 
 def identify(data: bytes, limits: Limits = LIMITS) -> str:
     """The format's name, such as "JPEG", from the header alone. Raises InputError if none fits."""
-    return _guarded(data, lambda image: str(image.format), limits)
+    return examine(data, lambda image: str(image.format), limits)
 
 
 def dimensions(data: bytes) -> tuple[int, int]:
     """Width and height in pixels, from the header alone. Raises InputError if it is no image."""
-    return _guarded(data, lambda image: image.size, LIMITS)
+    return examine(data, lambda image: image.size, LIMITS)
 
 
 def decode(data: bytes, limits: Limits = LIMITS) -> Pixels:
@@ -71,7 +71,7 @@ def decode(data: bytes, limits: Limits = LIMITS) -> Pixels:
 
     Raises InputError with the reason, whatever is wrong with the bytes.
     """
-    return to_pixels(_guarded(data, to_rgb, limits))
+    return to_pixels(examine(data, to_rgb, limits))
 
 
 def decode_picture(data: bytes, size: int | None = None) -> Picture:
@@ -82,7 +82,7 @@ def decode_picture(data: bytes, size: int | None = None) -> Picture:
     on average.
     """
     if size is None:
-        return _guarded(data, to_rgb, LIMITS)
+        return examine(data, to_rgb, LIMITS)
     side = size
 
     def scaled(image: Image.Image) -> Picture:
@@ -91,7 +91,7 @@ def decode_picture(data: bytes, size: int | None = None) -> Picture:
             return to_rgb(fit(image, side))  # turned, and its colours changed, when small
         return fit(to_rgb(image), side)
 
-    return _guarded(data, scaled, LIMITS)
+    return examine(data, scaled, LIMITS)
 
 
 def to_pixels(picture: Picture) -> Pixels:
@@ -122,7 +122,7 @@ def read_picture(path: Path, least: int = MAX_SIDE) -> Picture:
         return to_rgb(image)
 
     try:
-        return _guarded(content(path), scaled, LIMITS)
+        return examine(content(path), scaled, LIMITS)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -149,7 +149,11 @@ def _check_bytes(size: int, limits: Limits) -> None:
         raise InputError(f"{size:,} bytes are more than {limits.bytes:,}")
 
 
-def _guarded(data: bytes, action: Callable[[Image.Image], T], limits: Limits) -> T:
+def examine(data: bytes, action: Callable[[Image.Image], T], limits: Limits) -> T:
+    """What `action` says of an image file that was opened and not yet decoded.
+
+    Raises InputError with the reason, whatever is wrong with the bytes.
+    """
     _check_bytes(len(data), limits)
     try:
         with warnings.catch_warnings():
