@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit import audit, codec, contact_sheet, files, manifest, mistakes
+from toolkit import codec, contact_sheet, files, findings, manifest, mistakes
 from toolkit.comparison import compare
 from toolkit.manifest import Manifest, Sample
 from toolkit.metrics import evaluate
@@ -19,9 +19,9 @@ CLASSES = (NASTY, "a$b_{$猫")
 """The first is the common class, the second the rare one."""
 ARMS, RECIPES, SEEDS = ("original", "augmented", "duplicated"), ("net", "<b>deep"), (0, 1)
 SKILL = {"original": 0.4, "augmented": 1.2, "duplicated": 0.6}
-AUDIT = audit.Audit(
+AUDIT = findings.Audit(
     {"all": {NASTY: 30, CLASSES[1]: 15}},
-    (audit.Finding("unreadable", "drop", NASTY, (f"{NASTY}.jpg",) * 7),),
+    (findings.Finding("unreadable", "drop", NASTY, (f"{NASTY}.jpg",) * 7),),
 )
 
 

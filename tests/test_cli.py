@@ -113,8 +113,9 @@ def test_audit_is_useful_on_any_folder(tmp_path, photos):
     (photos / "a" / "page.jpg").write_text("<!DOCTYPE html>")
     done = toolkit(tmp_path, "audit", photos)
     assert done.stdout.splitlines()[:2] == ["split  a   b  c", "all    12  8  6"]
-    assert "unreadable: 1 files (drop)\n  a/page.jpg: not an image" in done.stdout
-    assert "exact_duplicates: none" in done.stdout
+    assert "not_an_image      1        drop" in done.stdout
+    assert "not_an_image:\n  a/page.jpg: not an image" in done.stdout
+    assert "exact_duplicates  0        group" in done.stdout
 
 
 def test_evaluate_and_compare_take_any_tools_predictions(tmp_path):

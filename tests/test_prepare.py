@@ -13,7 +13,7 @@ COUNTS = {"counts": {"train": {"a": 5, "b": 3, "c": 2}, "valid": 2, "test": 2}}
 
 def run(photos, output, processes=1, **settings):
     raw = scanning.scan(photos)
-    found = audit.audit(raw, photos, data_params.Audit())
+    found = audit.audit(raw, photos, data_params.Audit(), output.parent / "work")
     chosen = data_params.Prepare.model_validate({"size": 16, "split": COUNTS, **settings})
     return prepare.prepare(raw, photos, found, output, chosen, processes=processes)
 
@@ -65,7 +65,7 @@ def test_a_broken_image_is_left_out(photos, tmp_path):
 
 def test_a_file_that_changed_since_the_manifest_is_named(photos, tmp_path):
     raw = scanning.scan(photos)
-    found = audit.audit(raw, photos, data_params.Audit())
+    found = audit.audit(raw, photos, data_params.Audit(), tmp_path / "work")
     for number in range(1, 12):
         shutil.copy(photos / "a" / "000.png", photos / "a" / f"{number:03d}.png")
     chosen = data_params.Prepare.model_validate({"size": 16, "split": COUNTS})

@@ -14,8 +14,8 @@ from PIL import Image
 
 from tests.pages import CLASSES, NASTY, RECIPES, inputs, result
 from toolkit import report, wording
-from toolkit.audit import Audit
 from toolkit.comparison import compare
+from toolkit.findings import Audit
 from toolkit.sections import Inputs
 
 VOID = {"meta", "img", "link", "input", "br"}

@@ -4,8 +4,8 @@ import pytest
 
 from tests.pages import AUDIT, CLASSES, NASTY, result
 from toolkit import tables
-from toolkit.audit import Audit, Finding
 from toolkit.comparison import compare
+from toolkit.findings import Audit, Finding
 from toolkit.manifest import Manifest, Sample
 from toolkit.metrics import matrix_of
 

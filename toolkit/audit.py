@@ -1,92 +1,52 @@
 """Look at the images before anything is trained on them: CHECKS, from measurements to Findings."""
 
-import functools
-import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from toolkit import codec, data_params, files, isolation, progress
-from toolkit.errors import InputError
-from toolkit.manifest import SPLITS, Manifest, Sample
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What one decode of one image tells: why it failed, or the hash of its pixels."""
-
-    sample: Sample
-    problem: str | None
-    pixels: str
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something a check found, and what is done about it.
-
-    `samples` are the ids concerned and `paths` their files; `drop` the ids that `prepare` leaves
-    out. With action `group` prepare keeps the samples in one split, with `fail` the audit stops.
-    """
-
-    check: str
-    action: str
-    message: str
-    paths: tuple[str, ...]
-    samples: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Audit:
-    """Counts per split and class, and the findings in the order of CHECKS."""
-
-    counts: Mapping[str, Mapping[str, int]]
-    findings: tuple[Finding, ...]
-
-    @property
-    def failures(self) -> list[Finding]:
-        """Findings that stop the pipeline."""
-        return [finding for finding in self.findings if finding.action == "fail"]
-
-
-Check = Callable[[Manifest, Sequence[Measurement], data_params.Audit], list[Finding]]
+from toolkit import codec, data_params, measurements, progress
+from toolkit.balance import BALANCE_CHECKS
+from toolkit.duplicate_checks import DUPLICATE_CHECKS, twins
+from toolkit.evidence import Check, Evidence, Said, rounded
+from toolkit.file_checks import FILE_CHECKS
+from toolkit.findings import Audit, Outcome
+from toolkit.look_checks import LOOK_CHECKS
+from toolkit.manifest import SPLITS, Manifest
+from toolkit.shortcuts import SHORTCUT_CHECKS
 
 
 def audit(
     manifest: Manifest,
     folder: Path,
     settings: data_params.Audit,
+    work: Path,
     *,
+    split: data_params.Split | None = None,
     processes: int = 1,
     track: progress.Track = progress.silent,
 ) -> Audit:
-    """Decode every image of `folder` once and run every check."""
+    """Decode every image of `folder` once and run every check.
+
+    In the folder `work` a file keeps what was measured: an interrupted audit goes on, and one of
+    images that were audited before is quick. `split` is that of `prepare`. Raises InputError when
+    another process audits the same images, and OSError, as for a full disk.
+    """
     limits = codec.Limits(**settings.limits.model_dump())
-    found = isolation.ordered(
-        functools.partial(_measure, folder, limits),
-        manifest.samples,
-        processes,
-        seconds=limits.seconds,
-        memory=limits.memory,
-    )
-    shown = track(zip(manifest.samples, found, strict=True), "audit", len(manifest.samples))
-    measured = [
-        Measurement(sample, one.reason, "") if isinstance(one, isolation.Stopped) else one
-        for sample, one in shown
-    ]
-    findings = [f for check in CHECKS.values() for f in check(manifest, measured, settings)]
-    return Audit(_counts(manifest), tuple(findings))
+    samples = manifest.samples
+    table = measurements.table(folder, samples, limits, work, processes=processes, track=track)
+    same = twins(table, settings.thresholds.near_duplicates, processes)
+    given = Evidence(manifest, table, settings, split or data_params.Prepare().split, same)
+    said = {name: check.find(given) for name, check in CHECKS.items()}
+    findings = tuple(finding for _, found in said.values() for finding in found)
+    checks = {name: _outcome(given, name, CHECKS[name], found) for name, found in said.items()}
+    return Audit(_counts(manifest), findings, checks)
 
 
-def _measure(folder: Path, limits: codec.Limits, sample: Sample) -> Measurement:
-    try:
-        pixels = codec.decode(codec.content(folder / sample.path, limits), limits)
-    except InputError as error:
-        return Measurement(sample, str(error), "")
-    digest = hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes())
-    return Measurement(sample, None, digest.hexdigest())
+def _outcome(given: Evidence, name: str, check: Check, said: Said) -> Outcome:
+    score, found = said
+    threshold = getattr(given.settings.thresholds, name, None)
+    meaning = check.meaning if threshold is None else check.meaning.format(f"{threshold:g}")
+    flagged = {path for finding in found for path in finding.paths}
+    action = getattr(given.settings, name)
+    return Outcome(meaning, action, threshold, rounded(score), len(flagged) or len(found))
 
 
 def _counts(manifest: Manifest) -> dict[str, dict[str, int]]:
@@ -94,88 +54,34 @@ def _counts(manifest: Manifest) -> dict[str, dict[str, int]]:
     return {"all": manifest.counts()} | {split: manifest.counts(split) for split in splits}
 
 
-def _unreadable(
-    manifest: Manifest, measured: Sequence[Measurement], settings: data_params.Audit
-) -> list[Finding]:
-    """Files that are no images (by their header), and images that do not decode to the end."""
-    action = settings.unreadable
-    rejected = [
-        Finding("unreadable", action, str(entry["reason"]), (str(entry["path"]),))
-        for entry in manifest.notes.get("rejected", [])
+def table(result: Audit) -> list[tuple[str, str, str, str, str]]:
+    """A line for each check, a header first."""
+    header = ("check", "flagged", "action", "score", "what is flagged")
+    return [header] + [
+        (name, str(of.flagged), of.action, "" if of.score is None else f"{of.score:g}", of.meaning)
+        for name, of in result.checks.items()
     ]
-    damaged = [
-        Finding("unreadable", action, m.problem, (m.sample.path,), (m.sample.id,), (m.sample.id,))
-        for m in measured
-        if m.problem
-    ]
-    return rejected + damaged
-
-
-def _exact_duplicates(
-    manifest: Manifest,  # noqa: ARG001
-    measured: Sequence[Measurement],
-    settings: data_params.Audit,
-) -> list[Finding]:
-    """Images with the same decoded pixels, which same bytes imply."""
-    groups = defaultdict(list)
-    for m in measured:
-        if not m.problem:
-            groups[m.pixels].append(m.sample)
-    return [_duplicates(group, settings) for group in groups.values() if len(group) > 1]
-
-
-def _duplicates(group: list[Sample], settings: data_params.Audit) -> Finding:
-    labels = sorted({s.label for s in group})
-    splits = sorted({s.split for s in group if s.split})
-    message = f"{len(group)} files show the same pixels"
-    if len(labels) > 1:
-        message += f", under different labels ({', '.join(labels)})"
-    if len(splits) > 1:
-        message += f", in different splits ({', '.join(splits)})"
-    ids, paths = tuple(s.id for s in group), tuple(s.path for s in group)
-    action = settings.exact_duplicates
-    drop = ids[1:] if action == "drop" else ()
-    return Finding("exact_duplicates", action, message, paths, ids, drop)
 
 
 def describe(result: Audit, most: int = 3) -> list[str]:
-    """The findings for a person: for each check how many, what is done, and the first `most`."""
+    """The first `most` findings of each check for a person, and how many more there are."""
     lines = []
-    for check in CHECKS:
-        found = [finding for finding in result.findings if finding.check == check]
-        paths = sum(len(finding.paths) for finding in found)
-        actions = ", ".join(sorted({finding.action for finding in found}))
-        lines.append(f"{check}: {paths} files ({actions})" if found else f"{check}: none")
+    for check in result.checks:
+        found = result.of(check)
+        lines += [f"{check}:"] if found else []
         for finding in found[:most]:
             names = ", ".join(finding.paths[:most]) + (", ..." if len(finding.paths) > most else "")
-            lines.append(f"  {names}: {finding.message}")
+            lines.append(f"  {names}: {finding.message}" if names else f"  {finding.message}")
         if len(found) > most:
             lines.append(f"  and {len(found) - most} more, all in the file that --output writes")
     return lines
 
 
-def write(path: Path, result: Audit) -> None:
-    """Write audit.json: no times and no versions, so that an equal verdict is an equal file."""
-    data = {"counts": result.counts, "findings": [asdict(f) for f in result.findings]}
-    files.write_json(path, data, indent=1)
-
-
-def read(path: Path) -> Audit:
-    """Read audit.json. Raises InputError that names the file."""
-    try:
-        data = files.read_json(path)
-        return Audit(data["counts"], tuple(_finding(entry) for entry in data["findings"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"{path}: not an audit ({error}); write it with `toolkit audit IMAGES --output`"
-        raise InputError(message) from error
-
-
-def _finding(entry: Mapping[str, Any]) -> Finding:
-    lists = {name: tuple(map(str, entry[name])) for name in ("paths", "samples", "drop")}
-    return Finding(str(entry["check"]), str(entry["action"]), str(entry["message"]), **lists)
-
-
 CHECKS: dict[str, Check] = {
-    "unreadable": _unreadable,
-    "exact_duplicates": _exact_duplicates,
+    **FILE_CHECKS,
+    **DUPLICATE_CHECKS,
+    **LOOK_CHECKS,
+    **SHORTCUT_CHECKS,
+    **BALANCE_CHECKS,
 }
+"""In the order in which they are told. Each has its action in params, some a threshold."""

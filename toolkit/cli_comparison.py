@@ -223,15 +223,14 @@ def report(output: Output = Path("reports/index.html"), quiet: Quiet = False) ->
 
     Example: toolkit report --output reports/index.html
     """
-    from toolkit import audit as audits
-    from toolkit import files, sections
+    from toolkit import files, findings, sections
     from toolkit import report as reports
 
     results = _results([places.RUNS])
     given = sections.Inputs(
         _compared(results, shared.project().compare.baseline),
         results,
-        audit=audits.read(places.AUDIT),
+        audit=findings.read(places.AUDIT),
         prepared=places.PREPARED,
         arms=places.ARMS,
         runs=places.RUNS,

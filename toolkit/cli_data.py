@@ -9,6 +9,9 @@ from toolkit import cli_shared as shared
 from toolkit import console
 from toolkit.cli_shared import Output, Quiet, Workers
 from toolkit.errors import InputError
+from toolkit.printable import plain
+
+Work = Annotated[Path, typer.Option(help="Where downloads and measurements are kept.")]
 
 
 def init(
@@ -33,7 +36,7 @@ def init(
 
 def fetch(
     output: Output,
-    work: Annotated[Path, typer.Option(help="Where downloads are kept.")] = Path(".toolkit"),
+    work: Work = Path(".toolkit"),
     quiet: Quiet = False,
 ) -> None:
     """Get the images that params.yaml names, as they are.
@@ -58,26 +61,30 @@ def _counted(counts: dict[str, int]) -> str:
 def audit(
     images: Annotated[Path, typer.Argument(help="A folder <split>/<class>/file or <class>/file.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="audit.json.")] = None,
+    work: Work = Path(".toolkit"),
     workers: Workers = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Check the images: counts, unreadable files, duplicates.
+    """Check the images: damaged files, duplicates, odd looks, shortcuts, imbalance.
 
     Example: toolkit audit photos
     """
     from toolkit import audit as audits
-    from toolkit import data_params, scanning
+    from toolkit import data_params, findings, scanning
 
-    track = console.track(quiet)
-    manifest = scanning.scan(images, track)
+    track, processes = console.track(quiet), shared.processes(workers)
+    manifest = scanning.scan(images, track, processes)
     settings = shared.section("audit", data_params.Audit)
-    processes = shared.processes(workers)
-    result = audits.audit(manifest, images, settings, processes=processes, track=track)
+    split = shared.section("prepare", data_params.Prepare).split
+    result = audits.audit(
+        manifest, images, settings, work, split=split, processes=processes, track=track
+    )
     typer.echo(console.table([("split", *manifest.classes), *_count_rows(result.counts)]))
+    typer.echo(f"\n{console.table(audits.table(result))}\n")
     for line in audits.describe(result):
-        typer.echo(line)
+        typer.echo(plain(line))
     if output:
-        audits.write(output, result)
+        findings.write(output, result)
     if result.failures:
         keys = sorted({f"audit.{finding.check}" for finding in result.failures})
         message = f"{images}: {len(result.failures)} findings of checks set to fail"
@@ -99,12 +106,11 @@ def prepare(
 
     Example: toolkit prepare data/raw --audit reports/audit.json --output data/prepared
     """
-    from toolkit import audit as audits
-    from toolkit import codec, scanning
+    from toolkit import codec, findings, scanning
     from toolkit import prepare as preparing
 
     manifest = scanning.scan(raw)
-    found, settings, track = audits.read(audit), shared.project(), console.track(quiet)
+    found, settings, track = findings.read(audit), shared.project(), console.track(quiet)
     splits = preparing.prepare(
         manifest,
         raw,

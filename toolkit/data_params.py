@@ -63,7 +63,10 @@ Fetch = Annotated[
 
 # --- audit, prepare ---------------------------------------------------------------------------
 
-Action = Literal["drop", "group", "warn", "fail"]
+OnFile = Literal["drop", "warn", "fail"]
+OnGroup = Literal["drop", "group", "warn", "fail"]
+OnAll = Literal["warn", "fail"]
+Above = Annotated[float, Field(gt=0)]
 
 
 class Limits(Section):
@@ -78,12 +81,55 @@ class Limits(Section):
     """Of processor time."""
 
 
+class Thresholds(Section):
+    """From where on a check flags; what each number is, `toolkit audit` says in its table."""
+
+    enormous: Above = 25
+    """Million pixels."""
+    tiny: Positive = 24
+    """Pixels of the shorter side."""
+    near_duplicates: Annotated[float, Field(ge=0.8, le=1)] = 0.95
+    dark: Share = 0.25
+    bright: Share = 0.7
+    blurred: Share = 0.08
+    low_information: Annotated[float, Field(ge=0, le=6)] = 2
+    odd_aspect: Annotated[float, Field(ge=1)] = 3
+    odd_size: Annotated[float, Field(ge=1)] = 8
+    grey: Share = 0.01
+    shortcuts: Share = 0.2
+    imbalance: Annotated[float, Field(ge=1)] = 3
+
+
 class Audit(Section):
-    """What each check does with what it finds."""
+    """What each check does with what it finds.
+
+    `drop`: leave the files out (of duplicates all but one); `group`: keep them in one split;
+    `warn`: say it; `fail`: stop the pipeline.
+    """
 
     limits: Limits = Limits()
+    thresholds: Thresholds = Thresholds()
+    empty: Literal["drop", "fail"] = "drop"
+    not_an_image: Literal["drop", "fail"] = "drop"
+    truncated: Literal["drop", "fail"] = "drop"
     unreadable: Literal["drop", "fail"] = "drop"
-    exact_duplicates: Action = "group"
+    wrong_extension: OnFile = "warn"
+    animated: OnFile = "warn"
+    enormous: OnFile = "warn"
+    tiny: OnFile = "warn"
+    exact_duplicates: OnGroup = "group"
+    near_duplicates: OnGroup = "group"
+    conflicts: OnFile = "warn"
+    leaks: OnAll = "warn"
+    dark: OnFile = "warn"
+    bright: OnFile = "warn"
+    blurred: OnFile = "warn"
+    low_information: OnFile = "warn"
+    odd_aspect: OnFile = "warn"
+    odd_size: OnFile = "warn"
+    grey: OnFile = "warn"
+    shortcuts: OnAll = "warn"
+    imbalance: OnAll = "warn"
 
 
 class Counts(Section):
@@ -120,14 +166,15 @@ class ByFractions(Section):
     fractions: Fractions
 
 
+Split = Literal["source"] | ByCounts | ByFractions
+
+
 class Prepare(Section):
     """How the images are split and resized."""
 
     size: Annotated[int, Field(ge=16, le=1024)] = 128
     seed: Seed = 0
-    split: Literal["source"] | ByCounts | ByFractions = ByFractions(
-        fractions=Fractions(train=0.7, valid=0.15, test=0.15)
-    )
+    split: Split = ByFractions(fractions=Fractions(train=0.7, valid=0.15, test=0.15))
     valid_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """With `split: source`, the share of train that becomes valid where the source has none."""
 

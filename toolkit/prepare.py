@@ -10,8 +10,8 @@ import numpy as np
 
 from toolkit import codec, data_params, files, isolation, progress, splitting
 from toolkit import manifest as manifests
-from toolkit.audit import Audit
 from toolkit.errors import InputError
+from toolkit.findings import Audit
 from toolkit.manifest import Manifest, Sample
 
 MARKER = f"train/{manifests.SIDE}"

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import charts, curve_charts, files, gallery, manifest, tables, wording
-from toolkit.audit import Audit
 from toolkit.charts import Chart
 from toolkit.comparison import Comparison
 from toolkit.errors import InputError
+from toolkit.findings import Audit
 from toolkit.manifest import SPLITS, Manifest
 from toolkit.panels import PANELS
 from toolkit.results import Result

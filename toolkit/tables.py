@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit import wording
-from toolkit.audit import Audit
 from toolkit.canvas import arm_styles, light
 from toolkit.comparison import Comparison
 from toolkit.contrasts import Contrast, Row
+from toolkit.findings import Audit
 from toolkit.forest import MINUS, signed
 from toolkit.manifest import Manifest
 from toolkit.metrics import matrix_of

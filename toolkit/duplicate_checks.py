@@ -1,0 +1,134 @@
+"""DUPLICATE_CHECKS: files that show one picture, and what follows for labels and splits."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from toolkit import neighbours
+from toolkit.evidence import Check, Evidence, Said, Twins
+from toolkit.findings import Finding
+from toolkit.manifest import Sample
+from toolkit.measurements import Table
+
+PLAIN = 0.02
+"""Contrast (see `measures`) under which a picture shows too little to be compared."""
+
+
+def twins(table: Table, lowest: float, workers: int = 1) -> list[Twins]:
+    """Groups of samples with equal pixels, then of those that agree by `lowest` or more.
+
+    A near group holds all its members' exact copies.
+    """
+    exact = defaultdict(list)
+    for number in map(int, table.readable):
+        exact[table.pixels[number]].append(number)
+    same = [Twins(tuple(group), 1.0, exact=True) for group in exact.values() if len(group) > 1]
+    return same + _near(table, list(exact.values()), lowest, workers)
+
+
+def _near(table: Table, exact: Sequence[list[int]], lowest: float, workers: int) -> list[Twins]:
+    """Of equal pictures the first is compared with the others."""
+    contrast = table.numbers["contrast"]
+    shown = [group for group in exact if contrast[group[0]] >= PLAIN]
+    if len(shown) < 2:
+        return []
+    first = np.array([group[0] for group in shown], dtype=np.int64)
+    found = neighbours.pairs(lambda rows: table.copies(first[rows]), len(first), lowest, workers)
+    return [
+        Twins(tuple(sorted(n for row in rows for n in shown[int(row)])), weakest, exact=False)
+        for rows, weakest in neighbours.groups(found, len(first))
+    ]
+
+
+def _exact(given: Evidence) -> Said:
+    groups = [group for group in given.twins if group.exact]
+    return None, [
+        _copies(given, "exact_duplicates", group, "files show the same pixels", _in_order)
+        for group in groups
+    ]
+
+
+def _near_duplicates(given: Evidence) -> Said:
+    groups = sorted((group for group in given.twins if not group.exact), key=lambda g: -g.agreement)
+    found = [
+        _copies(given, "near_duplicates", group, "files show nearly the same picture", _largest)
+        for group in groups
+    ]
+    return (groups[0].agreement if groups else None), found
+
+
+def _copies(
+    given: Evidence,
+    check: str,
+    group: Twins,
+    words: str,
+    order: Callable[[Evidence, Iterable[int]], list[int]],
+) -> Finding:
+    """With action `drop` all but the first in that order are dropped."""
+    samples = given.samples(group.numbers)
+    message = f"{len(samples)} {words}"
+    if len(labels := _labels(samples)) > 1:
+        message += f", under different labels ({', '.join(labels)})"
+    if len(splits := _splits(samples)) > 1:
+        message += f", in different splits ({', '.join(splits)})"
+    score = None if group.exact else group.agreement
+    found = given.finding(check, group.numbers, message, score)
+    kept = given.table.samples[order(given, group.numbers)[0]].id
+    return replace(found, drop=tuple(ident for ident in found.drop if ident != kept))
+
+
+def _in_order(_given: Evidence, numbers: Iterable[int]) -> list[int]:
+    return list(numbers)
+
+
+def _largest(given: Evidence, numbers: Iterable[int]) -> list[int]:
+    """Those with the most pixels first."""
+    width, height = (given.table.numbers[side].astype(float) for side in ("width", "height"))
+    return sorted(numbers, key=lambda n: (-width[n] * height[n], n))
+
+
+def _labels(samples: Sequence[Sample]) -> list[str]:
+    return sorted({sample.label for sample in samples})
+
+
+def _splits(samples: Sequence[Sample]) -> list[str]:
+    return sorted({sample.split for sample in samples if sample.split})
+
+
+def _conflicts(given: Evidence) -> Said:
+    return None, _across(given, "conflicts", "under {} labels", _labels)
+
+
+def _leaks(given: Evidence) -> Said:
+    return None, _across(given, "leaks", "in {} splits", _splits)
+
+
+def _across(
+    given: Evidence, check: str, words: str, names: Callable[[Sequence[Sample]], list[str]]
+) -> list[Finding]:
+    found = [(group, names(given.samples(group.numbers))) for group in _widest(given)]
+    return [
+        given.finding(check, group.numbers, f"one picture {words.format(len(of))}: {', '.join(of)}")
+        for group, of in found
+        if len(of) > 1
+    ]
+
+
+def _widest(given: Evidence) -> list[Twins]:
+    """Every near group, and the exact ones that lie in none."""
+    near = [group for group in given.twins if not group.exact]
+    held = {number for group in near for number in group.numbers}
+    return near + [g for g in given.twins if g.exact and g.numbers[0] not in held]
+
+
+DUPLICATE_CHECKS: dict[str, Check] = {
+    "exact_duplicates": Check(_exact, "the same bytes, or the same decoded pixels"),
+    "near_duplicates": Check(
+        _near_duplicates,
+        "one picture again: encoded, resized, mirrored, cropped, lit differently (agreement {})",
+    ),
+    "conflicts": Check(_conflicts, "one picture under two labels"),
+    "leaks": Check(_leaks, "one picture in two of the source's own splits"),
+}
