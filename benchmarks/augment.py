@@ -169,7 +169,7 @@ def steady(few: int, many: int, one: dict[str, Cost], other: dict[str, Cost]) ->
 
 def limit(photos: Path, output: Path, work: Path, ours: Cost) -> None:
     """Print what the steps of a finished run cost alone, in bare loops over its plan."""
-    from toolkit import codec, plan, policy
+    from toolkit import codec, composites, plan
 
     rows = plan.read(output)
     files = {path.name: path for path in photos.rglob("*.*")}
@@ -181,7 +181,7 @@ def limit(photos: Path, output: Path, work: Path, ours: Cost) -> None:
     change = encode = 0.0
     data = b""
     for row in distinct.values():
-        change_it = partial(policy.change, row.transform, parents[row.parent], row.params)
+        change_it = partial(composites.change, row.transform, parents[row.parent], row.params)
         spent, made = _timed(change_it)
         change += spent
         if made is not parents[row.parent]:

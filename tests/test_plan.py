@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.utils import check_sampling_strategy
 
-from toolkit import codec, plan, policy
+from toolkit import codec, composites, plan, policy
 from toolkit.data_params import Choice
 from toolkit.errors import InputError
 from toolkit.manifest import Sample
@@ -185,7 +185,9 @@ def test_homework_keeps_the_copies_equal_to_their_parent():
     pictures = {ident: codec.to_picture(found) for ident, found in parents.items()}
     rows = plan.make(samples(a=20), {"a": 1500}, HOMEWORK, read=lambda s: pictures[s.id])
     same = sum(
-        np.array_equal(policy.apply(r.transform, parents[r.parent], r.params), parents[r.parent])
+        np.array_equal(
+            composites.apply(r.transform, parents[r.parent], r.params), parents[r.parent]
+        )
         for r in rows
     )
     assert 0.14 < same / 1500 < 0.20

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from toolkit import data_params, policy
+from toolkit import composites, data_params, policy
 from toolkit.data_params import Arm, Choice
 from toolkit.errors import InputError
 
@@ -37,9 +37,9 @@ def test_a_foreign_transform_replays_from_what_was_written(name, arguments):
     chosen = only(name, **arguments)
     for seed in range(3):
         transform, drawn = draw(chosen, seed)
-        once = policy.apply(transform, PIXELS, drawn)
+        once = composites.apply(transform, PIXELS, drawn)
         np.random.default_rng().random()
-        again = policy.apply(transform, PIXELS, json.loads(json.dumps(drawn, allow_nan=False)))
+        again = composites.apply(transform, PIXELS, json.loads(json.dumps(drawn, allow_nan=False)))
         assert np.array_equal(once, again)
         assert draw(chosen, seed) == (transform, drawn)
 
@@ -48,7 +48,8 @@ def test_other_seeds_give_other_images():
     for name, arguments in FOREIGN:
         chosen = only(name, **arguments)
         images = {
-            policy.apply(t, PIXELS, d).tobytes() for t, d in (draw(chosen, s) for s in (1, 2, 3, 4))
+            composites.apply(t, PIXELS, d).tobytes()
+            for t, d in (draw(chosen, s) for s in (1, 2, 3, 4))
         }
         assert len(images) > 1, name
 
@@ -63,9 +64,11 @@ def test_the_drawn_numbers_of_the_libraries_are_recorded():
 
 def test_a_foreign_transform_acts_always_unless_told_otherwise():
     for name in ("albumentations.HorizontalFlip", "torchvision.RandomHorizontalFlip"):
-        flips = [policy.apply(*_with_pixels(draw(only(name), seed))) for seed in range(12)]
+        flips = [composites.apply(*_with_pixels(draw(only(name), seed))) for seed in range(12)]
         assert all(np.array_equal(image, PIXELS[:, ::-1]) for image in flips)
-        rare = [policy.apply(*_with_pixels(draw(only(name, p=0.5), seed))) for seed in range(12)]
+        rare = [
+            composites.apply(*_with_pixels(draw(only(name, p=0.5), seed))) for seed in range(12)
+        ]
         assert len({image.tobytes() for image in rare}) == 2
 
 
@@ -98,8 +101,8 @@ def test_every_named_policy_draws_and_replays(name):
     chosen = policy.make(name)
     for seed in range(30):
         transform, drawn = draw(chosen, seed)
-        once = policy.apply(transform, PIXELS, drawn)
-        assert np.array_equal(once, policy.apply(transform, PIXELS, drawn))
+        once = composites.apply(transform, PIXELS, drawn)
+        assert np.array_equal(once, composites.apply(transform, PIXELS, drawn))
         assert (once.shape, once.dtype) == (PIXELS.shape, np.uint8)
 
 
@@ -142,7 +145,7 @@ def test_unknown_names_and_arguments_are_refused(transform, arguments, message):
 )
 def test_what_does_not_keep_size_and_type_is_refused_by_name(transform, arguments, message):
     with pytest.raises(InputError, match=message):
-        policy.apply(*_with_pixels(draw(only(transform, **arguments), 0)))
+        composites.apply(*_with_pixels(draw(only(transform, **arguments), 0)))
 
 
 def test_advice_of_a_library_is_no_error():
@@ -170,10 +173,14 @@ def test_a_policy_file_is_a_list_of_choices(tmp_path):
             r"p.yaml:2:3: \[0\].weight must be greater than 0, got -1",
         ),
         ("- transfrom: rotate\n", r"p.yaml:1:3: \[0\].transf"),
-        ("a: 1\n", "p.yaml:1:1: the file must be a valid list"),
+        ("a: 1\n", "p.yaml:1:1: a is not a known key"),
+        ("otherwise: homework\n", "p.yaml:1:1: by_class is missing"),
         ("", "p.yaml: the file must be a valid list"),
         ("- [\n", "p.yaml: not valid YAML"),
-        ("- transform: rotate\n- transform: blur\n", r"p.yaml: \[1\]: unknown transform 'blur'"),
+        (
+            "- transform: rotate\n- transform: blur\n",
+            r"p.yaml:2:3: \[1\].transform: unknown .* 'blur'",
+        ),
         ("[]\n", "p.yaml: the list is empty"),
     ],
 )

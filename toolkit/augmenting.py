@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import codec, console, contact_sheet, policy, render, summary
+from toolkit import codec, console, contact_sheet, entries, policy, render, summary
 from toolkit.errors import InputError
 from toolkit.places import ARMS, PARAMS, PREPARED
 from toolkit.workers import cores
@@ -131,7 +131,7 @@ def _number(text: str | None) -> int | float | str | None:
     return text
 
 
-def _policy(settings: Any, arm: str) -> policy.Policy:
+def _policy(settings: Any, arm: str) -> entries.Policy:
     if arm not in settings.arms:
         known = ", ".join(["original", *settings.arms])
         raise InputError(f"--arm must be one of {known} (augment.arms), got {arm!r}")

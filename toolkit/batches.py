@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
-from toolkit import codec, files, journal, likeness, originals, shards
+from toolkit import codec, composites, files, journal, likeness, originals, shards
 from toolkit import manifest as manifests
 from toolkit import plan as plans
-from toolkit import policy as policies
 from toolkit.codec import Picture
+from toolkit.entries import Policy
 from toolkit.errors import InputError
 from toolkit.journal import Line
 from toolkit.likeness import Look
 from toolkit.manifest import Manifest, Sample
-from toolkit.policy import Policy
 
 SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 UNCHANGED = ("", "")  # the key of the image that equals its parent
@@ -157,7 +156,7 @@ def _make(job: Job, batch: Batch, put: Callable[[str, bytes], None]) -> Iterator
         found = known.get((row.transform, params))
         again = found is not None
         if found is None:
-            picture = made or policies.change(row.transform, parent, row.params)
+            picture = made or composites.change(row.transform, parent, row.params)
             same = picture is parent or codec.same(picture, parent)
             found = (known.get(UNCHANGED) if same else None) or _encode(
                 job.codec, picture, same, eye.look(picture)

@@ -183,20 +183,37 @@ class Prepare(Section):
 
 
 class Choice(Section):
-    """One entry of a policy: a transform, how often it is drawn, and its fixed arguments."""
+    """One entry of a policy: a transform, how often it is drawn, and its fixed arguments.
+
+    A group (`entries.GROUPS`) has entries of its own, `of`; `limit` bounds what is drawn
+    (`entries.LIMITS`).
+    """
 
     transform: str
     weight: Annotated[float, Field(gt=0)] = 1.0
     arguments: dict[str, Any] = {}
+    of: list["Choice"] = []
+    limit: dict[str, Any] = {}
+
+
+Choices = str | Annotated[list[Choice], Field(min_length=1)]
+"""A named policy, or one written out."""
+
+
+class ByClass(Section):
+    """A policy for each class; `otherwise` is that of the classes that are not named."""
+
+    by_class: Annotated[dict[str, Choices], Field(min_length=1)]
+    otherwise: Choices | None = None
 
 
 class Arm(Section):
-    """One version of the training data: a named policy or one written out.
+    """One version of the training data.
 
     `without`: the names of transforms that the arm leaves out of its policy.
     """
 
-    policy: str | Annotated[list[Choice], Field(min_length=1)]
+    policy: Choices | ByClass
     without: list[str] = []
 
 

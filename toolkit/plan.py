@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from toolkit import chance, csv_files, errors, files
+from toolkit import chance, composites, csv_files, errors, files
 from toolkit import manifest as manifests
 from toolkit import policy as policies
 from toolkit.codec import Picture
+from toolkit.entries import Policy
 from toolkit.errors import InputError
 from toolkit.manifest import Sample
-from toolkit.policy import Policy
 
 Target = int | float | str | Mapping[str, int]
 COLUMNS = ("parent", "label", "number", "transform", "params", "seed")
@@ -27,7 +27,8 @@ EVEN, RANDOM, ROW = 0, 1, 2  # what a stream of chance is for
 class Row:
     """One new image: the `number`-th (from 1) of its class, a copy of the sample `parent`.
 
-    `policy.draw(policy, default_rng(seed), parent's pixels)` gives `transform` and `params` again.
+    `policy.draw(policy.of(label), default_rng(seed), parent's pixels)` gives transform and params
+    again.
     """
 
     parent: str
@@ -169,16 +170,17 @@ def row(
 
     Raises InputError as `make` does.
     """
+    own_policy = policy.of(parent.label)
     for attempt in range(ATTEMPTS):
         own = _integer((seed, parent.label), ROW, number, attempt)
-        transform, params = policies.draw(policy, chance.Generator(own), picture)
+        transform, params = policies.draw(own_policy, chance.Generator(own), picture)
         found = Row(parent.id, parent.label, number, transform, params, own)
-        if policy.keep_identical:
+        if own_policy.keep_identical:
             return found, None
-        made = policies.change(transform, picture, params)
+        made = composites.change(transform, picture, params)
         if made is not picture and made.tobytes() != picture.tobytes():
             return found, made
-    names = ", ".join(sorted({choice.transform for choice in policy.choices}))
+    names = ", ".join(sorted(own_policy.names()))
     raise InputError(
         f"{parent.path}: the policy ({names}) never changes this image in {ATTEMPTS} draws; "
         f"use another policy, or 'duplicate' if you want plain copies"

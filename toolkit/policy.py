@@ -1,84 +1,40 @@
-"""Policies: which transforms, how often, and whether a copy equal to its parent is kept."""
+"""Policies as they are asked for: by name, as a list, by class, or from a file."""
 
-import json
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from PIL import Image
-
-from toolkit import codec, errors, foreign, transforms
+from toolkit import checking, composites, entries, errors, foreign
 from toolkit.chance import Generator
-from toolkit.codec import Picture, Pixels
+from toolkit.checking import Where
+from toolkit.entries import Entry, Policy
 from toolkit.errors import InputError
+from toolkit.named_policies import POLICIES
 
 if TYPE_CHECKING:  # params brings pydantic, which is slow to import
     from toolkit import data_params, request
-    from toolkit.data_params import Choice
+    from toolkit.data_params import ByClass, Choice
 
-Setting = str | Path | list["Choice"]
-Params = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A transform, how often it is drawn, and its fixed arguments (see `data_params.Choice`)."""
-
-    transform: str
-    weight: float = 1.0
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-
-    @cached_property
-    def completed(self) -> dict[str, Any]:
-        """The arguments with the defaults filled in. Raises InputError for what is unknown."""
-        if foreign.is_foreign(self.transform):
-            return foreign.complete(self.transform, self.arguments)
-        return transforms.complete(self.transform, self.arguments)
+Setting: TypeAlias = "str | Path | list[Choice] | ByClass"
+Fail = Callable[[Where, str], InputError]
+SUFFIXES = (".yaml", ".yml")
 
 
-@dataclass(frozen=True)
-class Policy:
-    """Transforms with weights, of which each new image gets one.
+def make(setting: Setting, key: str = "policy") -> Policy:
+    """A policy by its name, from a YAML file (a path or a name in .yaml), or written out.
 
-    `keep_identical` false: a draw that leaves the image as it was is drawn again.
-    Raises InputError for a negative weight, or when none is positive.
+    Written out it is a list of `data_params.Choice`, or a `data_params.ByClass`; so is a file. A
+    transform is one of `transforms.TRANSFORMS`, `entries.GROUPS` or POLICIES, or
+    `albumentations.NAME` or `torchvision.NAME`.
+    Raises InputError for what is unknown or does not fit: names the key, which begins with `key`,
+    or the file and line.
     """
-
-    choices: tuple[Entry, ...]
-    keep_identical: bool
-
-    @cached_property
-    def total(self) -> float:
-        """The sum of the weights."""
-        return sum(choice.weight for choice in self.choices)
-
-    def __post_init__(self) -> None:
-        """Check the weights."""
-        weights = [choice.weight for choice in self.choices]
-        if any(not 0 <= weight < float("inf") for weight in weights) or not any(weights):
-            rule = "weights must be 0 or more, and one of them must be positive"
-            raise InputError(f"policy: {rule}, got {weights}")
-
-
-def make(setting: Setting) -> Policy:
-    """A policy by its name, from a YAML file (a path, or a name that ends in .yaml), or a list.
-
-    A file is a list of mappings with the keys transform, weight (default 1) and arguments. A
-    transform is one of `transforms.TRANSFORMS`, `albumentations.NAME` or `torchvision.NAME`.
-    Raises InputError for unknown names and arguments, listing the valid ones.
-    """
-    if isinstance(setting, str) and not setting.endswith((".yaml", ".yml")):
-        if setting not in POLICIES:
-            raise errors.unknown("policy", setting, POLICIES)
-        return _checked(POLICIES[setting], f"policy {setting}")
-    if isinstance(setting, list):
-        return _checked(Policy(_entries(setting), keep_identical=False), "policy")
-    choices = _load(Path(setting))
-    if not choices:
-        raise InputError(f"{setting}: the list is empty; a policy needs a transform")
-    return _checked(Policy(choices, keep_identical=False), str(setting))
+    if isinstance(setting, str) and not setting.endswith(SUFFIXES):
+        return _part(setting, [], _failure)
+    if isinstance(setting, str | Path):
+        return _load(Path(setting))
+    return _built(setting, lambda where, message: InputError(f"{_dotted(key, where)}: {message}"))
 
 
 def of_arm(name: str, arm: "data_params.Arm | request.Arm") -> Policy:
@@ -87,154 +43,131 @@ def of_arm(name: str, arm: "data_params.Arm | request.Arm") -> Policy:
     Raises InputError as `make` does, for a transform in `without` that the policy does not have,
     and where none is left.
     """
-    policy = make(arm.policy)
+    policy = make(arm.policy, f"augment.arms.{name}.policy")
     try:
-        return _without(policy, arm.without)
+        return _without(policy, arm.without) if arm.without else policy
     except InputError as error:
         raise InputError(f"augment.arms.{name}.without: {error}") from error
 
 
-def _without(policy: Policy, names: Collection[str]) -> Policy:
-    known = list(dict.fromkeys(choice.transform for choice in policy.choices))
-    for name in names:
+def draw(policy: Policy, rng: Generator, image: Any) -> composites.Drawn:
+    """Choose one entry by weight and draw its numbers for this picture (or array of pixels)."""
+    return composites.draw(entries.pick(policy.choices, policy.total, rng), rng, image)
+
+
+def check_classes(policy: Policy, known: Collection[str], grown: Iterable[str]) -> None:
+    """Raise InputError for a policy of a class that is not known, or none of one that grows."""
+    for name in policy.by_class:
         if name not in known:
-            raise errors.unknown("transform of this policy", name, known)
-    kept = tuple(choice for choice in policy.choices if choice.transform not in names)
-    if not kept:
-        raise InputError(f"leaves no transform; the policy has {', '.join(known)}: keep one")
-    return replace(policy, choices=kept)
-
-
-def draw(policy: Policy, rng: Generator, image: Any) -> tuple[str, Params]:
-    """Choose one transform by weight and draw its numbers for this picture (or array of pixels)."""
-    choice = _choose(policy, rng)
-    name = choice.transform
-    if foreign.is_foreign(name):
-        pixels = codec.to_pixels(image) if isinstance(image, Image.Image) else image
-        return name, foreign.draw(name, rng, pixels, choice.completed)
-    return name, transforms.find(name).draw(rng, image, **choice.completed)
-
-
-def apply(name: str, pixels: Pixels, params: Params) -> Pixels:
-    """`change` for arrays."""
-    return codec.to_pixels(change(name, codec.to_picture(pixels), params))
-
-
-def change(name: str, picture: Picture, params: Params) -> Picture:
-    """Do what `draw` decided. Raises InputError when the result is not RGB of the same size."""
-    if not foreign.is_foreign(name):
-        return transforms.find(name).change(picture, params)
-    pixels = codec.to_pixels(picture)
-    result = foreign.apply(name, pixels, params)
-    if result.dtype != pixels.dtype or result.shape != pixels.shape:
-        expected, found = _describe(pixels), _describe(result)
-        raise InputError(
-            f"{name} makes {found} of {expected}: a transform must keep size, channels and type"
-        )
-    return codec.to_picture(result)
+            raise errors.unknown("class in by_class of the policy", name, known)
+    for name in grown:
+        policy.of(name)
 
 
 def versions(policy: Policy) -> dict[str, str]:
     """The foreign packages that the policy's pixels depend on, and their versions."""
     found: dict[str, str] = {}
-    for choice in policy.choices:
-        if foreign.is_foreign(choice.transform):
-            found |= foreign.version(choice.transform)
+    for leaf in policy.leaves():
+        if foreign.is_foreign(leaf.transform):
+            found |= foreign.version(leaf.transform)
     return found
 
 
-def _choose(policy: Policy, rng: Generator) -> Entry:
-    point = rng.random() * policy.total
-    for choice in policy.choices:
-        if point < choice.weight:
-            return choice
-        point -= choice.weight
-    return next(choice for choice in reversed(policy.choices) if choice.weight > 0)
+# --- less some transforms ---------------------------------------------------------------------
 
 
-def _checked(policy: Policy, origin: str) -> Policy:
-    for number, choice in enumerate(policy.choices):
-        try:
-            _check(choice)
-        except (InputError, TypeError, ValueError) as error:
-            raise InputError(f"{origin}: [{number}]: {error}") from error
-    return policy
+def _without(policy: Policy, names: Collection[str]) -> Policy:
+    known = policy.names()
+    for name in names:
+        if name not in known:
+            raise errors.unknown("transform of this policy", name, known)
+    less = {label: _less(part, names) for label, part in policy.by_class.items()}
+    return replace(_less(policy, names) if policy.choices else policy, by_class=less)
 
 
-def _check(choice: Entry) -> None:
-    json.dumps(choice.arguments, allow_nan=False)
-    arguments = choice.completed
-    if foreign.is_foreign(choice.transform):
-        foreign.build(choice.transform, arguments)
+def _less(policy: Policy, names: Collection[str]) -> Policy:
+    kept = tuple(filter(None, (_left(choice, names) for choice in policy.choices)))
+    if not kept:
+        found = ", ".join(policy.names())
+        raise InputError(f"leaves no transform; the policy has {found}: keep one")
+    for entry in kept:
+        if problem := checking.fault(entry):
+            raise InputError(problem[1])
+    return replace(policy, choices=kept)
 
 
-def _entries(choices: "Iterable[Choice]") -> tuple[Entry, ...]:
-    return tuple(Entry(c.transform, c.weight, c.arguments) for c in choices)
+def _left(entry: Entry, names: Collection[str]) -> Entry | None:
+    """The entry without these transforms; None where nothing is left of it."""
+    if not entry.of:
+        return None if entry.transform in names else entry
+    parts = tuple(filter(None, (_left(part, names) for part in entry.of)))
+    return replace(entry, of=parts) if parts else None
 
 
-def _load(path: Path) -> tuple[Entry, ...]:
+# --- from what was written --------------------------------------------------------------------
+
+
+def _load(path: Path) -> Policy:
     from pydantic import TypeAdapter, ValidationError
 
     from toolkit import validation, yaml_files
-    from toolkit.data_params import Choice
+    from toolkit.data_params import ByClass, Choice
 
     data = yaml_files.read(path, "a policy file is a YAML list")
+    kind: Any = ByClass if isinstance(data, dict) else list[Choice]
     try:
-        return _entries(TypeAdapter(list[Choice]).validate_python(data))
+        setting = TypeAdapter(kind).validate_python(data)
     except ValidationError as error:
         where = yaml_files.place(path, validation.located(error, data))
         raise InputError(f"{where}: {validation.describe(error, data)}") from error
+    if not setting:
+        raise InputError(f"{path}: the list is empty; a policy needs a transform")
+
+    def fail(where: Where, message: str) -> InputError:
+        return InputError(f"{yaml_files.place(path, where)}: {_dotted('', where)}: {message}")
+
+    return _built(setting, fail)
 
 
-def _describe(pixels: Any) -> str:
-    return f"{pixels.dtype} {' x '.join(str(n) for n in pixels.shape)}"
+def _failure(_where: Where, message: str) -> InputError:
+    return InputError(message)
 
 
-def _entry(transform: str, weight: float = 1.0, **arguments: Any) -> Entry:
-    return Entry(transform, weight, arguments)
+def _built(setting: "list[Choice] | ByClass", fail: Fail) -> Policy:
+    if isinstance(setting, list):
+        return _part(setting, [], fail)
+    by_class = {
+        name: _part(part, ["by_class", name], fail) for name, part in setting.by_class.items()
+    }
+    if setting.otherwise is None:
+        return Policy((), keep_identical=False, by_class=by_class)
+    return replace(_part(setting.otherwise, ["otherwise"], fail), by_class=by_class)
 
 
-POLICIES: dict[str, Policy] = {
-    # As published: about 16 % of the copies are equal to their parents, and are kept.
-    "homework": Policy(
-        (
-            _entry("horizontal_flip", 0.7, p=0.7),
-            _entry("rotate", 0.7, degrees=20),
-            _entry("gaussian_blur", 0.3, sigma=[0.1, 2.0]),
-            _entry("pad_resize", 0.5, pixels=10),
-            _entry("resized_crop", 0.6, scale=[0.8, 1.0]),
-            _entry("sharpness", 0.2, factor=1.25, p=0.5),
-            _entry("sharpness", 0.2, factor=0.75, p=0.5),
-            _entry("autocontrast", 0.3, p=0.5),
-        ),
-        keep_identical=True,
-    ),
-    # Plain copies: the arm that tells the effect of new pictures from that of mere repetition.
-    "duplicate": Policy((_entry("identity"),), keep_identical=True),
-    # Small changes of position, light and grain, after which a photo still shows the same thing.
-    # OpenCV's Affine gives other bytes on CPUs without AVX2 (before 2013) than on those with it.
-    "affine_photo": Policy(
-        (
-            _entry(
-                "albumentations.Affine",
-                4,
-                scale=[0.9, 1.1],
-                translate_percent=[-0.06, 0.06],
-                rotate=[-12, 12],
-                shear=[-5, 5],
-                border_mode=4,  # cv2.BORDER_REFLECT_101: no black corners
-            ),
-            _entry("albumentations.HorizontalFlip", 1),
-            _entry(
-                "albumentations.RandomBrightnessContrast",
-                2,
-                brightness_limit=[-0.2, 0.2],
-                contrast_limit=[-0.2, 0.2],
-            ),
-            _entry("albumentations.RandomGamma", 1, gamma_limit=[75, 130]),
-            _entry("albumentations.GaussNoise", 1, std_range=[0.02, 0.06]),
-            _entry("gaussian_blur", 1, sigma=[0.5, 1.5]),
-        ),
-        keep_identical=False,
-    ),
-}
+def _part(setting: "str | list[Choice]", where: Where, fail: Fail) -> Policy:
+    """A named policy, or the one that a list is."""
+    if isinstance(setting, str):
+        if setting not in POLICIES:
+            raise fail(where, str(errors.unknown("policy", setting, POLICIES)))
+        policy = POLICIES[setting]
+    else:
+        policy = Policy(tuple(map(_entry, setting)), keep_identical=False)
+    for number, choice in enumerate(policy.choices):
+        if problem := checking.fault(choice):
+            raise fail([*where, number, *problem[0]], problem[1])
+    return replace(policy, choices=tuple(map(entries.narrowed, policy.choices)))
+
+
+def _entry(choice: "Choice") -> Entry:
+    """An entry as written. One that names a policy is one of that policy's."""
+    if choice.transform in POLICIES and not (choice.of or choice.arguments):
+        of = POLICIES[choice.transform].choices
+        return Entry("one_of", choice.weight, of=of, limit=choice.limit)
+    of = tuple(map(_entry, choice.of))
+    return Entry(choice.transform, choice.weight, choice.arguments, of, choice.limit)
+
+
+def _dotted(key: str, where: Sequence[int | str]) -> str:
+    """A key as in `policy[2].of[0].arguments`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in where)
+    return f"{key}{''.join(parts)}".removeprefix(".")

@@ -9,17 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from toolkit import batches, codec, contact_sheet, files, journal, originals, progress
+from toolkit import batches, codec, composites, contact_sheet, files, journal, originals, progress
 from toolkit import manifest as manifests
 from toolkit import plan as plans
 from toolkit import policy as policies
 from toolkit.batches import Job
 from toolkit.codec import Picture
+from toolkit.entries import Policy
 from toolkit.errors import InputError
 from toolkit.journal import Journal, Line
 from toolkit.manifest import Manifest, Sample
 from toolkit.plan import Row
-from toolkit.policy import Policy
 from toolkit.summary import Report, Tally
 from toolkit.workers import forked
 
@@ -74,14 +74,14 @@ class Made:
 
 def render(row: Row, picture: Picture) -> Picture:
     """The new image that the row describes, from its parent; of the same size."""
-    return policies.change(row.transform, picture, row.params)
+    return composites.change(row.transform, picture, row.params)
 
 
 def augment(
     folder: Path,
     output: Path,
     settings: Settings,
-    policy: Policy | policies.Setting,
+    policy: "Policy | policies.Setting",
     *,
     size: int | None = None,
     form: Form = Form(),
@@ -102,6 +102,7 @@ def augment(
     chosen = policy if isinstance(policy, Policy) else policies.make(policy)
     source = originals.load(folder, output, track, workers)
     quotas = plans.quotas(source.counts(), settings.target, settings.classes)
+    policies.check_classes(chosen, source.classes, quotas)
     kept = originals.place(source, folder, output, form.only_new, form.shards)
     homes = None if form.only_new else kept
     codec_notes = _codec_notes(settings.format, size, chosen)

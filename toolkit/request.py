@@ -14,7 +14,7 @@ Target = int | float | str | Mapping[str, int]
 class Arm:
     """See `data_params.Arm`."""
 
-    policy: str | list[Any]
+    policy: Any
     without: Sequence[str] = ()
 
 

@@ -78,7 +78,7 @@ def leaving_out(settings: params.Params, arm: str, prefix: str) -> dict[str, Exp
     if arm not in _made(settings):
         raise errors.unknown("arm", arm, _made(settings))
     given = settings.augment.arms[arm]
-    names = list(dict.fromkeys(c.transform for c in policy.of_arm(arm, given).choices))
+    names = policy.of_arm(arm, given).names()
     if len(names) < 2:
         raise InputError(f"augment.arms.{arm} has one transform, {names[0]}: nothing to leave out")
     key = f"augment.arms.{arm}.without"

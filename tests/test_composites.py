@@ -1,0 +1,313 @@
+"""Groups of transforms, limits, policies by class: what they draw, write down, and do again."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit import codec, composites, data_params, entries, policy, render
+from toolkit import params as settings
+from toolkit.chance import Generator
+from toolkit.data_params import Choice
+from toolkit.errors import InputError
+from toolkit.named_policies import POLICIES
+from toolkit.transforms import TRANSFORMS
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+PICTURE = codec.to_picture(PIXELS)
+FLIPS = [
+    {"transform": "horizontal_flip", "arguments": {"p": 1}},
+    {"transform": "vertical_flip", "arguments": {"p": 1}},
+]
+TURNS = [{"transform": "rotate", "arguments": {"degrees": 90}}] * 3
+CROPS = [{"transform": "resized_crop", "arguments": {"scale": [0.3, 1.0]}}] * 2
+
+
+def make(*choices):
+    return policy.make([Choice.model_validate(choice) for choice in choices])
+
+
+def group(transform, of, limit=None, **arguments):
+    return make({"transform": transform, "of": of, "arguments": arguments, "limit": limit or {}})
+
+
+def drawn(chosen, count=60):
+    return [policy.draw(chosen, Generator(seed), PICTURE) for seed in range(count)]
+
+
+def names(params):
+    return [step["transform"] for step in params["steps"]]
+
+
+# --- groups -----------------------------------------------------------------------------------
+
+
+def test_a_sequence_does_all_in_its_order():
+    name, params = drawn(group("sequence", FLIPS))[0]
+    assert (name, names(params)) == ("sequence", ["horizontal_flip", "vertical_flip"])
+    assert np.array_equal(composites.apply(name, PIXELS, params), PIXELS[::-1, ::-1])
+
+
+def test_one_of_is_written_down_as_what_was_chosen():
+    chosen = group("one_of", [{"transform": "rotate", "weight": 3}, {"transform": "shear_x"}])
+    found = Counter(name for name, _ in drawn(chosen, 2000))
+    assert found.keys() == {"rotate", "shear_x"}
+    assert abs(found["rotate"] - 1500) < 100
+
+
+def test_k_of_n_takes_each_at_most_once_unless_it_may_repeat():
+    of = [{"transform": name} for name in ("rotate", "shear_x", "equalize")]
+    once = [names(params) for _, params in drawn(group("some_of", of, count=3))]
+    assert all(sorted(found) == ["equalize", "rotate", "shear_x"] for found in once)
+    assert len({tuple(found) for found in once}) == 6  # in any order
+    often = [names(params) for _, params in drawn(group("some_of", of, count=2, replace=True))]
+    assert any(len(set(found)) == 1 for found in often)
+
+
+def test_k_may_be_drawn_too():
+    counts = Counter(
+        len(params["steps"])
+        for _, params in drawn(group("some_of", [*FLIPS, *TURNS], count=[1, 3]), 600)
+    )
+    assert counts.keys() == {1, 2, 3}
+    assert all(150 < n < 250 for n in counts.values())
+
+
+def test_a_mix_is_the_sum_of_its_chains_in_their_shares():
+    """float64 as the oracle: float32 may round the other way where the sum lies between two."""
+    for name, params in drawn(POLICIES["augmix"], 10):
+        shares = [params["original"], *(chain["share"] for chain in params["chains"])]
+        assert sum(shares) == pytest.approx(1, abs=1e-9)
+        parts = [PIXELS.astype(float)]
+        for chain in params["chains"]:
+            assert 1 <= len(chain["steps"]) <= 3
+            parts.append(composites.apply("sequence", PIXELS, chain).astype(float))
+        expected = sum(share * part for share, part in zip(shares, parts, strict=True))
+        found = composites.apply(name, PIXELS, params)
+        assert np.abs(found - expected).max() <= 0.5 + 1e-3
+
+
+def test_shares_of_a_mix_are_those_of_a_flat_dirichlet_distribution():
+    found = [params for _, params in drawn(POLICIES["augmix"], 1500)]
+    assert np.mean([p["original"] for p in found]) == pytest.approx(0.5, abs=0.03)
+    of_three = [p["chains"][0]["share"] / (1 - p["original"]) for p in found]
+    expected = np.random.default_rng(0).dirichlet([1, 1, 1], 20_000)[:, 0]
+    deciles = np.linspace(0.1, 0.9, 9)
+    assert np.quantile(of_three, deciles) == pytest.approx(np.quantile(expected, deciles), abs=0.04)
+
+
+def test_groups_hold_groups_and_foreign_transforms():
+    noise = {"transform": "albumentations.GaussNoise"}
+    inner = {"transform": "some_of", "arguments": {"count": 1}, "of": [noise, *TURNS]}
+    chosen = group("sequence", [inner, {"transform": "equalize"}])
+    for name, params in drawn(chosen, 8):
+        written = json.loads(json.dumps(params, allow_nan=False))
+        once = composites.apply(name, PIXELS, params)
+        assert np.array_equal(once, composites.apply(name, PIXELS, written))
+    assert {"albumentations", "cv2"} <= policy.versions(chosen).keys()
+
+
+def test_a_group_of_which_nothing_acts_is_the_parent_itself():
+    still = {"transform": "horizontal_flip", "arguments": {"p": 0}}
+    name, params = drawn(group("sequence", [still, {"transform": "identity"}]))[0]
+    assert composites.change(name, PICTURE, params) is PICTURE
+
+
+# --- limits -----------------------------------------------------------------------------------
+
+
+def angles(params):
+    return [abs(step["params"]["angle"]) for step in params["steps"]]
+
+
+def test_a_limit_bounds_what_a_transform_draws_evenly():
+    turn = {"transform": "rotate", "arguments": {"degrees": 90}, "limit": {"rotation": 10}}
+    found = [params["angle"] for _, params in drawn(make(turn), 1000)]
+    assert max(map(abs, found)) <= 10
+    assert np.std(found) == pytest.approx(10 / 3**0.5, rel=0.1)  # uniform: none piled up at the end
+
+
+def test_a_limit_bounds_what_all_steps_do_together():
+    free, kept = drawn(group("sequence", TURNS)), drawn(group("sequence", TURNS, {"rotation": 30}))
+    assert max(sum(angles(params)) for _, params in free) > 90
+    assert all(sum(angles(params)) <= 30 for _, params in kept)
+
+
+def test_a_crop_is_kept_from_cutting_too_much_away():
+    for _, params in drawn(group("sequence", CROPS, {"crop": 0.25})):
+        left = [s["params"]["width"] * s["params"]["height"] / (40 * 30) for s in params["steps"]]
+        assert sum(1 - share for share in left) <= 0.25 + 1e-9
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    name=st.sampled_from(["randaugment", "trivialaugment", "augmix"]),
+    rotation=st.floats(1, 30),
+    translation=st.floats(0.01, 0.5),
+    shear=st.floats(0.01, 0.4),
+)
+def test_a_named_policy_within_limits(seed, name, rotation, translation, shear):
+    limit = {"rotation": rotation, "translation": translation, "shear": shear}
+    name, params = policy.draw(make({"transform": name, "limit": limit}), Generator(seed), PICTURE)
+    for key, most in limit.items():
+        assert composites._taken(key, name, params, PICTURE.size) <= most
+
+
+def test_limits_of_groups_and_their_entries_both_hold():
+    inner = {**TURNS[0], "limit": {"rotation": 20}}
+    for _, params in drawn(group("sequence", [inner, inner], {"rotation": 25})):
+        assert max(angles(params)) <= 20
+        assert sum(angles(params)) <= 25
+
+
+def test_a_limit_that_no_draw_keeps_is_said():
+    wide = codec.to_picture(np.zeros((10, 90, 3), np.uint8))
+    crop = make({"transform": "resized_crop", "limit": {"crop": 0.1}})
+    with pytest.raises(InputError, match=r"resized_crop: none of .* 90 x 10 .*'crop': 0.1.*loosen"):
+        policy.draw(crop, Generator(0), wide)
+
+
+def test_every_bound_names_a_limit_and_an_argument():
+    for transform in TRANSFORMS.values():
+        assert transform.bounds.keys() <= entries.LIMITS.keys()
+        assert {bound.argument for bound in transform.bounds.values()} <= transform.arguments.keys()
+
+
+# --- mistakes ---------------------------------------------------------------------------------
+
+
+MISTAKES = [
+    ({"transform": "some_of"}, "of: some_of needs the list of entries"),
+    ({"transform": "rotate", "of": FLIPS}, "of: rotate is made of no others; only one_of, seq"),
+    ({"transform": "some_of", "of": FLIPS, "arguments": {"count": 3}}, "of: .*choose 3 of 2"),
+    ({"transform": "some_of", "of": FLIPS, "arguments": {"count": 0}}, "arguments: .*count must"),
+    ({"transform": "mix", "of": FLIPS, "arguments": {"depht": 1}}, "arguments: .*mean 'depth'"),
+    ({"transform": "sequence", "of": [{**FLIPS[0], "weight": 2}]}, "of: a sequence does all"),
+    ({"transform": "one_of", "of": [*FLIPS, {"transform": "x"}]}, r"of\[2\].transform: unknown"),
+    ({"transform": "rotate", "limit": {"rotate": 3}}, "limit: unknown limit 'rotate'.*rotation"),
+    ({"transform": "rotate", "limit": {"rotation": -3}}, "limit: rotation must be degrees .* -3"),
+    ({"transform": "rotate", "limit": {"rotation": True}}, "limit: rotation must be .* True"),
+    ({"transform": "albumentations.Affine", "limit": {"crop": 0.1}}, "limit: cannot bound alb"),
+    ({"transform": "homework", "arguments": {"p": 1}}, "transform: homework is a policy"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("choice", "message"), MISTAKES)
+def test_a_mistake_is_named_by_its_key(choice, message):
+    with pytest.raises(InputError, match=rf"^policy\[1\]\.{message}"):
+        make(FLIPS[0], choice)
+
+
+@pytest.mark.parametrize(("choice", "message"), MISTAKES)
+def test_a_mistake_in_a_file_is_named_by_line_and_key(tmp_path, choice, message):
+    path = tmp_path / "p.yaml"
+    path.write_text(json.dumps([FLIPS[0], choice], indent=1))  # which is YAML
+    with pytest.raises(InputError, match=rf"p\.yaml:\d+:\d+: \[1\]\.{message}") as caught:
+        policy.make(path)
+    line = int(str(caught.value).split("p.yaml:")[1].split(":")[0])
+    assert line > path.read_text().splitlines().index(" },")
+
+
+def test_a_mistake_of_an_arm_names_the_arm():
+    arm = data_params.Arm.model_validate({"policy": [{"transform": "some_of"}]})
+    with pytest.raises(InputError, match=r"^augment.arms.mine.policy\[0\].of: some_of needs"):
+        policy.of_arm("mine", arm)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ([{**FLIPS[0], "of": [{"wieght": 1}]}], r"of\[0\].wieght is not a known key"),
+        ([{**FLIPS[0], "of": [{"transform": "", "weight": 0}]}], r"of\[0\].weight must"),
+        ({"by_class": {"a": [{"transform": 3}]}}, r"by_class.a\[0\].transform must be"),
+        ({"by_class": {}}, "by_class must"),
+        ({"by_clas": {}}, "by_clas is not a known key"),
+    ],
+)  # fmt: skip
+def test_params_refuse_a_mistake_in_what_is_new(written, message):
+    given = {"augment": {"arms": {"mine": {"policy": written}}}}
+    with pytest.raises(InputError, match=rf"augment\.arms\.mine\.policy.*{message}"):
+        settings.parse(given)
+
+
+# --- policies by class ------------------------------------------------------------------------
+
+
+def by_class(**given):
+    return policy.make(data_params.ByClass.model_validate(given))
+
+
+def rows(photos, out, chosen, workers=1):
+    wanted = data_params.Augment(target=16)
+    return render.augment(photos, out, wanted, chosen, workers=workers)
+
+
+def test_each_class_gets_its_policy(photos, tmp_path):
+    chosen = by_class(by_class={"a": FLIPS[:1], "b": "duplicate"}, otherwise=FLIPS[1:])
+    made = rows(photos, tmp_path / "out", chosen)
+    assert made.summary.transforms == {"horizontal_flip": 4, "identity": 8, "vertical_flip": 10}
+    assert made.summary.identical == {"a": 0, "b": 8, "c": 0}
+
+
+def test_a_class_without_a_policy_is_said_before_anything_is_written(photos, tmp_path):
+    with pytest.raises(InputError, match="nothing for class 'b', only for a: name it under by_cl"):
+        rows(photos, tmp_path / "out", by_class(by_class={"a": FLIPS}))
+    with pytest.raises(InputError, match="unknown class in by_class of the policy 'z'"):
+        rows(photos, tmp_path / "out", by_class(by_class={"z": FLIPS}, otherwise="homework"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"by_class": {"a": "hom"}}, r"^policy.by_class.a: unknown policy 'hom'"),
+        ({"by_class": {"a": FLIPS}, "otherwise": "x.yaml"}, "^policy.otherwise: unknown policy"),
+        ({"by_class": {"a": [{"transform": "x"}]}}, r"^policy.by_class.a\[0\].transform: unknown"),
+    ],
+)
+def test_a_mistake_in_the_policy_of_a_class_is_named(given, message):
+    with pytest.raises(InputError, match=message):
+        by_class(**given)
+
+
+def test_transforms_are_left_out_of_groups_and_classes():
+    of = [{"transform": "some_of", "arguments": {"count": 2}, "of": [*FLIPS, TURNS[0]]}]
+    arm = {"policy": {"by_class": {"a": of}, "otherwise": "homework"}}
+    chosen = policy.of_arm("m", data_params.Arm.model_validate({**arm, "without": ["rotate"]}))
+    assert "rotate" not in chosen.names()
+    assert [leaf.transform for leaf in chosen.of("a").leaves()] == [f["transform"] for f in FLIPS]
+    two = data_params.Arm.model_validate({**arm, "without": ["rotate", "vertical_flip"]})
+    with pytest.raises(InputError, match=r"arms.m.without: some_of cannot choose 2 of 1"):
+        policy.of_arm("m", two)
+
+
+# --- every policy -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_workers_do_not_change_a_byte_of_any_named_policy(photos, tmp_path, name):
+    for workers in (1, 2):
+        rows(photos, tmp_path / str(workers), name, workers)
+    one, two = (
+        {p.relative_to(tmp_path / k): p.read_bytes() for p in (tmp_path / k).rglob("*.*")}
+        for k in ("1", "2")
+    )
+    assert one == two
+
+
+def test_policies_and_transforms_share_no_name():
+    assert not set(POLICIES) & (set(TRANSFORMS) | set(entries.GROUPS))
+
+
+def test_the_presets_are_what_their_papers_say():
+    (rand,) = policy.make("randaugment").choices
+    assert (rand.transform, rand.arguments) == ("some_of", {"count": 2, "replace": True})
+    assert len(rand.of) == 14
+    assert len(policy.make("trivialaugment").choices) == 14
+    (mix,) = policy.make("augmix").choices
+    assert (mix.transform, mix.arguments) == ("mix", {"chains": 3, "depth": [1, 3]})
+    spoiled = {"brightness", "contrast", "saturation", "sharpness"}  # what AugMix is tested on
+    assert not spoiled & set(policy.make("augmix").names())

@@ -1,0 +1,181 @@
+"""An entry drawn, and what was drawn done: transforms, and groups of them step by step.
+
+A group's numbers are those of its steps, {"steps": [{"transform": ..., "params": ...}, ...]}, so
+that a row says what was done in what order, and replays without the policy.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+
+from toolkit import codec, drawing, entries, foreign, transforms
+from toolkit.chance import Generator
+from toolkit.codec import Picture, Pixels
+from toolkit.drawing import Params
+from toolkit.entries import Entry
+from toolkit.errors import InputError
+
+TRIES = 1000
+BAND = 256  # rows of pixels that are mixed at a time
+
+Step = Mapping[str, Any]
+Drawn = tuple[str, Params]
+
+
+# --- drawing ----------------------------------------------------------------------------------
+
+
+def draw(entry: Entry, rng: Generator, image: Any) -> Drawn:
+    """Draw the numbers of an entry for this picture (or array of pixels), within its limit.
+
+    Gives the name that the row gets, and them. What is beyond the limit is drawn again; raises
+    InputError where 1,000 draws are.
+    """
+    if not entry.limit:
+        return _draw(entry, rng, image)
+    size = drawing.size(image)
+    for _ in range(TRIES):
+        name, params = _draw(entry, rng, image)
+        if all(_taken(limit, name, params, size) <= most for limit, most in entry.limit.items()):
+            return name, params
+    found = f"none of {TRIES:,} draws on an image of {size[0]} x {size[1]} keeps within"
+    raise InputError(f"{entry.transform}: {found} the limit {dict(entry.limit)}; loosen it")
+
+
+def _draw(entry: Entry, rng: Generator, image: Any) -> Drawn:
+    name = entry.transform
+    if entry.of:
+        return DRAWS[name](entry, rng, image)
+    if foreign.is_foreign(name):
+        pixels = codec.to_pixels(image) if isinstance(image, Image.Image) else image
+        return name, foreign.draw(name, rng, pixels, entry.completed)
+    return name, transforms.find(name).draw(rng, image, **entry.completed)
+
+
+def _one_of(entry: Entry, rng: Generator, image: Any) -> Drawn:
+    return draw(_pick(entry.of, rng), rng, image)
+
+
+def _sequence(entry: Entry, rng: Generator, image: Any) -> Drawn:
+    return "sequence", {"steps": _steps(entry.of, rng, image)}
+
+
+def _some_of(entry: Entry, rng: Generator, image: Any) -> Drawn:
+    count, again = _count(entry.completed["count"], rng), entry.completed["replace"]
+    left, chosen = list(entry.of), list[Entry]()
+    for _ in range(count):
+        chosen.append(_pick(left, rng))
+        if not again:
+            left.remove(chosen[-1])
+    return "some_of", {"steps": _steps(chosen, rng, image)}
+
+
+def _mix(entry: Entry, rng: Generator, image: Any) -> Drawn:
+    """The share of the original is uniform; chains share the rest as sorted cuts divide a stick.
+
+    So both are drawn from the flat Beta and Dirichlet distributions, as AugMix does by default.
+    """
+    chains = _count(entry.completed["chains"], rng)
+    rest = rng.random()
+    cuts = sorted(rng.random() for _ in range(chains - 1))
+    ends = zip([0.0, *cuts], [*cuts, 1.0], strict=True)
+    shares = [round(rest * (high - low), 6) for low, high in ends]
+    drawn = []
+    for share in shares:
+        depth = _count(entry.completed["depth"], rng)
+        chosen = [_pick(entry.of, rng) for _ in range(depth)]
+        drawn.append({"share": share, "steps": _steps(chosen, rng, image)})
+    return "mix", {"original": round(1 - sum(shares), 6), "chains": drawn}
+
+
+def _steps(chosen: Sequence[Entry], rng: Generator, image: Any) -> list[Step]:
+    """Each is drawn for the image before the first: sizes, which draws may depend on, are kept."""
+    drawn = [draw(part, rng, image) for part in chosen]
+    return [{"transform": name, "params": params} for name, params in drawn]
+
+
+def _pick(among: Sequence[Entry], rng: Generator) -> Entry:
+    return entries.pick(among, sum(entry.weight for entry in among), rng)
+
+
+def _count(wanted: Any, rng: Generator) -> int:
+    return wanted if isinstance(wanted, int) else drawing.integer(rng, *wanted)
+
+
+def _taken(limit: str, name: str, params: Params, size: tuple[int, int]) -> float:
+    """How much of a limit was drawn: steps add up, of chains the one with the most counts."""
+    if name == "mix":
+        return max(_taken(limit, "sequence", chain, size) for chain in params["chains"])
+    if name in DRAWS:
+        steps = params["steps"]
+        return sum(_taken(limit, step["transform"], step["params"], size) for step in steps)
+    bound = transforms.find(name).bounds.get(limit)
+    return bound.measure(params, size) if bound else 0.0
+
+
+# --- doing ------------------------------------------------------------------------------------
+
+
+def apply(name: str, pixels: Pixels, params: Params) -> Pixels:
+    """`change` for arrays."""
+    return codec.to_pixels(change(name, codec.to_picture(pixels), params))
+
+
+def change(name: str, picture: Picture, params: Params) -> Picture:
+    """Do what `draw` decided. Raises InputError when the result is not RGB of the same size."""
+    if name in CHANGES:
+        return CHANGES[name](picture, params)
+    if not foreign.is_foreign(name):
+        return transforms.find(name).change(picture, params)
+    pixels = codec.to_pixels(picture)
+    result = foreign.apply(name, pixels, params)
+    if result.dtype != pixels.dtype or result.shape != pixels.shape:
+        expected, found = _describe(pixels), _describe(result)
+        raise InputError(
+            f"{name} makes {found} of {expected}: a transform must keep size, channels and type"
+        )
+    return codec.to_picture(result)
+
+
+def _describe(pixels: Any) -> str:
+    return f"{pixels.dtype} {' x '.join(str(n) for n in pixels.shape)}"
+
+
+def _one_by_one(picture: Picture, params: Params) -> Picture:
+    for step in params["steps"]:
+        picture = change(step["transform"], picture, step["params"])
+    return picture
+
+
+def _mixed(picture: Picture, params: Params) -> Picture:
+    """Sums of float32 in the order of the chains, rounded once: equal on every machine."""
+    import numpy as np  # slow to import
+
+    made = [picture, *(_one_by_one(picture, chain) for chain in params["chains"])]
+    shares = [np.float32(part) for part in _shares(params)]
+    pixels = [codec.to_pixels(one) for one in made]
+    result = np.empty_like(pixels[0])
+    for top in range(0, len(result), BAND):
+        total = np.full(result[top : top + BAND].shape, 0.5, np.float32)
+        for share, one in zip(shares, pixels, strict=True):
+            total += share * one[top : top + BAND]
+        result[top : top + BAND] = np.clip(total, 0, 255)
+    return codec.to_picture(result)
+
+
+def _shares(params: Params) -> list[float]:
+    return [params["original"], *(chain["share"] for chain in params["chains"])]
+
+
+DRAWS: dict[str, Callable[[Entry, Generator, Any], Drawn]] = {
+    "one_of": _one_of,
+    "sequence": _sequence,
+    "some_of": _some_of,
+    "mix": _mix,
+}
+CHANGES: dict[str, Callable[[Picture, Params], Picture]] = {
+    "sequence": _one_by_one,
+    "some_of": _one_by_one,
+    "mix": _mixed,
+}
