@@ -28,6 +28,8 @@ class Call:
     only_new: bool = False
     arm: str = "augmented"
     shards: int = 0
+    explain: Path | None = None
+    preview: bool = False
     force: bool = False
     workers: int = 0
     quiet: bool = False
@@ -35,6 +37,9 @@ class Call:
 
 def run(call: Call) -> None:
     """Do it and tell about it. Without `train` the paths are the project's."""
+    if call.explain:
+        _explain(call.explain, call)
+        return
     train = call.train or _prepared()
     output = call.output or ARMS / call.arm
     if call.arm == "original":
@@ -59,6 +64,20 @@ def run(call: Call) -> None:
     if call.train is None and settings.target != recorded.target:
         record = f"dvc exp run -S augment.target={call.target}"
         console.say(f"not recorded: params.yaml says {recorded.target}; record it with: {record}")
+
+
+def _explain(place: Path, call: Call) -> None:
+    from toolkit import explaining
+
+    if call.train or call.preview:
+        raise InputError("--explain takes the new image alone, and --output to make it again")
+    traced = explaining.trace(place)
+    if call.output:
+        explaining.write(traced, call.output, force=call.force)
+    for line in explaining.describe(place, traced):
+        console.answer(line)
+    if call.output:
+        console.say(f"{call.output}: made again, byte for byte", quiet=call.quiet)
 
 
 def _free(output: Path, force: bool) -> list[Path]:

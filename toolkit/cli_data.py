@@ -143,6 +143,13 @@ def augment(
     shards: Annotated[
         int, typer.Option(min=0, help="Write so many tar files (WebDataset) instead of folders.")
     ] = 0,
+    explain: Annotated[
+        Path | None,
+        typer.Option(help="Say how this new image was made; with --output, make it again."),
+    ] = None,
+    preview: Annotated[
+        bool, typer.Option(help="Write a sheet of what the policy does, and nothing else.")
+    ] = False,
     force: Annotated[bool, typer.Option(help="Replace an output that is not ours.")] = False,
     workers: Workers = 0,
     quiet: Quiet = False,
@@ -150,10 +157,14 @@ def augment(
     """Bring rare classes to a target with new images; write them, the manifest and a sheet.
 
     Example: toolkit augment photos/train --output photos/balanced --target 360
+
+    Example: toolkit augment photos/train --policy mine.yaml --preview
+
+    Example: toolkit augment --explain photos/balanced/rare/new-000001-5d02d1b1.png
     """
     from toolkit import augmenting
 
-    if train is not None and output is None:
+    if train is not None and output is None and not preview:
         raise typer.BadParameter("a folder to write to is needed: --output OUT")
     call = augmenting.Call(
         train,
@@ -167,6 +178,8 @@ def augment(
         only_new,
         arm,
         shards,
+        explain,
+        preview,
         force,
         workers,
         quiet,

@@ -27,6 +27,11 @@ def say(text: str, *, quiet: bool = False) -> None:
         sys.stderr.write(f"{plain(text)}\n")
 
 
+def answer(text: str) -> None:
+    """What was asked for, on stdout."""
+    sys.stdout.write(f"{plain(text)}\n")
+
+
 def guarded(run: Callable[[], object]) -> int:
     """Run a command: the exit code, 1 after one message for bad input, 130 after Ctrl-C."""
     try:

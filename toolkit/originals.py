@@ -46,7 +46,7 @@ def data(folder: Path, sample: Sample) -> bytes:
     """An original's bytes. Raises InputError where they are not those that the manifest names."""
     path = folder / sample.path
     try:
-        found = path.read_bytes()
+        found = shards.read(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     if hashlib.sha256(found).hexdigest() != manifests.content_hash(sample):

@@ -17,8 +17,12 @@ VALUES: dict[str, tuple[str, type]] = {
     "--arm": ("arm", str),
     "--workers": ("workers", int),
     "--shards": ("shards", int),
+    "--explain": ("explain", Path),
 }
-FLAGS = {"--only-new": "only_new", "--force": "force", "--quiet": "quiet", "-q": "quiet"}
+FLAGS = {
+    "--only-new": "only_new", "--force": "force", "--preview": "preview", "--quiet": "quiet",
+    "-q": "quiet",
+}  # fmt: skip
 LEAST = {"seed": 0, "size": 1, "workers": 0, "shards": 0}
 
 
@@ -47,7 +51,8 @@ def parse(words: Sequence[str]) -> dict[str, Any] | None:
             _take(rest, given)
     except (ValueError, IndexError):
         return None
-    return None if "train" in given and "output" not in given else given
+    lacking = "train" in given and not given.keys() & {"output", "preview"}
+    return None if lacking else given
 
 
 def _take(rest: list[str], given: dict[str, Any]) -> None:
