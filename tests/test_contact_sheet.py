@@ -87,6 +87,18 @@ def test_a_manifest_without_children_gives_a_blank_sheet(families):
             ("affine", "rotate 3.21"),
         ),
         (
+            child(
+                "some_of",
+                steps=[
+                    {"transform": "shear_x", "params": {"slope": 0.1}},
+                    {"transform": "equalize", "params": {}},
+                    {"transform": "rotate", "params": {"angle": -3}},
+                ],
+            ),
+            ("shear x, equalize, rotate", "slope 0.1, -3.0°"),
+        ),
+        (child("mix", original=0.4321, chains=[]), ("mix", "original 0.432")),
+        (
             child("torchvision.RandAugment", arguments={}, seed=3, applied={}),
             ("rand augment", ""),
         ),

@@ -34,6 +34,9 @@ def test_it_knows_every_option_of_the_command():
         "-o out --format=jpeg photos --only-new --size 32 -q --workers=2",
         "--arm original",
         "photos -o out --policy p.yaml --target 0.5",
+        "photos --preview",
+        "--preview -o sheet.png --policy p.yaml",
+        "--explain out/a/x.png -o y.png",
         "",
     ],
 )

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import codec, console, contact_sheet, entries, policy, render, summary
+from toolkit import codec, console, contact_sheet, entries, plan, policy, render, summary
 from toolkit.errors import InputError
 from toolkit.places import ARMS, PARAMS, PREPARED
 from toolkit.workers import cores
 
+PREVIEW = Path("preview.png")
 BESIDE = (".png", "-most-changed.png", "-summary.json")  # what ends the names of files beside it
 
 
@@ -41,6 +42,9 @@ def run(call: Call) -> None:
         _explain(call.explain, call)
         return
     train = call.train or _prepared()
+    if call.preview:
+        _preview(train, call.output or PREVIEW, call)
+        return
     output = call.output or ARMS / call.arm
     if call.arm == "original":
         counts = render.original(train, output).counts()
@@ -80,19 +84,37 @@ def _explain(place: Path, call: Call) -> None:
         console.say(f"{call.output}: made again, byte for byte", quiet=call.quiet)
 
 
+def _preview(train: Path, sheet: Path, call: Call) -> None:
+    from toolkit import preview, scanning
+
+    _check_free(sheet, f"the sheet {sheet}", call.force)
+    _, settings = _request(call)
+    chosen = policy.make(call.policy) if call.policy else _policy(settings, call.arm)
+    source = scanning.scan(train, console.track(call.quiet))
+    grown = plan.quotas(source.counts(), settings.target, settings.classes)
+    policy.check_classes(chosen, source.classes, grown)
+    look = {"seed": settings.seed, "size": call.size}
+    rows = preview.write(sheet, train, source, list(grown), chosen, **look)
+    console.say(f"{sheet}: {rows} originals and what the policy makes of them", quiet=call.quiet)
+
+
 def _free(output: Path, force: bool) -> list[Path]:
     """Where sheets and summary go. Raises InputError for a file there that is a person's own."""
     beside = [output.with_name(f"{output.name}{end}") for end in BESIDE]
     for path in beside:
-        if path.exists() and not force and not _ours(path):
-            message = (
-                f"{path}: stands where a file of the output {output} goes, and was not written"
-            )
-            raise InputError(f"{message} by the toolkit; move it away or replace it with --force")
+        _check_free(path, f"a file of the output {output}", force)
     return beside
 
 
+def _check_free(path: Path, what: str, force: bool) -> None:
+    if path.exists() and not force and not _ours(path):
+        message = f"{path}: stands where {what} goes, and was not written by the toolkit"
+        raise InputError(f"{message}; move it away or replace it with --force")
+
+
 def _ours(path: Path) -> bool:
+    if not path.is_file():
+        return False
     with path.open("rb") as stream:
         return codec.SOFTWARE.encode() in stream.read(200)
 

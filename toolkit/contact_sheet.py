@@ -16,8 +16,12 @@ from toolkit.manifest import Manifest, Sample
 from toolkit.printable import one_line
 
 PARENTS, CHILDREN = 6, 5
+SIDE = 96  # of a tile, pixels
 GAP, LINE, FONT = 10, 13, 11  # pixels at a tile of 96
 PAPER, INK, GREY = "white", "#1a1a1a", "#6b6b6b"
+
+Tile = tuple[Picture, tuple[str, str]]
+"""A picture that fits into its place, and two lines to stand under it."""
 
 
 def sheet(
@@ -26,7 +30,7 @@ def sheet(
     *,
     parents: int = PARENTS,
     children: int = CHILDREN,
-    tile: int = 96,
+    tile: int = SIDE,
 ) -> Pixels:
     """One row a parent: the parent, then its first children. Nothing is left to chance.
 
@@ -38,8 +42,13 @@ def sheet(
 
 def write(path: Path, manifest: Manifest, folder: Path) -> None:
     """Write the sheet as PNG. Beside the images, not among them: it is nothing to train on."""
-    paper = _sheet(manifest, folder, PARENTS, CHILDREN, tile=96)
+    paper = _sheet(manifest, folder, PARENTS, CHILDREN, SIDE)
     files.write(path, codec.signed_png(paper))
+
+
+def write_rows(path: Path, rows: Sequence[Sequence[Tile]]) -> None:
+    """Write a PNG of tiles of SIDE pixels; the first of a row stands a little apart."""
+    files.write(path, codec.signed_png(_paper(rows, SIDE)))
 
 
 def write_pairs(path: Path, pairs: Sequence[tuple[Sample, Sample, str]], folder: Path) -> None:
@@ -47,54 +56,75 @@ def write_pairs(path: Path, pairs: Sequence[tuple[Sample, Sample, str]], folder:
 
     `folder` is that of the samples' manifest. Without pairs the sheet is blank.
     """
-    tile, width = 96, 2 * (96 + GAP)
+    side, width = SIDE, 2 * (SIDE + GAP)
     rows = max(1, math.ceil(len(pairs) / 2))
-    size = (2 * (width + GAP) + GAP, rows * (tile + GAP + 2 * LINE) + GAP)
+    size = (2 * (width + GAP) + GAP, rows * (side + GAP + 2 * LINE) + GAP)
     paper = Image.new("RGB", size, PAPER)
     for number, (parent, child, words) in enumerate(pairs):
         left = GAP + number % 2 * (width + GAP)
-        top = GAP + number // 2 * (tile + GAP + 2 * LINE)
-        _cell(paper, folder, parent, caption(parent), (left, top), tile)
+        top = GAP + number // 2 * (side + GAP + 2 * LINE)
+        _cell(paper, _read(folder, parent, caption(parent), side), (left, top), side)
         under = (" ".join(caption(child)), words)
-        _cell(paper, folder, child, under, (left + tile + GAP // 2, top), tile)
+        beside = (left + side + GAP // 2, top)
+        _cell(paper, _read(folder, child, under, side), beside, side)
     files.write(path, codec.signed_png(paper))
 
 
-def _sheet(manifest: Manifest, folder: Path, parents: int, children: int, tile: int) -> Picture:
+def tile(picture: Picture, lines: tuple[str, str], side: int = SIDE) -> Tile:
+    """The picture fitted into a square, aspect ratio kept; small pictures are enlarged."""
+    scale = side / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.BILINEAR), lines
+
+
+def _sheet(manifest: Manifest, folder: Path, parents: int, children: int, side: int) -> Picture:
     families = _families(manifest, parents, children)
-    columns = 1 + max((len(family) for _, family in families), default=0)
-    gap = GAP * tile // 96
-    cell = (tile + gap, tile + gap + 2 * _line(tile))
-    size = (columns * cell[0] + 2 * gap, max(1, len(families)) * cell[1] + gap)
+    rows = [
+        [_read(folder, sample, caption(sample), side) for sample in (parent, *family)]
+        for parent, family in families
+    ]
+    return _paper(rows, side)
+
+
+def _read(folder: Path, sample: Sample, lines: tuple[str, str], side: int) -> Tile:
+    return tile(codec.read_picture(folder / sample.path, side), lines, side)
+
+
+def _paper(rows: Sequence[Sequence[Tile]], side: int) -> Picture:
+    columns = max((len(row) for row in rows), default=1)
+    gap = GAP * side // 96
+    cell = (side + gap, side + gap + 2 * _line(side))
+    size = (columns * cell[0] + 2 * gap, max(1, len(rows)) * cell[1] + gap)
     paper = Image.new("RGB", size, PAPER)
-    for row, (parent, family) in enumerate(families):
-        for column, sample in enumerate([parent, *family]):
+    for row, tiles in enumerate(rows):
+        for column, one in enumerate(tiles):
             # The parent stands a little apart from its children.
             corner = (gap + column * cell[0] + (gap if column else 0), gap + row * cell[1])
-            _cell(paper, folder, sample, caption(sample), corner, tile)
+            _cell(paper, one, corner, side)
     return paper
 
 
-def _cell(
-    paper: Image.Image,
-    folder: Path,
-    sample: Sample,
-    lines: tuple[str, str],
-    corner: tuple[int, int],
-    tile: int,
-) -> None:
-    """A picture with two lines under it."""
-    _place(paper, codec.read_picture(folder / sample.path, tile), corner, tile)
-    _caption(paper, lines, (corner[0], corner[1] + tile + 2), tile)
+def _cell(paper: Image.Image, one: Tile, corner: tuple[int, int], side: int) -> None:
+    """A picture in the middle of its square, with two lines under it."""
+    picture, lines = one
+    left, top = corner
+    paper.paste(picture, (left + (side - picture.width) // 2, top + (side - picture.height) // 2))
+    _caption(paper, lines, (left, top + side + 2), side)
 
 
 def caption(sample: Sample) -> tuple[str, str]:
     """Two short lines: the transform and the main number drawn; for a parent, its class."""
     if not sample.derived:
         return sample.label, "original"
-    name = sample.transform.rpartition(".")[2].replace("_", " ")
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower().removeprefix("random ")
-    return words, _number(sample.params.get("applied", sample.params))
+    own = {"transform": sample.transform, "params": sample.params}
+    steps = sample.params.get("steps") or [own]
+    numbers = [_number(step["params"].get("applied", step["params"])) for step in steps]
+    return ", ".join(_words(step["transform"]) for step in steps), ", ".join(filter(None, numbers))
+
+
+def _words(transform: str) -> str:
+    name = transform.rpartition(".")[2].replace("_", " ")
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower().removeprefix("random ")
 
 
 def _number(params: Mapping[str, Any]) -> str:
@@ -127,14 +157,6 @@ def _families(
     turns = itertools.zip_longest(*by_class)
     chosen = [parent for turn in turns for parent in turn if parent is not None][:parents]
     return [(manifest.by_id[parent], families[parent][:children]) for parent in chosen]
-
-
-def _place(paper: Image.Image, image: Picture, corner: tuple[int, int], tile: int) -> None:
-    """Fit the picture into its tile, aspect ratio kept; small pictures are enlarged."""
-    scale = tile / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    fitted = image.resize(size, Image.Resampling.BILINEAR)
-    paper.paste(fitted, (corner[0] + (tile - size[0]) // 2, corner[1] + (tile - size[1]) // 2))
 
 
 def _caption(

@@ -55,8 +55,11 @@ def quotas(
     >>> quotas({"with_mask": 500, "without_mask": 60}, 360)
     {'without_mask': 300}
 
-    Raises InputError for unknown names, for fewer images than there are, and for an empty class.
+    Raises InputError for unknown names, for fewer images than there are, for an empty class, and
+    where there is no class at all.
     """
+    if not counts:
+        raise InputError("there is no image in a class; the folder must be laid out <class>/file")
     for name in (*(classes or ()), *(target if isinstance(target, Mapping) else ())):
         if name not in counts:
             raise errors.unknown("class", name, counts)

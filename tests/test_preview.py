@@ -1,0 +1,77 @@
+"""A preview shows each entry of a policy on images of classes that would grow, and no more."""
+
+import numpy as np
+import pytest
+
+from tests.test_cli import toolkit, tree
+from toolkit import codec, data_params, policy, preview, scanning
+from toolkit.errors import InputError
+from toolkit.named_policies import POLICIES
+
+
+def rows_of(chosen, labels):
+    return [(entry.transform, name) for entry, name in preview._rows(chosen, labels)]
+
+
+def test_there_is_a_row_for_each_entry_and_classes_take_turns():
+    rows = rows_of(policy.make("homework"), ["a", "b"])
+    assert [name for _, name in rows] == ["a", "b"] * 4
+    assert [t for t, _ in rows] == [choice.transform for choice in POLICIES["homework"].choices]
+
+
+def test_a_policy_of_one_entry_is_shown_on_six_images():
+    assert rows_of(policy.make("randaugment"), ["a"]) == [("some_of", "a")] * 6
+
+
+def test_classes_with_policies_of_their_own_have_rows_of_their_own():
+    given = {"by_class": {"a": "duplicate"}, "otherwise": "trivialaugment"}
+    chosen = policy.make(data_params.ByClass.model_validate(given))
+    rows = rows_of(chosen, ["a", "b", "c"])
+    assert rows[0] == ("identity", "a")
+    assert {name for _, name in rows[1:]} == {"b", "c"}
+    assert len(rows) == 15
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_every_policy_has_a_preview_that_its_seed_decides(photos, tmp_path, name):
+    source, chosen = scanning.scan(photos), policy.make(name)
+    sheets = []
+    for seed in (0, 0, 1):
+        preview.write(tmp_path / "p.png", photos, source, ["c"], chosen, seed=seed, size=16)
+        sheets.append(codec.read(tmp_path / "p.png"))
+    assert np.array_equal(sheets[0], sheets[1])
+    assert np.array_equal(sheets[1], sheets[2]) == (name == "duplicate")
+    assert sheets[0].shape[1] == 6 * (96 + 10) + 20
+
+
+def test_the_command_writes_the_sheet_and_nothing_else(tmp_path, photos):
+    before = tree(tmp_path)
+    (tmp_path / "mine.yaml").write_text("- {transform: rotate, limit: {rotation: 5}}\n")
+    done = toolkit(tmp_path, "augment", photos, "--preview", "--policy", "mine.yaml")
+    assert "preview.png: 6 originals and what the policy makes of them" in done.stderr
+    assert tree(tmp_path).keys() - before.keys() == {"preview.png", "mine.yaml"}
+    toolkit(tmp_path, "augment", photos, "--preview", "-o", "other.png", "--target", 13, "-q")
+    assert (tmp_path / "other.png").is_file()
+    toolkit(tmp_path, "augment", photos, "--preview", "-q")  # over its own sheet
+
+
+def test_a_picture_of_a_persons_own_is_not_replaced(tmp_path, photos):
+    (tmp_path / "preview.png").write_text("mine")
+    done = toolkit(tmp_path, "augment", photos, "--preview", code=1)
+    assert "preview.png: stands where the sheet preview.png goes" in done.stderr
+    toolkit(tmp_path, "augment", photos, "--preview", "-o", "photos", "--force", code=1)
+    assert (tmp_path / "preview.png").read_text() == "mine"
+
+
+def test_a_folder_without_images_is_said(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for more in (["--preview"], ["-o", "out"]):
+        done = toolkit(tmp_path, "augment", "photos", *more, code=1)
+        assert done.stderr.startswith("error: there is no image in a class; the folder must be")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_policy_that_lacks_a_class_is_said(photos, tmp_path):
+    chosen = policy.make(data_params.ByClass(by_class={"a": "homework"}))
+    with pytest.raises(InputError, match="nothing for class 'b'"):
+        preview.write(tmp_path / "p.png", photos, scanning.scan(photos), ["b"], chosen, seed=0)

@@ -1,0 +1,83 @@
+"""A look at a policy before anything is made: parents, and beside them what each entry does."""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from toolkit import chance, composites, contact_sheet, originals
+from toolkit.contact_sheet import Tile
+from toolkit.entries import Entry, Policy
+from toolkit.errors import InputError
+from toolkit.manifest import Manifest, Sample
+
+LEAST, MOST, CHILDREN = 6, 24, 5
+"""Rows at least and at most, and new images in each."""
+
+
+def write(
+    path: Path,
+    folder: Path,
+    source: Manifest,
+    labels: Sequence[str],
+    policy: Policy,
+    *,
+    seed: int,
+    size: int | None = None,
+) -> int:
+    """Write a sheet with a row for each entry of the policy; gives the number of rows.
+
+    `source` is the manifest of the originals in `folder`, `labels` the classes that would grow
+    (none of them: all are shown), `size` as for `render.augment`. Raises InputError for a class
+    without images, and as drawing and decoding do.
+    """
+    shown = list(labels) or [name for name, count in source.counts().items() if count]
+    if not shown:
+        raise InputError(f"{folder}: holds no image to show")
+    rows = _rows(policy, shown)
+    parents = {name: _parents(source, name) for name in shown}
+    made = [
+        _row(folder, next(parents[name]), entry, chance.Seeds([seed, 0, 0, 0, at]), size)
+        for at, (entry, name) in enumerate(rows)
+    ]
+    contact_sheet.write_rows(path, made)
+    return len(made)
+
+
+def _rows(policy: Policy, labels: Sequence[str]) -> list[tuple[Entry, str]]:
+    """Entries and the class whose image they are shown on: classes take turns."""
+    of: list[tuple[Policy, list[str]]] = []
+    for name in labels:
+        own = policy.of(name)
+        known = next((names for other, names in of if other == own), None)
+        if known is None:
+            of.append((own, [name]))
+        else:
+            known.append(name)
+    wanted = sum(len(own.choices) for own, _ in of)
+    turns = {id(names): itertools.cycle(names) for _, names in of}
+    once = [(entry, turns[id(names)]) for own, names in of for entry in own.choices]
+    return [(entry, next(turn)) for entry, turn in (once * math.ceil(LEAST / wanted))[:MOST]]
+
+
+def _parents(source: Manifest, label: str) -> Iterator[Sample]:
+    found = [sample for sample in source.samples if sample.label == label and not sample.derived]
+    if not found:
+        raise InputError(f"class {label!r} has no image to show")
+    return itertools.cycle(found)
+
+
+def _row(
+    folder: Path, parent: Sample, entry: Entry, seeds: chance.Seeds, size: int | None
+) -> list[Tile]:
+    """The parent and some of its children."""
+    data = originals.data(folder, parent)
+    picture = originals.picture(folder, size, parent, data)
+    row = [contact_sheet.tile(picture, contact_sheet.caption(parent))]
+    for own in seeds.generate(CHILDREN):
+        name, params = composites.draw(entry, chance.Generator(own), picture)
+        child = replace(parent, parent=parent.id, transform=name, params=params)
+        made = composites.change(name, picture, params)
+        row.append(contact_sheet.tile(made, contact_sheet.caption(child)))
+    return row
