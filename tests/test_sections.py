@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.pages import CLASSES, inputs, result
-from toolkit import files, sections
+from tests.pages import CLASSES, NASTY, inputs, result
+from toolkit import arm_reports, files, sections
 from toolkit.comparison import compare
 from toolkit.errors import InputError
 from toolkit.sections import Inputs
@@ -48,6 +48,29 @@ def test_the_data_are_those_that_were_prepared(given):
 
 def test_a_probe_that_had_nothing_to_tell_apart_is_left_out(given):
     assert [row[0] for row in sections.data(given)["probe"].table[1:]] == ["augmented"]
+
+
+def test_what_was_made_is_told_by_transform(given):
+    found = sections.data(given)
+    assert list(found["most_changed"]) == ["augmented", "duplicated"]
+    assert [row[:2] for row in found["new"][1:3]] == [["augmented", "all"], ["augmented", NASTY]]
+    assert found["new"][2][2:] == ["6", "1 (17 %)", "2 (33 %)", "12.3"]
+
+
+PART = '{"new": 3, "identical": 0, "near_copies": 9, "change": 0, "transforms": {}}'
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"new": 3}', PART, PART.replace("9", '"x"')])
+def test_a_damaged_summary_is_refused_by_name(given, tmp_path, text):
+    files.write(tmp_path / "augmented-summary.json", text)
+    with pytest.raises(InputError, match=r"summary\.json: not a summary of new images.*augment"):
+        arm_reports.summaries(tmp_path, ["augmented"])
+
+
+def test_an_arm_without_new_images_has_no_row(tmp_path):
+    text = PART.replace("3", "0").replace("9", "0")
+    files.write(tmp_path / "augmented-summary.json", text)
+    assert arm_reports.summaries(tmp_path, ["augmented", "other"]) == {}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"auc": "x", "low": 0, "high": 1}'])

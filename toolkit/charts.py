@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from toolkit import canvas, forest, panels, svg, wording
+from toolkit.arm_reports import Probes
 from toolkit.canvas import arm_styles
 from toolkit.comparison import Comparison
 from toolkit.panels import Bar, Interval, Style
 from toolkit.svg import Drawing, Mark
-from toolkit.tables import Probes
 
 Table = tuple[tuple[str, ...], ...]
 

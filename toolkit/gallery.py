@@ -80,9 +80,8 @@ def samples(folder: Path, table: Manifest) -> list[Strip]:
     return found
 
 
-def sheet(path: Path, arm: str) -> Picture:
-    """An arm's contact sheet, at the size that it has."""
-    alt = f"Contact sheet of the arm {arm}: parents at the left, their new images beside them"
+def sheet(path: Path, alt: str) -> Picture:
+    """A sheet of an arm, at the size that it has."""
     return picture(codec.read(path), alt, quality=85)
 
 

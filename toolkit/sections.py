@@ -7,16 +7,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from toolkit import charts, curve_charts, files, gallery, manifest, tables, wording
+from toolkit import arm_reports, charts, curve_charts, files, gallery, manifest, tables, wording
 from toolkit.charts import Chart
 from toolkit.comparison import Comparison
-from toolkit.errors import InputError
 from toolkit.findings import Audit
 from toolkit.manifest import SPLITS, Manifest
 from toolkit.panels import PANELS
 from toolkit.results import Result
 from toolkit.scored import DIAGRAMS
-from toolkit.tables import Separation
 
 MOST_RECALLS = 24
 """Rows up to which the recalls of all classes are drawn."""
@@ -35,9 +33,9 @@ KINDS = {
 class Inputs:
     """Everything that the page is made of; what is None or empty is left out.
 
-    `prepared` is the folder with train, valid and test, `arms` that with a folder and a contact
-    sheet for each arm, `runs` that of the evaluations, `probes` that with <arm>.json; `params` is
-    the text of params.yaml.
+    `prepared` is the folder with train, valid and test, `arms` that with a folder, the sheets and
+    the summary of each arm, `runs` that of the evaluations, `probes` that with <arm>.json; `params`
+    is the text of params.yaml.
     """
 
     compared: Comparison
@@ -96,7 +94,8 @@ def data(given: Inputs) -> dict[str, Any]:
     shown = given.compared.arms
     splits = _manifests(given.prepared, SPLITS)
     arms = _manifests(given.arms, shown)
-    train, probes = given.prepared / "train" if given.prepared else None, _probes(given)
+    train = given.prepared / "train" if given.prepared else None
+    probes = arm_reports.probes(given.probes, shown)
     return {
         "counts": tables.counts(splits, arms) if splits else [],
         "images": charts.images(tables.bars(arms, shown)) if arms else None,
@@ -104,7 +103,11 @@ def data(given: Inputs) -> dict[str, Any]:
         "audited": given.audit is not None,
         "found": tables.found(given.audit) if given.audit else [],
         "checks": tables.checks(given.audit) if given.audit else [],
-        "sheets": {arm: gallery.sheet(path, arm) for arm, path in _sheets(given).items()},
+        "sheets": _sheets(given, ".png", "Contact sheet of the arm {}: {}"),
+        "most_changed": _sheets(
+            given, "-most-changed.png", "Most changed images of the arm {}: {}"
+        ),
+        "new": tables.new(arm_reports.summaries(given.arms, shown)),
         "probe": charts.probes(probes, shown),
         "transforms": tables.transforms(probes),
     }
@@ -114,31 +117,10 @@ def _manifests(folder: Path | None, names: Sequence[str]) -> dict[str, Manifest]
     return {name: manifest.read(folder / name) for name in names} if folder else {}
 
 
-def _sheets(given: Inputs) -> dict[str, Path]:
-    paths = {arm: given.arms / f"{arm}.png" for arm in given.compared.arms} if given.arms else {}
-    return {arm: path for arm, path in paths.items() if path.is_file()}
-
-
-def _probes(given: Inputs) -> dict[str, dict[str, Separation]]:
-    """What the probe of each arm says of all new images, and by transform."""
-    folder = given.probes
-    paths = [folder / f"{arm}.json" for arm in given.compared.arms] if folder else []
-    found = {path.stem: _probe(path) for path in paths if path.is_file()}
-    return {arm: probe for arm, probe in found.items() if probe}
-
-
-def _probe(path: Path) -> dict[str, Separation]:
-    """By transform, and of all new images first; empty where there was nothing to tell apart."""
-    try:
-        found = files.read_json(path)
-        parts = {"all": found, **found.get("by_transform", {})} if found["auc"] is not None else {}
-        return {
-            name: (float(part["auc"]), float(part["low"]), float(part["high"]))
-            for name, part in parts.items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        message = f"{path}: not the answer of a probe ({error}); run `toolkit probe` again"
-        raise InputError(message) from error
+def _sheets(given: Inputs, ending: str, words: str) -> dict[str, gallery.Picture]:
+    found = arm_reports.sheets(given.arms, given.compared.arms, ending)
+    beside = "parents at the left, their new images beside them"
+    return {arm: gallery.sheet(path, words.format(arm, beside)) for arm, path in found.items()}
 
 
 def training(given: Inputs) -> dict[str, list[Chart]]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit import wording
+from toolkit.arm_reports import Made, Probes
 from toolkit.canvas import arm_styles, light
 from toolkit.comparison import Comparison
 from toolkit.contrasts import Contrast, Row
@@ -15,11 +16,6 @@ from toolkit.panels import Bar, Style
 from toolkit.results import Result
 
 Table = list[list[str]]
-Separation = tuple[float, float, float]
-"""Area under the ROC curve of a probe, and the ends of its 95 % interval."""
-Probes = Mapping[str, Mapping[str, Separation]]
-"""Arm -> transform, or "all" -> how well its new images can be told from originals."""
-
 MOST_PATHS, MOST_FINDINGS = 5, 60
 """Files that are named for each audit finding, and findings of each check."""
 
@@ -172,6 +168,22 @@ def transforms(found: Probes) -> Table:
         if name != "all"
     ]
     return [["arm", "transform", "area under the curve"], *body]
+
+
+def new(found: Mapping[str, Mapping[str, Made]]) -> Table:
+    """How many new images each transform made, and how new they are; a header alone for none."""
+    header = ["arm", "transform", "new images", "equal to their original", "near-copies"]
+    body = [
+        [arm, name.replace("_", " "), str(part.new), *_shares(part), f"{part.change:.1f}"]
+        for arm, parts in found.items()
+        for name, part in parts.items()
+    ]
+    return [[*header, "mean change, grey levels"], *body]
+
+
+def _shares(part: Made) -> list[str]:
+    copies = (part.identical, part.near_copies)
+    return [f"{n} ({100 * n / part.new:.0f} %)" for n in copies]
 
 
 # --- the networks -----------------------------------------------------------------------------
