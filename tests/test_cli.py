@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import fill
+from toolkit.named_policies import POLICIES
 
-COMMANDS = ("init", "fetch", "audit", "prepare", "augment", "train", "evaluate", "compare",
-            "sweep", "probe", "report", "predict")  # fmt: skip
+COMMANDS = ("init", "fetch", "audit", "prepare", "augment", "policies", "train", "evaluate",
+            "compare", "sweep", "probe", "report", "predict")  # fmt: skip
 
 
 def toolkit(folder: Path, *arguments: object, code: int = 0) -> subprocess.CompletedProcess:
@@ -107,6 +108,17 @@ def test_a_picture_where_the_sheet_goes_is_replaced_with_force_alone(tmp_path, p
     ]
     shutil.rmtree(tmp_path / "out")
     toolkit(tmp_path, *arguments)
+
+
+def test_a_policy_is_written_out_and_taken_again(tmp_path, photos):
+    listed = toolkit(tmp_path, "policies").stdout.splitlines()
+    assert {line.split()[0] for line in listed[1:]} == set(POLICIES)
+    (tmp_path / "mine.yaml").write_text(toolkit(tmp_path, "policies", "augmix").stdout)
+    for policy in ("augmix", "mine.yaml"):
+        out = ("-o", policy[:4], "--class", "c", "--target", 9)
+        toolkit(tmp_path, "augment", photos, *out, "--policy", policy)
+    assert tree(tmp_path / "augm") == tree(tmp_path / "mine")
+    assert "did you mean 'augmix'" in toolkit(tmp_path, "policies", "augmx", code=1).stderr
 
 
 def test_audit_is_useful_on_any_folder(tmp_path, photos):

@@ -1,14 +1,17 @@
 """Groups of transforms, limits, policies by class: what they draw, write down, and do again."""
 
 import json
+import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
-from toolkit import codec, composites, data_params, entries, policy, render
+from toolkit import codec, composites, data_params, entries, named_policies, policy, render
 from toolkit import params as settings
 from toolkit.chance import Generator
 from toolkit.data_params import Choice
@@ -170,6 +173,16 @@ def test_a_limit_that_no_draw_keeps_is_said():
         policy.draw(crop, Generator(0), wide)
 
 
+def test_an_image_that_cannot_keep_the_limit_is_named(tmp_path):
+    (tmp_path / "photos" / "a").mkdir(parents=True)
+    wide = codec.encode_png(np.zeros((10, 90, 3), np.uint8))
+    (tmp_path / "photos" / "a" / "wide.png").write_bytes(wide)
+    crop = make({"transform": "resized_crop", "limit": {"crop": 0.1}})
+    with pytest.raises(InputError, match=r"^a/wide.png: resized_crop: none of"):
+        rows(tmp_path / "photos", tmp_path / "out", crop, target=3)
+    assert not (tmp_path / "out").exists()
+
+
 def test_every_bound_names_a_limit_and_an_argument():
     for transform in TRANSFORMS.values():
         assert transform.bounds.keys() <= entries.LIMITS.keys()
@@ -233,6 +246,35 @@ def test_params_refuse_a_mistake_in_what_is_new(written, message):
         settings.parse(given)
 
 
+values = st.none() | st.booleans() | st.integers(-1, 300) | st.floats() | st.text(max_size=3)
+values |= st.lists(st.integers(0, 9) | st.floats(0, 1), max_size=3)
+keys = st.sampled_from(["p", "degrees", "scale", "count", "replace", "depth", "bits", "share", "x"])
+leaf_names = st.sampled_from([*TRANSFORMS, *POLICIES, *entries.GROUPS, "", "albumentations.Blur"])
+bounds = st.dictionaries(st.sampled_from([*entries.LIMITS, "x"]), values, max_size=2)
+
+
+def written(inner):
+    """A choice as someone may write it; often right, as all keys but `transform` are optional."""
+    optional = {"weight": values, "arguments": st.dictionaries(keys, values, max_size=1)}
+    optional |= {"limit": bounds, "of": st.lists(inner, max_size=3)}
+    return st.fixed_dictionaries({"transform": leaf_names}, optional=optional)
+
+
+@given(st.recursive(st.fixed_dictionaries({"transform": leaf_names}), written, max_leaves=6))
+def test_whatever_is_written_is_a_policy_that_replays_or_one_mistake(tmp_path_factory, choice):
+    path = tmp_path_factory.getbasetemp() / "whatever.yaml"
+    YAML(typ="safe", pure=True).dump([choice], path)
+    try:
+        name, drawn_numbers = policy.draw(policy.make(path), Generator(7), PICTURE)
+    except InputError as error:
+        assert "whatever.yaml:" in str(error) or "loosen it" in str(error)  # noqa: PT017
+        return
+    numbers = json.loads(json.dumps(drawn_numbers, allow_nan=False))
+    once, again = (composites.change(name, PICTURE, these) for these in (drawn_numbers, numbers))
+    assert once.tobytes() == again.tobytes()
+    assert once.size == PICTURE.size
+
+
 # --- policies by class ------------------------------------------------------------------------
 
 
@@ -240,8 +282,8 @@ def by_class(**given):
     return policy.make(data_params.ByClass.model_validate(given))
 
 
-def rows(photos, out, chosen, workers=1):
-    wanted = data_params.Augment(target=16)
+def rows(photos, out, chosen, workers=1, target=16):
+    wanted = data_params.Augment(target=target)
     return render.augment(photos, out, wanted, chosen, workers=workers)
 
 
@@ -298,6 +340,12 @@ def test_workers_do_not_change_a_byte_of_any_named_policy(photos, tmp_path, name
     assert one == two
 
 
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_a_named_policy_written_out_is_the_same_policy(tmp_path, name):
+    (tmp_path / "p.yaml").write_text(named_policies.text(name))
+    assert policy.make(tmp_path / "p.yaml").choices == POLICIES[name].choices
+
+
 def test_policies_and_transforms_share_no_name():
     assert not set(POLICIES) & (set(TRANSFORMS) | set(entries.GROUPS))
 
@@ -311,3 +359,28 @@ def test_the_presets_are_what_their_papers_say():
     assert (mix.transform, mix.arguments) == ("mix", {"chains": 3, "depth": [1, 3]})
     spoiled = {"brightness", "contrast", "saturation", "sharpness"}  # what AugMix is tested on
     assert not spoiled & set(policy.make("augmix").names())
+
+
+# --- the documentation ------------------------------------------------------------------------
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "policies.md"
+
+
+def test_examples_of_the_documentation_are_policies(tmp_path):
+    found = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert len(found) == 4
+    for example in found:
+        (tmp_path / "p.yaml").write_text(example)
+        policy.make(tmp_path / "p.yaml")
+
+
+def test_the_documentation_has_every_name_and_default():
+    text = DOCUMENT.read_text()
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    for name in (*TRANSFORMS, *entries.GROUPS, *entries.LIMITS, *POLICIES):
+        assert f"`{name}`" in text, name
+    for name, transform in TRANSFORMS.items():
+        row = next(line for line in table if f"`{name}`" in line)
+        for key, argument in transform.arguments.items():
+            default = [0.75, 1.333] if key == "ratio" else argument.default
+            assert f"`{key}: {default}`" in row, row

@@ -134,7 +134,8 @@ def test_a_mistake_is_named_with_line_and_column(tmp_path, old, new, message):
 
 
 KEYS = ("fetch", "source", "counts", "size", "audit", "limits", "prepare", "split", "augment",
-        "arms", "policy", "train", "recipes", "a", "network", "compare", "seeds")  # fmt: skip
+        "arms", "policy", "train", "recipes", "a", "network", "compare", "seeds",
+        "transform", "of", "limit", "by_class", "otherwise")  # fmt: skip
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 leaves |= st.sampled_from(["synthetic", "folder", "resnet18", "original", "homework"])
 trees = st.recursive(

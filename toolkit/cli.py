@@ -20,6 +20,7 @@ COMMANDS = (
     cli_data.audit,
     cli_data.prepare,
     cli_data.augment,
+    cli_data.policies,
     cli_comparison.probe,
     cli_training.train,
     cli_training.evaluate,

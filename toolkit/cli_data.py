@@ -185,3 +185,19 @@ def augment(
         quiet,
     )
     augmenting.run(call)
+
+
+def policies(
+    name: Annotated[str | None, typer.Argument(help="Write this one out, as YAML.")] = None,
+) -> None:
+    """List the named policies with their transforms, or write one out for a file of your own.
+
+    Example: toolkit policies randaugment > mine.yaml
+    """
+    from toolkit import named_policies
+
+    if name is not None:
+        typer.echo(named_policies.text(name), nl=False)
+        return
+    found = {key: ", ".join(each.names()) for key, each in named_policies.POLICIES.items()}
+    typer.echo(console.table([("policy", "transforms"), *found.items()]))

@@ -1,7 +1,10 @@
 """The named policies: POLICIES."""
 
+import io
+import json
 from typing import Any
 
+from toolkit import errors
 from toolkit.entries import Entry, Policy
 
 
@@ -29,6 +32,32 @@ def _space(part: float, bits: list[int]) -> tuple[Entry, ...]:
         _entry("translate_x", share=way),
         _entry("translate_y", share=way),
     )
+
+
+def text(name: str) -> str:
+    """A policy as the text of a policy file. Raises InputError for an unknown name."""
+    from ruamel.yaml import YAML  # slow to import
+
+    if name not in POLICIES:
+        raise errors.unknown("policy", name, POLICIES)
+    yaml, stream = YAML(typ="safe", pure=True), io.StringIO()
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    if POLICIES[name].keep_identical:
+        stream.write(f"# {name} keeps new images that equal their parent; a file draws again.\n")
+    written = [_plain(choice) for choice in POLICIES[name].choices]
+    yaml.dump(json.loads(json.dumps(written)), stream)  # a copy: or YAML would point back
+    return stream.getvalue()
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    """The entry as it is written."""
+    written = {
+        "transform": entry.transform,
+        "weight": entry.weight if entry.weight != 1 else None,
+        "arguments": dict(entry.arguments),
+        "of": [_plain(part) for part in entry.of],
+    }
+    return {key: value for key, value in written.items() if value}
 
 
 POLICIES: dict[str, Policy] = {

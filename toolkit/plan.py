@@ -176,7 +176,7 @@ def row(
     own_policy = policy.of(parent.label)
     for attempt in range(ATTEMPTS):
         own = _integer((seed, parent.label), ROW, number, attempt)
-        transform, params = policies.draw(own_policy, chance.Generator(own), picture)
+        transform, params = _drawn(own_policy, own, parent, picture)
         found = Row(parent.id, parent.label, number, transform, params, own)
         if own_policy.keep_identical:
             return found, None
@@ -188,6 +188,15 @@ def row(
         f"{parent.path}: the policy ({names}) never changes this image in {ATTEMPTS} draws; "
         f"use another policy, or 'duplicate' if you want plain copies"
     )
+
+
+def _drawn(
+    policy: Policy, own: int, parent: Sample, picture: Picture
+) -> tuple[str, Mapping[str, Any]]:
+    try:
+        return policies.draw(policy, chance.Generator(own), picture)
+    except InputError as error:
+        raise InputError(f"{parent.path}: {error}") from error
 
 
 def _even(parents: int, quota: int, stream: tuple[int, str]) -> list[int]:

@@ -16,7 +16,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
-from toolkit import archives, codec, isolation, manifest, params, plan, predictions, results
+from toolkit import (
+    archives,
+    codec,
+    composites,
+    isolation,
+    manifest,
+    params,
+    plan,
+    policy,
+    predictions,
+    results,
+)  # fmt: skip
+from toolkit.chance import Generator
 from toolkit.errors import InputError
 from toolkit.manifest import Manifest, Sample
 
@@ -154,6 +166,25 @@ SIDE = json.dumps({"classes": ["a", "b"], "notes": {"rejected": [{"path": "x", "
 PREDICTIONS = b"id,actual,predicted,score_a,score_b\n1,a,a,0.75,0.25\n2,b,a,0.5,0.5\n"
 
 
+POLICY = (
+    60 * "# where a mutant may change what it likes\n"
+    + """by_class:
+  a: randaugment
+  b:
+  - {transform: trivialaugment, weight: 0.5, limit: {rotation: 10, crop: 0.2}}
+  - {transform: resized_crop, arguments: {scale: [0.8, 1.0]}}
+otherwise:
+- transform: some_of
+  arguments: {count: [1, 2], replace: true}
+  of:
+  - {transform: sharpness, arguments: {factor: 1.25, p: 0.5}}
+  - transform: mix
+    arguments: {chains: 3, depth: [1, 3]}
+    of: [{transform: rotate, weight: 2}, {transform: posterize, arguments: {bits: [3, 4]}}]
+"""
+)
+
+
 def _table(folder: Path) -> bytes:
     manifest.write(folder, Manifest(("a", "b"), SAMPLES))
     return (folder / manifest.TABLE).read_bytes()
@@ -182,6 +213,15 @@ def _archive(data: bytes, folder: Path) -> None:
         assert ".." not in name.parts
 
 
+def _policy(path: Path) -> None:
+    """What is read is also drawn from and done."""
+    chosen, picture = policy.make(path), Image.new("RGB", (16, 12), "teal")
+    for label in ("a", "b", "c"):
+        for seed in range(5):
+            drawn = policy.draw(chosen.of(label), Generator(seed), picture)
+            assert composites.change(drawn[0], picture, drawn[1]).size == (16, 12)
+
+
 def _manifest(name: str, data: bytes, folder: Path) -> None:
     (folder / manifest.SIDE).write_text(SIDE)
     (folder / manifest.TABLE).write_text(",".join(manifest.COLUMNS) + "\n")
@@ -206,6 +246,7 @@ def kinds(folder: Path, seed: int = 0) -> dict[str, Kind]:
         "manifest.json": Kind([SIDE.encode()], partial(_manifest, manifest.SIDE), text=True),
         "plan.csv": Kind([_plan(folder)], whole, text=True),
         "params.yaml": Kind([PARAMS], partial(_file, "params.yaml", params.load), text=True),
+        "policy.yaml": Kind([POLICY.encode()], partial(_file, "policy.yaml", _policy), text=True),
         "predictions.csv": Kind(
             [PREDICTIONS], partial(_file, "p.csv", predictions.read), text=True
         ),
