@@ -34,5 +34,5 @@ $(BIN)/python:
 	@touch $@
 
 .venv/dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[dev,elpv]'
+	$(PIP) --editable '.[dev,elpv,labels]'
 	@touch $@ .venv/main

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from toolkit import codec, data_params, measurements, progress
+from toolkit import codec, data_params, label_checks, label_errors, measurements, progress
 from toolkit.balance import BALANCE_CHECKS
 from toolkit.duplicate_checks import DUPLICATE_CHECKS, twins
 from toolkit.evidence import Check, Evidence, Said, rounded
 from toolkit.file_checks import FILE_CHECKS
 from toolkit.findings import Audit, Outcome
+from toolkit.label_checks import LABEL_CHECKS
 from toolkit.look_checks import LOOK_CHECKS
 from toolkit.manifest import SPLITS, Manifest
 from toolkit.shortcuts import SHORTCUT_CHECKS
@@ -27,13 +28,20 @@ def audit(
 
     In the folder `work` a file keeps what was measured: an interrupted audit goes on, and one of
     images that were audited before is quick. `split` is that of `prepare`. Raises InputError when
-    another process audits the same images, and OSError, as for a full disk.
+    another process audits the same images or where labels are to be judged without cleanlab, and
+    OSError, as for a full disk.
     """
+    if settings.label_errors != "skip":
+        label_errors.require()
     limits = codec.Limits(**settings.limits.model_dump())
     samples = manifest.samples
     table = measurements.table(folder, samples, limits, work, processes=processes, track=track)
     same = twins(table, settings.thresholds.near_duplicates, processes)
-    given = Evidence(manifest, table, settings, split or data_params.Prepare().split, same)
+    judged = None
+    if settings.label_errors != "skip":
+        judged = label_checks.look(folder, table, same, limits, processes=processes, track=track)
+    to_come = split or data_params.Prepare().split
+    given = Evidence(manifest, table, settings, to_come, same, judged)
     said = {name: check.find(given) for name, check in CHECKS.items()}
     findings = tuple(finding for _, found in said.values() for finding in found)
     checks = {name: _outcome(given, name, CHECKS[name], found) for name, found in said.items()}
@@ -82,6 +90,7 @@ CHECKS: dict[str, Check] = {
     **DUPLICATE_CHECKS,
     **LOOK_CHECKS,
     **SHORTCUT_CHECKS,
+    **LABEL_CHECKS,
     **BALANCE_CHECKS,
 }
 """In the order in which they are told. Each has its action in params, some a threshold."""

@@ -61,6 +61,9 @@ def _counted(counts: dict[str, int]) -> str:
 def audit(
     images: Annotated[Path, typer.Argument(help="A folder <split>/<class>/file or <class>/file.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="audit.json.")] = None,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Look for wrong labels as well; takes cleanlab.")
+    ] = False,
     work: Work = Path(".toolkit"),
     workers: Workers = 0,
     quiet: Quiet = False,
@@ -75,6 +78,8 @@ def audit(
     track, processes = console.track(quiet), shared.processes(workers)
     manifest = scanning.scan(images, track, processes)
     settings = shared.section("audit", data_params.Audit)
+    if labels and settings.label_errors == "skip":
+        settings = settings.model_copy(update={"label_errors": "warn"})
     split = shared.section("prepare", data_params.Prepare).split
     result = audits.audit(
         manifest, images, settings, work, split=split, processes=processes, track=track

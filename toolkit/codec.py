@@ -74,7 +74,7 @@ def decode(data: bytes, limits: Limits = LIMITS) -> Pixels:
     return to_pixels(examine(data, to_rgb, limits))
 
 
-def decode_picture(data: bytes, size: int | None = None) -> Picture:
+def decode_picture(data: bytes, size: int | None = None, limits: Limits = LIMITS) -> Picture:
     """`decode` for Pillow, resized to `size` x `size` unless that is None (see `fit`).
 
     A JPEG that is at least three times as large is decoded at a half, a quarter or an eighth of its
@@ -82,7 +82,7 @@ def decode_picture(data: bytes, size: int | None = None) -> Picture:
     on average.
     """
     if size is None:
-        return examine(data, to_rgb, LIMITS)
+        return examine(data, to_rgb, limits)
     side = size
 
     def scaled(image: Image.Image) -> Picture:
@@ -91,7 +91,7 @@ def decode_picture(data: bytes, size: int | None = None) -> Picture:
             return to_rgb(fit(image, side))  # turned, and its colours changed, when small
         return fit(to_rgb(image), side)
 
-    return examine(data, scaled, LIMITS)
+    return examine(data, scaled, limits)
 
 
 def to_pixels(picture: Picture) -> Pixels:

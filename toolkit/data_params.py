@@ -104,7 +104,7 @@ class Audit(Section):
     """What each check does with what it finds.
 
     `drop`: leave the files out (of duplicates all but one); `group`: keep them in one split;
-    `warn`: say it; `fail`: stop the pipeline.
+    `warn`: say it; `fail`: stop the pipeline; `skip`: do not look, which takes cleanlab and time.
     """
 
     limits: Limits = Limits()
@@ -129,6 +129,7 @@ class Audit(Section):
     odd_size: OnFile = "warn"
     grey: OnFile = "warn"
     shortcuts: OnAll = "warn"
+    label_errors: Literal["skip", "drop", "warn", "fail"] = "skip"
     imbalance: OnAll = "warn"
 
 

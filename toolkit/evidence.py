@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from toolkit import data_params
 from toolkit.findings import Finding
+from toolkit.label_errors import Judged
 from toolkit.manifest import Manifest, Sample
 from toolkit.measurements import Table
 
@@ -26,13 +27,17 @@ class Twins:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """All that is known of a folder's images: `twins` are their duplicates, `split` is to come."""
+    """All that is known of a folder's images: `twins` are their duplicates, `split` is to come.
+
+    `judged` is None where the labels were not to be looked at.
+    """
 
     manifest: Manifest
     table: Table
     settings: data_params.Audit
     split: data_params.Split
     twins: Sequence[Twins] = ()
+    judged: Judged | None = None
 
     def finding(
         self, check: str, numbers: Sequence[int], message: str, score: float | None = None
