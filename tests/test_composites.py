@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from toolkit import codec, composites, data_params, entries, named_policies, policy, render
+from toolkit import (
+    checking,
+    codec,
+    composites,
+    data_params,
+    entries,
+    named_policies,
+    policy,
+    render,
+)
 from toolkit import params as settings
 from toolkit.chance import Generator
 from toolkit.data_params import Choice
@@ -344,6 +353,12 @@ def test_workers_do_not_change_a_byte_of_any_named_policy(photos, tmp_path, name
 def test_a_named_policy_written_out_is_the_same_policy(tmp_path, name):
     (tmp_path / "p.yaml").write_text(named_policies.text(name))
     assert policy.make(tmp_path / "p.yaml").choices == POLICIES[name].choices
+
+
+def test_named_policies_have_no_fault():
+    for name, named in POLICIES.items():
+        assert [checking.fault(choice) for choice in named.choices] == [None] * len(named.choices)
+        assert policy.make(name) == named
 
 
 def test_policies_and_transforms_share_no_name():

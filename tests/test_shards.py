@@ -9,8 +9,19 @@ import time
 import pytest
 import torch
 
+from tests import pages
 from tests.test_render import augment, folder, stopping, tree
-from toolkit import batches, codec, dataset, manifest, shards
+from toolkit import (
+    augmenting,
+    batches,
+    codec,
+    dataset,
+    manifest,
+    probe,
+    sections,
+    shards,
+    start,
+)  # fmt: skip
 from toolkit.errors import InputError
 from toolkit.render import Form
 
@@ -116,6 +127,29 @@ def test_training_reads_shards(plain, tmp_path):
     assert torch.equal(one.labels, two.labels)
     sample = manifest.read(tmp_path / "shards").samples[-1]
     assert codec.read(tmp_path / "shards" / sample.path).shape == (24, 24, 3)
+
+
+def test_the_probe_sees_in_shards_what_it_sees_in_folders(plain, tmp_path):
+    for name, count in (("folder", 0), ("shards", 3)):
+        augment(plain, tmp_path / name, target=12, form=Form(shards=count))
+    assert probe.probe(tmp_path / "folder") == probe.probe(tmp_path / "shards")
+
+
+def test_an_arm_in_shards_is_shown_on_the_page_as_one_in_folders(tmp_path, monkeypatch):
+    """The same numbers and sheets of the command's own output, whichever form it has."""
+    monkeypatch.chdir(tmp_path)  # away from the params.yaml here
+    given, seen = pages.inputs(tmp_path / "project"), []
+    for count in (0, 3):
+        options = ["-o", str(given.arms / "augmented"), "--target", "9", "--force", "--quiet"]
+        options += ["--shards", str(count), "--policy", "augmix", "--only-new", "--workers", "1"]
+        train = str(given.prepared / "train")
+        call = start.parse(["augment", train, *options])
+        augmenting.run(augmenting.Call(**call))
+        seen.append(sections.data(given))
+    parts = ("counts", "new", "sheets", "most_changed")
+    assert [seen[0][part] for part in parts] == [seen[1][part] for part in parts]
+    assert ["augmented", "all", "5"] in [row[:3] for row in seen[1]["new"]]
+    assert list((given.arms / "augmented").glob("*.tar"))
 
 
 def test_a_shard_that_was_changed_is_named(plain, tmp_path):

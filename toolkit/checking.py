@@ -9,10 +9,8 @@ from toolkit.errors import InputError
 from toolkit.named_policies import POLICIES
 from toolkit.transforms import TRANSFORMS
 
-Where = list[int | str]
 
-
-def fault(entry: Entry) -> tuple[Where, str] | None:
+def fault(entry: Entry) -> tuple[list[int | str], str] | None:
     """The keys that lead to what is wrong, and a message; None where all is well."""
     for key, check in CHECKS.items():
         try:

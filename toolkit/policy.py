@@ -5,9 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from toolkit import checking, composites, entries, errors, foreign
+from toolkit import composites, entries, errors, foreign
 from toolkit.chance import Generator
-from toolkit.checking import Where
 from toolkit.entries import Entry, Policy
 from toolkit.errors import InputError
 from toolkit.named_policies import POLICIES
@@ -17,6 +16,7 @@ if TYPE_CHECKING:  # params brings pydantic, which is slow to import
     from toolkit.data_params import ByClass, Choice
 
 Setting: TypeAlias = "str | Path | list[Choice] | ByClass"
+Where = list[int | str]
 Fail = Callable[[Where, str], InputError]
 SUFFIXES = (".yaml", ".yml")
 
@@ -90,6 +90,8 @@ def _less(policy: Policy, names: Collection[str]) -> Policy:
     if not kept:
         found = ", ".join(policy.names())
         raise InputError(f"leaves no transform; the policy has {found}: keep one")
+    from toolkit import checking
+
     for entry in kept:
         if problem := checking.fault(entry):
             raise InputError(problem[1])
@@ -149,13 +151,14 @@ def _part(setting: "str | list[Choice]", where: Where, fail: Fail) -> Policy:
     if isinstance(setting, str):
         if setting not in POLICIES:
             raise fail(where, str(errors.unknown("policy", setting, POLICIES)))
-        policy = POLICIES[setting]
-    else:
-        policy = Policy(tuple(map(_entry, setting)), keep_identical=False)
-    for number, choice in enumerate(policy.choices):
+        return POLICIES[setting]
+    from toolkit import checking  # a named policy needs no check
+
+    choices = tuple(map(_entry, setting))
+    for number, choice in enumerate(choices):
         if problem := checking.fault(choice):
             raise fail([*where, number, *problem[0]], problem[1])
-    return replace(policy, choices=tuple(map(entries.narrowed, policy.choices)))
+    return Policy(tuple(map(entries.narrowed, choices)), keep_identical=False)
 
 
 def _entry(choice: "Choice") -> Entry:
