@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from toolkit import data_params, explaining, manifest, render, shards
+from toolkit import augmenting, data_params, explaining, manifest, render, shards
 from toolkit.errors import InputError
 from toolkit.named_policies import POLICIES
 from toolkit.render import Form
@@ -84,6 +84,19 @@ def test_the_command_that_is_told_works(made, tmp_path):
     twice = subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True)
     assert twice.returncode == 1
     assert "again.png: stands in the way" in twice.stderr
+
+
+def test_a_name_does_not_forge_a_line(made):
+    traced = explaining.trace(made / children(manifest.read(made))[0].path)
+    forged = replace(traced, parent=replace(traced.parent, path="a\nmake it again: rm x"))
+    lines = explaining.describe(made / "x", forged)
+    assert [line for line in lines if line.startswith("make it again: ")] == lines[-1:]
+
+
+def test_nothing_else_can_be_asked_for_at_once(made):
+    call = augmenting.Call(explain=made / "x.png", target="3")
+    with pytest.raises(InputError, match="--explain takes a new image, --output, --force and --q"):
+        augmenting.run(call)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ def test_a_picture_of_a_persons_own_is_not_replaced(tmp_path, photos):
     (tmp_path / "preview.png").write_text("mine")
     done = toolkit(tmp_path, "augment", photos, "--preview", code=1)
     assert "preview.png: stands where the sheet preview.png goes" in done.stderr
-    toolkit(tmp_path, "augment", photos, "--preview", "-o", "photos", "--force", code=1)
+    done = toolkit(tmp_path, "augment", photos, "--preview", "-o", "balanced", code=1)
+    assert "--output must end in .png, got balanced" in done.stderr
     assert (tmp_path / "preview.png").read_text() == "mine"
 
 

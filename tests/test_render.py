@@ -380,7 +380,7 @@ def test_runs_that_are_killed_at_random_points_end_as_one_that_is_not(tmp_path, 
 
 
 def test_a_target_raised_in_two_steps_gives_what_one_step_gives(plain, tmp_path):
-    for chosen in ("homework", AFFINE):
+    for chosen in ("homework", "randaugment", "augmix", AFFINE):
         for target in (20, 40):
             augment(plain, tmp_path / "steps", chosen, target=target)
         augment(plain, tmp_path / "once", chosen, target=40)

@@ -105,9 +105,19 @@ def test_each_transform_is_left_out_once_beside_what_is_left_out_already():
     }
 
 
+def test_transforms_of_groups_are_left_out_too():
+    found = sweep.leaving_out(settings(policy="augmix"), "augmented", "less")
+    assert list(found)[:3] == ["", "autocontrast", "equalize"]
+    assert len(found) == 10
+
+
+PAIR = [{"transform": "some_of", "of": POLICY[:2]}]
+
+
 @pytest.mark.parametrize(
     ("arm", "policy", "message"),
     [
+        ("augmented", PAIR, "augmented.without: some_of cannot choose 2 of 1 entries"),
         ("augmentet", POLICY, "unknown arm 'augmentet' .did you mean 'augmented'"),
         ("original", POLICY, "unknown arm 'original'.*choose one of augmented"),
         ("augmented", "duplicate", "augmented has one transform, identity: nothing to leave out"),

@@ -1,7 +1,7 @@
 """The command `augment`, apart from how its options are read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,9 @@ def run(call: Call) -> None:
 def _explain(place: Path, call: Call) -> None:
     from toolkit import explaining
 
-    if call.train or call.preview:
-        raise InputError("--explain takes the new image alone, and --output to make it again")
+    plain = replace(call, explain=None, output=None, force=False, quiet=False)
+    if plain != Call():
+        raise InputError("--explain takes a new image, --output, --force and --quiet, no more")
     traced = explaining.trace(place)
     if call.output:
         explaining.write(traced, call.output, force=call.force)
@@ -87,6 +88,8 @@ def _explain(place: Path, call: Call) -> None:
 def _preview(train: Path, sheet: Path, call: Call) -> None:
     from toolkit import preview, scanning
 
+    if sheet.suffix != ".png":
+        raise InputError(f"--preview writes a picture: --output must end in .png, got {sheet}")
     _check_free(sheet, f"the sheet {sheet}", call.force)
     _, settings = _request(call)
     chosen = policy.make(call.policy) if call.policy else _policy(settings, call.arm)

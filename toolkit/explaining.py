@@ -12,6 +12,7 @@ from toolkit.codec import Picture
 from toolkit.colours import DAMAGED
 from toolkit.errors import InputError
 from toolkit.manifest import Manifest, Sample
+from toolkit.printable import one_line
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,14 @@ def _found(place: Path) -> tuple[Path, int, Manifest]:
 
 
 def _written(folder: Path, table: Manifest) -> Mapping[str, Any]:
-    notes = table.notes.get("codec")
-    known = isinstance(notes, dict) and notes.get("format") in codec.ENCODERS
-    size = notes.get("size", 0) if known and isinstance(notes, dict) else 0
-    if not known or not (size is None or (isinstance(size, int) and 0 < size <= codec.MAX_SIDE)):
-        path = folder / manifest.SIDE
-        raise InputError(f"{path}: notes.codec does not say how the images were written")
-    return dict(notes or {})
+    """The notes on the codec, if they name a format and a size or none."""
+    notes: Any = table.notes.get("codec")
+    if isinstance(notes, dict) and notes.get("format") in codec.ENCODERS:
+        size = notes.get("size", 0)
+        if size is None or (isinstance(size, int) and 0 < size <= codec.MAX_SIDE):
+            return notes
+    path = folder / manifest.SIDE
+    raise InputError(f"{path}: notes.codec does not say how the images were written")
 
 
 def describe(place: Path, traced: Traced) -> list[str]:
@@ -75,7 +77,7 @@ def describe(place: Path, traced: Traced) -> list[str]:
     child, parent = traced.child, traced.parent
     again = ["toolkit", "augment", "--explain", str(place), "--output", f"again{_suffix(child)}"]
     written = ", ".join(f"{key} {value}" for key, value in traced.written.items())
-    return [
+    lines = [
         f"image: {child.path}, of class {child.label}",
         f"row: {traced.folder / manifest.TABLE}:{traced.line}",
         f"parent: {parent.path}, id {parent.id}",
@@ -85,6 +87,7 @@ def describe(place: Path, traced: Traced) -> list[str]:
         f"written as: {written}",
         f"make it again: {shlex.join(again)}",
     ]
+    return [one_line(line) for line in lines]
 
 
 def _suffix(child: Sample) -> str:

@@ -73,7 +73,8 @@ def by_target(
 def leaving_out(settings: params.Params, arm: str, prefix: str) -> dict[str, Experiment]:
     """An experiment without each transform of the arm's policy, and under "" the whole policy.
 
-    Raises InputError for an arm that is not compared, and a policy with one transform alone.
+    Raises InputError for an arm that is not compared, a policy with one transform alone, and a
+    group that cannot lose one.
     """
     if arm not in _made(settings):
         raise errors.unknown("arm", arm, _made(settings))
@@ -81,6 +82,8 @@ def leaving_out(settings: params.Params, arm: str, prefix: str) -> dict[str, Exp
     names = policy.of_arm(arm, given).names()
     if len(names) < 2:
         raise InputError(f"augment.arms.{arm} has one transform, {names[0]}: nothing to leave out")
+    for name in names:  # each of them must leave a policy: said now, not hours from now
+        policy.of_arm(arm, given.model_copy(update={"without": [*given.without, name]}))
     key = f"augment.arms.{arm}.without"
     without = {
         name: Experiment(f"{prefix}-{arm}-without-{name}", {key: [*given.without, name]})
