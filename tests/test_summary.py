@@ -1,6 +1,7 @@
 """The summary of what was made: counted by transform, most changed first, written and told."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -34,6 +35,22 @@ def test_it_counts_all_and_each_transform():
         "flip": 0.0,
         "rotate": 15.0,
     }
+
+
+def test_an_image_of_a_group_counts_for_each_transform_in_it():
+    steps = [{"transform": t, "params": {}} for t in ("equalize", "shear_x", "equalize")]
+    chains = [{"share": 0.5, "steps": steps[:1]}, {"share": 0.2, "steps": steps}]
+    found = tally(
+        replace(line(1, "some_of"), params=json.dumps({"steps": steps})),
+        replace(line(2, "mix"), params=json.dumps({"original": 0.3, "chains": chains})),
+        replace(line(3, "some_of", near=True), params=json.dumps({"steps": steps[:1]})),
+    )
+    assert {name: part.new for name, part in found.transforms.items()} == {
+        "mix": 1, "mix: equalize": 1, "mix: shear_x": 1,
+        "some_of": 2, "some_of: equalize": 2, "some_of: shear_x": 1,
+    }  # fmt: skip
+    assert found.all.new == 3
+    assert found.transforms["some_of: equalize"].near_copies == 1
 
 
 def test_the_most_changed_of_every_transform_come_first():

@@ -4,7 +4,7 @@ A group's numbers are those of its steps, {"steps": [{"transform": ..., "params"
 that a row says what was done in what order, and replays without the policy.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from PIL import Image
@@ -112,6 +112,16 @@ def _taken(limit: str, name: str, params: Params, size: tuple[int, int]) -> floa
         return sum(_taken(limit, step["transform"], step["params"], size) for step in steps)
     bound = transforms.find(name).bounds.get(limit)
     return bound.measure(params, size) if bound else 0.0
+
+
+def names(transform: str, params: Params) -> Iterator[str]:
+    """The transforms that a row is made of: its own, or those of a group's steps."""
+    if transform not in DRAWS:
+        yield transform
+        return
+    for chain in params.get("chains", [params]):
+        for step in chain["steps"]:
+            yield from names(step["transform"], step["params"])
 
 
 # --- doing ------------------------------------------------------------------------------------

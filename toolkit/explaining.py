@@ -2,7 +2,7 @@
 
 import hashlib
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ def _reason(traced: Traced) -> str:
     """What the bytes depend on and is not as it was."""
     encoder = traced.written["format"]
     now: dict[str, Any] = {**codec.SETTINGS[encoder], **codec.versions(encoder)}
-    for name in _names(traced.child.transform, traced.child.params):
+    for name in composites.names(traced.child.transform, traced.child.params):
         now |= foreign.version(name) if foreign.is_foreign(name) else {}
     changed = [
         f"{key} was {traced.written.get(key)}, is {value}"
@@ -140,13 +140,3 @@ def _reason(traced: Traced) -> str:
         if traced.written.get(key) != value
     ]
     return "; ".join(changed) or "the row was changed, or the toolkit is another version"
-
-
-def _names(transform: str, params: Mapping[str, Any]) -> Iterator[str]:
-    """The transform, or those of a group's steps."""
-    chains = params.get("chains", [params])
-    steps = [step for chain in chains for step in chain.get("steps", [])]
-    if not steps:
-        yield transform
-    for step in steps:
-        yield from _names(step["transform"], step["params"])

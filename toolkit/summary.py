@@ -2,12 +2,13 @@
 
 import heapq
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import batches, codec, files, likeness
+from toolkit import batches, codec, composites, files, likeness
+from toolkit.entries import GROUPS
 from toolkit.journal import Line
 from toolkit.manifest import Sample
 
@@ -67,7 +68,10 @@ class Changed:
 
 @dataclass(frozen=True)
 class Report:
-    """All new images, those of each transform, and the most changed ones of each in turn."""
+    """All new images, those of each transform, and the most changed ones of each in turn.
+
+    An image of a group counts for the group, and for each transform in it ("some_of: rotate").
+    """
 
     all: Part
     transforms: Mapping[str, Part]
@@ -86,7 +90,8 @@ class Tally:
     def add(self, parent: Sample, ident: str, path: str, line: Line) -> None:
         """Count the image of `parent` that the line is about."""
         self._all.add(line)
-        self._parts.setdefault(line.transform, Part()).add(line)
+        for name in _counted(line):
+            self._parts.setdefault(name, Part()).add(line)
         # Of equally changed ones the first; no two have the same place, so that the rest is not
         # compared.
         most = self._most.setdefault(line.transform, [])
@@ -112,6 +117,14 @@ class Tally:
         ]
         places.sort(key=lambda placed: (placed[0], -placed[1][0], -placed[1][1]))
         return [found for _, found in places[:MOST]]
+
+
+def _counted(line: Line) -> Iterator[str]:
+    """What the image counts for: its transform, and of a group each transform that is in it."""
+    yield line.transform
+    if line.transform in GROUPS:
+        inside = composites.names(line.transform, json.loads(line.params))
+        yield from (f"{line.transform}: {name}" for name in sorted(set(inside)))
 
 
 def describe(report: Report) -> list[str]:
