@@ -1,17 +1,10 @@
 """The files of a comparison, and the page; computes no result of its own."""
 
-import base64
-import hashlib
-import importlib.resources
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from markupsafe import Markup, escape
-
-from toolkit import files, plots, scored, sections, wording
-from toolkit.canvas import COLOURS
+from toolkit import files, html_page, plots, scored, sections, wording
 from toolkit.comparison import Comparison
 from toolkit.results import Result, curves
 from toolkit.sections import Inputs
@@ -38,68 +31,5 @@ def write_comparison(path: Path, compared: Comparison, results: Sequence[Result]
 
 
 def page(given: Inputs) -> str:
-    """One HTML page that needs nothing else: no network, every text escaped.
-
-    Its policy allows the one style sheet and the one script that it holds, by their sha256, and
-    pictures within the page; without the script all texts and tables are there. Raises InputError
-    for what is given and cannot be read.
-    """
-    import jinja2
-
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=jinja2.FunctionLoader(_template),
-    )
-    environment.filters |= {"minus": _minus, "prose": _prose, "numeric": _numeric}
-    style, script = _colours() + _template("style.css"), _template("report.js")
-    return environment.get_template("report.html.j2").render(
-        **sections.every(given),
-        style=Markup(style),  # noqa: S704 - ours
-        script=Markup(script),  # noqa: S704 - ours
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-    )
-
-
-def _template(name: str) -> str:
-    source = importlib.resources.files("toolkit") / "templates" / name
-    return source.read_text(encoding="utf-8")
-
-
-def _colours() -> str:
-    """COLOURS as CSS variables. On paper the page is light."""
-    light, dark = (
-        "".join(f"--{name}:{pair[side]};" for name, pair in COLOURS.items()) for side in (0, 1)
-    )
-    return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
-
-
-def _hash(text: str) -> str:
-    """What a Content-Security-Policy calls this style sheet or script."""
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"sha256-{base64.b64encode(digest).decode()}"
-
-
-def _minus(text: str) -> str:
-    """A hyphen before a number as the minus sign that it is."""
-    return re.sub(r"(?<![\w.-])-(?=\d)", "\u2212", text)
-
-
-def _prose(text: str) -> Markup:
-    """The same in HTML, with "G-mean" and its number on one line."""
-    whole = Markup('<span class="whole">{}</span>')
-    parts = re.split(r"(G-mean(?: [+-]?[\d.]*\d)?)", text)
-    return Markup("").join(
-        whole.format(_minus(part)) if part.startswith("G-mean") else escape(_minus(part))
-        for part in parts
-    )
-
-
-def _numeric(table: Sequence[Sequence[str]]) -> list[bool]:
-    """Whether each column of a table, header first, holds numbers: they stand at the right."""
-    number = re.compile(r"([+\u2212-]?\d+(\.\d+)?|below \d.*)?( |$)")
-    _, *body = table
-    return [all(number.match(cell) for cell in column) for column in zip(*body, strict=True)]
+    """The page as HTML (see `html_page`). Raises InputError for what cannot be read."""
+    return html_page.render("report.html.j2", sections.every(given))
