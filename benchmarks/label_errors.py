@@ -4,8 +4,9 @@
 
 Some images, drawn from a seed, get the other label; then they are looked for. The images are drawn
 faces, and with FOLDER also the photos in its with_mask/ and without_mask/, whose own wrong labels
-count against the precision. Numbers are means over SEEDS; `recall in as many` is the share of the
-planted errors among as many images at the head of the ranking by confidence.
+count against the precision. "noise" spoils what is measured, to see what a judge who hardly tells
+classes apart is worth; the audit then doubts nothing. Numbers are means over SEEDS; `recall in as
+many` is the share of the planted errors among as many images at the head of the ranking.
 """
 
 import resource
@@ -31,7 +32,15 @@ from toolkit import (
 from toolkit.workers import cores
 
 CLASSES = synthetic.LABELS
-CASES = ((500, 60, 0.05), (500, 60, 0.02), (1300, 190, 0.05), (500, 500, 0.05))
+CASES = (
+    (500, 60, 0.05, 0),
+    (500, 60, 0.02, 0),
+    (1300, 190, 0.05, 0),
+    (500, 500, 0.05, 0),
+    (500, 60, 0.05, 1),
+    (500, 60, 0.05, 3),
+)
+"""Images of the classes, share of wrong labels, noise in the measurements' own deviations."""
 SEEDS = range(5)
 NEAR = 0.95
 LIMITS = codec.Limits()
@@ -62,7 +71,9 @@ def measured(folder: Path) -> Images:
     return Images(vectors, classes, label_checks.pictures(len(samples), twins)[numbers])
 
 
-def planted(images: Images, counts: tuple[int, int], share: float, seed: int) -> Sequence[float]:
+def planted(
+    images: Images, counts: tuple[int, int], share: float, noise: float, seed: int
+) -> Sequence[float]:
     """AUC, errors planted, doubts, recall, precision, recall in as many, and ms an image."""
     rng = np.random.default_rng(seed)
     of_class = [rng.permutation(np.flatnonzero(images.classes == k)) for k in (0, 1)]
@@ -71,8 +82,9 @@ def planted(images: Images, counts: tuple[int, int], share: float, seed: int) ->
     wrong[rng.permutation(len(rows))[: round(share * len(rows))]] = True
     given = images.classes[rows] ^ wrong
     vectors, pictures = images.vectors[rows], images.pictures[rows]
+    vectors = vectors + noise * rng.normal(size=vectors.shape) * vectors.std(axis=0)
     begun = time.process_time()
-    judged = label_errors.judge(vectors, [CLASSES[k] for k in given], pictures)
+    judged = label_errors.judge(vectors, [CLASSES[k] for k in given], pictures, least=0)
     took = 1000 * (time.process_time() - begun) / len(rows)
     doubted = wrong[[doubt.number for doubt in judged.doubts]]
     likely = label_errors.unseen(vectors, given, pictures, 0, cores())
@@ -87,12 +99,13 @@ def report(name: str, folder: Path) -> None:
     images = measured(folder)
     print(f"| {name} | planted | AUC | doubted | recall | precision | recall in as many | ms |")
     print("| --- " + "| ---: " * 7 + "|")
-    for common, rare, share in CASES:
-        runs = [planted(images, (common, rare), share, seed) for seed in SEEDS]
+    for common, rare, share, noise in CASES:
+        runs = [planted(images, (common, rare), share, noise, seed) for seed in SEEDS]
         told, errors, doubts, found, right, first, took = np.mean(runs, axis=0)
         cells = (f"{told:.2f}", f"{doubts:.0f}", f"{found:.2f}", f"{right:.2f}", f"{first:.2f}")
         planted_words = f"{errors:.0f} ({share:.0%})"
-        print(f"| {common} / {rare} | {planted_words} | {' | '.join(cells)} | {took:.1f} |")
+        spoilt = f", noise {noise}" if noise else ""
+        print(f"| {common} / {rare}{spoilt} | {planted_words} | {' | '.join(cells)} | {took:.1f} |")
     print()
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit import codec, contact_sheet, files, findings, manifest, mistakes
+from toolkit import codec, contact_sheet, files, manifest, mistakes, specimens
 from toolkit.comparison import compare
+from toolkit.findings import Audit, Finding, Outcome
 from toolkit.manifest import Manifest, Sample
 from toolkit.metrics import evaluate
 from toolkit.predictions import Predictions
@@ -19,9 +20,22 @@ CLASSES = (NASTY, "a$b_{$猫")
 """The first is the common class, the second the rare one."""
 ARMS, RECIPES, SEEDS = ("original", "augmented", "duplicated"), ("net", "<b>deep"), (0, 1)
 SKILL = {"original": 0.4, "augmented": 1.2, "duplicated": 0.6}
-AUDIT = findings.Audit(
+TWINS = ("p0", "p1")
+AUDIT = Audit(
     {"all": {NASTY: 30, CLASSES[1]: 15}},
-    (findings.Finding("unreadable", "drop", NASTY, (f"{NASTY}.jpg",) * 7),),
+    (
+        Finding("unreadable", "drop", NASTY, (f"{NASTY}.jpg",) * 7),
+        Finding("near_duplicates", "group", f"two {NASTY}", (f"a/{NASTY}.jpg", "b.jpg"), TWINS),
+        Finding("blurred", "warn", "sharpness 0.01", ("b.jpg",), TWINS[1:], (), 0.01),
+        Finding("shortcuts", "warn", f"{NASTY} predicts the class", (), score=0.5),
+    ),
+    {
+        "unreadable": Outcome("damaged", "drop", None, None, 1),
+        "near_duplicates": Outcome(NASTY, "group", 0.95, 0.99, 2),
+        "blurred": Outcome("sharpness under 0.08", "warn", 0.08, 0.01, 1),
+        "dark": Outcome("dark", "warn", 0.25, 0.5, 0),
+        "shortcuts": Outcome("a property predicts the class", "warn", 0.2, 0.5, 1),
+    },
 )
 
 
@@ -105,6 +119,14 @@ def explained(run: Result, test: Manifest):
     ]
 
 
+def pictures() -> specimens.Specimens:
+    """Of the audit's two samples, of both classes; one is odd, the other tiny."""
+    grey, rng = np.full((20, 96, 3), 150, np.uint8), np.random.default_rng(0)
+    noise = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    found = zip(TWINS, CLASSES, ("train", ""), (grey, noise), strict=True)
+    return {ident: specimens.Specimen(*of) for ident, *of in found}
+
+
 def inputs(folder: Path) -> Inputs:
     """Write everything that the page reads into `folder`, and return what it is made of."""
     train, valid, test = (
@@ -133,10 +155,12 @@ def inputs(folder: Path) -> Inputs:
     files.write(folder / "probe" / "augmented.json", json.dumps(probe))
     unknown = {"auc": None, "low": None, "high": None, "by_transform": {}}
     files.write(folder / "probe" / "duplicated.json", json.dumps(unknown))
+    specimens.write(folder / "audit", pictures())
     return Inputs(
         compare(results, "original", "duplicated", resamples=200),
         results,
         audit=AUDIT,
+        audited=folder / "audit",
         prepared=folder / "prepared",
         arms=folder / "arms",
         runs=folder / "runs",

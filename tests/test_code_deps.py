@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "toolkit"
 ROOTS = {  # what the stage's command calls; the command itself only passes things on
     "fetch": ["sources"],
-    "audit": ["scanning", "audit"],
+    "audit": ["scanning", "audit", "specimens"],
     "prepare": ["scanning", "prepare"],
     "original": ["render"],
     "augment": ["render", "contact_sheet"],

@@ -30,7 +30,8 @@ PARAMS = {
 EVALUATED = ("--test", "data/prepared/test", "--valid", "data/prepared/valid")
 STAGES = (
     ("fetch", "--output", "data/raw"),
-    ("audit", "data/raw", "--output", "reports/audit.json"),
+    ("audit", "data/raw", "--output", "reports/audit.json", "--pictures", "reports/audit",
+     "--html", "reports/audit.html"),
     ("prepare", "data/raw", "--audit", "reports/audit.json", "--output", "data/prepared"),
     ("augment", "data/prepared/train", "--arm", "original", "--output", "data/arms/original"),
     ("augment", "data/prepared/train", "--only-new", "--output", "data/arms/augmented"),
@@ -90,8 +91,9 @@ def test_no_table_holds_a_formula(project):
         assert not [cell for cell in cells if csv_files.shielded(cell) != cell and cell[0] != "'"]
 
 
-def test_the_page_shows_names_and_runs_none(project):
-    page = (project / "reports" / "index.html").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["index", "audit"])
+def test_the_page_shows_names_and_runs_none(project, name):
+    page = (project / "reports" / f"{name}.html").read_text(encoding="utf-8")
     assert "<script>alert(1)" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "{{7*7}}" in page or "{{7*7" in page

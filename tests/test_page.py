@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from tests.pages import inputs
-from toolkit import files, report
+from tests.pages import AUDIT, NASTY, inputs, pictures
+from toolkit import audit_page, files, report
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -19,10 +19,16 @@ WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
+def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     files.write(folder / "index.html", report.page(inputs(folder)))
-    return (folder / "index.html").as_uri()
+    files.write(folder / "audit.html", audit_page.page(AUDIT, pictures(), NASTY))
+    return folder
+
+
+@pytest.fixture
+def address(pages, request):
+    return (pages / f"{getattr(request, 'param', 'index')}.html").as_uri()
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +65,18 @@ def show(browser, address):
     assert {text for text in heard if not text.startswith(pictures)} == {address}
 
 
+BOTH = pytest.mark.parametrize("address", ["index", "audit"], indirect=True)
+
+
+@BOTH
 def test_it_opens_from_disk_without_a_complaint_or_a_request(show):
     """The fixture listens; the policy's own violations are console messages."""
     page = show()
-    assert "augmented" in page.title()
+    assert "augmented" in page.title() or f"Audit of {NASTY}" == page.title()
     assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
 
 
+@BOTH
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_nothing_scrolls_sideways(show, viewport):
     page = show(viewport)
@@ -74,6 +85,7 @@ def test_nothing_scrolls_sideways(show, viewport):
     assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
 
 
+@BOTH
 @pytest.mark.parametrize(
     ("viewport", "scheme"), [(WIDE, "light"), (NARROW, "dark")], ids=["light", "dark"]
 )

@@ -7,44 +7,16 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 from PIL import Image
 
 from tests.pages import CLASSES, NASTY, RECIPES, inputs, result
+from tests.parsed import Parsed
 from toolkit import report, wording
 from toolkit.comparison import compare
 from toolkit.findings import Audit
 from toolkit.sections import Inputs
-
-VOID = {"meta", "img", "link", "input", "br"}
-
-
-class Parsed(HTMLParser):
-    """Tags, attributes and visible text of a page."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.attributes, self.text = [], [], ""
-        self.open = []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, *pair) for pair in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] not in ("style", "script"):
-            self.text += data
-
-    def values(self, name, tag=None):
-        return [v for t, n, v in self.attributes if n == name and tag in (None, t)]
 
 
 @pytest.fixture(scope="module")

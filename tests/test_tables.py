@@ -2,10 +2,9 @@
 
 import pytest
 
-from tests.pages import AUDIT, CLASSES, NASTY, result
+from tests.pages import CLASSES, result
 from toolkit import tables
 from toolkit.comparison import compare
-from toolkit.findings import Audit, Finding
 from toolkit.manifest import Manifest, Sample
 from toolkit.metrics import matrix_of
 
@@ -63,24 +62,6 @@ def test_a_class_that_no_arm_changed_has_one_bar():
     assert [(bar.group, bar.label, bar.originals, bar.new) for bar in bars] == [
         ("a", "every arm", 3, 0), ("b", "original", 1, 0), ("b", "augmented", 1, 5),
     ]  # fmt: skip
-
-
-def test_findings_are_gathered_by_check_and_files_are_not_all_named():
-    (check,) = tables.checks(AUDIT)
-    assert (check.name, check.words) == ("unreadable", "1 finding, 7 files; action: drop")
-    assert check.table[1][2].endswith(f"{NASTY}.jpg and 2 more")
-
-
-def test_very_many_findings_end_with_how_many_more():
-    finding = Finding("exact_duplicates", "group", "same", ("a", "b"))
-    (check,) = tables.checks(Audit({}, (finding,) * 100))
-    assert len(check.table) == 1 + tables.MOST_FINDINGS + 1
-    assert check.table[-1][1] == "and 40 more findings"
-
-
-def test_an_audit_without_counts_has_no_table():
-    assert tables.found(Audit({}, ())) == []
-    assert tables.found(AUDIT)[1][0] == "all"
 
 
 def test_a_matrix_adds_the_runs_of_an_arm_up():

@@ -231,6 +231,7 @@ def report(output: Output = Path("reports/index.html"), quiet: Quiet = False) ->
         _compared(results, shared.project().compare.baseline),
         results,
         audit=findings.read(places.AUDIT),
+        audited=places.AUDITED if places.AUDITED.is_dir() else None,
         prepared=places.PREPARED,
         arms=places.ARMS,
         runs=places.RUNS,

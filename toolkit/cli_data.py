@@ -1,7 +1,7 @@
 """Commands from the source to the training data of an arm."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from toolkit import console
 from toolkit.cli_shared import Output, Quiet, Workers
 from toolkit.errors import InputError
 from toolkit.printable import plain
+
+if TYPE_CHECKING:
+    from toolkit import findings, specimens
 
 Work = Annotated[Path, typer.Option(help="Where downloads and measurements are kept.")]
 
@@ -61,6 +64,10 @@ def _counted(counts: dict[str, int]) -> str:
 def audit(
     images: Annotated[Path, typer.Argument(help="A folder <split>/<class>/file or <class>/file.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="audit.json.")] = None,
+    html: Annotated[Path | None, typer.Option(help="A page with pictures.")] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(help="A folder for small pictures of what was found.")
+    ] = None,
     labels: Annotated[
         bool, typer.Option("--labels", help="Look for wrong labels as well; takes cleanlab.")
     ] = False,
@@ -70,10 +77,10 @@ def audit(
 ) -> None:
     """Check the images: damaged files, duplicates, odd looks, shortcuts, imbalance.
 
-    Example: toolkit audit photos
+    Example: toolkit audit photos --html audit.html
     """
     from toolkit import audit as audits
-    from toolkit import data_params, findings, scanning
+    from toolkit import codec, data_params, findings, scanning, specimens
 
     track, processes = console.track(quiet), shared.processes(workers)
     manifest = scanning.scan(images, track, processes)
@@ -90,10 +97,29 @@ def audit(
         typer.echo(plain(line))
     if output:
         findings.write(output, result)
+    if html or pictures:
+        limits = codec.Limits(**settings.limits.model_dump())
+        few = specimens.make(result, manifest, images, limits, processes=processes, track=track)
+        _illustrate(result, few, images.name, html, pictures)
     if result.failures:
         keys = sorted({f"audit.{finding.check}" for finding in result.failures})
         message = f"{images}: {len(result.failures)} findings of checks set to fail"
         raise InputError(f"{message}; mend the images or set {', '.join(keys)} in params.yaml")
+
+
+def _illustrate(
+    result: "findings.Audit",
+    few: "specimens.Specimens",
+    folder: str,
+    html: Path | None,
+    pictures: Path | None,
+) -> None:
+    from toolkit import audit_page, files, specimens
+
+    if html:
+        files.write(html, audit_page.page(result, few, folder))
+    if pictures:
+        specimens.write(pictures, few)
 
 
 def _count_rows(counts: Any) -> list[tuple[object, ...]]:

@@ -74,6 +74,6 @@ def _prose(text: str) -> Markup:
 
 def _numeric(table: Sequence[Sequence[str]]) -> list[bool]:
     """Whether each column of a table, header first, holds numbers: they stand at the right."""
-    number = re.compile(r"([+\u2212-]?\d+(\.\d+)?|below \d.*)?( |$)")
+    number = re.compile(r"([+\u2212-]?\d+(\.\d+)?|below \d.*)?( [(+]|$)")
     _, *body = table
     return [all(number.match(cell) for cell in column) for column in zip(*body, strict=True)]

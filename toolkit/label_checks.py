@@ -70,7 +70,7 @@ def limitations(judged: Judged) -> list[str]:
     if judged.auc is not None and judged.auc < label_errors.LEAST:
         said.append(
             f"no label was doubted: what is measured hardly tells the classes apart (AUC "
-            f"{judged.auc:.2f}; from {label_errors.LEAST} on half of the doubts are right, or more)"
+            f"{judged.auc:.2f}, {label_errors.LEAST} is needed)"
         )
     return said
 

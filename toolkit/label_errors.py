@@ -25,8 +25,8 @@ SIDE = 96
 FEWEST = 20
 """Pictures that a class must have: the folds take a fifth of them, so 16 to learn from."""
 LEAST = 0.65
-"""Area under the ROC curve (of the labels as they are, wrong ones too) from which on labels are
-doubted: with less, fewer than half of the doubts were right (docs/reliability.md)."""
+"""Area under the ROC curve, of the labels as they are, that the classifier must reach before it
+may doubt one: with less, doubts are hardly better than chance (docs/reliability.md)."""
 FOLDS, TREES, LEAF = 5, 200, 2
 """Parts that are judged in turn, trees of a classifier, and images at the end of their branches."""
 DIGITS = 4
@@ -101,12 +101,19 @@ def _measured(folder: Path, limits: codec.Limits, path: str) -> features.Vector 
 
 
 def judge(
-    vectors: Floats, labels: Sequence[str], pictures: Labels, *, seed: int = 0, workers: int = 1
+    vectors: Floats,
+    labels: Sequence[str],
+    pictures: Labels,
+    *,
+    least: float = LEAST,
+    seed: int = 0,
+    workers: int = 1,
 ) -> Judged:
     """Judge N images by their `vectors` [N, M], their labels, and the picture that each shows.
 
     Files with the same number in `pictures` [N] are always judged together. The number of workers
-    does not change the answer. Raises InputError where cleanlab is not installed.
+    does not change the answer. With an AUC under `least` no label is doubted. Raises InputError
+    where cleanlab is not installed.
     """
     different = Counter(label for label, _ in set(zip(labels, pictures.tolist(), strict=True)))
     few = {label: n for label, n in sorted(different.items()) if n < FEWEST}
@@ -118,7 +125,7 @@ def judge(
     areas = [scores.roc_auc(given, likely, k) for k in range(len(classes))]
     auc = round(float(np.mean(areas)), DIGITS)
     own = likely[np.arange(len(rows)), given].round(DIGITS)
-    wrong = _wrong(given, likely, own) if auc >= LEAST else np.zeros(0, dtype=np.int64)
+    wrong = _wrong(given, likely, own) if auc >= least else np.zeros(0, dtype=np.int64)
     return Judged(
         tuple(Doubt(int(rows[n]), str(classes[likely[n].argmax()]), float(own[n])) for n in wrong),
         auc,

@@ -5,6 +5,6 @@ from pathlib import Path
 PARAMS = Path("params.yaml")
 PREPARED, ARMS = Path("data/prepared"), Path("data/arms")
 RUNS, AUDIT = Path("reports/runs"), Path("reports/audit.json")
-PROBES = Path("reports/probe")
+PROBES, AUDITED = Path("reports/probe"), Path("reports/audit")
 CHECKPOINTS = Path(".toolkit/checkpoints")
 PROFILES = Path(".toolkit/profile")

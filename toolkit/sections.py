@@ -7,7 +7,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from toolkit import arm_reports, charts, curve_charts, files, gallery, manifest, tables, wording
+from toolkit import (
+    arm_reports,
+    audit_sections,
+    charts,
+    curve_charts,
+    files,
+    gallery,
+    manifest,
+    specimens,
+    tables,
+    wording,
+)
 from toolkit.charts import Chart
 from toolkit.comparison import Comparison
 from toolkit.findings import Audit
@@ -33,14 +44,15 @@ KINDS = {
 class Inputs:
     """Everything that the page is made of; what is None or empty is left out.
 
-    `prepared` is the folder with train, valid and test, `arms` that with a folder, the sheets and
-    the summary of each arm, `runs` that of the evaluations, `probes` that with <arm>.json; `params`
-    is the text of params.yaml.
+    `audited` is the folder with the audit's pictures, `prepared` that with train, valid and test,
+    `arms` that with a folder, the sheets and the summary of each arm, `runs` that of the
+    evaluations, `probes` that with <arm>.json; `params` is the text of params.yaml.
     """
 
     compared: Comparison
     results: Sequence[Result]
     audit: Audit | None = None
+    audited: Path | None = None
     prepared: Path | None = None
     arms: Path | None = None
     runs: Path | None = None
@@ -91,7 +103,8 @@ def verdict(compared: Comparison) -> dict[str, Any]:
 
 def data(given: Inputs) -> dict[str, Any]:
     """2. The data."""
-    shown = given.compared.arms
+    shown, audit = given.compared.arms, given.audit
+    pictures = specimens.read(given.audited) if given.audited else {}
     splits = _manifests(given.prepared, SPLITS)
     arms = _manifests(given.arms, shown)
     train = given.prepared / "train" if given.prepared else None
@@ -100,9 +113,10 @@ def data(given: Inputs) -> dict[str, Any]:
         "counts": tables.counts(splits, arms) if splits else [],
         "images": charts.images(tables.bars(arms, shown)) if arms else None,
         "samples": gallery.samples(train, splits["train"]) if train else [],
-        "audited": given.audit is not None,
-        "found": tables.found(given.audit) if given.audit else [],
-        "checks": tables.checks(given.audit) if given.audit else [],
+        "audited": audit is not None,
+        "found": audit_sections.found(audit) if audit else [],
+        "outcomes": audit_sections.outcomes(audit) if audit else [],
+        "checks": audit_sections.checks(audit, pictures) if audit else [],
         "sheets": _sheets(given, ".png", "Contact sheet of the arm {}: {}"),
         "most_changed": _sheets(
             given, "-most-changed.png", "Most changed images of the arm {}: {}"

@@ -8,7 +8,6 @@ from toolkit.arm_reports import Made, Probes
 from toolkit.canvas import arm_styles, light
 from toolkit.comparison import Comparison
 from toolkit.contrasts import Contrast, Row
-from toolkit.findings import Audit
 from toolkit.forest import MINUS, signed
 from toolkit.manifest import Manifest
 from toolkit.metrics import matrix_of
@@ -16,10 +15,6 @@ from toolkit.panels import Bar, Style
 from toolkit.results import Result
 
 Table = list[list[str]]
-MOST_PATHS, MOST_FINDINGS = 5, 60
-"""Files that are named for each audit finding, and findings of each check."""
-
-
 # --- the verdict ------------------------------------------------------------------------------
 
 
@@ -112,51 +107,6 @@ def _bars(arms: Mapping[str, Manifest], styles: Mapping[str, Style], name: str) 
     if not any(new.values()) and len(set(old.values())) == 1:
         return [Bar(name, "every arm", next(iter(old.values())), 0, {"color": light("grey")})]
     return [Bar(name, arm, old[arm], new[arm], styles[arm]) for arm in arms]
-
-
-def found(audit: Audit) -> Table:
-    """Images of each class as they were found, by split; empty where there are none."""
-    classes = sorted({name for of in audit.counts.values() for name in of})
-    body = [
-        [split or "all", *(str(of.get(name, 0)) for name in classes)]
-        for split, of in audit.counts.items()
-    ]
-    return [["as found", *classes], *body] if body else []
-
-
-@dataclass(frozen=True)
-class Check:
-    """What one check of the audit found: in a few words, and finding by finding."""
-
-    name: str
-    words: str
-    table: Table
-
-
-def checks(audit: Audit) -> list[Check]:
-    """The audit's findings, check by check."""
-    names = dict.fromkeys(finding.check for finding in audit.findings)
-    return [_check(audit, name) for name in names]
-
-
-def _check(audit: Audit, name: str) -> Check:
-    found = [finding for finding in audit.findings if finding.check == name]
-    paths = sum(len(finding.paths) for finding in found)
-    actions = ", ".join(sorted({finding.action for finding in found}))
-    body = [[f.action, f.message, _paths(f.paths)] for f in found[:MOST_FINDINGS]]
-    if len(found) > MOST_FINDINGS:
-        body.append(["", f"and {len(found) - MOST_FINDINGS} more findings", ""])
-    words = f"{_plural(len(found), 'finding')}, {_plural(paths, 'file')}; action: {actions}"
-    return Check(name.replace("_", " "), words, [["action", "finding", "files"], *body])
-
-
-def _plural(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def _paths(paths: Sequence[str]) -> str:
-    more = len(paths) - MOST_PATHS
-    return ", ".join(paths[:MOST_PATHS]) + (f" and {more} more" if more > 0 else "")
 
 
 def transforms(found: Probes) -> Table:
