@@ -25,6 +25,12 @@ def fill(folder: Path, counts: dict[str, int], *, size: int = 48, seed: int = 0)
     return folder
 
 
+def put(path: Path, data: bytes) -> None:
+    """Write a file, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
 def run(folder: Path, processes: int = 1, **settings) -> findings.Audit:
     """The audit of a folder, which keeps its measurements beside it."""
     chosen, work = data_params.Audit.model_validate(settings), folder.parent / "work"

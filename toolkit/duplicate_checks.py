@@ -14,9 +14,11 @@ from toolkit.measurements import Table
 
 PLAIN = 0.02
 """Contrast (see `measures`) under which a picture shows too little to be compared."""
+SHARE, FEW = 0.1, 20
+"""A near group of more than this share of all pictures, and more than a few, is no copies."""
 
 
-def twins(table: Table, lowest: float, workers: int = 1) -> list[Twins]:
+def twins(table: Table, lowest: float, processes: int = 1) -> list[Twins]:
     """Groups of samples with equal pixels, then of those that agree by `lowest` or more.
 
     A near group holds all its members' exact copies.
@@ -25,17 +27,17 @@ def twins(table: Table, lowest: float, workers: int = 1) -> list[Twins]:
     for number in map(int, table.readable):
         exact[table.pixels[number]].append(number)
     same = [Twins(tuple(group), 1.0, exact=True) for group in exact.values() if len(group) > 1]
-    return same + _near(table, list(exact.values()), lowest, workers)
+    return same + _near(table, list(exact.values()), lowest, processes)
 
 
-def _near(table: Table, exact: Sequence[list[int]], lowest: float, workers: int) -> list[Twins]:
+def _near(table: Table, exact: Sequence[list[int]], lowest: float, processes: int) -> list[Twins]:
     """Of equal pictures the first is compared with the others."""
     contrast = table.numbers["contrast"]
     shown = [group for group in exact if contrast[group[0]] >= PLAIN]
     if len(shown) < 2:
         return []
     first = np.array([group[0] for group in shown], dtype=np.int64)
-    found = neighbours.pairs(lambda rows: table.copies(first[rows]), len(first), lowest, workers)
+    found = neighbours.pairs(lambda rows: table.copies(first[rows]), len(first), lowest, processes)
     return [
         Twins(tuple(sorted(n for row in rows for n in shown[int(row)])), weakest, exact=False)
         for rows, weakest in neighbours.groups(found, len(first))
@@ -53,10 +55,25 @@ def _exact(given: Evidence) -> Said:
 def _near_duplicates(given: Evidence) -> Said:
     groups = sorted((group for group in given.twins if not group.exact), key=lambda g: -g.agreement)
     found = [
-        _copies(given, "near_duplicates", group, "files show nearly the same picture", _largest)
+        _crowded(given, group)
+        if _crowd(given, group)
+        else _copies(
+            given, "near_duplicates", group, "files show nearly the same picture", _largest
+        )
         for group in groups
     ]
     return (groups[0].agreement if groups else None), found
+
+
+def _crowd(given: Evidence, group: Twins) -> bool:
+    """Whether so many pictures are alike that this is how such pictures look."""
+    return not group.exact and len(group.numbers) > max(FEW, SHARE * len(given.table.readable))
+
+
+def _crowded(given: Evidence, group: Twins) -> Finding:
+    message = f"{len(group.numbers)} files look alike: too many to be copies, so they may be parted"
+    found = given.finding("near_duplicates", group.numbers, message, group.agreement)
+    return replace(found, action="fail" if found.action == "fail" else "warn", drop=())
 
 
 def _copies(
@@ -110,15 +127,20 @@ def _across(
 ) -> list[Finding]:
     found = [(group, names(given.samples(group.numbers))) for group in _widest(given)]
     return [
-        given.finding(check, group.numbers, f"one picture {words.format(len(of))}: {', '.join(of)}")
+        given.finding(
+            check,
+            group.numbers,
+            f"{'the same' if group.exact else 'nearly the same'} picture "
+            f"{words.format(len(of))}: {', '.join(of)}",
+        )
         for group, of in found
         if len(of) > 1
     ]
 
 
 def _widest(given: Evidence) -> list[Twins]:
-    """Every near group, and the exact ones that lie in none."""
-    near = [group for group in given.twins if not group.exact]
+    """Every near group but crowds, and the exact ones that lie in none."""
+    near = [group for group in given.twins if not group.exact and not _crowd(given, group)]
     held = {number for group in near for number in group.numbers}
     return near + [g for g in given.twins if g.exact and g.numbers[0] not in held]
 
@@ -129,6 +151,6 @@ DUPLICATE_CHECKS: dict[str, Check] = {
         _near_duplicates,
         "one picture again: encoded, resized, mirrored, cropped, lit differently (agreement {})",
     ),
-    "conflicts": Check(_conflicts, "one picture under two labels"),
-    "leaks": Check(_leaks, "one picture in two of the source's own splits"),
+    "conflicts": Check(_conflicts, "the same picture, or nearly, under two labels"),
+    "leaks": Check(_leaks, "the same picture, or nearly, in two of the source's own splits"),
 }

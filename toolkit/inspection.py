@@ -83,8 +83,9 @@ def _record(image: Image.Image, *, digest: bytes, size: int, several: bool) -> b
     record["pixels"] = np.frombuffer(_of_pixels(picture), dtype=np.uint8)
     record["format"], record["mode"] = form.encode(), mode.encode()
     facts = np.array([*picture.size, size, several, quality], dtype=np.float32)
-    record["numbers"] = np.concatenate([facts, measures.measure(picture)])
-    record["copy"] = fingerprints.small(picture)
+    small = measures.reduced(picture)
+    record["numbers"] = np.concatenate([facts, measures.measure(small)])
+    record["copy"] = fingerprints.small(small)
     return _sealed(record)
 
 

@@ -17,9 +17,8 @@ Grey = npt.NDArray[np.float32]
 
 
 def measure(picture: Picture) -> npt.NDArray[np.float32]:
-    """All of MEASURES, in their order."""
-    small = reduced(picture)
-    pixels = np.asarray(small, dtype=np.uint8)
+    """All of MEASURES of a picture that was `reduced`, in their order."""
+    pixels = np.asarray(picture, dtype=np.uint8)
     grey = (pixels @ LUMA) / np.float32(255)
     return np.array([number(pixels, grey) for number in MEASURES.values()], dtype=np.float32)
 
