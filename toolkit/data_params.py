@@ -191,7 +191,7 @@ class Choice(Section):
     """
 
     transform: str
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     arguments: dict[str, Any] = {}
     of: list["Choice"] = []
     limit: dict[str, Any] = {}

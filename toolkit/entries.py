@@ -87,8 +87,11 @@ class Policy:
 
     def __post_init__(self) -> None:
         """Check the weights."""
-        if self.choices or not self.by_class:
-            check_weights(self.choices)
+        weights = [choice.weight for choice in self.choices]
+        empty = not weights and bool(self.by_class)
+        if any(not 0 <= weight < float("inf") for weight in weights) or not (any(weights) or empty):
+            rule = "weights must be 0 or more, and one of them must be positive"
+            raise InputError(f"policy: {rule}, got {weights}")
 
     @cached_property
     def total(self) -> float:
@@ -115,14 +118,6 @@ class Policy:
     def names(self) -> list[str]:
         """The transforms, each once."""
         return list(dict.fromkeys(leaf.transform for leaf in self.leaves()))
-
-
-def check_weights(entries: Sequence[Entry]) -> None:
-    """Raise InputError for a negative weight, or when none is positive."""
-    weights = [entry.weight for entry in entries]
-    if any(not 0 <= weight < float("inf") for weight in weights) or not any(weights):
-        rule = "weights must be 0 or more, and one of them must be positive"
-        raise InputError(f"policy: {rule}, got {weights}")
 
 
 def pick(entries: Sequence[Entry], total: float, rng: Generator) -> Entry:
