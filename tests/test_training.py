@@ -126,3 +126,12 @@ def test_several_seeds_in_one_process_leave_the_same_runs(data, tmp_path):
     assert [run.seed for run in found] == [3, 4]
     train(data, tmp_path / "alone", seed=4)
     assert contents(tmp_path / "run-4") == contents(tmp_path / "alone")
+
+
+def test_what_was_learnt_before_the_loss_was_lost_is_kept(data, tmp_path):
+    wild = settings(learning_rate=100, batch=9, epochs=5)
+    with pytest.raises(InputError, match=r"finite in epoch 2 .*lower train\..*run keeps epoch 1"):
+        training.train(*data, "r", wild, seed=0, output=tmp_path / "run")
+    run = runs.read(tmp_path / "run")
+    assert (run.complete, run.best_epoch, len(run.history)) == (False, 1, 1)
+    assert "no longer finite" in run.problem

@@ -1,6 +1,5 @@
 """Fit one network to one arm: the loop and its parts."""
 
-import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,11 @@ from toolkit.progress import Track, silent
 from toolkit.runs import Epoch
 from toolkit.trainee import Job, State, Trainee
 
+
+class DivergedError(InputError):
+    """The loss is no longer finite."""
+
+
 DROPOUT = 2  # seeds draw from a stream for each use: first weights 0, order 1
 
 
@@ -27,7 +31,8 @@ class Fitted:
 
     `drawn`: with weights given to start from, those that they did not have and that were drawn.
     `complete`: whether all epochs were trained, and not as many as there was time for.
-    `parts`: in how many parts a batch was taken, for want of memory.
+    `parts`: in how many parts a batch was taken, for want of memory. `problem`: why the training
+    could not go on after these epochs, or nothing.
     """
 
     history: tuple[Epoch, ...]
@@ -36,6 +41,7 @@ class Fitted:
     drawn: tuple[str, ...]
     complete: bool
     parts: int
+    problem: str = ""
 
 
 def fit(
@@ -53,7 +59,7 @@ def fit(
     and interrupted the training and it went on. `on_epoch` gets each epoch's numbers as soon as
     they are known, saved ones first.
     Raises InputError for data that cannot be trained on, where memory does not suffice, and when
-    the loss is not finite; and as `Limits` does.
+    the loss is not finite in the first epoch (later ones end with a `problem`); and as `Limits`.
     """
     check(arm, valid, job)
     limits = limits or Limits()
@@ -85,17 +91,23 @@ def _epochs(
     for row in state.history:
         on_epoch(row)
     left = range(len(state.history) + 1, epochs + 1)
-    with contextlib.suppress(OutOfTimeError):
+    problem = ""
+    try:
         for epoch in track(left, f"train {pupil.job.name}", len(left)):
             on_epoch(step(pupil, state, *data, limits))
             if epoch < epochs:
                 limits.after_epoch(pupil, state)
+    except OutOfTimeError:
+        pass
+    except DivergedError as error:
+        problem = str(error)
     if state.best is None:
         raise InputError(
-            "the minutes were over before the first epoch was; give --max-minutes more"
+            problem or "the minutes were over before the first epoch was; give --max-minutes more"
         )
     complete = len(state.history) == epochs
-    return Fitted(tuple(state.history), state.best, state.kept, pupil.drawn, complete, state.parts)
+    history = tuple(state.history)
+    return Fitted(history, state.best, state.kept, pupil.drawn, complete, state.parts, problem)
 
 
 def check(arm: Data, valid: Data, job: Job) -> None:
@@ -126,7 +138,7 @@ def step(pupil: Trainee, state: State, arm: Data, valid: Data, limits: Limits) -
         key = f"train.recipes.{pupil.job.name}.learning_rate"
         found = f"the loss is no longer finite in epoch {epoch} ({row.train_loss} on train, "
         remedy = f"lower {key} (now {rate:g}) or set train.precision to float32"
-        raise InputError(f"{found}{row.valid_loss} on valid); {remedy}")
+        raise DivergedError(f"{found}{row.valid_loss} on valid); {remedy}")
     pupil.schedule.step(criterion(recipe.plateau.watch, row))
     if state.best is None or better(recipe.keep, row, state.best):
         state.best, state.kept = row, trainee.snapshot(pupil.network)

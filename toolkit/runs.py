@@ -55,8 +55,9 @@ class Run(Section):
     it was trained on; `drawn` the weights that `settings.weights` lacked; `size` the images' height
     and width in pixels; `device`, `precision` and `threads` are those really used;
     `processes` trained it together; `parts` is in how many parts batches were taken, for want of
-    memory; `complete` is false where the time was up before the last epoch; `best_epoch` (from 1)
-    is the one whose weights were kept. `history` is kept in history.csv.
+    memory; `complete` is false where the time was up before the last epoch, or where a `problem`
+    ended the training; `best_epoch` (from 1) is the one whose weights were kept. `history` is kept
+    in history.csv.
     """
 
     arm: str
@@ -73,6 +74,7 @@ class Run(Section):
     processes: Positive = 1
     parts: Positive = 1
     complete: bool = True
+    problem: str = ""
     best_epoch: Positive
     versions: dict[str, str]
     weights_sha256: Hex64

@@ -29,6 +29,7 @@ from toolkit import (
 from toolkit.checkpoints import Store
 from toolkit.dataset import Data
 from toolkit.distributed import Group
+from toolkit.errors import InputError
 from toolkit.fitting import Fitted
 from toolkit.limits import Limits
 from toolkit.progress import Milestone, Track, silent
@@ -101,8 +102,8 @@ def train_seeds(
     manifest in `valid_folder` decides which epoch is kept; no other data are read. `told` gets each
     epoch as it ends. Each run appears whole or not at all; then its checkpoint is removed, unless
     the training is incomplete. Of several processes of torchrun only the first one writes.
-    Raises InputError for an unknown recipe, and as `streaming.read` and `fitting.fit` do;
-    StoppedError after a signal.
+    Raises InputError for an unknown recipe, as `streaming.read` and `fitting.fit` do, and, once
+    the best epoch is written, for a loss that is no longer finite; StoppedError after a signal.
     """
     terms, where = terms or Terms(), compute.device(settings.device)
     jobs = {seed: trainee.job(settings, name, seed) for seed in outputs}
@@ -121,6 +122,9 @@ def train_seeds(
                 found.append(_train(building, arm, data, jobs[seed], limits, track, told=told))
             if store and found[-1].complete:
                 store.remove()
+            if found[-1].problem:
+                best = f"{output} keeps epoch {found[-1].best_epoch}, the best before that"
+                raise InputError(f"{found[-1].problem}; {best}")
     return found
 
 
@@ -205,6 +209,7 @@ def _describe(arm: str, data: Data, job: Job, fitted: Fitted, group: Group, weig
         processes=group.size,
         parts=fitted.parts,
         complete=fitted.complete,
+        problem=fitted.problem,
         best_epoch=fitted.best.epoch,
         versions=runs.versions(),
         weights_sha256=hashlib.sha256(weights).hexdigest(),
