@@ -25,8 +25,18 @@ def test_precision_is_what_was_asked_for():
     assert compute.precision("bfloat16", CPU) is torch.bfloat16
 
 
-def test_auto_precision_on_a_cpu_is_float32():
-    assert compute.precision("auto", CPU) is torch.float32
+@pytest.mark.parametrize(
+    ("able", "expected"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": False}, torch.bfloat16),
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": False, "avx2": True}, torch.float32),
+        ({}, torch.float32),
+    ],
+)
+def test_auto_precision_on_a_cpu_goes_by_its_instructions(monkeypatch, able, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert compute.precision("auto", CPU) is expected
 
 
 def test_seeds_differ_in_every_number():

@@ -242,18 +242,21 @@ def test_the_device_is_waited_for_once_an_epoch(arm, recipe):
     assert syncs.count == 1
 
 
-@pytest.mark.parametrize(("network", "near"), [("resnet18", 2), ("googlenet", 5)])
+@pytest.mark.parametrize(("network", "near"), [("resnet18", 1), ("googlenet", 5)])
 def test_losses_of_the_first_steps_in_bfloat16_are_near(network, near):
-    """Within some 1e-3 and then 1e-2 of float32, with images and batches as small as these."""
-    faces = [synthetic.draw(synthetic.LABELS[k % 4 == 0], k, size=32, seed=0) for k in range(64)]
-    images, labels = dataset.stack(faces), torch.tensor([int(k % 4 == 0) for k in range(64)])
+    """Within 1e-3 and then 1e-2 of float32.
+
+    GoogLeNet's second loss moves by 1e-2 in float32 too, if only the images are rounded.
+    """
+    faces = [synthetic.draw(synthetic.LABELS[k % 8 == 0], k, size=48, seed=0) for k in range(128)]
+    images, labels = dataset.stack(faces), torch.tensor([int(k % 8 == 0) for k in range(128)])
     losses = []
     for precision in ("float32", "bfloat16"):
         given = settings(network=network).model_copy(update={"precision": precision})
         with compute.reproducible(1, torch.device("cpu")):
             pupil = trainee.start(trainee.job(given, "r", 1), 2)
             pupil.network.train()
-            halves = zip(images.split(32), labels.split(32), strict=True)
+            halves = zip(images.split(64), labels.split(64), strict=True)
             losses.append([fitting.advance(pupil, *half).item() for half in halves])
     assert losses[1][0] == pytest.approx(losses[0][0], abs=near * 1e-3)
     assert losses[1][1] == pytest.approx(losses[0][1], abs=near * 1e-2)
