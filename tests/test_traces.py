@@ -61,7 +61,7 @@ def test_a_log_has_a_line_every_half_minute():
     for epoch in narrator.track(range(1, 6), "train"):
         narrator.told(Milestone(epoch, 5, 400, 0.5, 0.25, 0.75))
     assert lines == [
-        f"epoch {n} of 5: loss 0.5000, on valid 0.2500, G-mean 0.7500, 20 images/s, {left} left"
+        f"epoch {n}/5, {left} left: loss 0.500, valid 0.250, G-mean 0.750, 20 images/s"
         for n, left in ((2, "1:00"), (4, "0:20"))
     ]
     assert clock(3723) == "1:02:03"

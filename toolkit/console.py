@@ -76,11 +76,7 @@ def narrator(quiet: bool) -> Narrator:
     from rich import progress as bars
     from rich.console import Console
 
-    columns = (
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(bar_width=20),
-        bars.TimeElapsedColumn(),
-    )
+    columns = (bars.SpinnerColumn(), bars.TextColumn("{task.description}"))  # fit 80 characters
     return Narrator(say, bars.Progress(*columns, console=Console(stderr=True), transient=True))
 
 

@@ -16,12 +16,11 @@ EVERY = 30.0
 
 
 def describe(done: Milestone, seconds: float) -> str:
-    """An epoch that took so long as one line; the speed counts validation's time too."""
+    """An epoch that took so long as one line of a terminal; the speed counts validation too."""
     speed, left = done.images / max(seconds, 1e-9), (done.epochs - done.epoch) * seconds
     return (
-        f"epoch {done.epoch} of {done.epochs}: loss {done.train_loss:.4f}, on valid "
-        f"{done.valid_loss:.4f}, G-mean {done.valid_gmean:.4f}, {speed:.0f} images/s, "
-        f"{clock(left)} left"
+        f"epoch {done.epoch}/{done.epochs}, {clock(left)} left: loss {done.train_loss:.3f}, "
+        f"valid {done.valid_loss:.3f}, G-mean {done.valid_gmean:.3f}, {speed:.0f} images/s"
     )
 
 
