@@ -39,13 +39,23 @@ def row(epoch=1, loss=0.5, accuracy=0.5, gmean=0.5):
     return Epoch(epoch, 0.0, loss, accuracy, gmean, 0.001)
 
 
-@pytest.mark.parametrize("network", ["googlenet", "resnet18", "torchvision.mobilenet_v3_small"])
-def test_one_seed_gives_the_same_weights_bit_for_bit(arm, valid, network):
+@pytest.mark.parametrize(
+    ("network", "precision"),
+    [
+        ("googlenet", "float32"),
+        ("googlenet", "bfloat16"),
+        ("resnet18", "float32"),
+        ("torchvision.mobilenet_v3_small", "float32"),
+    ],
+)
+def test_one_seed_gives_the_same_weights_bit_for_bit(arm, valid, network, precision):
     """GoogLeNet has dropout too; the caller's own random state plays no part."""
+    one = job(network=network, epochs=1)
+    one = replace(one, settings=one.settings.model_copy(update={"precision": precision}))
     torch.manual_seed(5)
-    first = fitting.fit(arm, valid, job(network=network, epochs=1))
+    first = fitting.fit(arm, valid, one)
     torch.manual_seed(6)
-    second = fitting.fit(arm, valid, job(network=network, epochs=1))
+    second = fitting.fit(arm, valid, one)
     assert same(first.weights, second.weights)
     assert first.history == second.history
 
