@@ -86,6 +86,21 @@ def test_the_command_that_is_told_works(made, tmp_path):
     assert "again.png: stands in the way" in twice.stderr
 
 
+def test_a_file_that_was_changed_or_is_gone_is_said(made, tmp_path):
+    shutil.copytree(made, tmp_path / "out")
+    place = tmp_path / "out" / children(manifest.read(made))[0].path
+    told = [explaining.describe(place, explaining.trace(place))[0]]
+    place.write_bytes(b"x")
+    told.append(explaining.describe(place, explaining.trace(place))[0])
+    place.unlink()
+    told.append(explaining.describe(place, explaining.trace(place))[0])
+    assert [line.split("; ")[1] for line in told] == [
+        "as it was written",
+        "it was changed since it was written",
+        "it is not there any more",
+    ]
+
+
 def test_a_name_does_not_forge_a_line(made):
     traced = explaining.trace(made / children(manifest.read(made))[0].path)
     forged = replace(traced, parent=replace(traced.parent, path="a\nmake it again: rm x"))

@@ -72,6 +72,17 @@ def test_a_folder_without_images_is_said(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_where_nothing_grows_classes_with_a_policy_are_shown(photos, tmp_path):
+    chosen, source = (
+        policy.make(data_params.ByClass(by_class={"a": "homework"})),
+        scanning.scan(photos),
+    )
+    assert preview.write(tmp_path / "p.png", photos, source, [], chosen, seed=0) == 8
+    other = policy.make(data_params.ByClass(by_class={"z": "homework"}))
+    with pytest.raises(InputError, match="photos: holds no image of a class that has a policy"):
+        preview.write(tmp_path / "p.png", photos, source, [], other, seed=0)
+
+
 def test_a_policy_that_lacks_a_class_is_said(photos, tmp_path):
     chosen = policy.make(data_params.ByClass(by_class={"a": "homework"}))
     with pytest.raises(InputError, match="nothing for class 'b'"):

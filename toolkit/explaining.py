@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import codec, composites, files, foreign, manifest, originals
+from toolkit import codec, composites, files, foreign, manifest, originals, shards
 from toolkit.codec import Picture
 from toolkit.colours import DAMAGED
 from toolkit.errors import InputError
@@ -78,7 +78,7 @@ def describe(place: Path, traced: Traced) -> list[str]:
     again = ["toolkit", "augment", "--explain", str(place), "--output", f"again{_suffix(child)}"]
     written = ", ".join(f"{key} {value}" for key, value in traced.written.items())
     lines = [
-        f"image: {child.path}, of class {child.label}",
+        f"image: {child.path}, of class {child.label}; {_state(traced)}",
         f"row: {traced.folder / manifest.TABLE}:{traced.line}",
         f"parent: {parent.path}, id {parent.id}",
         f"transform: {child.transform}",
@@ -88,6 +88,16 @@ def describe(place: Path, traced: Traced) -> list[str]:
         f"make it again: {shlex.join(again)}",
     ]
     return [one_line(line) for line in lines]
+
+
+def _state(traced: Traced) -> str:
+    """Whether the file is still the one that was written."""
+    try:
+        found = hashlib.sha256(shards.read(traced.folder / traced.child.path)).hexdigest()
+    except (OSError, InputError):
+        return "it is not there any more"
+    same = found == manifest.content_hash(traced.child)
+    return "as it was written" if same else "it was changed since it was written"
 
 
 def _suffix(child: Sample) -> str:

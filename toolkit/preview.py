@@ -29,12 +29,13 @@ def write(
     """Write a sheet with a row for each entry of the policy; gives the number of rows.
 
     `source` is the manifest of the originals in `folder`, `labels` the classes that would grow
-    (none of them: all are shown), `size` as for `render.augment`. Raises InputError for a class
-    without images, and as drawing and decoding do.
+    (none of them: all with a policy are shown), `size` as for `render.augment`. Raises InputError
+    where there is no image to show, and as drawing and decoding do.
     """
-    shown = list(labels) or [name for name, count in source.counts().items() if count]
+    known = [n for n in source.classes if policy.choices or n in policy.by_class]
+    shown = list(labels) or [name for name in known if source.counts()[name]]
     if not shown:
-        raise InputError(f"{folder}: holds no image to show")
+        raise InputError(f"{folder}: holds no image of a class that has a policy")
     rows = _rows(policy, shown)
     parents = {name: _parents(source, name) for name in shown}
     made = [
