@@ -107,7 +107,7 @@ FILES: dict[str, Callable[[Picture], bytes]] = {
 
 
 def _shifted(picture: Picture, channel: int) -> Picture:
-    factors = [1.25 if k == channel else 1.0 for k in range(3)]
+    factors = [1.6 if k == channel else 1.0 for k in range(3)]
     return Image.fromarray(np.clip(np.asarray(picture) * factors, 0, 255).astype(np.uint8))
 
 

@@ -22,7 +22,7 @@ AXES = 14
 """Of the signature, that the tree is built on: those behind add little to a distance."""
 BLOCK, SEEN = 500, 2000
 """Images asked about at a time, and looked at to find the common patterns."""
-PAIRS = 4000
+PAIRS = 1000
 """Pairs compared at a time."""
 DOUBTFUL = 0.15
 """So much less than enough may a pair agree one way round to be tried the other way round."""
