@@ -34,7 +34,7 @@ def test_the_reader_is_told_which_key_changes_what_is_done(page):
     text = " ".join(page.text.split())
     assert "Action group: prepare keeps the files in one split." in text
     assert (
-        "audit.near_duplicates, audit.thresholds.near_duplicates (drop | group | warn | fail)"
+        "audit.near_duplicates (drop | group | warn | fail), audit.thresholds.near_duplicates in"
         in text
     )
 

@@ -44,7 +44,7 @@ def test_planted_errors_are_found_and_come_first(tmp_path):
     assert sum(right) >= 6
     assert all(right[:4])
     assert [finding.score for finding in found] == sorted(finding.score for finding in found)
-    assert "looks like with_mask: of its label without_mask" in found[0].message
+    assert "looks like with_mask: its label without_mask has probability 0." in found[0].message
 
 
 @pytest.mark.usefixtures("needs_cleanlab")

@@ -14,7 +14,7 @@ MOST_PATHS, MOST_FINDINGS = 5, 60
 DONE = {
     "drop": "prepare leaves the files out; of copies it keeps one",
     "group": "prepare keeps the files in one split",
-    "warn": "nothing is done: look at them",
+    "warn": "nothing is done, but look at them",
     "fail": "the audit stops",
     "skip": "it was not looked for",
 }

@@ -50,8 +50,8 @@ def _label_errors(given: Evidence) -> Said:
         given.finding(
             "label_errors",
             [doubt.number],
-            f"looks like {doubt.looks}: of its label {given.table.samples[doubt.number].label} "
-            f"the judge, of AUC {given.judged.auc:.2f}, is sure to {doubt.confidence:.2f}",
+            f"looks like {doubt.looks}: its label {given.table.samples[doubt.number].label} has "
+            f"probability {doubt.confidence:.2f}, says a judge of AUC {given.judged.auc:.2f}",
             doubt.confidence,
         )
         for doubt in doubts
