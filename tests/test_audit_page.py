@@ -7,7 +7,7 @@ import pytest
 from tests.pages import AUDIT, NASTY, pictures
 from tests.parsed import Parsed
 from toolkit import audit_page
-from toolkit.findings import Audit
+from toolkit.findings import Audit, Finding
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,8 @@ def page(html):
 def test_it_says_what_follows_and_has_a_part_for_each_check_that_found_something(page):
     text = " ".join(page.text.split())
     assert (
-        "45 images: 1 file is left out; 2 have copies and stay with them; 1 is worth a look."
-        in text
+        "45 images: 1 file is left out; 2 have copies and stay with them; "
+        "1 property of the files gives the class away; 1 is worth a look." in text
     )
     parts = page.values("aria-labelledby", "section")
     assert parts == ["images", "checks", *(f"check-{n}" for n in range(1, 5))]
@@ -62,3 +62,9 @@ def test_a_clean_folder_and_an_empty_one_say_so():
     clean = Parsed(audit_page.page(Audit({"all": {"a": 3}}, ()), {}, "photos")).text
     assert "3 images: nothing was found." in clean
     assert "There are no images." in Parsed(audit_page.page(Audit({}, ()), {}, "photos")).text
+
+
+def test_properties_that_give_the_class_away_are_in_the_headline():
+    found = (Finding("shortcuts", "warn", "width predicts the class", ()),)
+    said = audit_page.headline(Audit({"all": {"a": 3}}, found))
+    assert said == "3 images: 1 property of the files gives the class away"

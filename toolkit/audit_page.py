@@ -35,6 +35,11 @@ def headline(audit: Audit) -> str:
             (len(audit.failures), "finding stops the pipeline", "findings stop the pipeline"),
             (_files(audit, "drop"), "file is left out", "files are left out"),
             (_files(audit, "group"), "stays with its copies", "have copies and stay with them"),
+            (
+                len(audit.of("shortcuts")),
+                "property of the files gives the class away",
+                "properties of the files give the class away",
+            ),
             (_files(audit, "warn"), "is worth a look", "are worth a look"),
         )
         if n
