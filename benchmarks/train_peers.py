@@ -170,7 +170,7 @@ def with_timm(folder: Path, epochs: int, told: Told) -> None:
 def ours(folder: Path, epochs: int, told: Told, *, data: str, precision: str = "auto") -> None:
     """What `toolkit train` does after it has started; keeping the best weights included."""
     from toolkit import fitting, streaming, trainee
-    from toolkit.params import Recipe, Train
+    from toolkit.training_params import Recipe, Train
 
     recipes = {"googlenet": Recipe(network="googlenet", epochs=epochs, batch=BATCH)}
     settings = Train(device="cpu", threads=THREADS, precision=precision, recipes=recipes)
