@@ -9,7 +9,6 @@ from toolkit import cli_shared as shared
 from toolkit import console
 from toolkit.cli_shared import Output, Quiet, Workers
 from toolkit.errors import InputError
-from toolkit.printable import plain
 
 if TYPE_CHECKING:
     from toolkit import findings, specimens
@@ -94,7 +93,7 @@ def audit(
     typer.echo(console.table([("split", *manifest.classes), *_count_rows(result.counts)]))
     typer.echo(f"\n{console.table(audits.table(result))}\n")
     for line in audits.describe(result):
-        typer.echo(plain(line))
+        console.answer(line)
     if output:
         findings.write(output, result)
     if html or pictures:

@@ -47,7 +47,7 @@ def _near(table: Table, exact: Sequence[list[int]], lowest: float, processes: in
 def _exact(given: Evidence) -> Said:
     groups = [group for group in given.twins if group.exact]
     return None, [
-        _copies(given, "exact_duplicates", group, "files show the same pixels", _in_order)
+        _copies(given, "exact_duplicates", group, "files show the same pixels", group.numbers[0])
         for group in groups
     ]
 
@@ -58,7 +58,11 @@ def _near_duplicates(given: Evidence) -> Said:
         _crowded(given, group)
         if _crowd(given, group)
         else _copies(
-            given, "near_duplicates", group, "files show nearly the same picture", _largest
+            given,
+            "near_duplicates",
+            group,
+            "files show nearly the same picture",
+            _largest(given, group.numbers),
         )
         for group in groups
     ]
@@ -76,14 +80,8 @@ def _crowded(given: Evidence, group: Twins) -> Finding:
     return replace(found, action="fail" if found.action == "fail" else "warn", drop=())
 
 
-def _copies(
-    given: Evidence,
-    check: str,
-    group: Twins,
-    words: str,
-    order: Callable[[Evidence, Iterable[int]], list[int]],
-) -> Finding:
-    """With action `drop` all but the first in that order are dropped."""
+def _copies(given: Evidence, check: str, group: Twins, words: str, best: int) -> Finding:
+    """With action `drop` all but the `best` are dropped."""
     samples = given.samples(group.numbers)
     message = f"{len(samples)} {words}"
     if len(labels := _labels(samples)) > 1:
@@ -92,18 +90,14 @@ def _copies(
         message += f", in different splits ({', '.join(splits)})"
     score = None if group.exact else group.agreement
     found = given.finding(check, group.numbers, message, score)
-    kept = given.table.samples[order(given, group.numbers)[0]].id
+    kept = given.table.samples[best].id
     return replace(found, drop=tuple(ident for ident in found.drop if ident != kept))
 
 
-def _in_order(_given: Evidence, numbers: Iterable[int]) -> list[int]:
-    return list(numbers)
-
-
-def _largest(given: Evidence, numbers: Iterable[int]) -> list[int]:
-    """Those with the most pixels first."""
+def _largest(given: Evidence, numbers: Iterable[int]) -> int:
+    """The one with the most pixels, of equal ones the first."""
     width, height = (given.table.numbers[side].astype(float) for side in ("width", "height"))
-    return sorted(numbers, key=lambda n: (-width[n] * height[n], n))
+    return min(numbers, key=lambda n: (-width[n] * height[n], n))
 
 
 def _labels(samples: Sequence[Sample]) -> list[str]:

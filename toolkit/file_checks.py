@@ -1,5 +1,6 @@
 """FILE_CHECKS: files that are no images, are damaged, or are not what their names say."""
 
+from functools import partial
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -48,22 +49,6 @@ def _undecodable(check: str, given: Evidence) -> Said:
     return None, rejected + damaged
 
 
-def _empty(given: Evidence) -> Said:
-    return _undecodable("empty", given)
-
-
-def _not_an_image(given: Evidence) -> Said:
-    return _undecodable("not_an_image", given)
-
-
-def _truncated(given: Evidence) -> Said:
-    return _undecodable("truncated", given)
-
-
-def _unreadable(given: Evidence) -> Said:
-    return _undecodable("unreadable", given)
-
-
 def _wrong_extension(given: Evidence) -> Said:
     formats, found = given.table.words("format"), []
     for number in map(int, given.table.readable):
@@ -106,11 +91,12 @@ def _tiny(given: Evidence) -> Said:
 
 
 FILE_CHECKS: dict[str, Check] = {
-    "empty": Check(_empty, "zero bytes"),
-    "not_an_image": Check(_not_an_image, "the header is no image's"),
-    "truncated": Check(_truncated, "ends before the picture does"),
+    "empty": Check(partial(_undecodable, "empty"), "zero bytes"),
+    "not_an_image": Check(partial(_undecodable, "not_an_image"), "the header is no image's"),
+    "truncated": Check(partial(_undecodable, "truncated"), "ends before the picture does"),
     "unreadable": Check(
-        _unreadable, "damaged otherwise, a link, in no class, or beyond audit.limits"
+        partial(_undecodable, "unreadable"),
+        "damaged otherwise, a link, in no class, or beyond audit.limits",
     ),
     "wrong_extension": Check(_wrong_extension, "the name says another format"),
     "animated": Check(_animated, "more frames or pages than one"),

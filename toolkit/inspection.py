@@ -49,8 +49,7 @@ def inspect(
     try:
         data = codec.content(folder / path, limits)
     except InputError as error:
-        digest = hashlib.sha256(f"{path}: {error}".encode()).digest()
-        return digest, failed(digest, str(error))
+        return unread(path, str(error))
     digest = hashlib.sha256(data).digest()
     if digest in known:
         return digest, b""
@@ -59,10 +58,16 @@ def inspect(
         look = partial(_record, digest=digest, size=len(data), several=several)
         return digest, codec.examine(data, look, limits)
     except InputError as error:
-        return digest, failed(digest, str(error))
+        return digest, _failed(digest, str(error))
 
 
-def failed(digest: bytes, reason: str) -> bytes:
+def unread(path: str, reason: str) -> tuple[bytes, bytes]:
+    """What `inspect` gives for a file whose bytes are not known: a hash of its path and why."""
+    digest = hashlib.sha256(f"{path}: {reason}".encode()).digest()
+    return digest, _failed(digest, reason)
+
+
+def _failed(digest: bytes, reason: str) -> bytes:
     """The record of a file that could not be decoded."""
     record = np.zeros(1, dtype=RECORD)
     record["file"] = np.frombuffer(digest, dtype=np.uint8)

@@ -126,11 +126,7 @@ def _made(
     paths = [sample.path for sample in samples]
     found = isolation.ordered(look, paths, processes, seconds=limits.seconds, memory=limits.memory)
     for path, one in zip(paths, track(found, "audit", len(paths)), strict=True):
-        if isinstance(one, isolation.Stopped):
-            digest = hashlib.sha256(f"{path}: {one.reason}".encode()).digest()
-            yield digest, inspection.failed(digest, one.reason)
-        else:
-            yield one
+        yield inspection.unread(path, one.reason) if isinstance(one, isolation.Stopped) else one
 
 
 def _append(stream: int, record: bytes, row: int, path: Path) -> None:

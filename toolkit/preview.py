@@ -56,10 +56,9 @@ def _rows(policy: Policy, labels: Sequence[str]) -> list[tuple[Entry, str]]:
             of.append((own, [name]))
         else:
             known.append(name)
-    wanted = sum(len(own.choices) for own, _ in of)
-    turns = {id(names): itertools.cycle(names) for _, names in of}
-    once = [(entry, turns[id(names)]) for own, names in of for entry in own.choices]
-    return [(entry, next(turn)) for entry, turn in (once * math.ceil(LEAST / wanted))[:MOST]]
+    turns = [(own.choices, itertools.cycle(names)) for own, names in of]
+    once = [(entry, turn) for choices, turn in turns for entry in choices]
+    return [(entry, next(turn)) for entry, turn in (once * math.ceil(LEAST / len(once)))[:MOST]]
 
 
 def _parents(source: Manifest, label: str) -> Iterator[Sample]:
