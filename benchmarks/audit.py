@@ -4,9 +4,10 @@
 
 Images: JPEG of 128 px, each blended from two drawn faces and turned, moved and lit by chance; one
 of 50 is a copy of the one before, encoded again. Each measurement is a process of its own, from its
-start to its end; memory is that of its largest process. "again" runs once more with the work file
-of the first time; "killed" is ended by SIGKILL when half is measured, and goes on. --peers: where
-the libraries are (`pip install --target PATH imagehash imagededup cleanvision`): 10,000 images.
+start to its end; memory is that of all its processes, what they share counted once. "again" runs
+once more with the work file of the first time; "killed" is ended by SIGKILL when half is measured,
+and goes on. --peers: where the libraries are (`pip install --target PATH imagehash imagededup
+cleanvision`): 10,000 images.
 """
 
 import argparse
@@ -19,29 +20,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from costs import Cost, measure
 from PIL import Image, ImageEnhance
 
 from toolkit import synthetic, workers
 from toolkit.inspection import RECORD
 
+ROOT = Path(__file__).resolve().parent.parent
 SIDE, DRAWN, COPIES = 128, 600, 50
 SIZES, PEERED = (1_000, 10_000), 10_000
 HASHED = 8  # bits of 64 that may differ
 PEERS = ("ImageHash", "imagededup", "cleanvision")
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of a process and its children: seconds of wall and of CPU, and peak memory in MB."""
-
-    wall: float
-    cpu: float
-    memory: float
 
 
 # --- images -----------------------------------------------------------------------------------
@@ -83,24 +76,15 @@ def _picture(faces: Sequence[Image.Image], rng: np.random.Generator) -> Image.Im
 # --- measuring --------------------------------------------------------------------------------
 
 
-def measure(command: Sequence[str], path: str = "") -> Cost | None:
-    """Run a command, with peers from `path`; None if it fails."""
-    began = time.perf_counter()
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(Path.cwd()), path)))
-    }
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    cpu = usage.ru_utime + usage.ru_stime
-    cost = Cost(time.perf_counter() - began, cpu, usage.ru_maxrss / 1024)
-    return None if process.returncode else cost
-
-
 def audit(folder: Path, work: Path) -> list[str]:
     """The command; its output lies in the work folder."""
     options = ["--output", f"{work}/audit.json", "--work", str(work), "--quiet"]
     return [sys.executable, "-m", "toolkit", "audit", str(folder), *options]
+
+
+def cost(command: Sequence[str], peers: str = "") -> Cost | None:
+    """What a command costs here, with modules from `peers`; None if it fails."""
+    return measure(command, os.pathsep.join(filter(None, (str(ROOT), peers))), Path.cwd())
 
 
 def killed(folder: Path, work: Path, images: int) -> Cost | None:
@@ -111,15 +95,15 @@ def killed(folder: Path, work: Path, images: int) -> Cost | None:
         if any(path.stat().st_size > half for path in work.glob("audit/*.records")):
             process.kill()
         time.sleep(0.01)
-    return measure(audit(folder, work))
+    return cost(audit(folder, work))
 
 
 def ours(root: Path, images: int, whole: Path) -> None:
     """Print the rows of so many images."""
     folder = part(root, whole, images)
     first, second = root / f"work{images}", root / f"killed{images}"
-    row("toolkit", images, measure(audit(folder, first)))
-    row("toolkit, again", images, measure(audit(folder, first)))
+    row("toolkit", images, cost(audit(folder, first)))
+    row("toolkit, again", images, cost(audit(folder, first)))
     if images <= PEERED:
         row("toolkit, killed half-way", images, killed(folder, second, images))
         if not filecmp.cmp(first / "audit.json", second / "audit.json", shallow=False):
@@ -136,12 +120,12 @@ def part(root: Path, whole: Path, images: int) -> Path:
     return folder
 
 
-def row(name: str, images: int, cost: Cost | None) -> None:
+def row(name: str, images: int, found: Cost | None) -> None:
     """Print one row of the table."""
     cells = ["not installed, or failed", "", ""]
-    if cost:
-        each = 1000 * cost.cpu / images
-        cells = [f"{cost.wall:.1f}", f"{each:.2f}", f"{cost.memory:.0f}"]
+    if found:
+        each = 1000 * found.cpu / images
+        cells = [f"{found.wall:.1f}", f"{each:.2f}", f"{found.memory:.0f}"]
     print(f"| {name} | {images:,} | {' | '.join(cells)} |", flush=True)
 
 
@@ -199,7 +183,7 @@ def main() -> None:
         for name in PEERS:
             folder = str(root / f"images{fewer}")
             command = [sys.executable, __file__, "--peer", name, folder]
-            row(name, fewer, measure(command, given.peers))
+            row(name, fewer, cost(command, given.peers))
     finally:
         shutil.rmtree(root)
 

@@ -17,16 +17,15 @@ import hashlib
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+
+from costs import Cost, measure, start
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,71 +37,11 @@ SHARDS = 64
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Of a process and its children: seconds of wall and of CPU, and peak memory in MB."""
-
-    wall: float
-    cpu: float
-    memory: float
-
-
-# --- measuring --------------------------------------------------------------------------------
-
-
-def measure(command: Sequence[str], path: str, work: Path) -> Cost | None:
-    """Run a command in the folder `work`; None if it fails."""
-    began = time.perf_counter()
-    process = _start(command, path, work)
-    peaks = [0.0]
-    watcher = threading.Thread(target=_watch, args=(process.pid, peaks))
-    watcher.start()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    watcher.join()
-    if process.returncode:
-        return None
-    # Not usage.ru_maxrss: that counts what this process had when it started the other one.
-    return Cost(wall, usage.ru_utime + usage.ru_stime, peaks[0])
-
-
-def _start(command: Sequence[str], path: str, work: Path) -> "subprocess.Popen[bytes]":
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen(command, cwd=work, env=environment, stdout=quiet, stderr=quiet)
-
-
 def compile_all(places: Sequence[str]) -> None:
     """What pip does when it installs: else each process would compile the modules again."""
     for place in filter(None, places):
         found = Path(place) / "toolkit"
         compileall.compile_dir(found if found.is_dir() else place, quiet=2)
-
-
-def _watch(process: int, peaks: list[float]) -> None:
-    """Keep the highest memory of a process, and of it and its children with shared pages once."""
-    while (found := _memory(process)) is not None:
-        peaks[0] = max(peaks[0], found / 1024)
-        time.sleep(0.05)
-
-
-def _memory(process: int) -> float | None:
-    """In kB; None when it has ended."""
-    folder = Path(f"/proc/{process}")
-    try:
-        children = (folder / f"task/{process}/children").read_text().split()
-        if not children:
-            status = (folder / "status").read_text()
-            return _number(status, "VmHWM:") if "VmHWM:" in status else None
-        rollups = [Path(f"/proc/{p}/smaps_rollup").read_text() for p in (process, *children)]
-    except OSError:
-        return 0.0 if folder.exists() else None  # a child has ended just now
-    return sum(_number(text, "\nPss:") for text in rollups if text)
-
-
-def _number(text: str, key: str) -> float:
-    return float(text.split(key)[1].split()[0])
 
 
 def command(name: str, photos: Path, output: Path, number: int, form: str) -> list[str]:
@@ -259,7 +198,7 @@ def sharded(photos: Path, path: str, numbers: Sequence[int]) -> None:
         each = f"{1000 * whole.cpu / number:.3f}"
         print(f"| {number:,} | {whole.wall:.1f} | {each} | {whole.memory:.0f} |", flush=True)
     command = _into_shards(photos, work / "killed", numbers[-1])
-    process = _start(command, path, work)
+    process = start(command, path, work)
     time.sleep(0.4 * whole.wall)
     process.kill()
     process.wait()
