@@ -130,6 +130,25 @@ def test_audit_is_useful_on_any_folder(tmp_path, photos):
     assert "exact_duplicates  0        group" in done.stdout
 
 
+def test_audit_of_a_folder_without_classes_is_no_clean_bill(tmp_path, photos):
+    done = toolkit(tmp_path, "audit", photos / "a", code=1)
+    assert "a: has no class folder; expected <split>/<class>/file or <class>/file" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--output", "--html", "--pictures"])
+def test_audit_overwrites_no_image(tmp_path, photos, option):
+    image = next((photos / "a").iterdir())
+    before = image.read_bytes()
+    done = toolkit(tmp_path, "audit", photos, option, image, code=1)
+    assert "lies among the images" in done.stderr
+    assert image.read_bytes() == before
+
+
+def test_the_audits_page_is_named_after_the_folder_it_was_called_in(tmp_path, photos):
+    toolkit(photos, "audit", ".", "--html", tmp_path / "page.html", "--work", tmp_path / "work")
+    assert f"Audit of {photos.name}" in (tmp_path / "page.html").read_text()
+
+
 def test_evaluate_and_compare_take_any_tools_predictions(tmp_path):
     for name, hits in (("original", 8), ("augmented", 9)):
         rows = [("x", "x")] * hits + [("x", "y")] * (10 - hits) + [("y", "y")] * 5

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from toolkit import codec, data_params, label_checks, label_errors, measurements, progress
+from toolkit import codec, data_params, label_checks, label_errors, measurements, progress, scanning
 from toolkit.balance import BALANCE_CHECKS
 from toolkit.duplicate_checks import DUPLICATE_CHECKS, twins
+from toolkit.errors import InputError
 from toolkit.evidence import Check, Evidence, Said, rounded
 from toolkit.file_checks import FILE_CHECKS
 from toolkit.findings import Audit, Outcome
@@ -27,10 +28,12 @@ def audit(
     """Decode every image of `folder` once and run every check.
 
     In the folder `work` a file keeps what was measured: an interrupted audit goes on, and one of
-    images that were audited before is quick. `split` is that of `prepare`. Raises InputError when
-    another process audits the same images or where labels are to be judged without cleanlab, and
-    OSError, as for a full disk.
+    images that were audited before is quick. `split` is that of `prepare`. Raises InputError for a
+    folder without classes, when another process audits the same images or where labels are to be
+    judged without cleanlab, and OSError, as for a full disk.
     """
+    if not manifest.classes:
+        raise InputError(f"{folder}: has no class folder; {scanning.LAYOUT}")
     if settings.label_errors != "skip":
         label_errors.require()
     limits = codec.Limits(**settings.limits.model_dump())

@@ -81,6 +81,8 @@ def audit(
     from toolkit import audit as audits
     from toolkit import codec, data_params, findings, scanning, specimens
 
+    for place in filter(None, (output, html, pictures and pictures / "000.jpg")):
+        _check_apart(place, images)
     track, processes = console.track(quiet), shared.processes(workers)
     manifest = scanning.scan(images, track, processes)
     settings = shared.section("audit", data_params.Audit)
@@ -99,11 +101,17 @@ def audit(
     if html or pictures:
         limits = codec.Limits(**settings.limits.model_dump())
         few = specimens.make(result, manifest, images, limits, processes=processes, track=track)
-        _illustrate(result, few, images.name, html, pictures)
+        _illustrate(result, few, images.resolve().name, html, pictures)
     if result.failures:
         keys = sorted({f"audit.{finding.check}" for finding in result.failures})
         message = f"{images}: {len(result.failures)} findings of checks set to fail"
         raise InputError(f"{message}; mend the images or set {', '.join(keys)} in params.yaml")
+
+
+def _check_apart(place: Path, images: Path) -> None:
+    """A slip of the pen must not overwrite a photo; files at the top are none of the images."""
+    if images.resolve() in place.resolve().parent.parents:
+        raise InputError(f"{place}: lies among the images of {images}; choose another place")
 
 
 def _illustrate(

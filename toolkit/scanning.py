@@ -15,6 +15,7 @@ from toolkit.workers import forked
 SPLITS = {
     "train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test",
 }  # fmt: skip
+LAYOUT = "expected <split>/<class>/file or <class>/file"
 TOGETHER = 16  # files that a worker reads for one answer
 
 

@@ -17,7 +17,6 @@ Found = tuple[PurePosixPath, bytes | InputError]
 """A file of a source: its relative path and its bytes, or why it is not taken."""
 
 MAX_DEPTH = 64
-LAYOUT = "expected <split>/<class>/file or <class>/file"
 FACEMASK = data_params.Git(
     source="git",
     url="https://github.com/chandrikadeb7/Face-Mask-Detection",
@@ -65,13 +64,13 @@ def _with(rejected: list[dict[str, str]], found: Manifest) -> Manifest:
 
 def _check_classes(found: Manifest) -> None:
     if not found.classes:
-        raise InputError(f"fetch: the source has no class folder; {LAYOUT}")
+        raise InputError(f"fetch: the source has no class folder; {scanning.LAYOUT}")
     for label, count in found.counts().items():
         if count == 0:
             raise InputError(f"fetch: class {label!r} has no image: {_found_in(label, found)}")
     if len(found.classes) < 2:
         only = f"found only {found.classes[0]!r}, with {found.samples[0].path}"
-        message = f"fetch: at least two classes are needed, {only}; {LAYOUT}"
+        message = f"fetch: at least two classes are needed, {only}; {scanning.LAYOUT}"
         raise InputError(f"{message}: give the folder that holds the classes")
 
 
