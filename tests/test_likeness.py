@@ -18,6 +18,11 @@ def photo(seed=0, side=128):
     return Image.fromarray((smooth + rng.integers(-2, 3, smooth.shape)).clip(0, 255).astype("u1"))
 
 
+def grey(points):
+    """A picture of which each point is seen as it is."""
+    return Image.fromarray(points).convert("RGB")
+
+
 def changed(name, picture, **params):
     return transforms.find(name).change(picture, params)
 
@@ -28,7 +33,7 @@ def test_the_fingerprint_compares_each_point_with_its_left_neighbour():
         bits = np.zeros((16, 16, 8), bool)
         bits[:, 1:, 0] = points[:, 1:] >= points[:, :-1]
         expected = int.from_bytes(np.packbits(bits).tobytes(), "big")
-        assert likeness.fingerprint(Image.fromarray(points)) == expected
+        assert likeness.fingerprint(points.tobytes()) == expected
 
 
 def test_the_change_is_the_mean_of_all_pixels_within_the_error_of_a_sample():
@@ -38,6 +43,21 @@ def test_the_change_is_the_mean_of_all_pixels_within_the_error_of_a_sample():
     assert Eye(picture).look(other).change == pytest.approx(exact, rel=0.25)
     lighter = Image.fromarray((np.asarray(picture) // 2 + 100).astype(np.uint8))
     assert Eye(lighter).look(Image.fromarray(np.asarray(lighter) + 7)).change == 7
+
+
+@pytest.mark.parametrize("most", [1, 2, 255, 256])
+def test_the_change_is_exactly_the_mean_of_the_points(most):
+    for _ in range(50):
+        one, other = RNG.integers(256 - most, 256, (2, 16, 16), dtype=np.uint8)
+        eye, mirrored = Eye(grey(one)), one[:, ::-1].astype(int)
+        look = eye.look(grey(other))
+        assert look.change == np.abs(other - one.astype(int)).mean()
+        assert look.moved == min(look.change, np.abs(other - mirrored).mean())
+
+
+def test_black_and_white_are_as_far_apart_as_can_be():
+    black, white = Image.new("RGB", (16, 16)), Image.new("RGB", (16, 16), "white")
+    assert Eye(black).look(white).change == Eye(white).look(black).change == 255
 
 
 def test_a_flip_changes_much_but_has_not_moved():

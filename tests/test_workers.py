@@ -63,6 +63,15 @@ def test_forked_processes_do_every_item_once(processes):
     assert sorted(found) == [(n, b"%d!" % n) for n in range(3, 40)]
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_tasks_at_once_are_all_done_and_what_one_raises_is_raised(processes, tmp_path):
+    tasks = [(tmp_path / name).mkdir for name in "abc"]
+    workers.at_once(tasks, processes)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
+    with pytest.raises(FileExistsError):
+        workers.at_once(tasks, processes)
+
+
 @pytest.mark.parametrize(
     ("task", "error", "message"),
     [

@@ -8,7 +8,7 @@ from typing import Any
 from toolkit import codec, console, contact_sheet, entries, plan, policy, render, summary
 from toolkit.errors import InputError
 from toolkit.places import ARMS, PARAMS, PREPARED
-from toolkit.workers import cores
+from toolkit.workers import at_once, cores
 
 PREVIEW = Path("preview.png")
 BESIDE = (".png", "-most-changed.png", "-summary.json")  # what ends the names of files beside it
@@ -63,7 +63,7 @@ def run(call: Call) -> None:
         workers=call.workers or cores(),
         track=console.track(call.quiet),
     )
-    for line in [*render.describe(made), *_beside(made, output, beside)]:
+    for line in [*render.describe(made), *_beside(made, output, beside, call.workers or cores())]:
         console.say(line, quiet=call.quiet)
     if call.train is None and settings.target != recorded.target:
         record = f"dvc exp run -S augment.target={call.target}"
@@ -122,13 +122,16 @@ def _ours(path: Path) -> bool:
         return codec.SOFTWARE.encode() in stream.read(200)
 
 
-def _beside(made: render.Made, output: Path, paths: Sequence[Path]) -> list[str]:
+def _beside(made: render.Made, output: Path, paths: Sequence[Path], workers: int) -> list[str]:
     """Write the sheets and the summary beside the output; say what was made, and where they are."""
     sheet, changed, numbers = paths
-    contact_sheet.write(sheet, made.shown, output)
     pairs = [(m.parent, m.child, f"{m.moved:.0f} grey levels") for m in made.report.most_changed]
-    contact_sheet.write_pairs(changed, pairs, output)
-    summary.write(numbers, made.report)
+    tasks = [
+        lambda: contact_sheet.write(sheet, made.shown, output),
+        lambda: contact_sheet.write_pairs(changed, pairs, output),
+        lambda: summary.write(numbers, made.report),
+    ]
+    at_once(tasks, workers)
     return [
         *summary.describe(made.report),
         f"{output}: written, with the contact sheet {sheet}, {changed.name} and {numbers.name}",

@@ -80,6 +80,17 @@ def forked(task: Task, indices: Sequence[int], workers: int) -> Iterator[tuple[i
             _stop(worker)
 
 
+def at_once(tasks: Sequence[Callable[[], None]], workers: int) -> None:
+    """Do all the tasks, in no certain order. Raises as `forked` does."""
+
+    def task(index: int) -> Iterator[bytes]:
+        tasks[index]()
+        yield b""
+
+    for _ in forked(task, range(len(tasks)), workers):
+        pass
+
+
 def _served(started: Sequence[_Worker], indices: Sequence[int]) -> Iterator[tuple[int, bytes]]:
     waiting = iter(indices)
     by_answers = {worker.answers: worker for worker in started}
