@@ -19,6 +19,19 @@ def test_seeds_are_numpys(words, more, count):
         assert chance.Seeds(words).generate(count) == expected
 
 
+@given(st.lists(WORD, min_size=4, max_size=9), st.lists(WORD, min_size=1, max_size=20), WORD)
+def test_many_sequences_at_once_are_those_one_by_one(words, each, last):
+    expected = [tuple(chance.Seeds([*words, one, last]).generate(3)) for one in each]
+    assert chance.Seeds(words).then(each, last).each(3) == expected
+    assert chance.Seeds([*words, each, last]).each(3) == expected
+
+
+@given(st.lists(WORD, max_size=20))
+def test_many_generators_at_once_are_those_one_by_one(seeds):
+    expected = [chance.Generator(seed).random() for seed in seeds]
+    assert [generator.random() for generator in chance.generators(seeds)] == expected
+
+
 @settings(deadline=None)
 @given(WORD, st.lists(st.one_of(st.none(), st.integers(1, 2**32)), max_size=30))
 def test_draws_are_numpys_in_any_order_of_kinds(seed, kinds):

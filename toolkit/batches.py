@@ -150,8 +150,7 @@ def _make(job: Job, batch: Batch, put: Callable[[str, bytes], None]) -> Iterator
         return
     parent = originals.picture(job.folder, job.size, batch.parent, data)
     known, eye = dict[tuple[str, str], _Encoded](), likeness.Eye(parent)
-    for number in batch.numbers:
-        row, made = plans.row(batch.parent, number, job.policy, job.seed, parent)
+    for row, made in plans.rows(batch.parent, batch.numbers, job.policy, job.seed, parent):
         params = manifests.canonical(row.params)
         found = known.get((row.transform, params))
         again = found is not None
@@ -164,10 +163,10 @@ def _make(job: Job, batch: Batch, put: Callable[[str, bytes], None]) -> Iterator
             known[row.transform, params] = found
             if same:
                 known[UNCHANGED] = found
-        put(job.path(batch, number), found.data)
+        put(job.path(batch, row.number), found.data)
         look = found.look
         seen = (found.same, look.change, look.moved, again or look.near)
-        yield Line(number, row.transform, params, row.seed, found.digest, *seen).pack()
+        yield Line(row.number, row.transform, params, row.seed, found.digest, *seen).pack()
 
 
 @dataclass(frozen=True)

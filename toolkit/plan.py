@@ -3,7 +3,8 @@
 import csv
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from typing import Any, Literal
 from toolkit import chance, composites, csv_files, errors, files
 from toolkit import manifest as manifests
 from toolkit import policy as policies
+from toolkit.chance import Generator
 from toolkit.codec import Picture
 from toolkit.entries import Policy
 from toolkit.errors import InputError
@@ -139,11 +141,10 @@ def make(
     the class's originals, so that a longer plan begins with the shorter one. Raises InputError when
     a policy that keeps no identical copy leaves a parent unchanged in 50 draws.
     """
-    rows: list[Row] = []
+    made: list[Row] = []
     for parent, numbers in assign(samples, quotas, draw=draw, seed=seed):
-        picture = read(parent)
-        rows += [row(parent, number, policy, seed, picture)[0] for number in numbers]
-    return tuple(sorted(rows, key=lambda row: (row.label, row.number)))
+        made += [row for row, _ in rows(parent, numbers, policy, seed, read(parent))]
+    return tuple(sorted(made, key=lambda row: (row.label, row.number)))
 
 
 def assign(
@@ -166,24 +167,42 @@ def assign(
     return [(parent, numbers[parent.id]) for parent in originals if parent.id in numbers]
 
 
-def row(
-    parent: Sample, number: int, policy: Policy, seed: int, picture: Picture
-) -> tuple[Row, Picture | None]:
-    """The `number`-th row of the parent's class, and the new image where drawing it took making it.
+def rows(
+    parent: Sample, numbers: Sequence[int], policy: Policy, seed: int, picture: Picture
+) -> Iterator[tuple[Row, Picture | None]]:
+    """The rows of these numbers of the parent's class.
 
-    Raises InputError as `make` does.
+    With each comes the new image where drawing it took making it. Raises InputError as `make` does.
     """
-    own_policy = policy.of(parent.label)
-    for attempt in range(ATTEMPTS):
-        own = _integer((seed, parent.label), ROW, number, attempt)
-        transform, params = _drawn(own_policy, own, parent, picture)
+    own_policy, stream = policy.of(parent.label), (seed, parent.label)
+    seeds = [own for (own,) in _seeds(*stream, ROW).then(numbers, 0).each(1)]
+    for number, own, rng in zip(numbers, seeds, chance.generators(seeds), strict=True):
+        attempts = itertools.chain([(own, rng)], _again(stream, number))
+        yield _row(parent, number, own_policy, attempts, picture)
+
+
+def _again(stream: tuple[int, str], number: int) -> Iterator[tuple[int, Generator]]:
+    for attempt in range(1, ATTEMPTS):
+        own = _integer(stream, ROW, number, attempt)
+        yield own, Generator(own)
+
+
+def _row(
+    parent: Sample,
+    number: int,
+    policy: Policy,
+    attempts: Iterable[tuple[int, Generator]],
+    picture: Picture,
+) -> tuple[Row, Picture | None]:
+    for own, rng in attempts:
+        transform, params = _drawn(policy, rng, parent, picture)
         found = Row(parent.id, parent.label, number, transform, params, own)
-        if own_policy.keep_identical:
+        if policy.keep_identical:
             return found, None
         made = composites.change(transform, picture, params)
         if made is not picture and made.tobytes() != picture.tobytes():
             return found, made
-    names = ", ".join(sorted(own_policy.names()))
+    names = ", ".join(sorted(policy.names()))
     raise InputError(
         f"{parent.path}: the policy ({names}) never changes this image in {ATTEMPTS} draws; "
         f"use another policy, or 'duplicate' if you want plain copies"
@@ -191,10 +210,10 @@ def row(
 
 
 def _drawn(
-    policy: Policy, own: int, parent: Sample, picture: Picture
+    policy: Policy, rng: Generator, parent: Sample, picture: Picture
 ) -> tuple[str, Mapping[str, Any]]:
     try:
-        return policies.draw(policy, chance.Generator(own), picture)
+        return policies.draw(policy, rng, picture)
     except InputError as error:
         raise InputError(f"{parent.path}: {error}") from error
 
@@ -202,7 +221,7 @@ def _drawn(
 def _even(parents: int, quota: int, stream: tuple[int, str]) -> list[int]:
     drawn: list[int] = []
     while len(drawn) < quota:
-        drawn += chance.Generator(_integer(stream, EVEN, len(drawn), 0)).permutation(parents)
+        drawn += Generator(_integer(stream, EVEN, len(drawn), 0)).permutation(parents)
     return drawn[:quota]
 
 
