@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 from toolkit import codec
+
+hypothesis.settings.register_profile("toolkit", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("toolkit")
 
 
 def noise(rng: np.random.Generator, size: int = 32) -> codec.Pixels:

@@ -259,7 +259,7 @@ def test_a_changed_byte_or_a_lost_tail_is_noticed(path):
 BASES = [zipped(*FILES.items()), *(pack(tarred(*FILES.items())) for pack in PACKERS.values())]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(base=st.sampled_from(BASES), changes=st.dictionaries(st.integers(0), st.binary(max_size=3)))
 def test_damage_gives_safe_names_or_one_clear_error(base, changes, tmp_path_factory):
     data = bytearray(base)

@@ -1,7 +1,7 @@
 """The streams of chance are numpy's, number for number."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit import chance
@@ -32,7 +32,6 @@ def test_many_generators_at_once_are_those_one_by_one(seeds):
     assert [generator.random() for generator in chance.generators(seeds)] == expected
 
 
-@settings(deadline=None)
 @given(WORD, st.lists(st.one_of(st.none(), st.integers(1, 2**32)), max_size=30))
 def test_draws_are_numpys_in_any_order_of_kinds(seed, kinds):
     """None stands for `random`, a number for `integers` below it."""
@@ -44,7 +43,6 @@ def test_draws_are_numpys_in_any_order_of_kinds(seed, kinds):
             assert ours.integers(kind) == theirs.integers(kind)
 
 
-@settings(deadline=None)
 @given(WORD, st.integers(0, 300))
 def test_shuffles_are_numpys(seed, count):
     ours = chance.Generator(seed).permutation(count)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings as tries
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -155,7 +154,6 @@ def test_a_crop_is_kept_from_cutting_too_much_away():
         assert sum(1 - share for share in left) <= 0.25 + 1e-9
 
 
-@tries(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     name=st.sampled_from(["randaugment", "trivialaugment", "augmix"]),
@@ -272,7 +270,6 @@ def written(inner):
     return st.fixed_dictionaries({"transform": leaf_names}, optional=optional)
 
 
-@tries(deadline=None)
 @given(st.recursive(st.fixed_dictionaries({"transform": leaf_names}), written, max_leaves=6))
 def test_whatever_is_written_is_a_policy_that_replays_or_one_mistake(tmp_path_factory, choice):
     path = tmp_path_factory.getbasetemp() / "whatever.yaml"

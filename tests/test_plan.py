@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from imblearn.utils import check_sampling_strategy
 
@@ -49,13 +49,11 @@ def oracle(counts, strategy):
     return {str(name): int(number) for name, number in found.items() if number}
 
 
-@settings(deadline=None)
 @given(COUNTS, st.sampled_from(WORDS))
 def test_words_mean_what_imbalanced_learn_means(counts, word):
     assert plan.quotas(counts, word) == oracle(counts, word)
 
 
-@settings(deadline=None)
 @given(COUNTS, st.data())
 def test_a_mapping_means_what_imbalanced_learn_means(counts, data):
     largest = max(counts.values())
@@ -63,7 +61,6 @@ def test_a_mapping_means_what_imbalanced_learn_means(counts, data):
     assert plan.quotas(counts, target) == oracle(counts, target)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(1, 500), st.floats(0.01, 1))
 def test_a_ratio_means_what_imbalanced_learn_means(few, many, ratio):
     counts = {"a": few, "b": many}
@@ -78,7 +75,6 @@ def test_a_ratio_means_what_imbalanced_learn_means(few, many, ratio):
         assert plan.quotas(counts, ratio) == expected
 
 
-@settings(deadline=None)
 @given(COUNTS, st.integers(1, 60))
 def test_a_number_lifts_every_class_that_has_fewer(counts, target):
     after = Counter(counts) + Counter(plan.quotas(counts, target))
@@ -119,7 +115,6 @@ def test_an_even_draw_takes_every_parent_equally_often():
     assert [row.number for row in rows] == list(range(1, 301))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 9), st.integers(0, 30))
 def test_an_even_draw_differs_by_at_most_one(parents, quota):
     drawn = Counter(plan.DRAWS["even"](parents, quota, (3, "a")))
@@ -134,7 +129,6 @@ def test_a_random_draw_is_imbalanced_learns():
     assert max(found.values()) > 8
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 30), st.integers(0, 60), st.integers(0, 60), st.sampled_from(["even", "random"])
 )
