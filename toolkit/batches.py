@@ -179,24 +179,31 @@ class _Encoded:
 
 def _encode(encoder: str, picture: Picture, same: bool, look: Look) -> _Encoded:
     data = codec.ENCODERS[encoder](picture)
-    return _Encoded(data, hashlib.sha256(data).hexdigest(), same, look)
+    return _Encoded(data, _digest(data), same, look)
 
 
 def good(job: Job, unit: int, lines: bytes) -> bool:
     """Whether the images of a finished unit are there, with the bytes that its lines name."""
+    shard = shards.of(PurePath(job.batches[job.units[unit][0]].place))
+    try:
+        if shard is None:
+            return _good(job, unit, lines, lambda name: (job.building / name).read_bytes())
+        with shards.reading(job.building / shard) as member:
+            return _good(job, unit, lines, lambda name: member(name.rpartition("/")[2]))
+    except (OSError, InputError):
+        return False
+
+
+def _good(job: Job, unit: int, lines: bytes, read: Callable[[str], bytes]) -> bool:
     told = map(journal.unpack, lines.splitlines())
     for batch in (job.batches[index] for index in job.units[unit]):
-        if batch.home and not _is(job.building / batch.home, manifests.content_hash(batch.parent)):
+        if batch.home and _digest(read(batch.home)) != manifests.content_hash(batch.parent):
             return False
         for number, line in zip(batch.numbers, told, strict=False):
-            path = job.building / job.path(batch, number)
-            if line.number != number or not _is(path, line.digest):
+            if line.number != number or _digest(read(job.path(batch, number))) != line.digest:
                 return False
     return True
 
 
-def _is(place: Path, digest: str) -> bool:
-    try:
-        return hashlib.sha256(shards.read(place)).hexdigest() == digest
-    except (OSError, InputError):
-        return False
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

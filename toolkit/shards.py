@@ -72,15 +72,25 @@ def read(path: Path) -> bytes:
     shard = inside(path)
     if shard is None:
         return path.read_bytes()
+    with reading(shard) as member:
+        return member(path.relative_to(shard).as_posix())
+
+
+@contextlib.contextmanager
+def reading(shard: Path) -> Iterator[Callable[[str], bytes]]:
+    """Read a shard: the block is given what gives a member's bytes. Raises as `read` does."""
     with shard.open("rb") as stream:
         about = os.fstat(stream.fileno())
         members = _members(shard, about.st_mtime_ns, about.st_size)
-        found = members.get(path.relative_to(shard).as_posix())
-        if found is None:
-            raise InputError(f"{path}: the shard has no such member")
-        at, size = found
-        stream.seek(at)
-        return stream.read(size)
+
+        def member(name: str) -> bytes:
+            if name not in members:
+                raise InputError(f"{shard / name}: the shard has no such member")
+            at, size = members[name]
+            stream.seek(at)
+            return stream.read(size)
+
+        yield member
 
 
 @functools.lru_cache(maxsize=1024)
