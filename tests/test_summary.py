@@ -1,7 +1,6 @@
 """The summary of what was made: counted by transform, most changed first, written and told."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -41,9 +40,9 @@ def test_an_image_of_a_group_counts_for_each_transform_in_it():
     steps = [{"transform": t, "params": {}} for t in ("equalize", "shear_x", "equalize")]
     chains = [{"share": 0.5, "steps": steps[:1]}, {"share": 0.2, "steps": steps}]
     found = tally(
-        replace(line(1, "some_of"), params=json.dumps({"steps": steps})),
-        replace(line(2, "mix"), params=json.dumps({"original": 0.3, "chains": chains})),
-        replace(line(3, "some_of", near=True), params=json.dumps({"steps": steps[:1]})),
+        line(1, "some_of")._replace(params=json.dumps({"steps": steps})),
+        line(2, "mix")._replace(params=json.dumps({"original": 0.3, "chains": chains})),
+        line(3, "some_of", near=True)._replace(params=json.dumps({"steps": steps[:1]})),
     )
     assert {name: part.new for name, part in found.transforms.items()} == {
         "mix": 1, "mix: equalize": 1, "mix: shear_x": 1,
