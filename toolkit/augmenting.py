@@ -53,6 +53,7 @@ def run(call: Call) -> None:
         return
     beside = _free(output, call.force)
     recorded, settings = _request(call)
+    workers = call.workers or cores()
     made = render.augment(
         train,
         output,
@@ -60,10 +61,10 @@ def run(call: Call) -> None:
         call.policy or _policy(settings, call.arm),
         size=call.size,
         form=render.Form(call.only_new or call.train is None, call.shards, call.force),
-        workers=call.workers or cores(),
+        workers=workers,
         track=console.track(call.quiet),
     )
-    for line in [*render.describe(made), *_beside(made, output, beside, call.workers or cores())]:
+    for line in [*render.describe(made), *_beside(made, output, beside, workers)]:
         console.say(line, quiet=call.quiet)
     if call.train is None and settings.target != recorded.target:
         record = f"dvc exp run -S augment.target={call.target}"

@@ -35,6 +35,11 @@ class Batch:
     place: str
     numbers: Sequence[int]
 
+    @property
+    def shard(self) -> PurePath | None:
+        """The shard that it goes to; None for files in folders."""
+        return shards.of(PurePath(self.place))
+
 
 @dataclass(frozen=True)
 class Job:
@@ -51,9 +56,13 @@ class Job:
     batches: Sequence[Batch]
     units: Sequence[Sequence[int]]
 
+    def together(self, unit: int) -> list[Batch]:
+        """The batches of a unit, which all go to one shard, or to folders."""
+        return [self.batches[index] for index in self.units[unit]]
+
     def positions(self, unit: int) -> list[int]:
         """Where in the plan the rows of a unit are, from 0 on."""
-        return [at for index in self.units[unit] for at in self._positions(self.batches[index])]
+        return [at for batch in self.together(unit) for at in self._positions(batch)]
 
     def _positions(self, batch: Batch) -> list[int]:
         before = sum(n for label, n in self.quotas.items() if label < batch.parent.label)
@@ -107,7 +116,7 @@ def _units(found: Sequence[Batch]) -> list[list[int]]:
     """The batches of each shard; of what goes to folders each batch alone."""
     together: dict[object, list[int]] = {}
     for index, batch in enumerate(found):
-        together.setdefault(shards.of(PurePath(batch.place)) or index, []).append(index)
+        together.setdefault(batch.shard or index, []).append(index)
     return list(together.values())
 
 
@@ -119,8 +128,8 @@ def child(parent: Sample, ident: str, path: str, line: Line) -> Sample:
 
 def work(job: Job, unit: int) -> Iterator[bytes]:
     """Write the images of a unit, which are files or a shard; yield a journal line for each."""
-    todo = [job.batches[index] for index in job.units[unit]]
-    building, shard = job.building, shards.of(PurePath(todo[0].place))
+    todo, building = job.together(unit), job.building
+    shard = todo[0].shard
     if shard is None:
         for batch in todo:
             yield from _make(job, batch, lambda name, data: files.put(f"{building}/{name}", data))
@@ -130,7 +139,7 @@ def work(job: Job, unit: int) -> Iterator[bytes]:
             label = b"%d" % job.classes.index(batch.parent.label)
 
             def put(name: str, data: bytes, label: bytes = label) -> None:
-                member = PurePath(name).name
+                member = _member(name)
                 add(member, data)
                 add(f"{member.partition('.')[0]}.cls", label)
 
@@ -184,25 +193,31 @@ def _encode(encoder: str, picture: Picture, same: bool, look: Look) -> _Encoded:
 
 def good(job: Job, unit: int, lines: bytes) -> bool:
     """Whether the images of a finished unit are there, with the bytes that its lines name."""
-    shard = shards.of(PurePath(job.batches[job.units[unit][0]].place))
+    done = job.together(unit)
+    shard = done[0].shard
     try:
         if shard is None:
-            return _good(job, unit, lines, lambda name: (job.building / name).read_bytes())
-        with shards.reading(job.building / shard) as member:
-            return _good(job, unit, lines, lambda name: member(name.rpartition("/")[2]))
+            return _good(job, done, lines, lambda name: (job.building / name).read_bytes())
+        with shards.reading(job.building / shard) as read:
+            return _good(job, done, lines, lambda name: read(_member(name)))
     except (OSError, InputError):
         return False
 
 
-def _good(job: Job, unit: int, lines: bytes, read: Callable[[str], bytes]) -> bool:
+def _good(job: Job, done: Sequence[Batch], lines: bytes, read: Callable[[str], bytes]) -> bool:
     told = map(journal.unpack, lines.splitlines())
-    for batch in (job.batches[index] for index in job.units[unit]):
+    for batch in done:
         if batch.home and _digest(read(batch.home)) != manifests.content_hash(batch.parent):
             return False
         for number, line in zip(batch.numbers, told, strict=False):
             if line.number != number or _digest(read(job.path(batch, number))) != line.digest:
                 return False
     return True
+
+
+def _member(path: str) -> str:
+    """The name in its shard of what has this path."""
+    return path.rpartition("/")[2]
 
 
 def _digest(data: bytes) -> str:

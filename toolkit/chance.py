@@ -113,9 +113,10 @@ class Generator:
         return made
 
     def _start(self, words: Sequence[int]) -> None:
-        a, b, c, d, e, f, g, h = words
-        self._step = step = (e << 64 | f << 96 | g | h << 32) << 1 & M128 | 1
-        self._state = (step + (a << 64 | b << 96 | c | d << 32)) * PCG_MULTIPLY + step & M128
+        high, low, step_high, step_low = (words[i] | words[i + 1] << 32 for i in range(0, 8, 2))
+        self._step = (step_high << 64 | step_low) << 1 & M128 | 1
+        self._state = self._step + (high << 64 | low)
+        self._state = self._state * PCG_MULTIPLY + self._step & M128
         self._half: int | None = None
 
     def random(self) -> float:
