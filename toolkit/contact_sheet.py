@@ -20,8 +20,8 @@ SIDE = 96  # of a tile, pixels
 GAP, LINE, FONT = 10, 13, 11  # pixels at a tile of 96
 PAPER, INK, GREY = "white", "#1a1a1a", "#6b6b6b"
 
-Tile = tuple[Picture, tuple[str, str]]
-"""A picture that fits into its place, and two lines to stand under it."""
+Tile = tuple[Picture, Sequence[str]]
+"""A picture that fits into its place, and two or three lines to stand under it."""
 
 
 def sheet(
@@ -57,20 +57,20 @@ def write_pairs(path: Path, pairs: Sequence[tuple[Sample, Sample, str]], folder:
     `folder` is that of the samples' manifest. Without pairs the sheet is blank.
     """
     side, width = SIDE, 2 * (SIDE + GAP)
-    rows = max(1, math.ceil(len(pairs) / 2))
-    size = (2 * (width + GAP) + GAP, rows * (side + GAP + 2 * LINE) + GAP)
+    rows, height = max(1, math.ceil(len(pairs) / 2)), side + GAP + 3 * LINE
+    size = (2 * (width + GAP) + GAP, rows * height + GAP)
     paper = Image.new("RGB", size, PAPER)
     for number, (parent, child, words) in enumerate(pairs):
         left = GAP + number % 2 * (width + GAP)
-        top = GAP + number // 2 * (side + GAP + 2 * LINE)
+        top = GAP + number // 2 * height
         _cell(paper, _read(folder, parent, caption(parent), side), (left, top), side)
-        under = (" ".join(caption(child)), words)
         beside = (left + side + GAP // 2, top)
+        under = [line for line in (*caption(child), words) if line]
         _cell(paper, _read(folder, child, under, side), beside, side)
     files.write(path, codec.signed_png(paper))
 
 
-def tile(picture: Picture, lines: tuple[str, str], side: int = SIDE) -> Tile:
+def tile(picture: Picture, lines: Sequence[str], side: int = SIDE) -> Tile:
     """The picture fitted into a square, aspect ratio kept; small pictures are enlarged."""
     scale = side / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
@@ -86,7 +86,7 @@ def _sheet(manifest: Manifest, folder: Path, parents: int, children: int, side: 
     return _paper(rows, side)
 
 
-def _read(folder: Path, sample: Sample, lines: tuple[str, str], side: int) -> Tile:
+def _read(folder: Path, sample: Sample, lines: Sequence[str], side: int) -> Tile:
     return tile(codec.read_picture(folder / sample.path, side), lines, side)
 
 
@@ -105,7 +105,7 @@ def _paper(rows: Sequence[Sequence[Tile]], side: int) -> Picture:
 
 
 def _cell(paper: Image.Image, one: Tile, corner: tuple[int, int], side: int) -> None:
-    """A picture in the middle of its square, with two lines under it."""
+    """A picture in the middle of its square, with its lines under it."""
     picture, lines = one
     left, top = corner
     paper.paste(picture, (left + (side - picture.width) // 2, top + (side - picture.height) // 2))
@@ -159,14 +159,12 @@ def _families(
     return [(manifest.by_id[parent], families[parent][:children]) for parent in chosen]
 
 
-def _caption(
-    paper: Image.Image, lines: tuple[str, str], corner: tuple[int, int], tile: int
-) -> None:
+def _caption(paper: Image.Image, lines: Sequence[str], corner: tuple[int, int], tile: int) -> None:
     font = _font(FONT * tile / 96)
     pen = ImageDraw.Draw(paper)
-    for number, (line, colour) in enumerate(zip(lines, (INK, GREY), strict=True)):
+    for number, line in enumerate(lines):
         place = (corner[0], corner[1] + number * _line(tile))
-        pen.text(place, _fitting(pen, line, font, tile), colour, font)
+        pen.text(place, _fitting(pen, line, font, tile), GREY if number else INK, font)
 
 
 @functools.cache
