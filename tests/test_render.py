@@ -263,6 +263,13 @@ def test_force_replaces_a_folder_that_is_not_ours_but_no_file(plain, tmp_path):
     assert (tmp_path / "notes").read_text() == "mine"
 
 
+def test_the_folder_of_one_class_is_refused_by_name(plain, tmp_path):
+    own = plain / "few"
+    with pytest.raises(InputError, match=rf"{own} has no folder in it.*give the one above"):
+        augment(own, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_images_of_another_split_are_refused(tmp_path):
     folder(tmp_path / "data" / "train", few=1, many=3)
     folder(tmp_path / "data" / "test", few=1, many=3)

@@ -87,7 +87,7 @@ def _explain(place: Path, call: Call) -> None:
 
 
 def _preview(train: Path, sheet: Path, call: Call) -> None:
-    from toolkit import preview, scanning
+    from toolkit import originals, preview, scanning
 
     if sheet.suffix != ".png":
         raise InputError(f"--preview writes a picture: --output must end in .png, got {sheet}")
@@ -95,6 +95,7 @@ def _preview(train: Path, sheet: Path, call: Call) -> None:
     _, settings = _request(call)
     chosen = policy.make(call.policy) if call.policy else _policy(settings, call.arm)
     source = scanning.scan(train, console.track(call.quiet))
+    originals.check_classes(source, train)
     grown = plan.quotas(source.counts(), settings.target, settings.classes)
     policy.check_classes(chosen, source.classes, grown)
     look = {"seed": settings.seed, "size": call.size}

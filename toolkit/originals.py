@@ -15,13 +15,14 @@ from toolkit.manifest import Manifest, Sample
 def load(folder: Path, output: Path, track: progress.Track, workers: int = 1) -> Manifest:
     """The manifest of a training folder (see `scanning.scan`).
 
-    Raises InputError for a folder that touches the output, holds images of another split than
-    train, or was augmented already.
+    Raises InputError for a folder that touches the output, has no class, holds images of another
+    split than train, or was augmented already.
     """
     inner, outer = folder.resolve(), output.resolve()
     if inner == outer or inner in outer.parents or outer in inner.parents:
         raise InputError(f"{output}: the output must lie apart from the images' folder {folder}")
     source = scanning.scan(folder, track, workers)
+    check_classes(source, folder)
     for sample in source.samples:
         if sample.split not in ("", "train"):
             message = f"{folder}: holds images of the split {sample.split!r} ({sample.path})"
@@ -32,6 +33,15 @@ def load(folder: Path, output: Path, track: progress.Track, workers: int = 1) ->
             message = f"{folder}: was augmented already ({sample.path}); give the originals' folder"
             raise InputError(f"{message} and a higher target: the first new images stay the same")
     return source
+
+
+def check_classes(source: Manifest, folder: Path) -> None:
+    """Raise InputError for a folder without classes, such as that of one class."""
+    if not source.classes:
+        message = (
+            f"there is no image in a class; the folder must be laid out <class>/file: {folder}"
+        )
+        raise InputError(f"{message} has no folder in it; is it a class's own? give the one above")
 
 
 def read(folder: Path, size: int | None, sample: Sample) -> Pixels:
