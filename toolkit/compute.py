@@ -1,6 +1,7 @@
 """Device, threads, precision and determinism; and a forward pass over a whole set."""
 
 import contextlib
+import errno
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -51,10 +52,15 @@ def _cpu_bf16() -> bool:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether an allocation failed: torch's errors for that are no MemoryError."""
-    texts = ("can't allocate memory", "not enough memory")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        text in str(error) for text in texts
+    """Whether an allocation failed: torch's errors for that are no MemoryError.
+
+    oneDNN, which computes the convolutions on a CPU, says only what it could not do for want of it.
+    """
+    texts = ("can't allocate memory", "not enough memory", os.strerror(errno.ENOMEM))
+    return (
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
+        or str(error) in {"could not create a primitive", "could not execute a primitive"}
+        or any(text in str(error) for text in texts)
     )
 
 

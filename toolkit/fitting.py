@@ -66,17 +66,19 @@ def fit(
     parts, where = 1, trainee.machine(job.settings).device
     with compute.reproducible(job.settings.threads, where), limits.listening():
         arm, valid = arm.to(where), valid.to(where)
+        pupil, state = None, State.first(where)
         while True:
-            pupil = trainee.start(job, len(arm.classes), limits.group)
-            state = limits.resume(pupil) or State.first(where)
-            state.parts = max(state.parts, parts)
             try:
+                pupil = trainee.start(job, len(arm.classes), limits.group)
+                state = limits.resume(pupil) or State.first(where)
+                state.parts = max(state.parts, parts)
                 return _epochs(pupil, state, (arm, valid), on_epoch, track, limits)
             except (RuntimeError, MemoryError) as error:
                 if not compute.out_of_memory(error):
                     raise
-            del pupil
-            parts = more_parts(arm, job, state)
+                said = str(error).partition("\n")[0]
+            pupil = None  # its memory is needed
+            parts = more_parts(arm, job, state, said)
 
 
 def _epochs(
@@ -213,10 +215,10 @@ def measure(pupil: Trainee, valid: Data, parts: int = 1) -> tuple[float, float, 
     return value, float(metrics.accuracy(matrix)), float(metrics.gmean(matrix, valid.classes))
 
 
-def more_parts(arm: Data, job: Job, state: State) -> int:
+def more_parts(arm: Data, job: Job, state: State, said: str) -> int:
     """In how many parts to take a batch that did not fit in memory, if the recipe allows it.
 
-    Raises InputError otherwise; it says which batch fits.
+    Raises InputError otherwise; it says which batch fits, or, where none does, what torch `said`.
     """
     if state.history:
         found = f"memory was used up in epoch {len(state.history) + 1}, not in the first"
@@ -229,7 +231,7 @@ def more_parts(arm: Data, job: Job, state: State) -> int:
     key, here = f"train.recipes.{job.name}", trainee.machine(job.settings).device.type
     found = f"{key}.batch {job.recipe.batch} does not fit in the memory of this machine ({here})"
     if fitting is None:
-        raise InputError(f"{found}, nor does one of 2; train on smaller images")
+        raise InputError(f"{found}, nor does one of 2 ({said}); train on smaller images")
     remedy = f"set it to {fitting}, which does, or {key}.accumulate to true"
     raise InputError(f"{found}; {remedy}")
 
