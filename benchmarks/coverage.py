@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from toolkit import metrics
+from toolkit import confusion, metrics
 from toolkit.intervals import intervals
 from toolkit.predictions import Predictions
 
@@ -58,9 +58,9 @@ def truth(network: Network, images: tuple[int, int]) -> dict[str, float]:
 
 def plain(predictions: Predictions, rng: np.random.Generator) -> tuple[float, float]:
     """Percentiles of the G-mean over whole images drawn with replacement, class by class."""
-    matrix = metrics.matrix_of(predictions)
+    matrix = confusion.matrix_of(predictions)
     rows = [rng.multinomial(row.sum(), row / row.sum(), 1000) for row in matrix]
-    low, high = np.quantile(metrics.gmean(np.stack(rows, axis=1)), [0.025, 0.975])
+    low, high = np.quantile(confusion.gmean(np.stack(rows, axis=1)), [0.025, 0.975])
     return float(low), float(high)
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolkit import metrics, resampling, scores
+from toolkit import confusion, resampling, scores
 from toolkit.predictions import Predictions
 
 RESAMPLES = 2000
@@ -68,11 +68,11 @@ def three(given: Predictions, resamples: int) -> Drawn:
     """By the same parts, only what the loop makes; few enough images to draw each of them."""
     rng, actual = np.random.default_rng(0), given.actual_index
     table = np.asarray(given.scores)
-    matrices = resampling.matrices(rng, metrics.matrix_of(given), resamples)
+    matrices = resampling.matrices(rng, confusion.matrix_of(given), resamples)
     own = table[np.arange(len(actual)), actual]
     chosen = resampling.weights(rng, actual, own, resamples)
     drawn = scores.rankings(actual[chosen.images], table[chosen.images], 1, chosen.drawn)
-    return {"gmean": metrics.gmean(matrices), **drawn}
+    return {"gmean": confusion.gmean(matrices), **drawn}
 
 
 def loop(given: Predictions, resamples: int) -> Drawn:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tests.test_resampling import drawn_predictions
-from toolkit import metrics
+from toolkit import confusion, metrics
 from toolkit.intervals import intervals, wilson
 from toolkit.predictions import Predictions
 
@@ -40,7 +40,7 @@ def test_every_metric_has_an_interval_that_holds_it():
 
 def test_recall_accuracy_and_specificity_are_proportions():
     predictions = drawn_predictions()
-    matrix, found = metrics.matrix_of(predictions), intervals(predictions, "b")
+    matrix, found = confusion.matrix_of(predictions), intervals(predictions, "b")
     assert found["recall"] == found["recall_b"] == wilson(matrix[1, 1], 90)
     assert found["specificity_b"] == found["recall_a"] == wilson(matrix[0, 0], 500)
     assert found["accuracy"] == wilson(np.trace(matrix), 590)

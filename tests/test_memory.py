@@ -3,23 +3,27 @@
 For real: in a process of its own, whose memory is limited.
 """
 
+import errno
 import multiprocessing
+import os
 import resource
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.arms import arm, settings
-from toolkit import dataset, fitting, trainee
+from toolkit import compute, dataset, fitting, trainee
 from toolkit.errors import InputError
 
 ROOM = 450 << 20  # bytes: too few for resnet18 and 64 images of 128 px, enough for some of them
 
 
-def train(folder: Path, recipe: dict, answers) -> None:
+def train(folder: Path, room: int, recipe: dict, answers) -> None:
+    torch.backends.mkldnn.enabled = False  # where memory is scarce it may crash, and say nothing
     data = dataset.load(folder)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_AS, (used + room, resource.RLIM_INFINITY))
     try:
         fitted = fitting.fit(data, data, trainee.job(settings(**recipe), "r", 0))
     except InputError as error:
@@ -28,12 +32,12 @@ def train(folder: Path, recipe: dict, answers) -> None:
         answers.put(fitted.parts)
 
 
-def answer(folder: Path, **recipe):
+def answer(folder: Path, room: int = ROOM, **recipe):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["toolkit.training", "dvclive.live"])
     answers = context.SimpleQueue()
     child = context.Process(
-        target=train, args=(folder, {"epochs": 1, "batch": 64} | recipe, answers)
+        target=train, args=(folder, room, {"epochs": 1, "batch": 64} | recipe, answers)
     )
     child.start()
     child.join(120)
@@ -50,6 +54,31 @@ def test_it_is_said_which_batch_fits(folder):
     text = answer(folder)
     assert "train.recipes.r.batch 64 does not fit in the memory of this machine (cpu)" in text
     assert "set it to " in text
+
+
+def test_a_network_that_does_not_fit_at_all_is_refused(folder):
+    text = answer(folder, room=100 << 20, accumulate=True)
+    assert "nor does one of 2 (" in text
+    assert "train on smaller images" in text
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "could not create a primitive",  # oneDNN
+        f"posix_memalign failed:{os.strerror(errno.ENOMEM)} (12)",
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory",
+    ],
+)
+def test_want_of_memory_is_known_by_what_torch_says(said):
+    assert compute.out_of_memory(RuntimeError(said))
+
+
+@pytest.mark.parametrize(
+    "said", ["could not create a primitive descriptor for a convolution", "mat1 and mat2 differ"]
+)
+def test_another_error_is_not_taken_for_want_of_memory(said):
+    assert not compute.out_of_memory(RuntimeError(said))
 
 
 def test_it_is_taken_in_parts_if_allowed(folder):

@@ -10,7 +10,7 @@ from PIL import Image
 from tests.pages import CLASSES, NASTY, history, result
 from toolkit import plots
 from toolkit.comparison import compare
-from toolkit.metrics import matrix_of
+from toolkit.confusion import matrix_of
 
 RUNS = [
     result(arm, recipe, seed)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from toolkit import metrics, resampling
+from toolkit import confusion, metrics, resampling
 from toolkit.predictions import Predictions
 
 MATRIX = np.array([[480, 20], [9, 81]])
@@ -32,12 +32,12 @@ def test_every_class_keeps_its_number_of_images():
 
 
 def test_recalls_are_drawn_from_jeffreys_distribution():
-    drawn = metrics.recall(resampling.matrices(rng(), MATRIX, 4000))[:, 1]
+    drawn = confusion.recall(resampling.matrices(rng(), MATRIX, 4000))[:, 1]
     assert stats.kstest(drawn, stats.beta(81.5, 9.5).cdf).pvalue > 0.01
 
 
 def test_a_class_that_was_found_completely_still_varies():
-    drawn = metrics.gmean(resampling.matrices(rng(), np.diag([500, 90]), 2000))
+    drawn = confusion.gmean(resampling.matrices(rng(), np.diag([500, 90]), 2000))
     assert 0.95 < np.quantile(drawn, 0.025) < 0.99
 
 
@@ -50,7 +50,7 @@ def test_networks_share_the_weight_of_an_image():
     second[500:505] = 1
     drawn = resampling.paired_matrices(rng(), actual, np.stack([first, second]), 2, 2000)
     np.testing.assert_allclose(drawn.sum(axis=3)[0, 0], [500, 90])
-    left, right = metrics.recall(drawn)[:, :, 1]
+    left, right = confusion.recall(drawn)[:, :, 1]
     assert (right - left).mean() == pytest.approx(5 / 91, abs=0.005)
     assert (right - left).std() == pytest.approx((5 / 90 * 85 / 90 / 90) ** 0.5, rel=0.25)
     assert np.corrcoef(left, right)[0, 1] > 0.8
@@ -70,7 +70,7 @@ def test_the_marginals_of_paired_draws_are_those_of_single_ones():
     other = np.repeat([0, 1, 0, 1], [470, 30, 19, 71])
     drawn = resampling.paired_matrices(rng(), actual, np.stack([said, other]), 2, 4000)
     single = resampling.matrices(rng(), MATRIX, 4000)
-    both = (metrics.gmean(drawn[0]), metrics.gmean(single))
+    both = (confusion.gmean(drawn[0]), confusion.gmean(single))
     assert stats.ks_2samp(*both).pvalue > 0.01
 
 

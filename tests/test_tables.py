@@ -5,8 +5,8 @@ import pytest
 from tests.pages import CLASSES, result
 from toolkit import tables
 from toolkit.comparison import compare
+from toolkit.confusion import matrix_of
 from toolkit.manifest import Manifest, Sample
-from toolkit.metrics import matrix_of
 
 RUNS = [result(arm, seed=seed) for arm in ("original", "augmented") for seed in (0, 1)]
 

@@ -7,8 +7,8 @@ from statistics import stdev
 
 import numpy as np
 
-from toolkit import delong, metrics, resampling, significance
-from toolkit.metrics import confusion_matrix
+from toolkit import confusion, delong, resampling, significance
+from toolkit.confusion import confusion_matrix
 from toolkit.results import Result
 from toolkit.scores import Floats
 from toolkit.significance import Difference, McNemar
@@ -125,13 +125,13 @@ def measure(
 
 
 def _compared(
-    matrices: metrics.Matrices, classes: Sequence[str], positive: str | None
+    matrices: confusion.Matrices, classes: Sequence[str], positive: str | None
 ) -> dict[str, Floats]:
     """The compared metrics of matrices [..., K, K], each [...]."""
-    recalls = np.moveaxis(metrics.recall(matrices, classes), -1, 0)
+    recalls = np.moveaxis(confusion.recall(matrices, classes), -1, 0)
     named = {f"recall_{name}": of for name, of in zip(classes, recalls, strict=True)}
     own = {"recall": named[f"recall_{positive}"]} if positive else {}
-    return {name: metrics.METRICS[name](matrices) for name in COMPARED} | own | named
+    return {name: confusion.METRICS[name](matrices) for name in COMPARED} | own | named
 
 
 def _covariance(drawn: Floats, images: int) -> Floats:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from toolkit import metrics
+from toolkit import confusion
 from toolkit.scores import BINS, Floats, Labels, bin_of, one_sided
 
 
@@ -67,17 +67,17 @@ def precision_recall(actual: Labels, scores: Floats, positive: int) -> Precision
     """The precision-recall curve with all its points. Raises InputError as `roc` does."""
     threshold = np.append(np.unique(scores[:, positive]), np.inf)
     cells = _matrices(actual, scores, positive, threshold)
-    precision = metrics.precision(cells)[:, 1]
+    precision = confusion.precision(cells)[:, 1]
     precision[-1] = 1  # where nothing is called, the curve ends by convention
-    return PrecisionRecall(metrics.recall(cells)[:, 1], precision, threshold)
+    return PrecisionRecall(confusion.recall(cells)[:, 1], precision, threshold)
 
 
 def thresholds(actual: Labels, scores: Floats, positive: int) -> Thresholds:
     """What each threshold would give. Raises InputError as `roc` does."""
     threshold = np.union1d([0.0, 1.0], scores[:, positive])
     cells = _matrices(actual, scores, positive, threshold)
-    specificity, recall = metrics.recall(cells).T
-    return Thresholds(threshold, metrics.gmean(cells), recall, specificity)
+    specificity, recall = confusion.recall(cells).T
+    return Thresholds(threshold, confusion.gmean(cells), recall, specificity)
 
 
 def reliability(actual: Labels, scores: Floats, positive: int | None = None) -> Reliability:
@@ -97,7 +97,9 @@ def reliability(actual: Labels, scores: Floats, positive: int | None = None) -> 
     return Reliability(score, share, count[count > 0])
 
 
-def _matrices(actual: Labels, scores: Floats, positive: int, thresholds: Floats) -> metrics.Matrix:
+def _matrices(
+    actual: Labels, scores: Floats, positive: int, thresholds: Floats
+) -> confusion.Matrix:
     """Confusion matrices [T, 2, 2] of the rest and the class at each threshold."""
     score, inside = scores[:, positive], actual == positive
     sides = [np.sort(score[of]) for of in (~inside, inside)]

@@ -8,8 +8,9 @@ from typing import TypeVar
 from toolkit import calibration, csv_files, files, mistakes, operating, plots, scored
 from toolkit import predictions as table
 from toolkit.canvas import short
+from toolkit.confusion import matrix_of
 from toolkit.intervals import Interval, intervals
-from toolkit.metrics import evaluate, matrix_of
+from toolkit.metrics import evaluate
 from toolkit.mistakes import Explained
 from toolkit.predictions import Predictions
 from toolkit.results import (

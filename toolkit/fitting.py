@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
-from toolkit import compute, dataset, metrics, networks, ordering, trainee
+from toolkit import compute, confusion, dataset, networks, ordering, trainee
 from toolkit.dataset import Data
 from toolkit.errors import InputError
 from toolkit.limits import Limits, OutOfTimeError
@@ -71,14 +71,14 @@ def fit(
             try:
                 pupil = trainee.start(job, len(arm.classes), limits.group)
                 state = limits.resume(pupil) or State.first(where)
-                state.parts = max(state.parts, parts)
+                parts = state.parts = max(state.parts, parts)
                 return _epochs(pupil, state, (arm, valid), on_epoch, track, limits)
             except (RuntimeError, MemoryError) as error:
                 if not compute.out_of_memory(error):
                     raise
                 said = str(error).partition("\n")[0]
             pupil = None  # its memory is needed
-            parts = more_parts(arm, job, state, said)
+            parts = more_parts(arm, job, parts, len(state.history), said)
 
 
 def _epochs(
@@ -211,21 +211,20 @@ def measure(pupil: Trainee, valid: Data, parts: int = 1) -> tuple[float, float, 
     group.sum(scores)
     value = cross_entropy(scores.double(), labels).item()
     actual, predicted = labels.cpu().numpy(), scores.argmax(1).cpu().numpy()
-    matrix = metrics.confusion_matrix(actual, predicted, len(valid.classes))
-    return value, float(metrics.accuracy(matrix)), float(metrics.gmean(matrix, valid.classes))
+    matrix = confusion.confusion_matrix(actual, predicted, len(valid.classes))
+    return value, float(confusion.accuracy(matrix)), float(confusion.gmean(matrix, valid.classes))
 
 
-def more_parts(arm: Data, job: Job, state: State, said: str) -> int:
-    """In how many parts to take a batch that did not fit in memory, if the recipe allows it.
+def more_parts(arm: Data, job: Job, parts: int, epochs: int, said: str) -> int:
+    """In how many parts to take a batch that did not fit in `parts`, if the recipe allows it.
 
     Raises InputError otherwise; it says which batch fits, or, where none does, what torch `said`.
     """
-    if state.history:
-        found = f"memory was used up in epoch {len(state.history) + 1}, not in the first"
+    if epochs:
+        found = f"memory was used up in epoch {epochs + 1}, not in the first"
         raise InputError(f"{found}; end what else uses it, then the same command goes on")
-    parts = 2 * state.parts
-    if job.recipe.accumulate and job.recipe.batch // parts >= 2:
-        return parts
+    if job.recipe.accumulate and job.recipe.batch // (2 * parts) >= 2:
+        return 2 * parts
     sizes = [job.recipe.batch // 2**k for k in range(1, job.recipe.batch.bit_length())]
     fitting = next((size for size in sizes if size >= 2 and fits(arm, job, size)), None)
     key, here = f"train.recipes.{job.name}", trainee.machine(job.settings).device.type

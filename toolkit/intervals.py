@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from toolkit import delong, metrics
+from toolkit import confusion, delong, metrics
 from toolkit.predictions import Predictions
 from toolkit.resampling import resample
 from toolkit.scores import Floats
@@ -35,7 +35,7 @@ def intervals(
     points = metrics.evaluate(predictions, positive, beta)
     drawn = resample(predictions, positive, resamples=resamples, seed=seed, beta=beta)
     found = {name: _holding(points[name], ends) for name, ends in _percentiles(drawn).items()}
-    found |= _proportions(metrics.matrix_of(predictions), predictions.classes, positive)
+    found |= _proportions(confusion.matrix_of(predictions), predictions.classes, positive)
     if predictions.scores is not None:
         counts = np.bincount(predictions.actual_index)
         found |= _of_scores(points, drawn, int(counts[counts > 0].min()))
@@ -66,7 +66,7 @@ def _percentiles(drawn: Mapping[str, Floats]) -> dict[str, Floats]:
 
 
 def _proportions(
-    matrix: metrics.Matrix, classes: tuple[str, ...], positive: str | None
+    matrix: confusion.Matrix, classes: tuple[str, ...], positive: str | None
 ) -> dict[str, Interval]:
     """Accuracy, and each class's recall and specificity: shares of images that were given.
 

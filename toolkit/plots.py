@@ -7,7 +7,7 @@ import numpy as np
 
 from toolkit import forest, panels
 from toolkit.canvas import arm_legend, arm_styles, light, new, png, short, theme, title
-from toolkit.metrics import Matrix
+from toolkit.confusion import Matrix
 from toolkit.panels import PANELS, Line
 from toolkit.results import History, Result
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit import metrics
-from toolkit.metrics import Matrix
+from toolkit import confusion, metrics
+from toolkit.confusion import Matrix
 from toolkit.predictions import Predictions
 from toolkit.scores import Floats, Labels
 
@@ -42,7 +42,7 @@ def resample(
     Raises InputError as `metrics.evaluate` does.
     """
     rng, classes = np.random.default_rng(seed), predictions.classes
-    drawn = matrices(rng, metrics.matrix_of(predictions), resamples)
+    drawn = matrices(rng, confusion.matrix_of(predictions), resamples)
     values = metrics.of_matrix(drawn, classes, positive, beta)
     if predictions.scores is None:
         return values

@@ -7,10 +7,10 @@ from toolkit import wording
 from toolkit.arm_reports import Made, Probes
 from toolkit.canvas import arm_styles, light
 from toolkit.comparison import Comparison
+from toolkit.confusion import matrix_of
 from toolkit.contrasts import Contrast, Row
 from toolkit.forest import MINUS, signed
 from toolkit.manifest import Manifest
-from toolkit.metrics import matrix_of
 from toolkit.panels import Bar, Style
 from toolkit.results import Result
 

@@ -12,13 +12,13 @@ from typing import Any
 
 from toolkit import (
     compute,
+    confusion,
     dataset,
     distributed,
     files,
     fitting,
     gradients,
     manifest,
-    metrics,
     networks,
     ordering,
     pretrained,
@@ -39,11 +39,11 @@ from toolkit.training_params import Train
 
 CODE = (
     compute,
+    confusion,
     dataset,
     distributed,
     fitting,
     gradients,
-    metrics,
     networks,
     ordering,
     pretrained,
