@@ -17,7 +17,7 @@ test: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 format: .venv/dev
 	$(BIN)/ruff format .
