@@ -1,5 +1,6 @@
 """Tiny folders of images, drawn from a seed."""
 
+import os
 from pathlib import Path
 
 import hypothesis
@@ -7,6 +8,9 @@ import numpy as np
 import pytest
 
 from toolkit import codec
+
+# Tests share the cores with one another: a thread that waits for work sleeps, it does not spin.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 hypothesis.settings.register_profile("toolkit", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("toolkit")

@@ -76,6 +76,7 @@ def project(tmp_path_factory) -> Path:
     })  # fmt: skip
     edit(folder, "compare.recipes", ["first", "second"])
     edit(folder, "compare.seeds", [0])
+    edit(folder, "train.threads", 1)
     edit(folder, "augment.target", 30)
     sh(folder, "dvc", "repro", "--quiet")
     save(folder, "first run")

@@ -201,7 +201,7 @@ def test_a_sweep_with_real_training(tmp_path, monkeypatch):
     for name, value in {
         "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.invalid",
         "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.invalid",
-        "GIT_CONFIG_GLOBAL": os.devnull, "DVC_NO_ANALYTICS": "1", "OMP_WAIT_POLICY": "passive",
+        "GIT_CONFIG_GLOBAL": os.devnull, "DVC_NO_ANALYTICS": "1",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
