@@ -62,6 +62,16 @@ def test_a_network_that_does_not_fit_at_all_is_refused(folder):
     assert "train on smaller images" in text
 
 
+def test_an_error_without_words_is_named_by_its_kind(folder, monkeypatch):
+    def wordless(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(trainee, "start", wordless)
+    data = dataset.load(folder)
+    with pytest.raises(InputError, match=r"nor does one of 2 \(MemoryError\); train on smaller"):
+        fitting.fit(data, data, trainee.job(settings(epochs=1, batch=64), "r", 0))
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -76,7 +76,7 @@ def fit(
             except (RuntimeError, MemoryError) as error:
                 if not compute.out_of_memory(error):
                     raise
-                said = str(error).partition("\n")[0]
+                said = (str(error) or type(error).__name__).partition("\n")[0]
             pupil = None  # its memory is needed
             parts = more_parts(arm, job, parts, len(state.history), said)
 
