@@ -27,8 +27,9 @@ import numpy as np
 from costs import Cost, measure
 from PIL import Image, ImageEnhance
 
-from toolkit import synthetic, workers
-from toolkit.inspection import RECORD
+from toolkit.checks.inspection import RECORD
+from toolkit.datasets.faces.draw import LABELS, draw_face
+from toolkit.io import parallel
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDE, DRAWN, COPIES = 128, 600, 50
@@ -43,17 +44,17 @@ PEERS = ("ImageHash", "imagededup", "cleanvision")
 def make(folder: Path, images: int) -> None:
     """Write `images` files into two classes, of which one is rare."""
     draw = partial(_face, size=SIDE)
-    faces = list(workers.ordered_map(draw, range(DRAWN), workers.cores()))
+    faces = list(parallel.ordered_map(draw, range(DRAWN), parallel.cores()))
     for label in ("a", "b"):
         (folder / label).mkdir(parents=True)
     write = partial(_write, folder, faces)
-    for _ in workers.ordered_map(write, range(0, images, COPIES), workers.cores()):
+    for _ in parallel.ordered_map(write, range(0, images, COPIES), parallel.cores()):
         pass
 
 
 def _face(index: int, size: int) -> Image.Image:
-    label = synthetic.LABELS[index % 2]
-    return Image.fromarray(synthetic.draw(label, index, size=size, seed=0))
+    label = LABELS[index % 2]
+    return Image.fromarray(draw_face(label, index, size=size, seed=0))
 
 
 def _write(folder: Path, faces: Sequence[Image.Image], start: int) -> None:

@@ -111,23 +111,25 @@ def steady(few: int, many: int, one: dict[str, Cost], other: dict[str, Cost]) ->
 
 def limit(photos: Path, output: Path, work: Path, ours: Cost) -> None:
     """Print what the steps of a finished run cost alone, in bare loops over its plan."""
-    from toolkit import codec, composites, plan
+    from toolkit.augmentation import plan
+    from toolkit.augmentation.transforms import compose
+    from toolkit.io import images
 
-    rows = plan.read(output)
+    rows = plan.read_plan(output)
     files = {path.name: path for path in photos.rglob("*.*")}
     sources = _by_id(output, files)
     decode, parents = _timed(
-        lambda: {i: codec.decode_picture(p.read_bytes(), 128) for i, p in sources.items()}
+        lambda: {i: images.decode_picture(p.read_bytes(), 128) for i, p in sources.items()}
     )
     distinct = {(r.parent, r.transform, str(r.params)): r for r in rows}
     change = encode = 0.0
     data = b""
     for row in distinct.values():
-        change_it = partial(composites.change, row.transform, parents[row.parent], row.params)
+        change_it = partial(compose.change, row.transform, parents[row.parent], row.params)
         spent, made = _timed(change_it)
         change += spent
         if made is not parents[row.parent]:
-            spent, data = _timed(partial(codec.ENCODERS["jpeg"], made))
+            spent, data = _timed(partial(images.ENCODERS["jpeg"], made))
             encode += spent
     create = _creation(work / "bare", len(rows), data)
     number = len(rows)
@@ -143,9 +145,9 @@ def limit(photos: Path, output: Path, work: Path, ours: Cost) -> None:
 
 
 def _by_id(output: Path, files: dict[str, Path]) -> dict[str, Path]:
-    from toolkit import manifest
+    from toolkit.io import manifest
 
-    samples = manifest.read(output).samples
+    samples = manifest.read_manifest(output).samples
     return {s.id: files[Path(s.path).name] for s in samples if not s.derived}
 
 
@@ -169,13 +171,13 @@ def scaled(photos: Sequence[Path]) -> None:
     """Print what decoding JPEGs of over 1 megapixel at a part of their size gains and changes."""
     from PIL import ImageChops, ImageStat
 
-    from toolkit import codec
+    from toolkit.io import images
 
     full, part, differences = 0.0, 0.0, []
     for path in photos:
         data = path.read_bytes()
-        slow, whole = _timed(lambda d=data: codec.fit(codec.decode_picture(d), 128))
-        fast, small = _timed(partial(codec.decode_picture, data, 128))
+        slow, whole = _timed(lambda d=data: images.resize_picture(images.decode_picture(d), 128))
+        fast, small = _timed(partial(images.decode_picture, data, 128))
         full, part = full + slow, part + fast
         mean = ImageStat.Stat(ImageChops.difference(whole, small)).mean
         differences.append(sum(mean) / 3)
@@ -242,20 +244,21 @@ def choose(folder: Path | None, output: Path, number: int) -> Path:
 
 
 def _draw(folder: Path, number: int) -> None:
-    from toolkit import codec, synthetic
+    from toolkit.datasets.faces import draw
+    from toolkit.io import images
 
     for k in range(number):
-        pixels = synthetic.draw("with_mask", k, size=256, seed=0)
-        (folder / f"{k:04d}.jpg").write_bytes(codec.encode_jpeg(pixels, 90))
+        pixels = draw.draw_face("with_mask", k, size=256, seed=0)
+        (folder / f"{k:04d}.jpg").write_bytes(images.encode_jpeg(pixels, 90))
 
 
 def large(folder: Path) -> list[Path]:
     """The first 60 JPEG photos of over 1 megapixel."""
-    from toolkit import codec
+    from toolkit.io import images
 
     found = []
     for path in sorted(folder.rglob("*.jp*g")):
-        width, height = codec.dimensions(path.read_bytes())
+        width, height = images.dimensions(path.read_bytes())
         if width * height > 1e6:
             found.append(path)
     return found[:60]

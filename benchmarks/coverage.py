@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from toolkit import confusion, metrics
-from toolkit.intervals import intervals
-from toolkit.predictions import Predictions
+from toolkit.metrics import classification, confusion
+from toolkit.metrics.intervals import intervals
+from toolkit.metrics.predictions import Predictions
 
 CLASSES = ("common", "rare")
 SHOWN = (
@@ -53,7 +53,7 @@ def draw(network: Network, images: tuple[int, int], rng: np.random.Generator) ->
 def truth(network: Network, images: tuple[int, int]) -> dict[str, float]:
     """The numbers on so many images that chance is gone, with the split's class balance."""
     many = (images[0] * 2500, images[1] * 2500)
-    return metrics.evaluate(draw(network, many, np.random.default_rng(99)), "rare")
+    return classification.compute_metrics(draw(network, many, np.random.default_rng(99)), "rare")
 
 
 def plain(predictions: Predictions, rng: np.random.Generator) -> tuple[float, float]:

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolkit import confusion, resampling, scores
-from toolkit.predictions import Predictions
+from toolkit.metrics import bootstrap, confusion, scores
+from toolkit.metrics.predictions import Predictions
 
 RESAMPLES = 2000
 CLASSES = ("with_mask", "without_mask")
@@ -61,16 +61,16 @@ def draw(images: int) -> Predictions:
 
 def everything(given: Predictions, resamples: int) -> Drawn:
     """All metrics."""
-    return resampling.resample(given, CLASSES[1], resamples=resamples)
+    return bootstrap.resample(given, CLASSES[1], resamples=resamples)
 
 
 def three(given: Predictions, resamples: int) -> Drawn:
     """By the same parts, only what the loop makes; few enough images to draw each of them."""
     rng, actual = np.random.default_rng(0), given.actual_index
     table = np.asarray(given.scores)
-    matrices = resampling.matrices(rng, confusion.matrix_of(given), resamples)
+    matrices = bootstrap.resample_matrices(rng, confusion.matrix_of(given), resamples)
     own = table[np.arange(len(actual)), actual]
-    chosen = resampling.weights(rng, actual, own, resamples)
+    chosen = bootstrap.bootstrap_weights(rng, actual, own, resamples)
     drawn = scores.rankings(actual[chosen.images], table[chosen.images], 1, chosen.drawn)
     return {"gmean": confusion.gmean(matrices), **drawn}
 

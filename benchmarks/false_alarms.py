@@ -16,13 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from toolkit import contrasts
-from toolkit.predictions import Predictions
-from toolkit.results import Result
+from toolkit.evaluation import contrasts
+from toolkit.evaluation.results import Result
+from toolkit.metrics.predictions import Predictions
 
 CLASSES = ("common", "rare")
 HISTORY = {"epoch": (1.0,)}  # marks a result as a training run
-Found = tuple[contrasts.Contrast, contrasts.Row]
+Found = tuple[contrasts.Contrast, contrasts.ArmEstimate]
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,12 @@ def experiment(scene: Scene, rng: np.random.Generator, resamples: int) -> Found:
             score += np.sqrt(own) * rng.standard_normal(len(actual))
             right = score < ndtri(recalls[arm])[actual]
             results.append(result(name, seed, actual, np.where(right, actual, 1 - actual), scene))
-    measured = contrasts.measure(results, "rare", resamples, seed=int(rng.integers(2**31)))
+    measured = contrasts.measure_runs(results, "rare", resamples, seed=int(rng.integers(2**31)))
     original, augmented = (
         [i for i, r in enumerate(results) if r.arm == arm] for arm in ("original", "augmented")
     )
-    found = contrasts.contrast(results, augmented, original, measured)
-    return found, contrasts.row(results, original, measured)
+    found = contrasts.contrast_arms(results, augmented, original, measured)
+    return found, contrasts.estimate_arm(results, original, measured)
 
 
 def result(arm: str, seed: int, actual: np.ndarray, predicted: np.ndarray, scene: Scene) -> Result:

@@ -19,19 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit import (
-    codec,
-    duplicate_checks,
-    files,
-    label_checks,
-    label_errors,
-    measurements,
-    scanning,
-    synthetic,
-)
-from toolkit.workers import cores
+from toolkit.checks import confident, duplicates, labels, records
+from toolkit.datasets import folders
+from toolkit.datasets.faces import draw
+from toolkit.io import files
+from toolkit.io.images import ImageLimits
+from toolkit.io.parallel import cores
 
-CLASSES = synthetic.LABELS
+CLASSES = draw.LABELS
 CASES = (
     (500, 60, 0.05, 0),
     (500, 60, 0.02, 0),
@@ -43,32 +38,32 @@ CASES = (
 """Images of the classes, share of wrong labels, noise in the measurements' own deviations."""
 SEEDS = range(5)
 NEAR = 0.95
-LIMITS = codec.Limits()
+LIMITS = ImageLimits()
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
     """Vectors [N, M] of images, their classes [N] by number, and the pictures [N] they show."""
 
-    vectors: label_errors.Floats
-    classes: label_errors.Labels
-    pictures: label_errors.Labels
+    vectors: confident.Floats
+    classes: confident.Labels
+    pictures: confident.Labels
 
 
 def measured(folder: Path) -> Images:
     """The images of a folder as the audit sees them; prints what it took."""
-    samples = scanning.scan(folder, workers=cores()).samples
+    samples = folders.scan(folder, workers=cores()).samples
     with tempfile.TemporaryDirectory() as work:
-        table = measurements.table(folder, samples, LIMITS, Path(work), processes=cores())
-        twins = duplicate_checks.twins(table, NEAR, cores())
+        table = records.measure_samples(folder, samples, LIMITS, Path(work), processes=cores())
+        twins = duplicates.find_duplicates(table, NEAR, cores())
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         paths = [samples[n].path for n in table.readable]
-        known, vectors = label_errors.measure(folder, paths, LIMITS)
+        known, vectors = confident.measure_files(folder, paths, LIMITS)
         took = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
         numbers = table.readable[known]
     print(f"{len(numbers)} images measured in {1000 * took / len(numbers):.1f} ms each\n")
     classes = np.array([CLASSES.index(samples[n].label) for n in numbers])
-    return Images(vectors, classes, label_checks.pictures(len(samples), twins)[numbers])
+    return Images(vectors, classes, labels.pictures(len(samples), twins)[numbers])
 
 
 def planted(
@@ -84,10 +79,10 @@ def planted(
     vectors, pictures = images.vectors[rows], images.pictures[rows]
     vectors = vectors + noise * rng.normal(size=vectors.shape) * vectors.std(axis=0)
     begun = time.process_time()
-    judged = label_errors.judge(vectors, [CLASSES[k] for k in given], pictures, least=0)
+    judged = confident.find_label_issues(vectors, [CLASSES[k] for k in given], pictures, least=0)
     took = 1000 * (time.process_time() - begun) / len(rows)
     doubted = wrong[[doubt.number for doubt in judged.doubts]]
-    likely = label_errors.unseen(vectors, given, pictures, 0, cores())
+    likely = confident.unseen(vectors, given, pictures, 0, cores())
     first = np.argsort(likely[np.arange(len(rows)), given], kind="stable")[: wrong.sum()]
     found, right = doubted.sum() / wrong.sum(), doubted.mean() if len(doubted) else np.nan
     told = judged.auc or 0.5
@@ -113,8 +108,8 @@ def main() -> None:
     """Draw the faces, and take the photos that were named."""
     with tempfile.TemporaryDirectory() as folder:
         counts = dict(zip(CLASSES, (1300, 500), strict=True))
-        for path, data in synthetic.images(counts, size=96, seed=0, workers=cores()):
-            files.write(Path(folder) / path, data)
+        for path, data in draw.draw_images(counts, size=96, seed=0, workers=cores()):
+            files.write_file(Path(folder) / path, data)
         report("drawn faces", Path(folder))
     for folder in sys.argv[1:]:
         report("photos", Path(folder))

@@ -21,9 +21,10 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
-from toolkit import compute, dataset, fitting, synthetic, trainee  # noqa: E402
-from toolkit.dataset import Tensors  # noqa: E402
-from toolkit.training_params import Recipe, Train  # noqa: E402
+from toolkit.datasets.faces import draw  # noqa: E402
+from toolkit.training import dataset, device, loop, state  # noqa: E402
+from toolkit.training.dataset import Tensors  # noqa: E402
+from toolkit.training.params import Recipe, TrainParams  # noqa: E402
 
 SEEDS, BATCH = (0, 1, 2), 64
 WAYS = ("float32", "images rounded", "bfloat16")
@@ -44,29 +45,29 @@ class Rounded(nn.Module):
 def faces(size: int, counts: tuple[int, int], seed: int) -> Tensors:
     """Drawn faces in memory."""
     pairs = [(k, i) for k, n in enumerate(counts) for i in range(n)]
-    pixels = [synthetic.draw(synthetic.LABELS[k], i, size=size, seed=seed) for k, i in pairs]
+    pixels = [draw.draw_face(draw.LABELS[k], i, size=size, seed=seed) for k, i in pairs]
     ids = tuple(map(str, pairs))
     labels = torch.tensor([k for k, _ in pairs])
-    return Tensors(dataset.stack(pixels), labels, ids, synthetic.LABELS, len(pairs))
+    return Tensors(dataset.stack(pixels), labels, ids, draw.LABELS, len(pairs))
 
 
-def job(way: str, recipe: Recipe, seed: int) -> trainee.Job:
+def job(way: str, recipe: Recipe, seed: int) -> state.TrainingJob:
     """The recipe in the precision of a way."""
     precision = "bfloat16" if way == "bfloat16" else "float32"
-    settings = Train(device="cpu", precision=precision, recipes={"r": recipe})
-    return trainee.job(settings, "r", seed)
+    settings = TrainParams(device="cpu", precision=precision, recipes={"r": recipe})
+    return state.training_job(settings, "r", seed)
 
 
-def first_losses(data: Tensors, one: trainee.Job, way: str) -> list[float]:
+def first_losses(data: Tensors, one: state.TrainingJob, way: str) -> list[float]:
     """Of the first two steps."""
     rows = torch.randperm(len(data.ids), generator=torch.Generator().manual_seed(one.seed))
-    with compute.reproducible(one.settings.threads, torch.device("cpu")):
-        pupil = trainee.start(one, len(data.classes))
+    with device.reproducible(one.settings.threads, torch.device("cpu")):
+        pupil = state.start(one, len(data.classes))
         if way == "images rounded":
             pupil = replace(pupil, forward=Rounded(pupil.forward))
         pupil.network.train()
         parts = data.take(rows[: 2 * BATCH].split(BATCH))
-        return [fitting.advance(pupil, *batch).item() for batch in parts]
+        return [loop.advance(pupil, *batch).item() for batch in parts]
 
 
 def line(*cells: object) -> None:
@@ -97,7 +98,7 @@ def main() -> None:
             one = job(way, recipe, seed)
             gaps = moved(first_losses(arm, one, way), exact[seed])
             if way != "images rounded":
-                reached.append(max(row.valid_gmean for row in fitting.fit(arm, valid, one).history))
+                reached.append(max(row.valid_gmean for row in loop.fit(arm, valid, one).history))
             line(way, seed, *gaps, f"{reached[-1]:.4f}" if reached else "")
         if reached:
             mean, spread = statistics.mean(reached), statistics.stdev(reached)

@@ -29,18 +29,19 @@ SIZE, RARE = 128, 8  # one image in eight is of the rare class
 
 def draw(folder: Path, count: int) -> None:
     """Write <folder>/{train,valid}/<class>/*.png and their manifests."""
-    from toolkit import manifest, synthetic
-    from toolkit.manifest import Manifest, Sample
+    from toolkit.datasets.faces.draw import draw_images
+    from toolkit.io import manifest
+    from toolkit.io.manifest import Manifest, Sample
 
     for seed, (split, n) in enumerate({"train": count, "valid": count // 4}.items()):
         counts = {"with_mask": n - n // RARE, "without_mask": n // RARE}
         samples = []
-        for path, data in synthetic.images(counts, size=SIZE, seed=seed, workers=2):
+        for path, data in draw_images(counts, size=SIZE, seed=seed, workers=2):
             target = folder / split / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
             samples.append(Sample(hashlib.sha256(data).hexdigest(), str(path), path.parts[0]))
-        manifest.write(folder / split, Manifest(tuple(sorted(counts)), tuple(samples)))
+        manifest.write_manifest(folder / split, Manifest(tuple(sorted(counts)), tuple(samples)))
 
 
 def cpu() -> float:

@@ -169,15 +169,18 @@ def with_timm(folder: Path, epochs: int, told: Told) -> None:
 
 def ours(folder: Path, epochs: int, told: Told, *, data: str, precision: str = "auto") -> None:
     """What `toolkit train` does after it has started; keeping the best weights included."""
-    from toolkit import fitting, streaming, trainee
-    from toolkit.training_params import Recipe, Train
+    from toolkit.training import state, streaming
+    from toolkit.training.loop import fit
+    from toolkit.training.params import Recipe, TrainParams
 
     recipes = {"googlenet": Recipe(network="googlenet", epochs=epochs, batch=BATCH)}
-    settings = Train(device="cpu", threads=THREADS, precision=precision, recipes=recipes)
+    settings = TrainParams(device="cpu", threads=THREADS, precision=precision, recipes=recipes)
     where = torch.device("cpu")
-    train, valid = (streaming.read(folder / split, data, 2, where) for split in ("train", "valid"))
-    job = trainee.job(settings, "googlenet", 0)
-    fitting.fit(train, valid, job, lambda _: told())
+    train, valid = (
+        streaming.open_data(folder / split, data, 2, where) for split in ("train", "valid")
+    )
+    job = state.training_job(settings, "googlenet", 0)
+    fit(train, valid, job, lambda _: told())
 
 
 CONTENDERS: dict[str, Callable[[Path, int, Told], None]] = {

@@ -7,7 +7,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-from toolkit import codec
+from toolkit.io import images
 
 # Tests share the cores with one another: a thread that waits for work sleeps, it does not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -16,10 +16,10 @@ hypothesis.settings.register_profile("toolkit", deadline=None)  # a busy machine
 hypothesis.settings.load_profile("toolkit")
 
 
-def noise(rng: np.random.Generator, size: int = 32) -> codec.Pixels:
+def noise(rng: np.random.Generator, size: int = 32) -> images.Pixels:
     """A smooth random picture: 4 x 4 colours, enlarged."""
     coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    return codec.resize(coarse, size)
+    return images.resize(coarse, size)
 
 
 def fill(folder: Path, counts: dict[str, int], *, size: int = 32, seed: int = 0) -> Path:
@@ -28,7 +28,7 @@ def fill(folder: Path, counts: dict[str, int], *, size: int = 32, seed: int = 0)
     for name, n in counts.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         for k in range(n):
-            (folder / name / f"{k:03d}.png").write_bytes(codec.encode_png(noise(rng, size)))
+            (folder / name / f"{k:03d}.png").write_bytes(images.encode_png(noise(rng, size)))
     return folder
 
 

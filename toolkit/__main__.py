@@ -1,5 +1,5 @@
 """Run as `python -m toolkit`."""
 
-from toolkit.start import main
+from toolkit.cli.main import main
 
 main()

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from tests.fuzz import mutants, worst
-from tests.naughty import TEXTS
-from toolkit import codec, manifest, scanning
+from tests.helpers.naughty import TEXTS
+from toolkit.datasets import folders
 from toolkit.errors import InputError
+from toolkit.io import images, manifest
 
 GOOD = 200  # sound pictures among the mutants
 LINKS = {"out": "/etc/passwd", "loop": "loop", "gone": "nowhere", "up": ".."}
@@ -62,7 +63,7 @@ def _folder(root: Path, count: int) -> int:
     wall, peak = time.monotonic() - start, used.ru_maxrss / 1000
     if status:
         return 1
-    table = scanning.scan(root)
+    table = folders.scan(root)
     by_id = {sample.id: sample.path for sample in table.samples}
     findings = json.loads(output.read_text(encoding="utf-8"))["findings"]
     lost = {by_id[ident] for finding in findings for ident in finding["drop"]}
@@ -101,7 +102,7 @@ def _fill(root: Path, count: int) -> set[str]:
     for number in range(GOOD):
         name = TEXTS[number % len(TEXTS)]
         name = name if number < len(TEXTS) and manifest.is_name(name) else f"{number}.jpg"
-        data = codec.encode_png(codec.to_pixels(mutants.picture(rng, 64)))
+        data = images.encode_png(images.to_pixels(mutants.picture(rng, 64)))
         path = f"=b/{name}" if not name.startswith(("~", ".")) else f"=b/{number}"
         (root / path).write_bytes(data)
         sound.add(path)
@@ -110,7 +111,7 @@ def _fill(root: Path, count: int) -> set[str]:
 
 def _decodes(path: Path) -> bool:
     try:
-        codec.read(path)
+        images.read_image(path)
     except InputError:
         return False
     return True

@@ -16,21 +16,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
-from toolkit import (
-    archives,
-    codec,
-    composites,
-    isolation,
-    manifest,
-    params,
-    plan,
-    policy,
-    predictions,
-    results,
-)  # fmt: skip
-from toolkit.chance import Generator
+from toolkit.augmentation import plan
+from toolkit.augmentation.chance import Generator
+from toolkit.augmentation.transforms import compose, parsing
+from toolkit.datasets import archives
 from toolkit.errors import InputError
-from toolkit.manifest import Manifest, Sample
+from toolkit.evaluation import results
+from toolkit.io import manifest, sandbox
+from toolkit.io.images import LIMITS, decode, decode_picture, identify
+from toolkit.io.manifest import Manifest, Sample
+from toolkit.metrics import predictions
+from toolkit.pipeline import params  # fmt: skip
 
 Read = Callable[[bytes, Path], object]
 SPECIAL = (b"\0", b"\xff", b"\x7f", b"\x80", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\0")
@@ -186,12 +182,14 @@ otherwise:
 
 
 def _table(folder: Path) -> bytes:
-    manifest.write(folder, Manifest(("a", "b"), SAMPLES))
+    manifest.write_manifest(folder, Manifest(("a", "b"), SAMPLES))
     return (folder / manifest.TABLE).read_bytes()
 
 
 def _plan(folder: Path) -> bytes:
-    plan.write(folder, [plan.Row("0" * 64, "a", n, "rotate", {"degrees": 1.5}, n) for n in (1, 2)])
+    plan.write_plan(
+        folder, [plan.PlannedImage("0" * 64, "a", n, "rotate", {"degrees": 1.5}, n) for n in (1, 2)]
+    )
     return (folder / plan.TABLE).read_bytes()
 
 
@@ -199,34 +197,34 @@ def _plan(folder: Path) -> bytes:
 
 
 def _image(data: bytes, _folder: Path) -> None:
-    codec.identify(data)
-    pixels = codec.decode(data)
+    identify(data)
+    pixels = decode(data)
     assert pixels.dtype == np.uint8
     assert pixels.shape[2] == 3
-    codec.decode_picture(data, 16)
+    decode_picture(data, 16)
 
 
 def _archive(data: bytes, folder: Path) -> None:
     (folder / "x").write_bytes(data)
-    for name, _ in archives.unpack(folder / "x"):
+    for name, _ in archives.unpack_archive(folder / "x"):
         assert not name.is_absolute()
         assert ".." not in name.parts
 
 
 def _policy(path: Path) -> None:
     """What is read is also drawn from and done."""
-    chosen, picture = policy.make(path), Image.new("RGB", (16, 12), "teal")
+    chosen, picture = parsing.make_policy(path), Image.new("RGB", (16, 12), "teal")
     for label in ("a", "b", "c"):
         for seed in range(5):
-            drawn = policy.draw(chosen.of(label), Generator(seed), picture)
-            assert composites.change(drawn[0], picture, drawn[1]).size == (16, 12)
+            drawn = parsing.draw_params(chosen.of(label), Generator(seed), picture)
+            assert compose.change(drawn[0], picture, drawn[1]).size == (16, 12)
 
 
 def _manifest(name: str, data: bytes, folder: Path) -> None:
     (folder / manifest.SIDE).write_text(SIDE)
     (folder / manifest.TABLE).write_text(",".join(manifest.COLUMNS) + "\n")
     (folder / name).write_bytes(data)
-    manifest.read(folder)
+    manifest.read_manifest(folder)
 
 
 def _file(name: str, reader: Callable[[Path], object], data: bytes, folder: Path) -> None:
@@ -237,7 +235,7 @@ def _file(name: str, reader: Callable[[Path], object], data: bytes, folder: Path
 def kinds(folder: Path, seed: int = 0) -> dict[str, Kind]:
     """By name."""
     rng = np.random.default_rng(seed)
-    whole = partial(_file, plan.TABLE, lambda path: plan.read(path.parent))
+    whole = partial(_file, plan.TABLE, lambda path: plan.read_plan(path.parent))
     folder.mkdir(parents=True, exist_ok=True)
     return {
         "image": Kind(images(rng), _image),
@@ -245,10 +243,10 @@ def kinds(folder: Path, seed: int = 0) -> dict[str, Kind]:
         "manifest.csv": Kind([_table(folder)], partial(_manifest, manifest.TABLE), text=True),
         "manifest.json": Kind([SIDE.encode()], partial(_manifest, manifest.SIDE), text=True),
         "plan.csv": Kind([_plan(folder)], whole, text=True),
-        "params.yaml": Kind([PARAMS], partial(_file, "params.yaml", params.load), text=True),
-        "policy.yaml": Kind([POLICY.encode()], partial(_file, "policy.yaml", _policy), text=True),
+        "params.yaml": Kind([PARAMS], partial(_file, "params.yaml", params.load_params), text=True),
+        "policy.yaml": Kind([POLICY.encode()], partial(_file, "parsing.yaml", _policy), text=True),
         "predictions.csv": Kind(
-            [PREDICTIONS], partial(_file, "p.csv", predictions.read), text=True
+            [PREDICTIONS], partial(_file, "p.csv", predictions.read_predictions), text=True
         ),
         "history.csv": Kind(
             [",".join(results.HISTORY).encode() + b"\n1,0.5,0.5,1,1,0.001" * 9],
@@ -260,12 +258,12 @@ def kinds(folder: Path, seed: int = 0) -> dict[str, Kind]:
 
 def outcomes(kind: Kind, count: int, folder: Path, *, workers: int = 1) -> Iterator[Outcome]:
     """Make, read and judge so many mutants of a kind, number n from the seed n."""
-    limits = codec.LIMITS
+    limits = LIMITS
     work = partial(_judge, kind, folder)
     bounds = {"seconds": limits.seconds, "memory": limits.memory}
-    for found in isolation.ordered(work, range(count), workers, **bounds):
+    for found in sandbox.sandboxed_map(work, range(count), workers, **bounds):
         yield (
-            Outcome(found.reason, limits.seconds) if isinstance(found, isolation.Stopped) else found
+            Outcome(found.reason, limits.seconds) if isinstance(found, sandbox.Stopped) else found
         )
 
 

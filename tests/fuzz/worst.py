@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
-from toolkit import codec, isolation
 from toolkit.errors import InputError
+from toolkit.io import images, sandbox
 
 SIDE = 8000  # 64 million pixels
 MOST_SECONDS, MOST_MEMORY = 6.0, 1000  # the limit and a little to be ended; MB
@@ -20,14 +20,14 @@ MOST_SECONDS, MOST_MEMORY = 6.0, 1000  # the limit and a little to be ended; MB
 def measured() -> Iterable[list[object]]:
     """Rows: the file, its bytes, how it ended, seconds, peak memory in MB, 1 where it is over."""
     for name, make in FILES.items():
-        (data,) = isolation.ordered(lambda _, m=make: m(), [0], 1)
-        if isinstance(data, isolation.Stopped):
+        (data,) = sandbox.sandboxed_map(lambda _, m=make: m(), [0], 1)
+        if isinstance(data, sandbox.Stopped):
             raise TypeError(f"{name}: {data.reason}")
-        start, limits = time.monotonic(), codec.LIMITS
+        start, limits = time.monotonic(), images.LIMITS
         bounds = {"seconds": limits.seconds, "memory": limits.memory}
-        (found,) = isolation.ordered(partial(_cost, data), [0], 1, **bounds)
+        (found,) = sandbox.sandboxed_map(partial(_cost, data), [0], 1, **bounds)
         wall = time.monotonic() - start
-        stopped = isinstance(found, isolation.Stopped)
+        stopped = isinstance(found, sandbox.Stopped)
         end, seconds, peak = (found.reason, wall, 0) if stopped else found
         over = int(peak > MOST_MEMORY or (not stopped and seconds > MOST_SECONDS))
         yield [name, len(data), end, f"{seconds:.1f}", peak or "", over]
@@ -36,7 +36,7 @@ def measured() -> Iterable[list[object]]:
 def _cost(data: bytes, _: int) -> tuple[str, float, int]:
     start = time.process_time()
     try:
-        codec.decode(data)
+        images.decode(data)
         end = "read"
     except InputError as error:
         end = str(error)
@@ -81,7 +81,7 @@ def scans(side: int = SIDE) -> bytes:
 
 def _text() -> bytes:
     """A PNG of one pixel with compressed texts of 1 GB in all."""
-    small = codec.encode_png(np.zeros((1, 1, 3), np.uint8))
+    small = images.encode_png(np.zeros((1, 1, 3), np.uint8))
     body = b"a\0\0" + zlib.compress(bytes(1_000_000), 9)
     chunk = len(body).to_bytes(4, "big") + b"zTXt" + body
     chunk += zlib.crc32(b"zTXt" + body).to_bytes(4, "big")

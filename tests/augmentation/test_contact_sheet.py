@@ -1,0 +1,124 @@
+"""The contact sheet: a row a parent, and captions that a person understands."""
+
+import numpy as np
+import pytest
+
+from toolkit.augmentation import contact_sheet
+from toolkit.io import images
+from toolkit.io.manifest import Manifest, Sample
+
+
+def child(transform, parent="a0", **params):
+    return Sample("c", "c.png", "a", parent=parent, transform=transform, params=params, seed=1)
+
+
+@pytest.fixture
+def families(tmp_path):
+    """Classes a and b, three parents each; every parent has two children. Flat colours."""
+    samples = []
+    for label, colour in (("a", 40), ("b", 200)):
+        for number in range(3):
+            ident = f"{label}{number}"
+            path = tmp_path / f"{ident}.png"
+            path.write_bytes(images.encode_png(np.full((20, 30, 3), colour, np.uint8)))
+            parent = Sample(ident, path.name, label)
+            samples.append(parent)
+            for copy in "xy":
+                (tmp_path / f"{ident}{copy}.png").write_bytes(path.read_bytes())
+                samples.append(
+                    Sample(
+                        ident + copy,
+                        f"{ident}{copy}.png",
+                        label,
+                        "",
+                        "",
+                        ident,
+                        "rotate",
+                        {"angle": 1.0},
+                        1,
+                    )
+                )
+    return Manifest(("a", "b"), tuple(samples)), tmp_path
+
+
+def test_there_is_a_row_for_each_parent_and_a_column_for_each_child(families):
+    manifest, folder = families
+    small = contact_sheet.sheet(manifest, folder, parents=1, children=1, tile=96)
+    taller = contact_sheet.sheet(manifest, folder, parents=4, children=1, tile=96)
+    wider = contact_sheet.sheet(manifest, folder, parents=1, children=2, tile=96)
+    assert taller.shape[0] - small.shape[0] == 3 * (96 + 10 + 26)
+    assert wider.shape[1] - small.shape[1] == 96 + 10
+    assert small.dtype == np.uint8
+
+
+def test_classes_take_turns(families):
+    """The first row shows class a (dark), the second class b (light)."""
+    manifest, folder = families
+    sheet = contact_sheet.sheet(manifest, folder, parents=2, children=2, tile=96)
+    first, second = 10 + 48, 10 + 132 + 48
+    assert (sheet[first, 58] == 40).all()
+    assert (sheet[second, 58] == 200).all()
+
+
+def test_the_same_manifest_gives_the_same_sheet(families):
+    manifest, folder = families
+    assert np.array_equal(
+        contact_sheet.sheet(manifest, folder), contact_sheet.sheet(manifest, folder)
+    )
+
+
+def test_a_manifest_without_children_gives_a_blank_sheet(families):
+    manifest, folder = families
+    alone = Manifest(("a",), manifest.samples[:1])
+    assert (contact_sheet.sheet(alone, folder) == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("sample", "caption"),
+    [
+        (Sample("a0", "a.png", "with_mask"), ("with_mask", "original")),
+        (child("rotate", angle=-12.345678), ("rotate", "-12.3°")),
+        (child("gaussian_blur", sigma=1.234567), ("gaussian blur", "sigma 1.23")),
+        (child("resized_crop", left=1, top=2, width=90, height=88), ("resized crop", "90 x 88")),
+        (child("horizontal_flip", acted=True), ("horizontal flip", "")),
+        (child("horizontal_flip", acted=False), ("horizontal flip", "not applied")),
+        (child("sharpness", acted=True, factor=1.25), ("sharpness", "factor 1.25")),
+        (
+            child("albumentations.Affine", arguments={"p": 1}, seed=3, applied={"rotate": 3.21234}),
+            ("affine", "rotate 3.21"),
+        ),
+        (
+            child(
+                "some_of",
+                steps=[
+                    {"transform": "shear_x", "params": {"slope": 0.1}},
+                    {"transform": "equalize", "params": {}},
+                    {"transform": "rotate", "params": {"angle": -3}},
+                ],
+            ),
+            ("shear x, equalize, rotate", "slope 0.1, -3.0°"),
+        ),
+        (child("mix", original=0.4321, chains=[]), ("mix", "original 0.432")),
+        (
+            child("torchvision.RandAugment", arguments={}, seed=3, applied={}),
+            ("rand augment", ""),
+        ),
+        (
+            child(
+                "albumentations.RandomGamma", applied={"kernel": [1, 2], "on": True, "gamma": 0.9}
+            ),
+            ("gamma", "gamma 0.9"),
+        ),
+    ],
+)
+def test_captions_name_the_transform_and_its_main_number(sample, caption):
+    assert contact_sheet.caption(sample) == caption
+
+
+def test_a_long_name_is_cut_to_the_tile():
+    pen = contact_sheet.ImageDraw.Draw(contact_sheet.Image.new("RGB", (9, 9)))
+    font = contact_sheet.ImageFont.load_default(11)
+    cut = contact_sheet._fitting(pen, "RandomBrightnessContrastAndMore", font, 80)
+    assert cut.startswith("RandomBr")
+    assert cut.endswith("...")
+    assert pen.textlength(cut, font) <= 80

@@ -1,0 +1,194 @@
+"""A new image is explained, and made again from its row of the manifest alone."""
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from toolkit.augmentation import explain, render
+from toolkit.augmentation.params import AugmentParams
+from toolkit.augmentation.render import OutputFormat
+from toolkit.augmentation.transforms.presets import POLICIES
+from toolkit.cli.augment import Call, augment_from_options
+from toolkit.errors import InputError
+from toolkit.io import manifest, shards
+
+
+def augment(photos, out, chosen="homework", codec="png", **options):
+    settings = AugmentParams(target=15, format=codec)
+    render.augment_folder(photos, out, settings, chosen, **options)
+    return manifest.read_manifest(out)
+
+
+def children(table):
+    return [sample for sample in table.samples if sample.derived]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder `out` of new images and their manifest, of classes a and b."""
+    from tests.conftest import fill
+
+    root = tmp_path_factory.mktemp("made")
+    augment(fill(root / "photos", {"a": 4, "b": 12}), root / "out")
+    return root / "out"
+
+
+@pytest.mark.parametrize("codec", ["png", "jpeg"])
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_every_image_of_every_policy_is_made_again_from_its_row(photos, tmp_path, name, codec):
+    out = tmp_path / "out"
+    table = augment(photos, out, name, codec, size=20)
+    kept = {child.path: (out / child.path).read_bytes() for child in children(table)}
+    for path in kept:
+        (out / path).unlink()  # the row alone
+    assert len(kept) == 19
+    found = {path: explain.render_again(explain.trace_image(out / path)) for path in kept}
+    assert found == kept
+
+
+@pytest.mark.parametrize(
+    "form",
+    [OutputFormat(shards=3), OutputFormat(shards=3, only_new=True), OutputFormat(only_new=True)],
+)
+def test_images_in_shards_and_beside_linked_originals_are_made_again(photos, tmp_path, form):
+    out = tmp_path / "out"
+    for child in children(augment(photos, out, "augmix", form=form)):
+        place = out / child.path
+        assert explain.render_again(explain.trace_image(place)) == shards.read_member(place)
+
+
+def test_a_row_is_named_by_its_line(made):
+    table = manifest.read_manifest(made)
+    last = len(table.samples) + 1
+    traced = explain.trace_image(made / f"manifest.csv:{last}")
+    assert (traced.child, traced.line) == (table.samples[-1], last)
+    text = (made / "manifest.csv").read_text().splitlines()[last - 1]
+    assert text.startswith(traced.child.id)
+
+
+def test_the_command_that_is_told_works(made, tmp_path):
+    child = children(manifest.read_manifest(made))[0]
+    place = made / child.path
+    command = [sys.executable, "-m", "toolkit"]
+    told = subprocess.run(
+        [*command, "augment", "--explain", place], cwd=tmp_path, capture_output=True, text=True
+    )
+    lines = dict(line.split(": ", 1) for line in told.stdout.splitlines())
+    assert lines["transform"] == child.transform
+    assert json.loads(lines["drawn"]) == child.params
+    assert lines["parent"].startswith(f"{child.path.split('/')[0]}/")
+    _, *words = shlex.split(lines["make it again"])
+    subprocess.run([*command, *words], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / words[-1]).read_bytes() == place.read_bytes()
+    twice = subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True)
+    assert twice.returncode == 1
+    assert "again.png: stands in the way" in twice.stderr
+
+
+def test_a_file_that_was_changed_or_is_gone_is_said(made, tmp_path):
+    shutil.copytree(made, tmp_path / "out")
+    place = tmp_path / "out" / children(manifest.read_manifest(made))[0].path
+    told = [explain.describe_trace(place, explain.trace_image(place))[0]]
+    place.write_bytes(b"x")
+    told.append(explain.describe_trace(place, explain.trace_image(place))[0])
+    place.unlink()
+    told.append(explain.describe_trace(place, explain.trace_image(place))[0])
+    assert [line.split("; ")[1] for line in told] == [
+        "as it was written",
+        "it was changed since it was written",
+        "it is not there any more",
+    ]
+
+
+def test_a_name_does_not_forge_a_line(made):
+    traced = explain.trace_image(made / children(manifest.read_manifest(made))[0].path)
+    forged = replace(traced, parent=replace(traced.parent, path="a\nmake it again: rm x"))
+    lines = explain.describe_trace(made / "x", forged)
+    assert [line for line in lines if line.startswith("make it again: ")] == lines[-1:]
+
+
+def test_nothing_else_can_be_asked_for_at_once(made):
+    call = Call(explain=made / "x.png", target="3")
+    with pytest.raises(InputError, match="--explain takes a new image, --output, --force and --q"):
+        augment_from_options(call)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("a/000.png", r"a/000.png: is an original .*nothing was drawn"),
+        ("a/none.png", "manifest.csv has no such path"),
+        ("../none.png", "no folder above it has a manifest.csv"),
+        ("manifest.csv:1", "must be followed by :LINE, a line from 2 to .* got '1'"),
+        ("manifest.csv:x", "must be followed by :LINE"),
+        ("manifest.csv:99", "must be followed by :LINE"),
+    ],
+)
+def test_what_is_no_new_image_is_said(made, place, message):
+    with pytest.raises(InputError, match=message):
+        explain.trace_image(made / place)
+
+
+@pytest.mark.parametrize(
+    ("transform", "params"),
+    [
+        ("rotate", {"angle": "x"}),
+        ("rotate", {}),
+        ("pad_resize", {"pixels": 10**9}),
+        ("resized_crop", {"left": 0, "top": 0, "width": 10**6, "height": 10**6}),
+        ("translate_x", {"share": 1e300}),
+        ("some_of", {"steps": [3]}),
+        ("mix", {"original": 1, "chains": [{}]}),
+        ("sequence", {"steps": [{"transform": "../x", "params": {}}]}),
+        ("albumentations.Affine", {"arguments": {"rotate": "x"}, "seed": 1}),
+    ],
+)  # fmt: skip
+def test_numbers_that_no_draw_gives_are_refused(made, transform, params):
+    traced = explain.trace_image(made / children(manifest.read_manifest(made))[0].path)
+    strange = replace(traced, child=replace(traced.child, transform=transform, params=params))
+    with pytest.raises(InputError, match=r"manifest.csv: line \d+: cannot be done again"):
+        explain.render_again(strange)
+
+
+def test_other_bytes_are_explained_by_the_versions(made):
+    traced = explain.trace_image(made / children(manifest.read_manifest(made))[0].path)
+    older = {**traced.written, "pillow": "1.0", "compress_level": 6}
+    other = replace(traced, written=older, child=replace(traced.child, id="0" * 64))
+    with pytest.raises(InputError, match=r"gives other bytes .*: pillow was 1\.0, is \d+"):
+        explain.render_again(other)
+    with pytest.raises(InputError, match="the row was changed, or"):
+        explain.render_again(replace(other, written=traced.written))
+
+
+def test_a_parent_that_was_changed_is_named(made, tmp_path):
+    shutil.copytree(made, tmp_path / "out")
+    traced = explain.trace_image(tmp_path / "out" / children(manifest.read_manifest(made))[0].path)
+    (tmp_path / "out" / traced.parent.path).write_bytes(b"x")
+    with pytest.raises(InputError, match="the file is not the one that the manifest names"):
+        explain.write_again(traced, tmp_path / "again.png", force=False)
+    assert not (tmp_path / "again.png").exists()
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [
+        None,
+        [],
+        {"format": "bmp", "size": 3},
+        {"format": "png", "size": -1},
+        {"format": "png", "size": "9"},
+    ],
+)
+def test_a_manifest_that_does_not_say_how_is_refused(made, tmp_path, codec):
+    shutil.copytree(made, tmp_path / "out")
+    side = tmp_path / "out" / "manifest.json"
+    data = json.loads(side.read_text())
+    data["notes"]["codec"] = codec
+    side.write_text(json.dumps(data))
+    with pytest.raises(InputError, match=r"manifest.json: notes.codec does not say how"):
+        explain.trace_image(tmp_path / "out" / children(manifest.read_manifest(made))[0].path)

@@ -1,0 +1,256 @@
+"""Policies: weights, names, files; and foreign transforms that replay from what was written."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from toolkit.augmentation import params
+from toolkit.augmentation.params import ArmParams, EntryParams
+from toolkit.augmentation.transforms import compose, parsing
+from toolkit.errors import InputError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+FOREIGN = [
+    ("albumentations.Affine", {"rotate": [-10, 10], "scale": [0.9, 1.1]}),
+    ("albumentations.AdditiveNoise", {"spatial_mode": "per_pixel", "noise_type": "gaussian"}),
+    ("albumentations.CoarseDropout", {"p": 0.5}),
+    ("albumentations.RandomResizedCrop", {"size": [40, 40]}),
+    ("albumentations.ElasticTransform", {}),
+    ("torchvision.RandomAffine", {"degrees": 10, "translate": [0.1, 0.1]}),
+    ("torchvision.ColorJitter", {"brightness": 0.3, "hue": 0.1}),
+    ("torchvision.TrivialAugmentWide", {}),
+    ("torchvision.GaussianNoise", {}),
+]
+
+
+def only(transform, **arguments):
+    return parsing.make_policy([EntryParams(transform=transform, arguments=arguments)])
+
+
+def draw(chosen, seed, pixels=PIXELS):
+    return parsing.draw_params(chosen, np.random.default_rng(seed), pixels)
+
+
+@pytest.mark.parametrize(("name", "arguments"), FOREIGN, ids=[name for name, _ in FOREIGN])
+def test_a_foreign_transform_replays_from_what_was_written(name, arguments):
+    chosen = only(name, **arguments)
+    for seed in range(3):
+        transform, drawn = draw(chosen, seed)
+        once = compose.apply_transform(transform, PIXELS, drawn)
+        np.random.default_rng().random()
+        again = compose.apply_transform(
+            transform, PIXELS, json.loads(json.dumps(drawn, allow_nan=False))
+        )
+        assert np.array_equal(once, again)
+        assert draw(chosen, seed) == (transform, drawn)
+
+
+def test_other_seeds_give_other_images():
+    for name, arguments in FOREIGN:
+        chosen = only(name, **arguments)
+        images = {
+            compose.apply_transform(t, PIXELS, d).tobytes()
+            for t, d in (draw(chosen, s) for s in (1, 2, 3, 4))
+        }
+        assert len(images) > 1, name
+
+
+def test_the_drawn_numbers_of_the_libraries_are_recorded():
+    _, affine = draw(only("albumentations.Affine", rotate=[-10, 10]), 0)
+    _, jitter = draw(only("torchvision.ColorJitter", brightness=0.3), 0)
+    assert -10 <= affine["applied"]["rotate"] <= 10
+    assert 0.7 <= jitter["applied"]["brightness_factor"] <= 1.3
+    assert affine["arguments"] == {"rotate": [-10, 10], "p": 1.0}
+
+
+def test_a_foreign_transform_acts_always_unless_told_otherwise():
+    for name in ("albumentations.HorizontalFlip", "torchvision.RandomHorizontalFlip"):
+        flips = [
+            compose.apply_transform(*_with_pixels(draw(only(name), seed))) for seed in range(12)
+        ]
+        assert all(np.array_equal(image, PIXELS[:, ::-1]) for image in flips)
+        rare = [
+            compose.apply_transform(*_with_pixels(draw(only(name, p=0.5), seed)))
+            for seed in range(12)
+        ]
+        assert len({image.tobytes() for image in rare}) == 2
+
+
+def _with_pixels(drawn):
+    return drawn[0], PIXELS, drawn[1]
+
+
+def test_the_choice_of_a_transform_does_not_steer_what_its_library_draws():
+    """Both started from one seed, the first choice would see only small first numbers."""
+    gamma = {"transform": "albumentations.RandomGamma", "arguments": {"gamma_limit": [50, 150]}}
+    rare = parsing.make_policy(
+        [EntryParams(**gamma, weight=0.1), EntryParams(transform="identity", weight=0.9)]
+    )
+    drawn = [draw(rare, seed) for seed in range(400)]
+    gammas = [d["applied"]["gamma"] for name, d in drawn if name != "identity"]
+    assert 25 < len(gammas) < 60
+    assert min(gammas) < 0.7
+    assert max(gammas) > 1.3
+
+
+def test_weights_are_kept():
+    chosen = parsing.make_policy("homework")
+    found = Counter(draw(chosen, seed)[0] for seed in range(3500))
+    expected = {"horizontal_flip": 700, "rotate": 700, "gaussian_blur": 300, "pad_resize": 500}
+    expected |= {"resized_crop": 600, "sharpness": 400, "autocontrast": 300}
+    assert found.keys() == expected.keys()
+    assert all(abs(found[name] - number) < 0.2 * number for name, number in expected.items())
+
+
+@pytest.mark.parametrize("name", sorted(parsing.POLICIES))
+def test_every_named_policy_draws_and_replays(name):
+    chosen = parsing.make_policy(name)
+    for seed in range(30):
+        transform, drawn = draw(chosen, seed)
+        once = compose.apply_transform(transform, PIXELS, drawn)
+        assert np.array_equal(once, compose.apply_transform(transform, PIXELS, drawn))
+        assert (once.shape, once.dtype) == (PIXELS.shape, np.uint8)
+
+
+@pytest.mark.parametrize("weights", [[-1, 2], [0, 0], [float("nan")], [float("inf")]])
+def test_weights_that_are_negative_or_all_zero_are_refused(weights):
+    choices = tuple(EntryParams.model_construct(transform="identity", weight=w) for w in weights)
+    with pytest.raises(InputError, match=r"weights must be 0 or more, and one .* positive, got"):
+        parsing.Policy(choices, keep_identical=True)
+
+
+@pytest.mark.parametrize(
+    ("transform", "arguments", "message"),
+    [
+        ("rotat", {}, "unknown transform 'rotat' .did you mean 'rotate'"),
+        ("albumentations.Affin", {}, "did you mean 'Affine'"),
+        ("albumentations.Affine", {"rotat": 1}, "Affine 'rotat' .did you mean 'rotate'.*scale"),
+        ("albumentations.Affine", {"rotate": "x"}, "Affine refuses its arguments .*rotate"),
+        ("albumentations.OneOf", {}, "unknown albumentations transform 'OneOf'"),
+        ("torchvision.RandomAffine", {}, "refuses its arguments .*'degrees'"),
+        ("torchvision.ColorJitter", {"brightness": -1}, "refuses its arguments"),
+        ("torch.Linear", {}, "unknown library 'torch' .did you mean 'torchvision'"),
+        ("albumentations.Blur", {"blur_limit": float("nan")}, "NaN|nan|not JSON"),
+    ],
+)
+def test_unknown_names_and_arguments_are_refused(transform, arguments, message):
+    with pytest.raises(InputError, match=message):
+        only(transform, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("transform", "arguments", "message"),
+    [
+        ("albumentations.CenterCrop", {"height": 9, "width": 9}, "makes uint8 9 x 9 x 3 of uint8"),
+        ("albumentations.ToFloat", {}, "ToFloat makes float32 40 x 40 x 3 of uint8 40 x 40 x 3"),
+        ("torchvision.Resize", {"size": 20}, "torchvision.Resize makes .* must keep size"),
+        ("torchvision.Grayscale", {}, "makes uint8 40 x 40 x 1"),
+        ("albumentations.FDA", {}, "FDA fails on an image of 40 x 40: .*fda_metadata"),
+        ("torchvision.ToPILImage", {}, "ToPILImage fails on an image"),
+    ],
+)
+def test_what_does_not_keep_size_and_type_is_refused_by_name(transform, arguments, message):
+    with pytest.raises(InputError, match=message):
+        compose.apply_transform(*_with_pixels(draw(only(transform, **arguments), 0)))
+
+
+def test_advice_of_a_library_is_no_error():
+    """albumentations warns that ShiftScaleRotate is a special case of Affine."""
+    assert draw(only("albumentations.ShiftScaleRotate"), 0)[0] == "albumentations.ShiftScaleRotate"
+
+
+def test_a_policy_file_is_a_list_of_choices(tmp_path):
+    path = tmp_path / "mild.yaml"
+    path.write_text(
+        "- transform: rotate\n  weight: 2\n  arguments: {degrees: 5}\n- transform: identity\n"
+    )
+    for setting in (path, str(path)):
+        chosen = parsing.make_policy(setting)
+        assert [c.weight for c in chosen.choices] == [2, 1]
+        assert chosen.choices[0].arguments == {"degrees": 5}
+        assert not chosen.keep_identical
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "- transform: rotate\n  weight: -1\n",
+            r"p.yaml:2:3: \[0\].weight must be greater than 0, got -1",
+        ),
+        ("- transfrom: rotate\n", r"p.yaml:1:3: \[0\].transf"),
+        ("a: 1\n", "p.yaml:1:1: a is not a known key"),
+        ("otherwise: homework\n", "p.yaml:1:1: by_class is missing"),
+        ("", "p.yaml: the file must be a valid list"),
+        ("- [\n", "p.yaml: not valid YAML"),
+        (
+            "- transform: rotate\n- transform: blur\n",
+            r"p.yaml:2:3: \[1\].transform: unknown .* 'blur'",
+        ),
+        ("[]\n", "p.yaml: the list is empty"),
+    ],
+)
+def test_a_wrong_policy_file_is_refused_with_its_key(tmp_path, text, message):
+    path = tmp_path / "p.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        parsing.make_policy(path)
+
+
+def test_an_unknown_policy_is_refused_with_the_known_ones(tmp_path):
+    with pytest.raises(InputError, match=r"policy 'homewrk' .did you mean 'homework'.*duplicate"):
+        parsing.make_policy("homewrk")
+    with pytest.raises(InputError, match=r"none.yaml: no such file"):
+        parsing.make_policy(str(tmp_path / "none.yaml"))
+
+
+def test_the_homework_policy_is_the_published_one():
+    """The eight transforms and weights of the published experiment, in their order."""
+    chosen = parsing.make_policy("homework")
+    assert [c.weight for c in chosen.choices] == [0.7, 0.7, 0.3, 0.5, 0.6, 0.2, 0.2, 0.3]
+    assert [(c.transform, c.arguments) for c in chosen.choices] == [
+        ("horizontal_flip", {"p": 0.7}),
+        ("rotate", {"degrees": 20}),
+        ("gaussian_blur", {"sigma": [0.1, 2.0]}),
+        ("pad_resize", {"pixels": 10}),
+        ("resized_crop", {"scale": [0.8, 1.0]}),
+        ("sharpness", {"factor": 1.25, "p": 0.5}),
+        ("sharpness", {"factor": 0.75, "p": 0.5}),
+        ("autocontrast", {"p": 0.5}),
+    ]
+    assert chosen.keep_identical
+
+
+def test_the_default_arm_names_a_policy():
+    for arm in params.AugmentParams().arms.values():
+        parsing.make_policy(arm.policy)
+
+
+def test_an_arm_leaves_transforms_out_and_keeps_the_others_as_they_are():
+    homework = parsing.make_policy("homework")
+    chosen = parsing.of_arm("mine", ArmParams(policy="homework", without=["sharpness", "rotate"]))
+    left = tuple(c for c in homework.choices if c.transform not in ("sharpness", "rotate"))
+    assert chosen.choices == left
+    assert len(left) == 5  # sharpness stands twice in the policy
+    assert chosen.keep_identical
+    assert parsing.of_arm("mine", ArmParams(policy="homework")) == homework
+
+
+@pytest.mark.parametrize(
+    ("without", "message"),
+    [
+        (["flip"], r"augment.arms.mine.without: unknown .* 'flip'.*choose one of autocontrast, "),
+        (["vertical_flip"], "unknown transform of this policy 'vertical_flip'"),
+        (["rotate", "rotat"], "did you mean 'rotate'"),
+    ],
+)
+def test_only_transforms_of_the_policy_can_be_left_out(without, message):
+    with pytest.raises(InputError, match=message):
+        parsing.of_arm("mine", ArmParams(policy="homework", without=without))
+
+
+def test_a_policy_is_not_left_empty():
+    with pytest.raises(InputError, match="without: leaves no transform; the policy has identity"):
+        parsing.of_arm("duplicated", ArmParams(policy="duplicate", without=["identity"]))

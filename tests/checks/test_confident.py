@@ -1,0 +1,150 @@
+"""Wrong labels are found by their pictures, and what cannot be judged is said."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from tests.helpers import audits
+from toolkit.checks import confident
+from toolkit.datasets import folders
+from toolkit.datasets.faces import draw
+from toolkit.errors import InputError
+from toolkit.io import files, images
+
+CLASSES = draw.LABELS
+LIMITS = images.ImageLimits()
+
+
+def cloud(counts, seed=0, apart=2.0):
+    """Points of each class around a place of its own: vectors, labels, pictures."""
+    rng = np.random.default_rng(seed)
+    labels = [name for name, n in counts.items() for _ in range(n)]
+    places = {name: apart * np.eye(6)[at] for at, name in enumerate(counts)}
+    vectors = rng.normal(0, 0.5, (len(labels), 6)) + [places[label] for label in labels]
+    return vectors.astype(np.float32), labels, np.arange(len(labels))
+
+
+@pytest.fixture
+def needs_cleanlab():
+    pytest.importorskip("cleanlab", reason="cleanlab is not installed: the extra `labels`")
+
+
+@pytest.mark.usefixtures("needs_cleanlab")
+def test_planted_errors_are_found_and_come_first(tmp_path):
+    """Of 240 drawn faces, 40 of the rare class, twelve lie in the wrong folder."""
+    wrong = [("with_mask", n) for n in range(10)] + [("without_mask", n) for n in range(2)]
+    for path, data in draw.draw_images(dict(zip(CLASSES, (200, 40), strict=True)), size=48, seed=1,
+                                       workers=1):  # fmt: skip
+        label = path.parent.name
+        moved = (label, int(path.stem)) in wrong
+        home = CLASSES[1 - CLASSES.index(label)] if moved else label
+        files.write_file(
+            tmp_path / "photos" / home / f"{'wrong' if moved else 'right'}-{path.name}", data
+        )
+    found = audits.run(tmp_path / "photos", label_errors="warn").of("label_errors")
+    right = ["wrong" in finding.paths[0] for finding in found]
+    assert sum(right) >= 6
+    assert all(right[:4])
+    assert [finding.score for finding in found] == sorted(finding.score for finding in found)
+    assert "looks like with_mask: its label without_mask has probability 0." in found[0].message
+
+
+@pytest.mark.usefixtures("needs_cleanlab")
+def test_of_three_classes_the_right_one_is_named():
+    vectors, labels, pictures = cloud({"a": 60, "b": 40, "c": 25})
+    labels[3], labels[110] = "c", "a"
+    judged = confident.find_label_issues(vectors, labels, pictures)
+    assert {(doubt.number, doubt.looks) for doubt in judged.doubts} == {(3, "a"), (110, "c")}
+    assert judged.auc > 0.9
+    assert judged.few == {}
+
+
+@pytest.mark.usefixtures("needs_cleanlab")
+def test_the_answer_is_the_same_each_time_and_with_any_number_of_workers():
+    given = cloud({"a": 60, "b": 30}, apart=0.8)
+    once = confident.find_label_issues(*given)
+    assert (
+        once
+        == confident.find_label_issues(*given)
+        == confident.find_label_issues(*given, workers=3)
+    )
+    assert once.doubts
+
+
+def test_a_picture_is_judged_by_what_saw_no_file_of_it():
+    """Pictures without a class of their own, four files each: known files would give it away."""
+    rng = np.random.default_rng(0)
+    vectors = np.repeat(rng.normal(size=(60, 6)), 4, axis=0)
+    given = np.repeat(np.arange(60) % 2, 4)
+    pictures = np.repeat(np.arange(60), 4)
+
+    def right(shown):
+        likely = confident.unseen(vectors, given, shown, seed=0)
+        return (likely.argmax(axis=1) == given).mean()
+
+    assert right(np.arange(240)) > 0.9
+    assert right(pictures) < 0.65
+
+
+@pytest.mark.usefixtures("needs_cleanlab")
+def test_small_classes_are_named_and_left_out():
+    """Files of one picture count once."""
+    vectors, labels, pictures = cloud({"a": 40, "b": 30, "c": 19, "d": 40})
+    pictures[-40:] = 89
+    judged = confident.find_label_issues(vectors, labels, pictures)
+    assert judged.few == {"c": 19, "d": 1}
+    assert judged.auc is not None
+    assert not any(labels[doubt.number] in "cd" for doubt in judged.doubts)
+
+
+def test_one_class_large_enough_is_not_judged():
+    assert confident.find_label_issues(*cloud({"a": 40, "b": 5})) == confident.LabelIssues(
+        (), None, {"b": 5}
+    )
+    nothing = np.zeros((0, 6), np.float32), [], np.zeros(0, np.int64)
+    assert confident.find_label_issues(*nothing) == confident.LabelIssues((), None, {})
+
+
+def test_classes_that_look_alike_are_not_doubted():
+    judged = confident.find_label_issues(*cloud({"a": 60, "b": 60}, apart=0))
+    assert judged.doubts == ()
+    assert judged.auc < confident.LEAST
+
+
+def test_what_does_not_decode_is_left_out(tmp_path):
+    folder = audits.fill(tmp_path / "photos", {"a": 3})
+    (folder / "a" / "001.png").write_bytes(b"no picture")
+    known, vectors = confident.measure_files(
+        folder, ["a/000.png", "a/001.png", "a/002.png"], LIMITS
+    )
+    assert known.tolist() == [0, 2]
+    assert vectors.shape == (2, 234)
+    assert vectors.dtype == np.float32
+
+
+def test_the_audit_says_what_could_not_be_judged(tmp_path):
+    pytest.importorskip("cleanlab", reason="cleanlab is not installed: the extra `labels`")
+    folder = audits.fill(tmp_path / "photos", {"a": 22, "b": 21, "c": 3})
+    said = [f.message for f in audits.run(folder, label_errors="fail").of("label_errors")]
+    assert (
+        said[0] == "of c there are 3 different pictures: too few to judge labels by, 20 are needed"
+    )
+    assert said[1].startswith(
+        "no label was doubted: what is measured hardly tells the classes apart"
+    )
+    assert not audits.run(folder, label_errors="fail").failures
+
+
+def test_labels_are_not_looked_at_unless_asked(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cleanlab", None)
+    folder = audits.fill(tmp_path / "photos", {"a": 3, "b": 3})
+    assert audits.run(folder).checks["label_errors"].action == "skip"
+
+
+def test_without_cleanlab_the_audit_says_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cleanlab", None)
+    folder = audits.fill(tmp_path / "photos", {"a": 3, "b": 3})
+    assert len(folders.scan(folder).samples) == 6
+    with pytest.raises(InputError, match=r"needs cleanlab: pip install 'cleanlab>=2\.9'"):
+        audits.run(folder, label_errors="warn")

@@ -1,0 +1,149 @@
+"""One picture again is found in whatever form, and different pictures are told apart."""
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers import audit_table, audits, planted
+from toolkit.checks import hashing, neighbors
+from toolkit.io import images
+
+PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "face-mask.zip"
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return audit_table.faces(120)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return audits.fill(tmp_path / "photos", {"a": 12, "b": 8, "c": 6})
+
+
+def picture(path):
+    return Image.fromarray(images.read_image(path))
+
+
+# --- recall and false alarms ------------------------------------------------------------------
+
+
+def test_of_each_kind_of_copy_95_of_100_are_found(faces):
+    recall = audit_table.copies(faces, range(60))
+    assert {kind: share for kind, share in recall.items() if share < 0.95} == {}
+
+
+def test_different_faces_are_not_called_one(faces):
+    pairs = len(faces) * (len(faces) - 1) / 2
+    assert len(audit_table.found(faces)) <= pairs / 1000
+
+
+def test_copies_of_real_photos_are_found():
+    if not PHOTOS.is_file():
+        pytest.skip(f"{PHOTOS} is not there: real photos are not part of the project")
+    pictures = []
+    with zipfile.ZipFile(PHOTOS) as archive:
+        for name in [n for n in sorted(archive.namelist()) if not n.endswith("/")][::40]:
+            pictures.append(images.decode_picture(archive.read(name)))
+            pictures[-1].thumbnail((256, 256))
+    recall = audit_table.copies(pictures, range(len(pictures)))
+    assert {kind: share for kind, share in recall.items() if share < 0.95} == {}
+    assert len(audit_table.found(pictures)) <= len(pictures) * (len(pictures) - 1) / 2000
+
+
+def test_far_fewer_pairs_are_compared_than_there_are(faces):
+    copies = np.stack([hashing.small(face) for face in faces])
+    tried = neighbors.pairs(copies.__getitem__, len(copies), 0.95).tried
+    assert tried < len(faces) * (len(faces) - 1) / 2 / 50
+
+
+# --- what follows -----------------------------------------------------------------------------
+
+
+def test_equal_pixels_in_other_bytes_are_exact_duplicates(photos):
+    picture(photos / "a" / "003.png").save(photos / "a" / "copy.bmp")
+    (finding,) = audits.run(photos).findings
+    assert (finding.check, finding.action) == ("exact_duplicates", "group")
+    assert finding.paths == ("a/003.png", "a/copy.bmp")
+    assert finding.message == "2 files show the same pixels"
+
+
+def test_a_near_group_holds_the_exact_copies_of_its_members_too(photos):
+    shutil.copy(photos / "a" / "003.png", photos / "a" / "again.png")
+    picture(photos / "a" / "003.png").save(photos / "a" / "near.jpg", quality=60)
+    result = audits.run(photos)
+    (near,) = result.of("near_duplicates")
+    assert near.paths == ("a/003.png", "a/again.png", "a/near.jpg")
+    assert near.score == result.checks["near_duplicates"].score > 0.95
+    assert result.of("exact_duplicates")[0].paths == ("a/003.png", "a/again.png")
+
+
+def test_one_picture_under_two_labels_is_a_conflict(photos):
+    shutil.copy(photos / "a" / "000.png", photos / "b" / "same.png")
+    picture(photos / "a" / "001.png").save(photos / "c" / "near.jpg", quality=60)
+    told = {f.message: (f.paths, f.action) for f in audits.run(photos).of("conflicts")}
+    assert told == {
+        "the same picture under 2 labels: a, b": (("a/000.png", "b/same.png"), "warn"),
+        "nearly the same picture under 2 labels: a, c": (("a/001.png", "c/near.jpg"), "warn"),
+    }
+    (same, near) = audits.run(photos, conflicts="drop").of("conflicts")
+    assert (same.drop, near.drop) == (same.samples, near.samples)
+
+
+def test_one_picture_in_two_splits_is_a_leak(tmp_path):
+    folder = audits.fill(tmp_path / "x", {"train/a": 5, "train/b": 5, "test/a": 3, "test/b": 3})
+    picture(folder / "train/a/000.png").save(folder / "test/a/near.jpg", quality=60)
+    (leak,) = audits.run(folder).of("leaks")
+    assert leak.paths == ("test/a/near.jpg", "train/a/000.png")
+    assert leak.message == "nearly the same picture in 2 splits: test, train"
+
+
+def test_dropping_keeps_the_first_of_exact_and_the_largest_of_near_duplicates(photos):
+    shutil.copy(photos / "a" / "000.png", photos / "a" / "zzz.png")
+    picture(photos / "b" / "000.png").resize((96, 96)).save(photos / "b" / "large.png")
+    result = audits.run(photos, exact_duplicates="drop", near_duplicates="drop")
+    dropped = {ident for finding in result.findings for ident in finding.drop}
+    kept = {ident for finding in result.findings for ident in finding.samples} - dropped
+    paths = dict(pair for f in result.findings for pair in zip(f.samples, f.paths, strict=True))
+    assert {paths[ident] for ident in kept} == {"a/000.png", "b/large.png"}
+
+
+def test_flat_pictures_are_not_compared(photos):
+    for k in range(4):
+        Image.new("RGB", (48, 48), (90 + k, 90, 90)).save(photos / "a" / f"flat{k}.png")
+    assert audits.run(photos).of("near_duplicates") == []
+
+
+def alike(rng, part):
+    """The same machine part each time, seen by a camera with some noise."""
+    return np.clip(part + rng.normal(0, 6, part.shape), 0, 255).astype(np.uint8)
+
+
+def test_very_many_that_look_alike_are_no_copies(tmp_path):
+    folder = audits.fill(tmp_path / "photos", {"a": 30, "b": 30})
+    rng = np.random.default_rng(7)
+    part = audits.picture(rng).astype(float)
+    for k in range(40):
+        audits.put(folder / "ab"[k % 2] / f"part{k}.png", images.encode_png(alike(rng, part)))
+    result = audits.run(folder)
+    (finding,) = result.of("near_duplicates")
+    assert (finding.action, finding.drop, len(finding.paths)) == ("warn", (), 40)
+    assert finding.message.startswith("40 files look alike: too many to be copies")
+    assert result.of("conflicts") == []
+
+
+def test_what_a_whole_folder_shares_does_not_make_two_pictures_one():
+    """Faces that fill the picture, machine parts: only what is left without it counts."""
+    rng = np.random.default_rng(0)
+    part = audits.picture(rng).astype(float)
+    own = [(0.8 * part + 0.2 * audits.picture(rng)).astype(np.uint8) for _ in range(420)]
+    again = planted.COPIES["mirrored"](Image.fromarray(own[7]))
+    copies = np.stack([hashing.small(p) for p in (*map(Image.fromarray, own), again)])
+    pairs = neighbors.pairs(copies.__getitem__, len(copies), 0.95)
+    assert list(zip(pairs.first, pairs.second, strict=True)) == [(7, 420)]
+    few = copies[:100]  # too few to know what is common
+    assert len(neighbors.pairs(few.__getitem__, len(few), 0.95).first) > 100

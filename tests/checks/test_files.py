@@ -1,0 +1,111 @@
+"""Files that are no images, are damaged, or are not what their names say."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers import audits
+from toolkit.io import images
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return audits.fill(tmp_path / "photos", {"a": 6, "b": 6})
+
+
+def image(size=(48, 48), seed=9):
+    pixels = audits.picture(np.random.default_rng(seed), max(size))
+    return Image.fromarray(pixels).crop((0, 0, *size))
+
+
+def saved(form, size=(48, 48), **options):
+    stream = io.BytesIO()
+    image(size).save(stream, form, **options)
+    return stream.getvalue()
+
+
+def test_an_empty_file_is_told_from_one_that_is_no_image(photos):
+    (photos / "a" / "x.png").touch()
+    (photos / "a" / "notes.txt").write_text("hello")
+    found = audits.flagged(audits.run(photos))
+    assert found == {"empty": ["a/x.png"], "not_an_image": ["a/notes.txt"]}
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "PPM"])
+def test_a_truncated_image_is_dropped(photos, form):
+    data = saved(form)
+    path = f"a/x.{form.lower()}"
+    (photos / path).write_bytes(data[: len(data) * 2 // 3])
+    (finding,) = audits.run(photos).findings
+    assert (finding.check, finding.action, finding.paths) == ("truncated", "drop", (path,))
+    assert finding.drop == finding.samples != ()
+
+
+def test_a_damaged_image_is_unreadable(photos):
+    data = bytearray(saved("PNG"))
+    data[60] ^= 255
+    (photos / "a" / "x.png").write_bytes(data)
+    (finding,) = audits.run(photos).findings
+    assert finding.check in ("unreadable", "truncated")
+    assert finding.drop
+
+
+def test_a_link_and_an_image_beyond_the_limits_are_unreadable(photos):
+    (photos / "a" / "link.png").symlink_to("000.png")
+    (photos / "b" / "large.png").write_bytes(saved("PNG", (200, 100)))
+    found = audits.run(photos, limits={"pixels": 19_999})
+    assert audits.flagged(found) == {"unreadable": ["a/link.png", "b/large.png"]}
+    assert "200 x 100 pixels are more than 19,999" in [f.message for f in found.findings]
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "wrong"),
+    [
+        ("PNG", "x.jpg", True),
+        ("JPEG", "x.JPG", False),
+        ("JPEG", "x.jfif", False),
+        ("WEBP", "x.png", True),
+        ("GIF", "x", False),
+        ("PPM", "x.pgm", False),
+    ],
+)
+def test_the_name_of_another_format_is_told(photos, form, name, wrong):
+    (photos / "a" / name).write_bytes(saved(form))
+    found = audits.flagged(audits.run(photos)).get("wrong_extension", [])
+    assert found == ([f"a/{name}"] if wrong else [])
+
+
+@pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_several_frames_or_pages_are_told(photos, form):
+    data = saved(form, save_all=True, append_images=[image(seed=8)])
+    (photos / "a" / f"several.{form.lower()}").write_bytes(data)
+    (photos / "a" / f"one.{form.lower()}").write_bytes(saved(form))
+    found = audits.flagged(audits.run(photos))["animated"]
+    assert found == [f"a/several.{form.lower()}"]
+
+
+def test_a_second_frame_that_is_damaged_does_not_lose_the_first(photos):
+    data = saved("GIF", save_all=True, append_images=[image(seed=8)])
+    cut = data[: len(data) * 3 // 4]
+    (photos / "a" / "x.gif").write_bytes(cut)
+    assert images.decode(cut).shape == (48, 48, 3)
+    assert not any(finding.drop for finding in audits.run(photos).findings)
+
+
+def test_enormous_and_tiny_have_thresholds(photos):
+    (photos / "a" / "large.png").write_bytes(saved("PNG", (300, 200)))
+    (photos / "a" / "small.png").write_bytes(saved("PNG", (80, 20)))
+    result = audits.run(photos, thresholds={"enormous": 0.05, "tiny": 21, "odd_aspect": 5})
+    assert audits.flagged(result) == {"enormous": ["a/large.png"], "tiny": ["a/small.png"]}
+    assert (result.checks["enormous"].score, result.checks["tiny"].score) == (0.06, 20)
+    assert result.checks["tiny"].meaning == "a side under 21 pixels"
+
+
+def test_a_file_check_may_drop(photos):
+    (photos / "a" / "small.png").write_bytes(saved("PNG", (20, 20)))
+    result = audits.run(photos, tiny="drop")
+    (finding,) = result.of("tiny")
+    assert finding.drop == finding.samples
+    assert len(finding.samples) == 1

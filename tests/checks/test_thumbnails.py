@@ -1,0 +1,86 @@
+"""A few small pictures of what was found: made within limits, and read back."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers import audits
+from tests.helpers.pages import CLASSES, TWINS, pictures
+from toolkit.checks import thumbnails
+from toolkit.checks.findings import Audit, Finding, Outcome
+from toolkit.datasets import folders
+from toolkit.errors import InputError
+from toolkit.io import images
+
+LIMITS = images.ImageLimits()
+
+
+def audited(folder, *findings):
+    checks = {f.check: Outcome("", f.action, None, None, 1) for f in findings}
+    return Audit({}, findings, checks), folders.scan(folder), folder
+
+
+def about(folder, *paths, check="dark"):
+    samples = {sample.path: sample.id for sample in folders.scan(folder).samples}
+    ids = tuple(samples[path] for path in paths if path in samples)
+    return Finding(check, "warn", "", paths, ids)
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"), [((400, 200), (48, 96)), ((30, 20), (20, 30)), ((3000, 2), (1, 96))]
+)
+def test_a_picture_is_small_and_keeps_its_shape(tmp_path, size, shown):
+    (tmp_path / "a").mkdir()
+    Image.new("CMYK", size).save(tmp_path / "a" / "x.jpg")
+    found = thumbnails.make_thumbnails(*audited(tmp_path, about(tmp_path, "a/x.jpg")), LIMITS)
+    assert [one.pixels.shape for one in found.values()] == [(*shown, 3)]
+
+
+def test_the_first_of_each_check_are_pictured_with_label_and_split(tmp_path):
+    folder = audits.fill(tmp_path / "photos", {"train/a": 20, "test/a": 2})
+    paths = [f"train/a/{n:03d}.png" for n in range(20)]
+    singles = [about(folder, path) for path in paths]
+    group = about(folder, *(f"test/a/{n:03d}.png" for n in range(2)), check="leaks")
+    found = thumbnails.make_thumbnails(*audited(folder, *singles, group), LIMITS, processes=2)
+    assert len(found) == thumbnails.SINGLES + 2
+    assert {(one.label, one.split) for one in found.values()} == {("a", "train"), ("a", "test")}
+
+
+def test_what_does_not_decode_or_is_beyond_the_limits_has_no_picture(tmp_path):
+    folder = audits.fill(tmp_path / "photos", {"a": 3})
+    whole = (folder / "a" / "001.png").read_bytes()
+    (folder / "a" / "001.png").write_bytes(whole[: len(whole) // 2])
+    Image.new("RGB", (100, 100)).save(folder / "a" / "002.png")
+    findings = [about(folder, f"a/00{n}.png") for n in range(3)]
+    few = images.ImageLimits(pixels=5000)
+    found = thumbnails.make_thumbnails(
+        *audited(folder, *findings, about(folder, "a/notes.txt")), few
+    )
+    assert list(found) == [findings[0].samples[0]]
+
+
+def test_they_read_back(tmp_path):
+    thumbnails.write_thumbnails(tmp_path / "audit", pictures())
+    found = thumbnails.read_thumbnails(tmp_path / "audit")
+    assert [(i, of.label, of.split) for i, of in found.items()] == [
+        (TWINS[0], CLASSES[0], "train"), (TWINS[1], CLASSES[1], ""),
+    ]  # fmt: skip
+    assert np.abs(found[TWINS[0]].pixels.astype(int) - 150).max() <= 2
+    thumbnails.write_thumbnails(tmp_path / "audit", {})
+    assert thumbnails.read_thumbnails(tmp_path / "audit") == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "id,label\n", "id,label,split\na\n", "id,label,split\na,b,c\n"]
+)
+def test_a_damaged_folder_is_refused_by_name(tmp_path, text):
+    (tmp_path / "pictures.csv").write_text(text)
+    with pytest.raises(InputError, match=r"(pictures\.csv|000\.jpg).*run `toolkit audit` again"):
+        thumbnails.read_thumbnails(tmp_path)
+
+
+def test_a_folder_of_somebody_else_is_not_replaced(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    with pytest.raises(InputError, match="was not written by the toolkit"):
+        thumbnails.write_thumbnails(tmp_path / "mine", {})

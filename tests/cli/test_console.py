@@ -1,0 +1,47 @@
+"""What is printed is one line that no file's name can make into something else."""
+
+import errno
+
+import pytest
+
+from toolkit.cli import console
+from toolkit.errors import InputError
+
+
+def ended(error, capsys):
+    """Exit code and message of a command that raises this."""
+
+    def run():
+        raise error
+
+    return console.guarded(run), capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (InputError("a.png: bad"), "error: a.png: bad\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "out/x"),
+            "error: out/x: No space left on device; make room, then run again\n",
+        ),
+        (OSError("odd"), "error: odd\n"),
+        (InputError("\x1b[31m\u202e\ud800.png"), "error: \\x1b[31m\\u202e\\ud800.png\n"),
+        (
+            UnicodeEncodeError("utf-8", "a\udcff", 1, 2, "surrogates"),
+            "error: the name 'a\\udcff' is not UTF-8; rename it\n",
+        ),
+        (MemoryError(), "error: not enough memory; run again with --workers 1 or with less"),
+    ],
+)
+def test_an_error_is_one_message_and_exit_code_1(error, message, capsys):
+    code, told = ended(error, capsys)
+    assert code == 1
+    assert told.startswith(message)
+
+
+def test_a_table_keeps_its_rows_whatever_the_names():
+    assert console.table([("a\nb", "\x1b[2J"), ("cats é 猫", 1)]).splitlines() == [
+        "a\\nb      \\x1b[2J",
+        "cats é 猫  1",
+    ]

@@ -1,0 +1,148 @@
+"""Folders as people have them: what becomes a sample, what is reported, what is skipped."""
+
+import hashlib
+import os
+from pathlib import PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.datasets import folders
+from toolkit.errors import InputError
+from toolkit.io import manifest
+from toolkit.io.images import LIMITS, decode, encode_png
+
+RED = encode_png(decode(b"P6 1 1 255 " + bytes((255, 0, 0))))
+
+
+def laid_out(root, *paths, data=RED):
+    """A folder with these files, every image of other bytes."""
+    for number, path in enumerate(paths):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data + bytes([number]))
+    return root
+
+
+def scanned(root):
+    """{path: (split, label)}."""
+    return {s.path: (s.split, s.label) for s in folders.scan(root).samples}
+
+
+def test_classes_at_the_top(tmp_path):
+    laid_out(tmp_path, "b/2.png", "a/deep er/ü 1.JPG", "README.md", ".git/x/y.png", "a/.x.png")
+    assert scanned(tmp_path) == {"a/deep er/ü 1.JPG": ("", "a"), "b/2.png": ("", "b")}
+    assert folders.scan(tmp_path).classes == ("a", "b")
+
+
+def test_splits_at_the_top_get_our_names(tmp_path):
+    names = ("train", "valid", "val", "Validation", "TEST")
+    laid_out(tmp_path, *(f"{name}/a/{name}.png" for name in names), "train/loose.png")
+    found = folders.scan(tmp_path)
+    assert sorted(s.split for s in found.samples) == ["test", "train", "valid", "valid", "valid"]
+    assert found.classes == ("a",)
+    assert found.notes["rejected"] == [
+        {"path": "train/loose.png", "reason": "it is in no class folder"}
+    ]
+
+
+def test_a_class_may_have_the_name_of_a_split(tmp_path):
+    """Trains, cars and buses: not every folder is a split."""
+    laid_out(tmp_path, "train/1.png", "car/1.png")
+    assert scanned(tmp_path) == {"train/1.png": ("", "train"), "car/1.png": ("", "car")}
+
+
+def test_what_is_not_an_image_is_reported_with_the_reason(tmp_path):
+    laid_out(tmp_path, "a/1.png")
+    laid_out(tmp_path, "a/0.txt", "b/page.jpg", data=b"<!DOCTYPE html>")
+    (tmp_path / "b" / "empty.png").touch()
+    found = folders.scan(tmp_path)
+    assert found.counts() == {"a": 1, "b": 0}
+    assert [item["path"] for item in found.notes["rejected"]] == [
+        "a/0.txt", "b/empty.png", "b/page.jpg",
+    ]  # fmt: skip
+    assert found.notes["rejected"][2]["reason"].startswith("not an image (first bytes are b'<!DOC")
+
+
+def test_links_and_devices_are_not_followed(tmp_path):
+    root = laid_out(tmp_path / "root", "a/1.png")
+    laid_out(tmp_path / "else", "2.png")
+    (root / "a" / "link.png").symlink_to("1.png")
+    (root / "a" / "more").symlink_to(tmp_path / "else")
+    (root / "class").symlink_to(tmp_path / "else")
+    os.mkfifo(root / "a" / "pipe.png")
+    found = folders.scan(root)
+    assert [s.path for s in found.samples] == ["a/1.png"]
+    assert {item["path"]: item["reason"] for item in found.notes["rejected"]} == {
+        "a/link.png": "a symbolic link, which is not followed",
+        "a/more": "a symbolic link, which is not followed",
+        "class": "a symbolic link, which is not followed",
+        "a/pipe.png": "not a regular file",
+    }
+
+
+def test_equal_files_share_a_group_and_differ_in_id(tmp_path):
+    for path in ("a/1.png", "a/2.png", "b/1.png"):
+        laid_out(tmp_path, path)
+    digest = hashlib.sha256(RED + b"\0").hexdigest()
+    found = folders.scan(tmp_path).samples
+    assert [(s.id, s.group) for s in found] == [
+        (digest, digest), (f"{digest}-2", digest), (f"{digest}-3", digest),
+    ]  # fmt: skip
+
+
+def test_a_file_too_large_is_not_even_read(tmp_path):
+    laid_out(tmp_path, "a/1.png")
+    with (tmp_path / "a" / "2.png").open("wb") as stream:
+        stream.truncate(LIMITS.bytes + 1)
+    assert folders.scan(tmp_path).notes["rejected"] == [
+        {"path": "a/2.png", "reason": "200,000,001 bytes are more than 200,000,000"}
+    ]
+
+
+def test_a_manifest_of_ours_is_read_and_another_one_is_not(tmp_path):
+    laid_out(tmp_path, "a/1.png", "b/1.png")
+    (tmp_path / "manifest.csv").write_text("file,class\n")
+    found = folders.scan(tmp_path)
+    assert len(found.samples) == 2
+    fewer = manifest.Manifest(found.classes, found.samples[:1])
+    manifest.write_manifest(tmp_path, fewer)
+    assert folders.scan(tmp_path) == fewer
+
+
+def test_folders_that_cannot_be_scanned(tmp_path):
+    with pytest.raises(InputError, match="missing: no such folder"):
+        folders.scan(tmp_path / "missing")
+    (tmp_path / os.fsdecode(b"a\xff")).mkdir()
+    with pytest.raises(InputError, match=r"the name b'a\\xff' is not UTF-8, which DVC cannot keep"):
+        folders.scan(tmp_path)
+
+
+PARTS = st.lists(st.sampled_from(["train", "val", "a", "b c", "ü", ".h"]), min_size=1, max_size=4)
+
+
+@given(paths=st.lists(PARTS.map(tuple), max_size=8), images=st.integers(0, 255))
+def test_every_file_is_an_image_or_rejected_or_skipped(paths, images, tmp_path_factory):
+    root = tmp_path_factory.mktemp("tree")
+    for bit, parts in enumerate(paths):
+        laid_out(root, f"{'/'.join(parts)}/{bit}.x", data=RED if images >> bit & 1 else b"text")
+    found = folders.scan(root)
+    listed = [s.path for s in found.samples], [item["path"] for item in found.notes["rejected"]]
+    wanted = sorted(f"{'/'.join(p)}/{k}.x" for k, p in enumerate(paths) if ".h" not in p)
+    assert sorted(listed[0] + listed[1]) == wanted
+    assert all(names == sorted(names) for names in listed)
+
+
+def test_hidden_looks_at_every_part():
+    assert folders.hidden(PurePosixPath("a/.b/c"))
+    assert folders.hidden(PurePosixPath("__MACOSX/a"))
+    assert not folders.hidden(PurePosixPath("a.b/c"))
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_several_workers_find_what_one_finds(tmp_path, workers):
+    laid_out(tmp_path, *(f"a/{n:03d}.png" for n in range(70)), "c/x.png")
+    (tmp_path / "a" / "007.png").write_text("a line\nand another")
+    found = folders.scan(tmp_path, workers=workers)
+    assert found == folders.scan(tmp_path)
+    assert (len(found.samples), len(found.notes["rejected"])) == (70, 1)

@@ -1,0 +1,103 @@
+"""Prepared folders: equal PNG files, manifests that tell the truth, copies in one split."""
+
+import shutil
+
+import pytest
+from PIL import Image
+
+from toolkit.checks import audit
+from toolkit.checks.params import AuditParams
+from toolkit.datasets import folders, params, prepare
+from toolkit.errors import InputError
+from toolkit.io import files, images, manifest
+
+COUNTS = {"counts": {"train": {"a": 5, "b": 3, "c": 2}, "valid": 2, "test": 2}}
+
+
+def run(photos, output, processes=1, **settings):
+    raw = folders.scan(photos)
+    found = audit.run_checks(raw, photos, AuditParams(), output.parent / "work")
+    chosen = params.PrepareParams.model_validate({"size": 16, "split": COUNTS, **settings})
+    return prepare.write_splits(
+        raw, photos, output, chosen, drop=found.dropped, groups=found.grouped, processes=processes
+    )
+
+
+def tree(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_counts_size_and_hashes(photos, tmp_path):
+    run(photos, tmp_path / "out")
+    for split, counts in (("train", {"a": 5, "b": 3, "c": 2}), ("test", {"a": 2, "b": 2, "c": 2})):
+        written = manifest.read_manifest(tmp_path / "out" / split)
+        assert written.counts(split) == counts
+        for sample in written.samples:
+            path = tmp_path / "out" / split / sample.path
+            assert files.sha256(path) == manifest.content_hash(sample)
+            assert images.read_image(path).shape == (16, 16, 3)
+
+
+def test_a_prepared_file_is_named_after_its_raw_image(photos, tmp_path):
+    raw = {s.id[:16] for s in folders.scan(photos).samples}
+    splits = run(photos, tmp_path / "out")
+    assert {p.path[2:18] for part in splits.values() for p in part.samples} <= raw
+
+
+def test_the_same_bytes_again_and_with_any_number_of_workers(photos, tmp_path):
+    for name, processes in (("one", 1), ("two", 2), ("again", 1)):
+        run(photos, tmp_path / name, processes)
+    assert tree(tmp_path / "one") == tree(tmp_path / "two") == tree(tmp_path / "again")
+
+
+def test_copies_of_one_picture_share_a_split_and_a_group(photos, tmp_path):
+    for k in range(3):
+        pixels = images.read_image(photos / "a" / f"00{k}.png")
+        Image.fromarray(pixels).save(photos / "a" / f"copy{k}.bmp")
+    for seed in range(5):
+        splits = run(photos, tmp_path / "out", seed=seed)
+        groups = [{s.group for s in part.samples} for part in splits.values()]
+        assert not (groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2])
+
+
+def test_a_broken_image_is_left_out(photos, tmp_path):
+    broken = photos / "c" / "000.png"
+    broken.write_bytes(broken.read_bytes()[:-30])
+    with pytest.raises(InputError, match="class 'c' has 5 usable images, 6 were asked for"):
+        run(photos, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_changed_since_the_manifest_is_named(photos, tmp_path):
+    raw = folders.scan(photos)
+    audit.run_checks(raw, photos, AuditParams(), tmp_path / "work")
+    for number in range(1, 12):
+        shutil.copy(photos / "a" / "000.png", photos / "a" / f"{number:03d}.png")
+    chosen = params.PrepareParams.model_validate({"size": 16, "split": COUNTS})
+    with pytest.raises(InputError, match=r"a/0\d\d\.png: changed since the manifest was written"):
+        prepare.write_splits(raw, photos, tmp_path / "out", chosen)
+
+
+def test_it_is_done_again_over_its_own_output(photos, tmp_path):
+    run(photos, tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "valid")
+    run(photos, tmp_path / "out")
+    assert (tmp_path / "out" / "valid" / "manifest.csv").is_file()
+
+
+def test_near_copies_share_a_split_too_also_over_exact_ones(photos, tmp_path):
+    """near -> exact -> near: the two ends need not agree with each other."""
+    pixels = images.read_image(photos / "a" / "000.png")
+    (photos / "a" / "again.png").write_bytes((photos / "a" / "000.png").read_bytes())
+    Image.fromarray(pixels[:, ::-1]).save(photos / "a" / "mirrored.png")
+    Image.fromarray(pixels).resize((40, 40)).save(photos / "a" / "small.png")
+    family = {"a/000.png", "a/again.png", "a/mirrored.png", "a/small.png"}
+    raw = folders.scan(photos)
+    ids = {s.id.split("-")[0][:16] for s in raw.samples if s.path in family}
+    for seed in range(4):
+        splits = run(photos, tmp_path / "out", seed=seed)
+        holding = [
+            name for name, part in splits.items()
+            if any(p.path.split("/")[1][:16] in ids for p in part.samples)
+        ]  # fmt: skip
+        assert len(holding) <= 1

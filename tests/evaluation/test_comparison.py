@@ -1,0 +1,212 @@
+"""Arms set against the baseline and the control, and the verdicts."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from toolkit.errors import InputError
+from toolkit.evaluation.comparison import compare_results
+from toolkit.evaluation.results import HISTORY, Result
+from toolkit.metrics.classification import compute_metrics
+from toolkit.metrics.predictions import Predictions
+
+IMAGES = (500, 90)
+
+
+def predicted(recalls, seed, images=IMAGES):
+    """Networks that find these shares of the classes, each missing other images."""
+    rng = np.random.default_rng(seed)
+    actual = np.repeat([0, 1], images)
+    right = rng.random(len(actual)) < np.array(recalls)[actual]
+    score = np.where(right == (actual == 1), 0.8, 0.2)
+    names, said = np.array(["a", "b"]), np.where(right, actual, 1 - actual)
+    ids, scores = map(str, range(len(actual))), np.stack([1 - score, score], axis=1)
+    return Predictions(("a", "b"), tuple(ids), tuple(names[actual]), tuple(names[said]), scores)
+
+
+def result(arm, seed=0, recalls=(0.95, 0.8), recipe="net", *, trained=True, images=IMAGES):
+    number = sum(map(ord, arm)) + seed
+    outcome = predicted(recalls, number, images)
+    history = dict.fromkeys(HISTORY, (1.0,)) if trained else None
+    return Result(arm, recipe, seed, compute_metrics(outcome, "b"), outcome, "b", history)
+
+
+def arms(**recalls):
+    """Three seeds of each arm."""
+    return [result(arm, seed, of_arm) for arm, of_arm in recalls.items() for seed in range(3)]
+
+
+BASE, GOOD, BAD = (0.95, 0.6), (0.96, 0.85), (0.9, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("recalls", "verdict"), [(GOOD, "better"), (BAD, "worse"), (BASE, "inconclusive")]
+)
+def test_a_verdict_says_what_is_certain(recalls, verdict):
+    (found,) = compare_results(arms(original=BASE, augmented=recalls)).contrasts
+    assert (found.verdict, found.scope, found.seeds) == (verdict, "training", (3, 3))
+    assert (found.tested.low <= 0 <= found.tested.high) == (verdict == "inconclusive")
+
+
+def test_one_training_run_each_gives_no_verdict_whatever_the_difference():
+    """The two networks differ beyond doubt; two other runs might not."""
+    results = [result("original", recalls=BASE), result("augmented", recalls=GOOD)]
+    (found,) = compare_results(results).contrasts
+    assert found.tested.low > 0.05
+    assert found.p_holm < 0.001
+    assert (found.scope, found.verdict) == ("networks", "inconclusive")
+
+
+def test_predictions_of_two_tools_are_judged_as_they_are():
+    results = [
+        result("a", recalls=BASE, trained=False),
+        result("b", recalls=GOOD, trained=False),
+    ]
+    (found,) = compare_results(results, "a").contrasts
+    assert (found.scope, found.verdict) == ("networks", "better")
+
+
+def test_the_difference_is_that_of_the_means_over_seeds():
+    results = arms(original=BASE, augmented=GOOD)
+    compared = compare_results(results)
+    means = {
+        arm: np.mean([r.metrics["gmean"] for r in results if r.arm == arm])
+        for arm in ("original", "augmented")
+    }
+    assert [row.arm for row in compared.rows] == ["original", "augmented"]
+    for row in compared.rows:
+        assert row.mean("gmean") == pytest.approx(means[row.arm])
+        low, high = row.intervals["gmean"]
+        assert low < means[row.arm] < high
+    assert compared.contrasts[0].tested.value == pytest.approx(
+        means["augmented"] - means["original"]
+    )
+
+
+def test_every_class_and_the_area_are_compared_too():
+    compared = compare_results(arms(original=BASE, augmented=GOOD))
+    assert compared.metrics == (
+        "gmean", "accuracy", "balanced_accuracy", "recall", "recall_a", "recall_b", "roc_auc",
+    )  # fmt: skip
+    assert compared.test == {"a": 500, "b": 90}
+
+
+def test_runs_of_one_seed_are_paired_for_mcnemar():
+    results = arms(original=BASE, augmented=GOOD)
+    (found,) = compare_results(results).contrasts
+    assert len(found.mcnemar) == 3
+    right = [
+        [x == y for x, y in zip(r.predictions.actual, r.predictions.predicted, strict=True)]
+        for r in (results[0], results[3])
+    ]
+    assert found.mcnemar[0].only_arm == sum(b and not a for a, b in zip(*right, strict=True))
+
+
+def test_the_control_is_a_second_arm_to_stand_against():
+    results = arms(original=BASE, duplicated=GOOD, augmented=GOOD)
+    compared = compare_results(results, control="duplicated")
+    pairs = [(c.arm, c.against, c.verdict) for c in compared.contrasts]
+    assert pairs == [
+        ("duplicated", "original", "better"),
+        ("augmented", "original", "better"),
+        ("augmented", "duplicated", "inconclusive"),
+    ]
+    assert len(compared.against("duplicated")) == 1
+
+
+def test_many_comparisons_raise_the_bar():
+    """Holm's correction over all of them, recipes and arms."""
+    alone = compare_results(
+        [result("a", 0, BASE, trained=False), result("b", 0, (0.95, 0.72), trained=False)], "a"
+    )
+    among = compare_results(
+        [
+            result(arm, 0, recalls, recipe, trained=False)
+            for recipe in ("p", "q")
+            for arm, recalls in {"a": BASE, "b": (0.95, 0.72), "c": BASE, "d": BASE}.items()
+        ],
+        "a",
+    )
+    assert len(among.contrasts) == 6
+    assert among.contrasts[0].tested.p == pytest.approx(alone.contrasts[0].tested.p, abs=0.02)
+    assert among.contrasts[0].p_holm > alone.contrasts[0].p_holm
+
+
+def test_images_may_stand_in_another_order():
+    one, other = result("a", trained=False), result("b", trained=False)
+    order = np.random.default_rng(0).permutation(590)
+    given = other.predictions
+    columns = (given.ids, given.actual, given.predicted)
+    texts = [tuple(np.array(column)[order]) for column in columns]
+    mixed = Predictions(given.classes, *texts, given.scores[order])
+    shuffled = dataclasses.replace(other, predictions=mixed)
+    assert (
+        compare_results([one, other], "a").contrasts
+        == compare_results([one, shuffled], "a").contrasts
+    )
+
+
+def test_the_same_results_give_the_same_numbers():
+    results = arms(original=BASE, augmented=GOOD)
+    assert compare_results(results) == compare_results(results)
+    assert compare_results(results, seed=1) != compare_results(results)
+
+
+def test_more_than_two_classes_need_no_positive():
+    actual = np.repeat([0, 1, 2], [50, 40, 30])
+    names = np.array(["a", "b", "c"])
+    results = []
+    for arm, share in (("original", 0.4), ("augmented", 0.9)):
+        for seed in range(3):
+            rng = np.random.default_rng(seed)
+            said = np.where(rng.random(120) < share, actual, (actual + 1) % 3)
+            outcome = Predictions(
+                tuple(names), tuple(map(str, range(120))), tuple(names[actual]), tuple(names[said])
+            )
+            results.append(Result(arm, "net", seed, compute_metrics(outcome), outcome))
+    (found,) = compare_results(results).contrasts
+    assert found.verdict == "better"
+    assert "recall_c" in found.differences
+
+
+def test_a_recipe_without_the_baseline_is_refused():
+    with pytest.raises(
+        InputError, match=r"recipe 'net' has no result of the baseline 'x'.*its arms"
+    ):
+        compare_results([result("original")], "x")
+
+
+def test_a_run_given_twice_is_refused():
+    with pytest.raises(InputError, match="original-net-0 is given 2 times"):
+        compare_results([result("original")] * 2)
+
+
+def test_other_test_images_are_refused():
+    with pytest.raises(InputError, match="not on the same test images: 590 and 340 images"):
+        compare_results([result("original"), result("augmented", images=(300, 40))])
+
+
+def test_other_classes_are_refused():
+    wider = predicted(BASE, 0)
+    scores = np.hstack([wider.scores, np.zeros((590, 1))])
+    wider = dataclasses.replace(wider, classes=("a", "b", "c"), scores=scores)
+    with pytest.raises(InputError, match=r"different classes: \['a', 'b'\] and \['a', 'b', 'c'\]"):
+        compare_results([result("original"), dataclasses.replace(result("x"), predictions=wider)])
+
+
+def test_nothing_to_compare_is_refused():
+    with pytest.raises(InputError, match="no results to compare"):
+        compare_results([])
+
+
+def test_the_spread_over_the_seeds_is_their_standard_deviation():
+    (one,) = compare_results([result("original")]).rows
+    assert one.spread("gmean") is None
+    (three,) = compare_results(arms(original=BASE)).rows
+    assert three.spread("gmean") == pytest.approx(np.std(three.values["gmean"], ddof=1))
+
+
+def test_a_class_without_test_images_leaves_nothing_to_compare():
+    with pytest.raises(InputError, match=r"class 'b' has no images.*G-mean"):
+        compare_results([result("original", images=(30, 0)), result("augmented", images=(30, 0))])

@@ -1,0 +1,39 @@
+"""Tiny arms to train on: smooth noise, brighter from class to class, with a manifest."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.io import files, images, manifest
+from toolkit.io.manifest import Manifest, Sample
+from toolkit.training import dataset
+from toolkit.training.dataset import Tensors
+from toolkit.training.params import Recipe, TrainParams
+
+
+def arm(folder: Path, counts: dict[str, int], *, size: int = 32, seed: int = 0) -> Path:
+    """Write <class>/<number>.png and the manifest."""
+    rng = np.random.default_rng(seed)
+    samples = []
+    for shade, (label, n) in enumerate(sorted(counts.items())):
+        for k in range(n):
+            coarse = rng.integers(80 * shade, 80 * shade + 96, (4, 4, 3)).astype(np.uint8)
+            data = images.encode_png(images.resize(coarse, size))
+            files.write_file(folder / label / f"{k:03d}.png", data)
+            samples.append(Sample(hashlib.sha256(data).hexdigest(), f"{label}/{k:03d}.png", label))
+    manifest.write_manifest(folder, Manifest(tuple(sorted(counts)), tuple(samples)))
+    return folder
+
+
+def tensors(folder: Path, counts: dict[str, int], *, size: int = 32, seed: int = 0) -> Tensors:
+    """The same, loaded."""
+    return dataset.load_tensors(arm(folder, counts, size=size, seed=seed))
+
+
+def settings(**recipe: object) -> TrainParams:
+    """One recipe, `r`: two epochs of resnet18 in batches of four, on one thread."""
+    given = {"network": "resnet18", "epochs": 2, "batch": 4} | recipe
+    return TrainParams(
+        device="cpu", threads=1, precision="float32", recipes={"r": Recipe.model_validate(given)}
+    )

@@ -1,0 +1,48 @@
+"""Folders of pictures in which no check finds anything, and their audit."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tests.conftest import noise
+from toolkit.checks import audit, findings, params
+from toolkit.datasets import folders
+from toolkit.io import images
+
+
+def picture(rng: np.random.Generator, size: int = 48) -> images.Pixels:
+    """Smooth colours with a grain, as a photo has it."""
+    grain = rng.normal(0, 20, (size, size, 1))
+    return np.clip(noise(rng, size) * 0.8 + 25 + grain, 0, 255).astype(np.uint8)
+
+
+def fill(folder: Path, counts: dict[str, int], *, size: int = 48, seed: int = 0) -> Path:
+    """Write <class>/<number>.png for the counts; a key may be split/class."""
+    rng = np.random.default_rng(seed)
+    for name, n in counts.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for k in range(n):
+            data = images.encode_png(picture(rng, size))
+            (folder / name / f"{k:03d}.png").write_bytes(data)
+    return folder
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write a file, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def run(folder: Path, processes: int = 1, **settings) -> findings.Audit:
+    """The audit of a folder, which keeps its measurements beside it."""
+    chosen, work = params.AuditParams.model_validate(settings), folder.parent / "work"
+    return audit.run_checks(folders.scan(folder), folder, chosen, work, processes=processes)
+
+
+def flagged(result: findings.Audit) -> dict[str, list[str]]:
+    """Check -> the files of its findings, for checks that found any."""
+    return {
+        name: sorted({path for finding in result.of(name) for path in finding.paths})
+        for name in result.checks
+        if result.of(name)
+    }

@@ -1,0 +1,175 @@
+"""A tiny project for the page: names that want to be HTML, three arms, two recipes, two seeds."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.augmentation import contact_sheet
+from toolkit.checks import thumbnails
+from toolkit.checks.findings import Audit, Finding, Outcome
+from toolkit.evaluation.comparison import compare_results
+from toolkit.evaluation.results import HISTORY, Result
+from toolkit.io import files, images, manifest
+from toolkit.io.manifest import Manifest, Sample
+from toolkit.metrics import mistakes
+from toolkit.metrics.classification import compute_metrics
+from toolkit.metrics.predictions import Predictions
+from toolkit.reporting.mistakes import write_mistakes
+from toolkit.reporting.page import PageInputs
+
+NASTY = "<img src=x onerror=alert(1)>"
+CLASSES = (NASTY, "a$b_{$猫")
+"""The first is the common class, the second the rare one."""
+ARMS, RECIPES, SEEDS = ("original", "augmented", "duplicated"), ("net", "<b>deep"), (0, 1)
+SKILL = {"original": 0.4, "augmented": 1.2, "duplicated": 0.6}
+TWINS = ("p0", "p1")
+AUDIT = Audit(
+    {"all": {NASTY: 30, CLASSES[1]: 15}},
+    (
+        Finding("unreadable", "drop", NASTY, (f"{NASTY}.jpg",) * 7),
+        Finding("near_duplicates", "group", f"two {NASTY}", (f"a/{NASTY}.jpg", "b.jpg"), TWINS),
+        Finding("blurred", "warn", "sharpness 0.01", ("b.jpg",), TWINS[1:], (), 0.01),
+        Finding("shortcuts", "warn", f"{NASTY} predicts the class", (), score=0.5),
+    ),
+    {
+        "unreadable": Outcome("damaged", "drop", None, None, 1),
+        "near_duplicates": Outcome(NASTY, "group", 0.95, 0.99, 2),
+        "blurred": Outcome("sharpness under 0.08", "warn", 0.08, 0.01, 1),
+        "dark": Outcome("dark", "warn", 0.25, 0.5, 0),
+        "shortcuts": Outcome("a property predicts the class", "warn", 0.2, 0.5, 1),
+    },
+)
+
+
+def predictions(ids: tuple[str, ...], actual: tuple[str, ...], skill: float, seed: int):
+    """Scores of a judge with some skill, drawn from a seed."""
+    rare = np.array([name == CLASSES[1] for name in actual])
+    rng = np.random.default_rng(seed)
+    score = 1 / (1 + np.exp(-skill * (2 * rare - 1) - rng.normal(size=len(actual))))
+    called = tuple(CLASSES[int(s >= 0.5)] for s in score)
+    return Predictions(CLASSES, ids, actual, called, np.stack([1 - score, score], axis=1))
+
+
+def history(seed: int = 0, epochs: int = 4):
+    """Curves that go down, up, and differ with the seed."""
+    falls = tuple(1 / (n + seed) for n in range(1, epochs + 1))
+    rises = tuple(1 - value / 2 for value in falls)
+    columns = dict.fromkeys(HISTORY, falls)
+    return columns | {
+        "epoch": tuple(range(1, epochs + 1)), "valid_accuracy": rises, "valid_gmean": rises,
+    }  # fmt: skip
+
+
+def result(arm="original", recipe="net", seed=0, *, ids=(), actual=(), valid=None) -> Result:
+    """A run; without ids on 20 images of the common class and 10 of the rare one."""
+    actual = actual or (CLASSES[0],) * 20 + (CLASSES[1],) * 10
+    ids = ids or tuple(f"i{n}" for n in range(len(actual)))
+    said = predictions(ids, actual, SKILL.get(arm, 0), seed + 10 * len(arm) + len(recipe))
+    tuned = {"threshold": 0.4, "threshold_gmean": 0.7, "temperature": 1.1, "calibrated_ece": 0.1}
+    metrics = compute_metrics(said, CLASSES[1]) | (tuned if valid else {})
+    return Result(arm, recipe, seed, metrics, said, CLASSES[1], history(seed), valid)
+
+
+def split(folder: Path, counts: tuple[int, int], seed: int) -> Manifest:
+    """Write images of smooth noise, <class number>/<number>.png, and their manifest."""
+    rng = np.random.default_rng(seed)
+    samples = []
+    for number, (label, n) in enumerate(zip(CLASSES, counts, strict=True)):
+        for k in range(n):
+            coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+            data = images.encode_png(images.resize(coarse, 32))
+            path = f"{number}/{k:03d}.png"
+            files.write_file(folder / path, data)
+            samples.append(Sample(hashlib.sha256(data).hexdigest(), path, label, folder.name))
+    table = Manifest(CLASSES, tuple(samples))
+    manifest.write_manifest(folder, table)
+    return table
+
+
+def arm(folder: Path, train: Manifest, copies: int) -> None:
+    """Write an arm's manifest, with so many new images of the last original, and its sheet."""
+    parent = train.samples[-1]
+    paths = [f"../../prepared/train/{sample.path}" for sample in train.samples]
+    old = [
+        Sample(s.id, path, s.label, s.split) for s, path in zip(train.samples, paths, strict=True)
+    ]
+    new = [
+        Sample(f"n{k}", f"n{k}.png", parent.label, "train", "", parent.id, "rotate", {"degrees": k})
+        for k in range(copies)
+    ]
+    for sample in new:
+        files.write_file(
+            folder / sample.path, images.encode_png(np.full((32, 32, 3), 90, np.uint8))
+        )
+    table = Manifest(CLASSES, (*old, *new))
+    manifest.write_manifest(folder, table)
+    if new:
+        contact_sheet.write(folder.with_name(f"{folder.name}.png"), table, folder)
+        pairs = [(table.samples[0], new[0], NASTY)]
+        changed = folder.with_name(f"{folder.name}-most-changed.png")
+        contact_sheet.write_pairs(changed, pairs, folder)
+        part = {"new": copies, "identical": 1, "near_copies": 2, "change": 12.34}
+        summary = json.dumps({**part, "transforms": {NASTY: part}})
+        files.write_file(folder.with_name(f"{folder.name}-summary.json"), summary)
+
+
+def explained(run: Result, test: Manifest):
+    """What `evaluate` keeps of a run's mistakes."""
+    heat = np.linspace(0, 1, 32 * 32, dtype=np.float32).reshape(32, 32)
+    grey = np.full((32, 32, 3), 120, np.uint8)
+    return [
+        mistakes.ExplainedExample(choice, test.by_id[choice.id].path, grey, heat)
+        for choice in mistakes.choose_examples(run.predictions, CLASSES[1])
+    ]
+
+
+def pictures() -> thumbnails.Thumbnails:
+    """Of the audit's two samples, of both classes; one is odd, the other tiny."""
+    grey, rng = np.full((20, 96, 3), 150, np.uint8), np.random.default_rng(0)
+    noise = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    found = zip(TWINS, CLASSES, ("train", ""), (grey, noise), strict=True)
+    return {ident: thumbnails.Thumbnail(*of) for ident, *of in found}
+
+
+def inputs(folder: Path) -> PageInputs:
+    """Write everything that the page reads into `folder`, and return what it is made of."""
+    train, valid, test = (
+        split(folder / "prepared" / name, counts, seed)
+        for seed, (name, counts) in enumerate(
+            {"train": (12, 4), "valid": (10, 6), "test": (20, 10)}.items()
+        )
+    )
+    for name, copies in zip(ARMS, (0, 6, 6), strict=True):
+        arm(folder / "arms" / name, train, copies)
+    ids, actual = ([getattr(s, name) for s in test.samples] for name in ("id", "label"))
+    tuning = predictions(
+        tuple(s.id for s in valid.samples), tuple(s.label for s in valid.samples), 1.0, 7
+    )
+    results = [
+        result(name, recipe, seed, ids=tuple(ids), actual=tuple(actual), valid=tuning)
+        for recipe in RECIPES
+        for name in ARMS
+        for seed in SEEDS
+    ]
+    for run in results:
+        files.write_file(folder / "runs" / str(run.key) / "history.csv", "")
+        write_mistakes(folder / "runs" / str(run.key) / "mistakes", explained(run, test))
+    part = {"auc": 0.7, "low": 0.6, "high": 0.8}
+    probe = {**part, "originals": 4, "new": 6, "by_transform": {NASTY: part}}
+    files.write_file(folder / "probe" / "augmented.json", json.dumps(probe))
+    unknown = {"auc": None, "low": None, "high": None, "by_transform": {}}
+    files.write_file(folder / "probe" / "duplicated.json", json.dumps(unknown))
+    thumbnails.write_thumbnails(folder / "audit", pictures())
+    return PageInputs(
+        compare_results(results, "original", "duplicated", resamples=200),
+        results,
+        audit=AUDIT,
+        audited=folder / "audit",
+        prepared=folder / "prepared",
+        arms=folder / "arms",
+        runs=folder / "runs",
+        probes=folder / "probe",
+        params=f"# {NASTY}",
+    )

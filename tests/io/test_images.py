@@ -1,0 +1,265 @@
+"""Pictures decode as a person sees them; whatever is wrong with a file is one clear error."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageOps
+
+from toolkit.checks import params
+from toolkit.errors import InputError
+from toolkit.io import images
+
+
+def saved(image: Image.Image, form: str, **options) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, form, **options)
+    return stream.getvalue()
+
+
+def test_png_round_trip_is_exact():
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(images.decode(images.encode_png(pixels)), pixels)
+
+
+def test_exif_rotation_is_applied():
+    image = Image.new("RGB", (4, 2), "red")
+    exif = image.getexif()
+    exif[0x0112] = 6
+    assert images.decode(saved(image, "JPEG", exif=exif)).shape == (4, 2, 3)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_alpha_lies_on_white(mode):
+    clear = Image.new("RGBA", (3, 3), (255, 0, 0, 0)).convert(mode)
+    assert (images.decode(saved(clear, "PNG")) == 255).all()
+
+
+def test_transparent_palette_entry_lies_on_white():
+    image = Image.new("P", (3, 3), 0)
+    image.putpalette([10, 20, 30])
+    assert (images.decode(saved(image, "PNG", transparency=0)) == 255).all()
+
+
+def test_sixteen_bits_are_scaled_not_clipped():
+    grey = Image.fromarray(np.array([[0, 257, 32896, 65535]], dtype=np.uint16))
+    assert images.decode(saved(grey, "PNG"))[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_cmyk_and_grey_become_rgb():
+    white = saved(Image.new("CMYK", (3, 3), (0, 0, 0, 0)), "TIFF")
+    assert (images.decode(white) == 255).all()
+    assert images.decode(saved(Image.new("L", (3, 3), 7), "PNG")).tolist()[0][0] == [7, 7, 7]
+
+
+def test_the_first_frame_of_an_animation_counts():
+    frames = [Image.new("RGB", (3, 3), c) for c in ("red", "blue")]
+    data = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert images.decode(data)[0, 0].tolist() == [255, 0, 0]
+
+
+def test_what_is_no_image_is_said_so():
+    with pytest.raises(InputError, match=r"not an image \(first bytes are b'<!DOCTYPE html"):
+        images.identify(b"<!DOCTYPE html><html>")
+
+
+def test_dimensions_are_read_from_the_header_alone():
+    assert images.dimensions(images.encode_png(np.zeros((20, 30, 3), np.uint8))[:60]) == (30, 20)
+
+
+def test_a_truncated_image_is_damaged():
+    data = images.encode_png(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    assert images.identify(data[:2000]) == "PNG"
+    with pytest.raises(InputError, match="damaged image"):
+        images.decode(data[:2000])
+
+
+def test_too_many_pixels_are_refused_before_decoding():
+    bomb = saved(Image.new("1", (12_000, 12_000)), "PNG")
+    with pytest.raises(InputError, match="12000 x 12000 pixels"):
+        images.decode(bomb)
+
+
+def test_reading_a_file_names_it(tmp_path):
+    (tmp_path / "x.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match=r"x\.jpg: not an image"):
+        images.read_image(tmp_path / "x.jpg")
+    with pytest.raises(InputError, match=r"y\.jpg: cannot be read \(No such file or directory\)$"):
+        images.read_image(tmp_path / "y.jpg")
+
+
+@given(data=st.data())
+def test_no_damage_escapes_as_another_error(data):
+    form = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"]))
+    good = bytearray(saved(Image.new("RGB", (8, 8), "green"), form))
+    for _ in range(data.draw(st.integers(1, 5))):
+        good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        pixels = images.decode(bytes(good))
+    except InputError:
+        return
+    assert pixels.dtype == np.uint8
+    assert pixels.shape[2] == 3
+
+
+def test_resize_is_pillows_antialiased_bilinear():
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    ours = images.resize(pixels, 16)
+    theirs = Image.fromarray(pixels).resize((16, 16), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(ours, np.asarray(theirs))
+    assert images.resize(ours, 16) is ours
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_pillows_at_any_scale(orientation):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    data = saved(image.resize((600, 400)), "JPEG", exif=exif)
+    with Image.open(io.BytesIO(data)) as again:
+        expected = ImageOps.exif_transpose(again)
+    np.testing.assert_array_equal(images.decode(data), np.asarray(expected))
+    small = np.asarray(images.decode_picture(data, 16)).astype(int)
+    assert np.abs(small - np.asarray(images.resize_picture(expected, 16))).mean() < 1.5
+
+
+def test_scaled_decoding_changes_a_photo_little_and_other_formats_not_at_all():
+    waves = np.sin(np.linspace(0, 60, 1200))[:, None] * np.sin(np.linspace(0, 40, 1600))[None]
+    photo = Image.fromarray((127.5 + 100 * np.stack([waves, -waves, waves**2], 2)).astype(np.uint8))
+    full = images.resize_picture(photo, 128)
+    for form, most in (("JPEG", 1.5), ("PNG", 0)):
+        found = images.decode_picture(saved(photo, form), 128)
+        assert found.size == (128, 128)
+        assert np.abs(np.asarray(found).astype(int) - np.asarray(full)).mean() <= most
+
+
+def test_a_small_photo_is_decoded_in_full():
+    photo = Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (378, 383, 3), dtype=np.uint8)
+    )
+    data = saved(photo, "JPEG")
+    whole = images.resize_picture(images.decode_picture(data), 128)
+    assert images.decode_picture(data, 128).tobytes() == whole.tobytes()
+
+
+def test_pictures_are_the_same_when_every_pixel_is():
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8))
+    other = photo.copy()
+    assert images.same_pixels(photo, other)
+    other.putpixel((0, 8), (1, 2, 3))  # not among those that are looked at first
+    assert not images.same_pixels(photo, other)
+    assert not images.same_pixels(photo, photo.resize((12, 8)))
+
+
+# --- what cameras, scanners and programs write -------------------------------------------------
+
+
+def swapped() -> bytes:
+    """A colour profile of a screen whose red and green are exchanged."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    data = data.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
+    return bytes(data.replace(b"\0s\0R\0G\0B", b"\0o\0d\0d\0."))  # its description, in UTF-16
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_colours_are_those_of_the_profile(form):
+    red = Image.new("RGB", (16, 16), (255, 0, 0))
+    plain = images.decode(saved(red, form))[8, 8].astype(int)
+    assert np.abs(plain - [255, 0, 0]).max() <= 2
+    shown = images.decode(saved(red, form, icc_profile=swapped()))[8, 8].astype(int)
+    assert np.abs(shown - [0, 255, 0]).max() <= 40  # red as green
+
+
+def test_a_profile_of_srgb_and_one_that_is_damaged_change_nothing():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8))
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for profile in (srgb, b"no profile", swapped()[:200]):
+        data = saved(image, "PNG", icc_profile=profile)
+        np.testing.assert_array_equal(images.decode(data), np.asarray(image))
+
+
+def test_damaged_exif_loses_no_picture():
+    image = Image.new("RGB", (16, 8), "red")
+    data = saved(image, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")
+    assert images.decode(data).shape == (8, 16, 3)
+    data = saved(image, "PNG", exif=b"Exif\0\0no tiff at all")
+    assert images.decode(data).shape == (8, 16, 3)
+
+
+def test_a_cmyk_jpeg_has_the_colours_that_its_inks_make():
+    """No ink is white; all of one leaves two of red, green and blue."""
+    for inks, rgb in (((0, 0, 0, 0), (255, 255, 255)), ((0, 255, 255, 0), (255, 0, 0))):
+        shown = images.decode(saved(Image.new("CMYK", (16, 16), inks), "JPEG"))[8, 8].astype(int)
+        assert np.abs(shown - rgb).max() <= 2
+
+
+def test_a_progressive_jpeg_is_its_baseline_twin():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    twins = [images.decode(saved(image, "JPEG", progressive=p)) for p in (False, True)]
+    np.testing.assert_array_equal(*twins)
+
+
+@pytest.mark.parametrize("form", ["GIF", "PNG", "TIFF", "WEBP"])
+def test_of_an_animation_the_first_picture_counts(form):
+    frames = [Image.new("RGB", (8, 8), c) for c in ("red", "blue")]
+    data = saved(frames[0], form, save_all=True, append_images=frames[1:])
+    assert np.abs(images.decode(data)[4, 4].astype(int) - [255, 0, 0]).max() <= 3
+
+
+def test_the_bytes_decide_the_format_and_not_the_name(tmp_path):
+    (tmp_path / "x.jpg").write_bytes(saved(Image.new("RGB", (3, 3), "red"), "PNG"))
+    assert images.read_image(tmp_path / "x.jpg")[0, 0].tolist() == [255, 0, 0]
+    assert images.identify((tmp_path / "x.jpg").read_bytes()) == "PNG"
+
+
+def test_float_and_palette_with_transparency():
+    grey = Image.fromarray(np.array([[0, 0.5, 1, np.nan, np.inf, -1]], dtype=np.float32))
+    found = images.decode(saved(grey, "TIFF"))[0, :, 0].tolist()
+    assert found == [0, 128, 255, 0, 0, 0]
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putpixel((1, 0), 1)
+    found = images.decode(saved(image, "PNG", transparency=b"\x80\xff"))[0]
+    assert found.tolist() == [[132, 137, 142], [200, 100, 50]]  # a half of white, and none
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "I;16"])
+def test_a_large_picture_is_changed_in_bands_that_do_not_show(mode, monkeypatch):
+    rng = np.random.default_rng(0)
+    if mode == "I;16":
+        image = Image.fromarray(rng.integers(0, 65536, (50, 9), dtype=np.uint16))
+    else:
+        image = Image.fromarray(rng.integers(0, 256, (50, 9, 4), dtype=np.uint8))
+        image = image.quantize(16) if mode == "P" else image
+    data = saved(image, "PNG")
+    whole = images.decode(data)
+    monkeypatch.setattr("toolkit.io.color.BAND", 60)
+    np.testing.assert_array_equal(images.decode(data), whole)
+
+
+def test_limits_are_those_that_are_given():
+    data = images.encode_png(np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(InputError, match="30 x 20 pixels are more than 500"):
+        images.decode(data, images.ImageLimits(pixels=500))
+    with pytest.raises(InputError, match="bytes are more than 50"):
+        images.decode(data, images.ImageLimits(bytes=50))
+
+
+def test_the_limits_of_params_are_the_codecs():
+    assert params.AuditParams().limits == images.LIMITS
+    assert images.LIMITS.memory < 1_000_000_000
+
+
+@pytest.mark.parametrize("size", [None, 16])
+def test_nothing_but_pixels_goes_into_what_is_encoded(size):
+    """A comment would be copied, and a profile that was applied would be wrong."""
+    stream, profile = io.BytesIO(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    photo = Image.new("RGB", (20, 20), "red")
+    photo.save(stream, "JPEG", comment=b"by me", icc_profile=profile.tobytes())
+    picture = images.decode_picture(stream.getvalue(), size)
+    for encoder in images.ENCODERS.values():
+        data = encoder(picture)
+        assert b"by me" not in data
+        assert "icc_profile" not in Image.open(io.BytesIO(data)).info

@@ -1,0 +1,130 @@
+"""The table that every stage reads and writes refuses leaks and survives a round trip."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.helpers.naughty import TEXTS
+from toolkit.errors import InputError
+from toolkit.io import manifest
+from toolkit.io.manifest import Manifest, Sample
+
+PARENT = Sample("p", "a/p.png", "a", "train", "g")
+CHILD = Sample("c", "a/c.png", "a", "train", "g", "p", "rotate", {"angle": -3.25}, 7)
+
+texts = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=20
+).filter(lambda text: text not in (".", ".."))
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    written = Manifest(("a", "b"), (PARENT, CHILD), {"size": 32})
+    manifest.write_manifest(tmp_path, written)
+    assert manifest.read_manifest(tmp_path) == written
+
+
+@given(
+    label=texts,
+    name=texts,
+    params=st.dictionaries(texts, st.floats(allow_nan=False, allow_infinity=False)),
+)
+def test_any_names_and_numbers_survive(tmp_path_factory, label, name, params):
+    parent = Sample("p", f"x/{name}", label)
+    child = replace(CHILD, label=label, split="", params=params)
+    folder = tmp_path_factory.mktemp("m")
+    manifest.write_manifest(folder, Manifest((label,), (parent, child)))
+    assert manifest.read_manifest(folder).samples == (parent, child)
+
+
+def test_a_class_without_images_is_kept(tmp_path):
+    manifest.write_manifest(tmp_path, Manifest(("a", "b"), (PARENT,)))
+    assert manifest.read_manifest(tmp_path).counts("train") == {"a": 1, "b": 0}
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        ((PARENT, PARENT), "id 'p' stands more than once"),
+        ((PARENT, replace(PARENT, id="q")), "path 'a/p.png' stands more than once"),
+        ((replace(PARENT, label="z"),), r"label must be one of \['a', 'b'\], got 'z'"),
+        ((replace(PARENT, split="dev"),), "split must be one of .* got 'dev'"),
+        ((replace(PARENT, path="/etc/passwd"),), "path must be relative"),
+        ((replace(PARENT, path="a/\0"),), "path must be relative"),
+        ((replace(PARENT, id="../../x"),), r"id must be a sha256, got '\.\./\.\./x'"),
+        ((CHILD,), "its parent 'p' is not in the manifest"),
+        ((PARENT, replace(CHILD, label="b")), "must share split and label"),
+        ((PARENT, replace(CHILD, split="")), "must share split and label"),
+        ((replace(PARENT, split="test"), replace(CHILD, split="test")), "must be in train"),
+    ],
+)
+def test_leaks_and_errors_cannot_be_written_down(samples, message):
+    with pytest.raises(InputError, match=message):
+        Manifest(("a", "b"), samples)
+
+
+def test_classes_must_be_alphabetical():
+    with pytest.raises(InputError, match="alphabetical"):
+        Manifest(("b", "a"), ())
+
+
+@pytest.mark.parametrize("label", ["", ".", "..", "a/b", "../up", "a\0", "\ud800", "x" * 256])
+def test_a_class_must_be_a_folders_name(label):
+    with pytest.raises(InputError, match="a class must have a name that a folder can have"):
+        Manifest((label,), ())
+
+
+def test_naughty_names_read_back(tmp_path):
+    names = tuple(sorted(name for name in TEXTS if manifest.is_name(name)))
+    samples = tuple(Sample(f"i{n}", f"{name}/{name}", name) for n, name in enumerate(names))
+    manifest.write_manifest(tmp_path, Manifest(names, samples))
+    assert manifest.read_manifest(tmp_path).samples == samples
+
+
+@pytest.mark.parametrize(
+    ("side", "message"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"classes": "ab"}', "classes must be a list of names"),
+        ('{"classes": [1]}', "classes must be a list of names"),
+        ("[]", "classes must be a list of names"),
+        ('{"classes": ["a"], "notes": []}', "notes.rejected must list"),
+        ('{"classes": ["a"], "notes": {"rejected": [1]}}', "notes.rejected must list"),
+        ('{"classes": ["a"], "notes": {"x": NaN}}', "NaN is no number in JSON"),
+        ("\xff", "manifest.csv: "),
+    ],
+)
+def test_a_side_file_of_a_stranger_is_refused(tmp_path, side, message):
+    manifest.write_manifest(tmp_path, Manifest(("a",), (PARENT,)))
+    (tmp_path / "manifest.json").write_bytes(side.encode("latin-1"))
+    with pytest.raises(InputError, match=message):
+        manifest.read_manifest(tmp_path)
+
+
+def test_equal_files_get_ids_of_their_own():
+    assert manifest.unique_ids(["x", "y", "x", "x"]) == ["x", "y", "x-2", "x-3"]
+    assert manifest.content_hash(replace(PARENT, id="x-3")) == "x"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("id,path\n", "columns must be id,path,label"),
+        (",".join(manifest.COLUMNS) + "\n1,2\n", "line 2 must have 9 fields, got 2"),
+        (",".join(manifest.COLUMNS) + "\np,a/p,a,,,,,{bad,\n", "manifest.csv: "),
+        (",".join(manifest.COLUMNS) + "\np,a/p,a,,,,,[1],\n", "params must be a JSON object"),
+        (",".join(manifest.COLUMNS) + "\np,a/p,a,,,,,{},1e9\n", "invalid literal"),
+        ("", "columns must be"),
+    ],
+)
+def test_a_damaged_table_is_refused_by_name(tmp_path, table, message):
+    manifest.write_manifest(tmp_path, Manifest(("a",), ()))
+    (tmp_path / "manifest.csv").write_text(table)
+    with pytest.raises(InputError, match=message):
+        manifest.read_manifest(tmp_path)
+
+
+def test_a_missing_manifest_says_what_writes_it(tmp_path):
+    with pytest.raises(InputError, match=r"no such file; run the stage"):
+        manifest.read_manifest(tmp_path)

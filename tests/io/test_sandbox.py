@@ -1,0 +1,124 @@
+"""What one item does to its process is told of that item alone; its neighbours are all there."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from toolkit.errors import InputError
+from toolkit.io import sandbox
+from toolkit.io.sandbox import Stopped
+
+LIMITS = {"seconds": 0.3, "memory": 200_000_000}
+
+
+def burn(n: int) -> int:
+    return 3 ** (10**8 + n)  # one call of C
+
+
+def spin(n: int) -> None:
+    while True:
+        n += 1
+
+
+def sleep(n: int) -> None:
+    time.sleep(60)
+
+
+def grow(n: int) -> int:
+    return len(bytearray(300_000_000)) + n
+
+
+def crash(n: int) -> None:
+    signal.signal(signal.SIGSEGV, signal.SIG_DFL)  # pytest prints a page
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def kill(n: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def some(harm):
+    """Harm at every tenth number, squares of the others."""
+
+    def one(n: int):
+        return harm(n) if n % 10 == 3 else n * n
+
+    return one
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (spin, "it took more than 0.3 seconds"),
+        (crash, "the process that read it crashed (SIGSEGV)"),
+        (kill, "the process that read it was killed, perhaps for lack of memory"),
+    ],
+)
+def test_a_lost_process_is_told_of_its_item_alone(harm, reason, workers):
+    found = list(sandbox.sandboxed_map(some(harm), range(40), workers, **LIMITS))
+    assert found == [Stopped(reason) if n % 10 == 3 else n * n for n in range(40)]
+
+
+def test_the_clock_counts_too_and_one_call_of_c_is_stopped(monkeypatch):
+    monkeypatch.setattr(sandbox, "PATIENCE", 1)
+    for harm in (sleep, burn):
+        slow = [Stopped("it took more than 0.3 seconds")]
+        assert list(sandbox.sandboxed_map(harm, [0], 1, seconds=0.3, memory=10**9)) == slow
+
+
+def test_memory_beyond_the_limit_is_refused():
+    most = Stopped("it took more than 200 MB of memory")
+    assert list(sandbox.sandboxed_map(some(grow), range(5), 2, **LIMITS))[3:] == [most, 16]
+    assert list(sandbox.sandboxed_map(grow, [1], 1, seconds=5, memory=400_000_000)) == [300_000_001]
+
+
+def test_an_item_whose_worker_was_killed_once_gets_another(tmp_path):
+    """By the kernel, for lack of memory that something else took: no fault of the file."""
+
+    def once(n: int) -> int:
+        if n == 4 and not (tmp_path / "killed").exists():
+            (tmp_path / "killed").touch()
+            kill(n)
+        return n
+
+    assert list(sandbox.sandboxed_map(once, range(9), 2, **LIMITS)) == list(range(9))
+
+
+def refuse(n: int) -> int:
+    if n == 5:
+        raise InputError("five is refused")
+    return n
+
+
+def test_what_the_function_raises_is_raised_in_its_place():
+    found = sandbox.sandboxed_map(refuse, range(9), 2, **LIMITS)
+    assert [next(found) for _ in range(5)] == list(range(5))
+    with pytest.raises(InputError, match="five is refused"):
+        next(found)
+
+
+def test_nothing_to_do():
+    assert list(sandbox.sandboxed_map(refuse, [], 2, **LIMITS)) == []
+
+
+def test_workers_end_with_the_one_that_started_them(tmp_path):
+    code = (
+        "import os, sys, time\nfrom toolkit.io import sandbox\n"
+        "def work(n): os.write(1, b'%d\\n' % os.getpid()); time.sleep(0.2)\n"
+        "list(sandbox.sandboxed_map(work, range(99), 3, seconds=9, memory=10**9))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    workers = {int(parent.stdout.readline()) for _ in range(6)}
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 10
+    while workers and time.monotonic() < deadline:
+        workers = {pid for pid in workers if os.path.exists(f"/proc/{pid}")}  # noqa: PTH110
+        time.sleep(0.05)
+    assert not workers

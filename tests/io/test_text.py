@@ -1,0 +1,20 @@
+"""Names on a screen do nothing but stand there; addresses keep their secrets."""
+
+import pytest
+
+from tests.helpers.naughty import TEXTS
+from toolkit.io.text import escape, one_line, without_logins
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_name_is_one_printable_line(text):
+    assert one_line(text).isprintable()
+
+
+def test_plain_text_stays_as_it_is():
+    assert escape("Äpfel 猫\nx") == "Äpfel 猫\nx"
+
+
+def test_logins_are_left_out_of_addresses():
+    text = "location: https://me:pa@ss@host/x.zip?a@b, ssh://git@host"
+    assert without_logins(text) == "location: https://host/x.zip?a@b, ssh://host"

@@ -1,0 +1,213 @@
+"""The threshold: known answers, and a search through all thresholds as oracle."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.errors import InputError
+from toolkit.metrics import params, thresholds
+from toolkit.metrics.predictions import Predictions
+
+GMEAN = {"rule": "gmean"}
+
+
+def rule(**given):
+    return params.EvaluateParams(threshold=given)
+
+
+def scored(positive, negative, ids=None, start=0):
+    """Images of `yes` and of `no` with these scores of `yes`."""
+    scores = np.array([*positive, *negative], dtype=float)
+    actual = ("yes",) * len(positive) + ("no",) * len(negative)
+    said = tuple("yes" if score > 0.5 else "no" for score in scores)
+    ids = ids or tuple(f"i{start + n}" for n in range(len(actual)))
+    return Predictions(("no", "yes"), ids, actual, said, np.stack([1 - scores, scores], axis=1))
+
+
+def confusion(given, threshold):
+    """Hits, misses, false alarms, right rejections: counted one by one."""
+    found = thresholds.apply_threshold(given, "yes", threshold)
+    pairs = list(zip(found.actual, found.predicted, strict=True))
+    return [pairs.count(pair) for pair in (("yes", "yes"), ("yes", "no"), ("no", "yes"),
+                                           ("no", "no"))]  # fmt: skip
+
+
+def gmean(given, threshold):
+    hits, misses, alarms, rejections = confusion(given, threshold)
+    return np.sqrt(hits / (hits + misses) * (rejections / (alarms + rejections)))
+
+
+def recall(given, threshold):
+    hits, misses, *_ = confusion(given, threshold)
+    return hits / (hits + misses)
+
+
+def cost(given, threshold, ratio):
+    _, misses, alarms, _ = confusion(given, threshold)
+    return ratio * misses + alarms
+
+
+def everywhere(given):
+    """A threshold for every way to divide the images: at each score, and above all."""
+    return [*np.unique(given.scores[:, 1]), 2.0]
+
+
+coarse = st.integers(0, 20).map(lambda n: n / 20)  # few values: many ties
+images = st.builds(
+    scored, st.lists(coarse, min_size=1, max_size=12), st.lists(coarse, min_size=1, max_size=12)
+)
+
+
+@given(images)
+def test_no_threshold_has_a_better_gmean(given):
+    chosen = thresholds.choose_threshold(given, "yes", rule(rule="gmean"))
+    assert gmean(given, chosen) == max(gmean(given, t) for t in everywhere(given))
+
+
+@given(images, st.sampled_from([0.25, 1, 3, 5]))
+def test_no_threshold_is_cheaper(given, ratio):
+    chosen = thresholds.choose_threshold(given, "yes", rule(rule="cost", ratio=ratio))
+    assert cost(given, chosen, ratio) == min(cost(given, t, ratio) for t in everywhere(given))
+
+
+@given(images, st.sampled_from([0.05, 0.5, 0.7, 0.95, 1]))
+def test_the_wanted_recall_is_reached_and_no_higher_threshold_reaches_it(given, wanted):
+    chosen = thresholds.choose_threshold(given, "yes", rule(rule="recall", recall=wanted))
+    assert recall(given, chosen) >= wanted
+    higher = [t for t in everywhere(given) if t > chosen and recall(given, t) >= wanted]
+    assert all(confusion(given, t) == confusion(given, chosen) for t in higher)
+
+
+@given(images, st.sampled_from([GMEAN, {"rule": "recall", "recall": 0.5}]))
+def test_the_order_of_the_images_does_not_matter(given, chosen):
+    pairs = list(zip(given.scores[:, 1], given.actual, strict=True))[::-1]
+    turned = scored(*([s for s, a in pairs if a == name] for name in ("yes", "no")))
+    assert thresholds.choose_threshold(
+        turned, "yes", rule(**chosen)
+    ) == thresholds.choose_threshold(given, "yes", rule(**chosen))
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "expected"),
+    [
+        ([0.9, 0.6], [0.1, 0.2], 0.4),  # the middle of what divides them
+        ([0.375, 0.875], [0.125, 0.625], 0.25),  # .25 and .75 are as good, wide and near .5
+        ([0.25, 0.75], [0.125, 0.375], 0.5625),  # of 1/8 and 3/8 wide gaps the wide one
+        ([1.0], [1.0], 0.5),  # nothing divides them: the middle of all there is
+        ([0.0], [0.0], 0.5),
+    ],
+)
+def test_of_equally_good_thresholds_the_widest_gap_decides(positive, negative, expected):
+    chosen = thresholds.choose_threshold(scored(positive, negative), "yes", rule(rule="gmean"))
+    assert chosen == pytest.approx(expected, abs=1e-15)
+
+
+def test_neighbouring_floats_are_divided():
+    low = 0.5
+    high = np.nextafter(low, 1)
+    given = scored([high], [low])
+    assert gmean(given, thresholds.choose_threshold(given, "yes", rule(rule="gmean"))) == 1
+
+
+def test_a_threshold_may_lie_above_a_score_of_one():
+    """False alarms are so dear that nothing is called positive."""
+    given = scored([0.5, 1.0], [1.0])
+    chosen = thresholds.choose_threshold(given, "yes", rule(rule="cost", ratio=0.01))
+    assert confusion(given, chosen) == [0, 2, 0, 1]
+
+
+def test_the_scores_of_the_other_class_may_be_the_positive_ones():
+    given = scored([0.9, 0.7], [0.2, 0.4])
+    assert thresholds.choose_threshold(given, "no", rule(rule="gmean")) == pytest.approx(0.45)
+    assert thresholds.apply_threshold(given, "no", 0.7).predicted == ("yes", "yes", "no", "yes")
+
+
+def test_applying_keeps_images_and_scores_and_takes_the_threshold_itself():
+    given = scored([0.25, 0.2], [0.1])
+    found = thresholds.apply_threshold(given, "yes", 0.25)
+    assert found.predicted == ("yes", "no", "no")
+    assert (found.ids, found.actual) == (given.ids, given.actual)
+    assert found.scores is given.scores
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (GMEAN, "best G-mean"),
+        ({"rule": "cost", "ratio": 5}, "a missed positive costing 5 false alarms"),
+        ({"rule": "recall", "recall": 0.95}, "recall of at least 0.95"),
+    ],
+)
+def test_every_rule_has_words(settings, words):
+    assert thresholds.describe_rule(params.EvaluateParams(threshold=settings).threshold) == words
+    assert settings["rule"] in thresholds.RULES
+
+
+def test_a_class_without_valid_images_is_named():
+    for positive, negative, name in (([0.5], [], "no"), ([], [0.5], "yes")):
+        with pytest.raises(InputError, match=f"valid has no image of class '{name}', so no thresh"):
+            thresholds.choose_threshold(scored(positive, negative), "yes", rule(rule="gmean"))
+
+
+def test_a_positive_that_is_no_class_is_refused():
+    with pytest.raises(InputError, match=r"two classes .* got 'maybe' of \['no', 'yes'\]"):
+        thresholds.choose_threshold(scored([0.5], [0.5]), "maybe", rule(rule="gmean"))
+
+
+# --- valid and test ---------------------------------------------------------------------------
+
+
+def test_tuning_on_a_test_image_is_refused_by_name():
+    valid, test = scored([0.9], [0.1, 0.2]), scored([0.8], [0.3], start=2)
+    with pytest.raises(InputError, match=r"valid and test share the image 'i2', .*tune on others"):
+        thresholds.check_apart(valid, test)
+    thresholds.check_apart(valid, scored([0.8], [0.3], start=3))
+
+
+def test_numbered_rows_are_refused_only_where_all_are_equal():
+    valid = scored([0.9], [0.1], ids=("1", "2"))
+    thresholds.check_apart(valid, scored([0.8], [0.1], ids=("1", "2")))
+    thresholds.check_apart(valid, scored([0.9], [0.1, 0.2], ids=("1", "2", "3")))
+    with pytest.raises(InputError, match="valid and test share all their rows"):
+        thresholds.check_apart(valid, scored([0.9], [0.1], ids=("1", "2")))
+
+
+def test_other_classes_and_missing_scores_are_refused():
+    given = scored([0.9], [0.1])
+    other = Predictions(("no", "si"), ("a",), ("no",), ("no",), np.array([[1.0, 0.0]]))
+    bare = Predictions(("no", "yes"), ("a",), ("no",), ("no",))
+    with pytest.raises(InputError, match=r"must be the same, got \['no', 'si'\] and \['no', 'yes'"):
+        thresholds.check_apart(other, given)
+    with pytest.raises(InputError, match="the valid predictions have no scores"):
+        thresholds.check_apart(bare, given)
+    with pytest.raises(InputError, match="the test predictions have no scores"):
+        thresholds.check_apart(given, bare)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"rule": "cost"},
+        {"rule": "cost", "ratio": 0},
+        {"rule": "cost", "ratio": float("inf")},
+        {"rule": "recall", "recall": 1.5},
+        {"rule": "gmean", "ratio": 5},
+        {"rule": "best"},
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(given):
+    with pytest.raises(ValueError, match="threshold"):
+        params.EvaluateParams(threshold=given)
+
+
+def test_rules_are_read_from_the_command_line():
+    assert thresholds.parse_rule("gmean") == params.BestGmean(rule="gmean")
+    assert thresholds.parse_rule("cost:5") == params.LeastCost(rule="cost", ratio=5)
+    assert thresholds.parse_rule("recall:0.95") == params.WantedRecall(rule="recall", recall=0.95)
+
+
+@pytest.mark.parametrize("text", ["cost", "cost:0", "recall:2", "gmean:1", "best", ":", "cost:x"])
+def test_a_rule_on_the_command_line_that_makes_no_sense_is_refused(text):
+    with pytest.raises(InputError, match=r"--threshold must be gmean, cost:RATIO .* got '"):
+        thresholds.parse_rule(text)

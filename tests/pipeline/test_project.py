@@ -1,0 +1,91 @@
+"""`toolkit init` makes a project that fits the images, and never overwrites one."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import fill
+from toolkit.errors import InputError
+from toolkit.pipeline import params, project
+
+
+def start(folder: Path, images: Path | None = None, preset: str = "folder", **options):
+    return "\n".join(project.init_project(folder, preset, images, **options))
+
+
+def test_own_photos_two_classes(tmp_path):
+    photos = fill(tmp_path / "photos", {"sick": 4, "healthy": 9})
+    said = start(tmp_path / "p", photos)
+    settings = params.load_params(tmp_path / "p" / "params.yaml")
+    assert settings.fetch.path == "../photos"
+    assert settings.evaluate.positive == "sick"
+    assert settings.prepare.size == 32  # that of the photos
+    assert settings.version == project.installed_version()
+    assert "9 healthy, 4 sick" in said
+    assert "dvc exp run -S augment.target=N" in said
+
+
+def test_own_photos_with_splits_of_their_own(tmp_path):
+    counts = {f"{split}/{name}": 3 for split in ("train", "val", "test") for name in "abc"}
+    start(tmp_path / "p", fill(tmp_path / "photos", counts))
+    settings = params.load_params(tmp_path / "p" / "params.yaml")
+    assert settings.prepare.split == "source"
+    assert settings.evaluate.positive is None
+
+
+@pytest.mark.parametrize("preset", [p for p in project.PRESETS if p != "folder"])
+def test_every_preset_makes_a_project(tmp_path, preset):
+    start(tmp_path, None, preset)
+    names = {p.name for p in tmp_path.iterdir()}
+    assert {"params.yaml", "dvc.yaml", ".git", ".dvc", ".gitignore"} <= names
+    assert params.load_params(tmp_path / "params.yaml").version == project.installed_version()
+
+
+def test_a_folder_inside_a_repository_becomes_a_sub_project(tmp_path):
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    start(tmp_path / "deep", None, "quick")
+    assert (tmp_path / "deep" / ".dvc").is_dir()
+    assert not (tmp_path / "deep" / ".git").exists()
+
+
+def test_a_project_is_not_overwritten_without_force(tmp_path):
+    start(tmp_path, None, "quick")
+    (tmp_path / "params.yaml").write_text("mine")
+    with pytest.raises(InputError, match="use --force"):
+        start(tmp_path, None, "homework")
+    assert (tmp_path / "params.yaml").read_text() == "mine"
+    start(tmp_path, None, "homework", force=True)
+    assert "homework" in (tmp_path / "params.yaml").read_text()
+
+
+def test_lines_of_an_existing_gitignore_are_kept(tmp_path):
+    (tmp_path / ".gitignore").write_text("secret\n")
+    start(tmp_path, None, "quick")
+    assert (tmp_path / ".gitignore").read_text().startswith("secret\n/data/\n")
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [({"a": 3}, "found 1 class folders"), ({"a": 3, "b": 0}, "no image in 'b'")],
+)
+def test_images_that_cannot_be_classes_are_refused(tmp_path, counts, message):
+    with pytest.raises(InputError, match=message):
+        start(tmp_path / "p", fill(tmp_path / "photos", counts))
+    assert not (tmp_path / "p").exists()
+
+
+def test_an_unknown_preset_lists_the_valid_ones(tmp_path):
+    with pytest.raises(InputError, match="must be one of quick, homework"):
+        start(tmp_path, None, "fast")
+
+
+def test_another_version_is_refused_with_the_remedy():
+    settings = params.parse_params({
+        "version": "9.9",
+        "fetch": {"source": "facemask"},
+        "train": {"recipes": {"a": {"network": "resnet18", "epochs": 1}}},
+        "compare": {"arms": ["original"], "recipes": ["a"], "seeds": [0]},
+    })  # fmt: skip
+    with pytest.raises(InputError, match=r"version is 9.9, but toolkit .* is installed"):
+        project.check_version(settings)

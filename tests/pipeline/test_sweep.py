@@ -1,0 +1,255 @@
+"""Sweeps: which experiments they are, what comes of them, and one with real training."""
+
+import csv
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import fill
+from toolkit.errors import InputError
+from toolkit.evaluation.results import HISTORY, Result
+from toolkit.evaluation.sweep import (
+    EFFECT_COLUMNS,
+    POINT_COLUMNS,
+    Effect,
+    Point,
+    compare_targets,
+    compare_transforms,
+    effect_table,
+    effects_csv,
+    point_table,
+    points_csv,
+    sweep_effects,
+    sweep_points,
+)
+from toolkit.metrics import classification
+from toolkit.metrics.predictions import Predictions
+from toolkit.pipeline import params
+from toolkit.pipeline.sweep import by_target, leaving_out, parse_targets
+from toolkit.reporting.plots.sweep import contributions, response
+
+POLICY = [{"transform": t} for t in ("rotate", "sharpness", "autocontrast", "sharpness")]
+
+
+def settings(arms=("original", "augmented"), without=(), policy=POLICY) -> params.Params:
+    return params.parse_params({
+        "fetch": {"source": "facemask"},
+        "augment": {"arms": {"augmented": {"policy": policy, "without": list(without)}}},
+        "train": {"recipes": {"small": {"network": "resnet18", "epochs": 1}}},
+        "compare": {"arms": list(arms), "recipes": ["small"], "seeds": [0, 1, 2]},
+    })  # fmt: skip
+
+
+def result(arm: str, seed: int, hits: int, recipe: str = "small") -> Result:
+    """`hits` of 40 images of the rare class are found, and 100 others."""
+    actual = ("other",) * 100 + ("rare",) * 40
+    predicted = ("other",) * 100 + ("rare",) * hits + ("other",) * (40 - hits)
+    given = Predictions(("other", "rare"), tuple(map(str, range(140))), actual, predicted)
+    history = dict.fromkeys(HISTORY, (1.0,))
+    return Result(
+        arm, recipe, seed, classification.compute_metrics(given, "rare"), given, "rare", history
+    )
+
+
+def runs(arm: str, hits: int, recipe: str = "small") -> list[Result]:
+    """Three seeds, which differ a little."""
+    return [result(arm, seed, hits + seed - 1, recipe) for seed in (0, 1, 2)]
+
+
+@pytest.fixture(scope="module")
+def points() -> list[Point]:
+    original = [*runs("original", 20), *runs("original", 22, "large")]
+    found = {
+        target: [*original, *runs("augmented", hits), *runs("augmented", 21, "large")]
+        for target, hits in ((60, 20), (120, 38))
+    }
+    return sweep_points(compare_targets(found, settings().compare))
+
+
+@pytest.fixture(scope="module")
+def effects() -> list[Effect]:
+    found = {
+        "": [*runs("original", 5), *runs("augmented", 30)],
+        "rotate": [*runs("original", 5), *runs("augmented", 12)],
+        "blur": [*runs("original", 5), *runs("augmented", 38)],
+        "flip": [*runs("original", 5), *runs("augmented", 30)],
+    }
+    return sweep_effects(compare_transforms(found, "augmented", settings().compare))
+
+
+def table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_targets_are_read_in_ascending_order():
+    assert parse_targets("120, 60,500,60") == (60, 120, 500)
+
+
+@pytest.mark.parametrize("text", ["", "60,", "60,a", "0", "-3", "1.5", "60;120"])
+def test_what_is_no_list_of_targets_is_refused(text):
+    with pytest.raises(InputError, match=r"--target must be numbers of images such as 60,120"):
+        parse_targets(text)
+
+
+def test_each_target_is_an_experiment():
+    found = by_target(settings(), (60, 120), "dose")
+    assert [(e.name, e.changes) for e in found.values()] == [
+        ("dose-60", {"augment.target": 60}),
+        ("dose-120", {"augment.target": 120}),
+    ]
+
+
+def test_a_target_without_an_arm_that_has_new_images_is_refused():
+    with pytest.raises(InputError, match=r"compare.arms must name an arm of augment.arms, got or"):
+        by_target(settings(arms=["original"]), (60,), "dose")
+
+
+def test_each_transform_is_left_out_once_beside_what_is_left_out_already():
+    found = leaving_out(settings(without=["rotate"]), "augmented", "less")
+    assert {key: (e.name, e.changes) for key, e in found.items()} == {
+        "": ("less-augmented", {}),
+        "sharpness": (
+            "less-augmented-without-sharpness",
+            {"augment.arms.augmented.without": ["rotate", "sharpness"]},
+        ),
+        "autocontrast": (
+            "less-augmented-without-autocontrast",
+            {"augment.arms.augmented.without": ["rotate", "autocontrast"]},
+        ),
+    }
+
+
+def test_transforms_of_groups_are_left_out_too():
+    found = leaving_out(settings(policy="augmix"), "augmented", "less")
+    assert list(found)[:3] == ["", "autocontrast", "equalize"]
+    assert len(found) == 10
+
+
+PAIR = [{"transform": "some_of", "of": POLICY[:2]}]
+
+
+@pytest.mark.parametrize(
+    ("arm", "policy", "message"),
+    [
+        ("augmented", PAIR, "augmented.without: some_of cannot choose 2 of 1 entries"),
+        ("augmentet", POLICY, "unknown arm 'augmentet' .did you mean 'augmented'"),
+        ("original", POLICY, "unknown arm 'original'.*choose one of augmented"),
+        ("augmented", "duplicate", "augmented has one transform, identity: nothing to leave out"),
+    ],
+)
+def test_an_arm_that_cannot_lose_a_transform_is_refused(arm, policy, message):
+    with pytest.raises(InputError, match=message):
+        leaving_out(settings(policy=policy), arm, "less")
+
+
+def test_the_original_arm_stands_once_and_others_at_each_target(points):
+    assert [(p.recipe, p.arm, p.target, p.seeds) for p in points] == [
+        ("small", "original", None, 3),
+        ("small", "augmented", 60, 3),
+        ("small", "augmented", 120, 3),
+        ("large", "original", None, 3),
+        ("large", "augmented", 60, 3),
+        ("large", "augmented", 120, 3),
+    ]
+
+
+def test_a_point_is_the_mean_over_seeds_and_set_against_the_baseline(points):
+    means = {p.target: sum((h / 40) ** 0.5 for h in hits) / 3
+             for p, hits in zip(points[:3], [(19, 20, 21), (19, 20, 21), (37, 38, 39)], strict=True)
+             }  # fmt: skip
+    assert [p.gmean for p in points[:3]] == pytest.approx(list(means.values()))
+    assert points[0].contrast is None
+    assert points[2].contrast.tested.value == pytest.approx(means[120] - means[None])
+    assert points[2].low < points[2].gmean < points[2].high
+    assert [p.contrast.verdict for p in points[1:3]] == ["inconclusive", "better"]
+
+
+def test_all_doses_are_corrected_together(points):
+    alone = points[2].contrast.tested.p
+    assert points[2].contrast.p_holm == pytest.approx(4 * alone)  # the least of four
+
+
+def test_the_table_of_targets_has_its_columns(points):
+    rows = table(points_csv(points))
+    assert tuple(rows[0]) == POINT_COLUMNS
+    assert (rows[0]["target"], rows[0]["difference"], rows[0]["verdict"]) == ("", "", "")
+    assert float(rows[2]["difference"]) == pytest.approx(points[2].contrast.tested.value, abs=1e-6)
+    assert rows[2]["verdict"] == "better"
+    assert point_table(points)[1][-2:] == ["baseline", ""]
+
+
+def test_a_transform_helps_where_the_policy_is_better_with_it(effects):
+    assert {e.transform: row[-1] for e, row in zip(effects, effect_table(effects)[1:],
+                                                   strict=True)} == {
+        "rotate": "helps", "blur": "harms", "flip": "not known",
+    }  # fmt: skip
+    rotate = effects[0]
+    assert rotate.contrast.tested.value == pytest.approx(rotate.whole - rotate.without)
+    assert rotate.whole == pytest.approx(sum((h / 40) ** 0.5 for h in (29, 30, 31)) / 3)
+
+
+def test_the_table_of_transforms_has_its_columns(effects):
+    rows = table(effects_csv(effects))
+    assert tuple(rows[0]) == EFFECT_COLUMNS
+    assert [row["effect"] for row in rows] == ["helps", "harms", "not known"]
+    assert rows[0]["seeds"] == "3"
+
+
+def test_pictures_depend_on_the_numbers_alone(points, effects):
+    for draw, given in (
+        (response, points),
+        (contributions, effects),
+    ):
+        assert draw(given) == draw(given)
+        assert draw(given).startswith(b"\x89PNG")
+        assert draw(given) != draw(given[:2])
+
+
+def test_one_target_makes_a_picture(points):
+    assert response(points[:2]).startswith(b"\x89PNG")
+
+
+@pytest.mark.pipeline
+def test_a_sweep_with_real_training(tmp_path, monkeypatch):
+    """The target that a class has already makes no new image, and is a point like the others."""
+    for name, value in {
+        "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.invalid",
+        "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.invalid",
+        "GIT_CONFIG_GLOBAL": os.devnull, "DVC_NO_ANALYTICS": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+
+    def sh(*command: str) -> str:
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    project = tmp_path
+    fill(tmp_path / "photos", {"healthy": 20, "sick": 12})
+    sh("toolkit", "init", "project", "--images", "photos")
+    project = tmp_path / "project"
+    yaml = YAML()
+    data = yaml.load(project / "params.yaml")
+    data["prepare"] |= {
+        "size": 32, "split": {"fractions": {"train": 0.5, "valid": 0.25, "test": 0.25}}
+    }  # fmt: skip
+    data["train"]["recipes"] = {"tiny": {"network": "resnet18", "epochs": 1, "batch": 16}}
+    data["train"]["threads"] = 1
+    data["augment"] |= {"target": 9, "arms": {"augmented": {"policy": "homework"}}}
+    data["compare"] = {"arms": ["original", "augmented"], "recipes": ["tiny"], "seeds": [0]}
+    yaml.dump(data, project / "params.yaml")
+    sh("dvc", "repro", "--quiet", "compare")
+    sh("git", "add", "--all")
+    sh("git", "commit", "--quiet", "--message", "start")
+    sh("toolkit", "sweep", "--target", "6,9")
+    rows = table((project / "reports" / "sweep" / "target.csv").read_text())
+    assert [row["target"] for row in rows] == ["", "6", "9"]
+    assert sh("git", "status", "--porcelain") == ""
+    said = sh("toolkit", "compare", "--rev", "HEAD", "sweep-9")
+    assert "tiny, augmented  sweep-9" in said

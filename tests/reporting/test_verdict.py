@@ -1,0 +1,114 @@
+"""What a person reads: sentences, the table, and summary.json's scalars."""
+
+from tests.evaluation.test_comparison import BAD, BASE, GOOD, arms, result
+from toolkit.evaluation.comparison import compare_results
+from toolkit.reporting.verdict import (
+    chance,
+    comparison_markdown,
+    comparison_notes,
+    comparison_table,
+    summary_scalars,
+    verdict_headline,
+    verdict_sentence,
+)
+
+
+def test_a_certain_verdict_says_by_how_much_and_how_sure():
+    (found,) = compare_results(arms(original=BASE, augmented=GOOD)).contrasts
+    text = verdict_sentence(found)
+    assert text.startswith("augmented against original, net: better. G-mean +0.1")
+    assert "(95 % interval +0." in text
+    assert "p below 0.001" in text or "p 0.0" in text
+
+
+def test_an_uncertain_one_says_what_could_have_been_found():
+    (found,) = compare_results(arms(original=BASE, augmented=BASE)).contrasts
+    assert ": inconclusive. G-mean " in verdict_sentence(found)
+    assert f"A true difference of {found.detectable:.3f} would have been found" in verdict_sentence(
+        found
+    )
+
+
+def test_one_seed_asks_for_more():
+    (found,) = compare_results([result("original"), result("augmented", recalls=GOOD)]).contrasts
+    assert ": inconclusive. These networks differ by G-mean +0." in verdict_sentence(found)
+    assert "Train three seeds or more" in verdict_sentence(found)
+
+
+def test_the_headline_is_one_sentence_an_arm():
+    results = arms(original=BASE, augmented=GOOD, flipped=BAD)
+    others = [result("original", s, BASE, "other") for s in range(3)]
+    others += [result("augmented", s, BASE, "other") for s in range(3)]
+    first, second = verdict_headline(compare_results([*results, *others]))
+    assert first.startswith("augmented against original: better with net (G-mean +0.")
+    assert "; inconclusive with other (G-mean " in first
+    assert second.startswith("flipped against original, net: worse. ")
+
+
+def test_the_headline_is_about_the_arms_and_not_about_the_control():
+    results = arms(original=BASE, duplicated=GOOD, augmented=GOOD)
+    first, second = verdict_headline(compare_results(results, control="duplicated"))
+    assert first.startswith("augmented against original, net: better")
+    assert second.startswith("augmented against duplicated, net: inconclusive")
+    (only,) = verdict_headline(compare_results(results[:6], control="duplicated"))
+    assert only.startswith("duplicated against original")
+
+
+def test_the_table_has_a_row_an_arm():
+    header, base, other = comparison_table(compare_results(arms(original=BASE, augmented=GOOD)))
+    assert header == [
+        "recipe", "arm", "seeds", "G-mean", "accuracy", "recall of b",
+        "G-mean against original", "p", "verdict",
+    ]  # fmt: skip
+    assert base[-3:] == ["baseline", "", ""]
+    assert (other[:3], other[-1]) == (["net", "augmented", "3"], "better")
+    assert all(" to " in cell for cell in other[3:7])
+
+
+def test_notes_say_what_was_counted():
+    said = " ".join(comparison_notes(compare_results(arms(original=BASE, augmented=GOOD))))
+    assert "'b' has 90 test images: each of them is 0.011 of its recall." in said
+    assert "3 seeds: intervals count the luck of the test images and of training." in said
+    one = " ".join(comparison_notes(compare_results([result("original"), result("augmented")])))
+    assert "the luck of the test images alone" in one
+
+
+def test_notes_warn_of_a_class_that_was_never_found():
+    said = " ".join(comparison_notes(compare_results(arms(original=(1, 0), augmented=GOOD))))
+    assert "G-mean of 0" in said
+
+
+def test_the_summary_is_scalars_by_recipe_and_arm():
+    compared = compare_results(
+        arms(original=BASE, duplicated=GOOD, augmented=GOOD), control="duplicated"
+    )
+    found = summary_scalars(compared)["net"]["augmented"]
+    assert all(isinstance(value, int | float | str) for value in found.values())
+    assert found["verdict"] == "better"
+    assert found["verdict_against_duplicated"] == "inconclusive"
+    assert (
+        found["gmean_difference_low"] < found["gmean_difference"] < found["gmean_difference_high"]
+    )
+    assert "verdict" not in summary_scalars(compared)["net"]["original"]
+
+
+def test_markdown_escapes_names():
+    results = arms(original=BASE) + [result("a|b<i>", s, GOOD) for s in range(3)]
+    text = comparison_markdown(compare_results(results))
+    assert "a\\|b&lt;i>" in text
+    assert text.splitlines()[1].startswith("| --- | --- | ---:")
+
+
+def test_p_values_have_the_digits_that_mean_something():
+    assert [chance(p) for p in (0.00001, 0.0312, 0.312)] == ["below 0.001", "0.031", "0.31"]
+
+
+def test_a_test_split_too_small_for_any_difference_is_said_to_be():
+    """Two seeds that differ by half: the interval ends where G-means do."""
+    recalls = {("original", 0): 0.2, ("original", 1): 0.9, ("augmented", 0): 0.3}
+    results = [result(arm, seed, (0.9, share)) for (arm, seed), share in recalls.items()]
+    results.append(result("augmented", 1, (0.9, 0.95)))
+    (contrast,) = compare_results(results).contrasts
+    assert (contrast.tested.low, contrast.tested.high) == (-1, 1)
+    assert verdict_sentence(contrast).endswith("No true difference, however large, would have been "
+                                       "found 4 times in 5.")  # fmt: skip

@@ -1,0 +1,204 @@
+"""A training that was killed, stopped or short of time goes on to the same weights, bit for bit."""
+
+import json
+import multiprocessing
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.arms import arm, settings
+from toolkit.errors import InputError, StoppedError
+from toolkit.training import checkpoints, runs, state
+from toolkit.training.checkpoints import Store
+from toolkit.training.params import Checkpoint
+from toolkit.training.train import TrainingOptions, train_one
+
+STEP = Checkpoint(minutes=0)  # save after each step
+NETWORK = "torchvision.mobilenet_v3_small"  # the smallest
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    return arm(folder / "plain", {"a": 6, "b": 3}), arm(folder / "valid", {"a": 2, "b": 2})
+
+
+def given(every=STEP, **recipe):
+    recipe = {"network": NETWORK, "epochs": 3} | recipe
+    return settings(**recipe).model_copy(update={"checkpoint": every})
+
+
+def train(data, output: Path, terms: TrainingOptions | None = None, every=STEP, **recipe):
+    return train_one(*data, "r", given(every, **recipe), seed=1, output=output, terms=terms)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+@pytest.fixture(scope="module")
+def unbroken(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unbroken") / "run"
+    train(data, folder)
+    return contents(folder)
+
+
+def stop_after(steps: int, monkeypatch, act) -> None:
+    """Call `act` on the limits of the next training when they are asked for the n-th time."""
+    count = iter(range(1, 1000))
+    real = checkpoints.CheckpointSchedule.after_step
+
+    def after_step(self, *arguments):
+        if next(count) == steps:
+            act(self)
+        real(self, *arguments)
+
+    monkeypatch.setattr(checkpoints.CheckpointSchedule, "after_step", after_step)
+
+
+def interrupted(data, folder: Path, monkeypatch, steps: int = 4, **recipe) -> Path:
+    """The checkpoint of a training that Ctrl-C stopped after some steps."""
+    with monkeypatch.context() as patch:
+        stop_after(steps, patch, lambda _: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(StoppedError):
+            train(data, folder / "run", TrainingOptions(folder / "saved"), **recipe)
+    return next((folder / "saved").iterdir()) / checkpoints.SIDE
+
+
+def kill_after_saves(child, folder: Path, rng: random.Random) -> None:
+    """SIGKILL at any moment after one or two more checkpoints, unless it ends before."""
+
+    def written() -> int:
+        return sum(path.stat().st_mtime_ns for path in folder.glob("*/state.json"))
+
+    for _ in range(rng.randint(1, 2)):
+        before = written()
+        while child.is_alive() and written() == before:
+            time.sleep(0.001)
+    child.join(rng.uniform(0, 0.1))
+    child.kill()
+    child.join()
+
+
+def test_killed_at_random_points_it_ends_with_the_same_run(data, unbroken, tmp_path):
+    """Real processes and SIGKILL; also the curves of DVCLive are the same."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["toolkit.training.train", "dvclive.live"])
+    options = {"seed": 1, "output": tmp_path / "run", "terms": TrainingOptions(tmp_path / "saved")}
+    rng, codes = random.Random(time.time_ns()), []
+    while 0 not in codes and len(codes) < 4:
+        child = context.Process(target=train_one, args=(*data, "r", given()), kwargs=options)
+        child.start()
+        if len(codes) < 3:
+            kill_after_saves(child, tmp_path / "saved", rng)
+        child.join()
+        codes.append(child.exitcode)
+    assert codes[-1] == 0
+    assert -signal.SIGKILL in codes
+    assert contents(tmp_path / "run") == unbroken
+    assert not (tmp_path / "saved").exists()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5])
+def test_a_signal_stops_at_the_step_and_the_same_call_goes_on(
+    data, unbroken, tmp_path, monkeypatch, steps
+):
+    before = signal.getsignal(signal.SIGINT)
+    interrupted(data, tmp_path, monkeypatch, steps)
+    assert not (tmp_path / "run").exists()
+    assert signal.getsignal(signal.SIGINT) is before
+    train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved"))
+    assert contents(tmp_path / "run") == unbroken
+
+
+def test_the_message_of_a_signal_says_how_to_go_on(data, tmp_path, monkeypatch):
+    stop_after(3, monkeypatch, lambda _: signal.raise_signal(signal.SIGTERM))
+    text = r"stopped after 1 of 3 epochs and step 1 of the next; the same command goes on"
+    with pytest.raises(StoppedError, match=text) as caught:
+        train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved"))
+    assert caught.value.number == signal.SIGTERM
+
+
+def test_gradients_and_dropout_go_on_too(data, tmp_path, monkeypatch):
+    recipe = {"network": "googlenet", "epochs": 1, "gradients": True, "clip_norm": 1.0, "batch": 3}
+    train(data, tmp_path / "unbroken", **recipe)
+    interrupted(data, tmp_path, monkeypatch, 2, **recipe)
+    train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved"), **recipe)
+    assert contents(tmp_path / "run") == contents(tmp_path / "unbroken")
+
+
+def out_of_time(self):
+    self.started -= 3600
+
+
+def test_out_of_time_it_keeps_the_best_so_far_and_can_go_on(data, unbroken, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(4, patch, out_of_time)  # in the second epoch
+        run = train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved", max_minutes=30))
+    assert (len(run.history), run.complete, run.best_epoch) == (1, False, 1)
+    assert runs.read_run(tmp_path / "run") == run
+    train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved"))
+    assert contents(tmp_path / "run") == unbroken
+
+
+def test_it_stops_before_an_epoch_that_would_not_be_done_in_time(data, tmp_path, monkeypatch):
+    def seconds_left(self):
+        self.started -= 60 - 1e-3
+
+    stop_after(3, monkeypatch, seconds_left)  # at the end of the first epoch
+    run = train(data, tmp_path / "run", TrainingOptions(max_minutes=1))
+    assert (len(run.history), run.complete) == (1, False)
+
+
+def test_without_one_epoch_there_is_no_run(data, tmp_path, monkeypatch):
+    stop_after(1, monkeypatch, out_of_time)
+    with pytest.raises(InputError, match="before the first epoch was; give --max-minutes more"):
+        train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved", max_minutes=30))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("victim", ["state.json", "*.safetensors"])
+def test_a_damaged_checkpoint_is_refused_by_name(data, unbroken, tmp_path, monkeypatch, victim):
+    path = interrupted(data, tmp_path, monkeypatch)
+    damaged = next(path.parent.glob(victim))
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    with pytest.raises(InputError, match=r"state\.json: not a checkpoint .* --restart trains"):
+        train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved"))
+    train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved", restart=True))
+    assert contents(tmp_path / "run") == unbroken
+
+
+def test_a_checkpoint_of_another_training_is_refused(data, tmp_path, monkeypatch):
+    path = interrupted(data, tmp_path, monkeypatch)
+    with pytest.raises(InputError, match="it is of another training"):
+        Store(path.parent, "0" * 64).load(None)
+
+
+def test_weights_of_another_network_are_refused(data, tmp_path, monkeypatch):
+    """Also where the key is right: then somebody wrote the checkpoint by hand."""
+    path = interrupted(data, tmp_path, monkeypatch)
+    key = json.loads(path.read_text())["state"]["key"]
+    other = state.start(state.training_job(settings(), "r", 0), 2)
+    with pytest.raises(InputError, match="not a checkpoint to go on from"):
+        Store(path.parent, key).load(other)
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": 0.002}, {"epochs": 4}])
+def test_another_recipe_begins_anew(data, tmp_path, monkeypatch, change):
+    interrupted(data, tmp_path, monkeypatch)
+    train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved"), **change)
+    train(data, tmp_path / "fresh", **change)
+    assert contents(tmp_path / "run") == contents(tmp_path / "fresh")
+    assert len(list((tmp_path / "saved").iterdir())) == 1  # the interrupted one's stays
+
+
+def test_saving_every_few_epochs_or_never_changes_nothing(data, unbroken, tmp_path):
+    for every in (Checkpoint(epochs=2, minutes=60), Checkpoint(minutes=60)):
+        train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved"), every)
+        assert contents(tmp_path / "run") == unbroken

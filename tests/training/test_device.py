@@ -1,0 +1,71 @@
+"""Device, precision, threads and determinism."""
+
+import pytest
+import torch
+from torch import nn
+
+from toolkit.errors import InputError
+from toolkit.training import device
+
+CPU = torch.device("cpu")
+
+
+def test_auto_device_is_one_that_works():
+    assert torch.zeros(1, device=device.resolve_device("auto")).item() == 0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA GPU here")
+def test_cuda_without_a_gpu_is_refused():
+    with pytest.raises(InputError, match=r"train\.device is cuda, but torch finds no CUDA GPU"):
+        device.resolve_device("cuda")
+
+
+def test_precision_is_what_was_asked_for():
+    assert device.resolve_precision("float32", CPU) is torch.float32
+    assert device.resolve_precision("bfloat16", CPU) is torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("able", "expected"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": False}, torch.bfloat16),
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": False, "avx2": True}, torch.float32),
+        ({}, torch.float32),
+    ],
+)
+def test_auto_precision_on_a_cpu_goes_by_its_instructions(monkeypatch, able, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert device.resolve_precision("auto", CPU) is expected
+
+
+def test_seeds_differ_in_every_number():
+    seeds = {device.derive_seed(a, b, c) for a in range(3) for b in range(3) for c in range(3)}
+    assert len(seeds) == 27
+
+
+def test_settings_and_random_state_are_put_back():
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    with pytest.raises(KeyError), device.reproducible(1, CPU):  # noqa: PT012
+        assert torch.get_num_threads() == 1
+        assert torch.are_deterministic_algorithms_enabled()
+        torch.rand(3)
+        raise KeyError
+    assert torch.get_num_threads() == threads
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_autocast_only_for_bfloat16():
+    layer, x = nn.Linear(4, 4), torch.rand(2, 4)
+    for dtype in (torch.float32, torch.bfloat16):
+        with device.autocast(CPU, dtype):
+            assert layer(x).dtype is dtype
+
+
+def test_logits_do_not_depend_on_dropout_or_change_with_the_batch():
+    network = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(12, 3))
+    images = torch.randint(0, 256, (5, 3, 2, 2), dtype=torch.uint8)
+    whole = device.logits(network.train(), images, 5)
+    assert whole.shape == (5, 3)
+    assert torch.allclose(device.logits(network, images, 2), whole, atol=1e-6)

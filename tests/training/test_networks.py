@@ -1,0 +1,191 @@
+"""Networks: a contract for each, and torchvision's own as oracle."""
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from toolkit.errors import InputError
+from toolkit.training import networks
+from toolkit.training.networks import NETWORKS, build_network
+
+RESIDUAL = ("resnet18", "resnet34", "resnet50")
+PLAIN = tuple(f"{name}_plain" for name in RESIDUAL)
+
+
+def pictures(n: int, size: int) -> Tensor:
+    return torch.rand(n, 3, size, size, generator=torch.Generator().manual_seed(size)) * 2 - 1
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_takes_images_of_any_size_and_any_number_of_classes(name):
+    """Shapes are found without computing anything."""
+    for size, classes in ((32, 2), (48, 3), (64, 10), (128, 2), (224, 100)):
+        with torch.device("meta"):
+            network, x = build_network(name, classes), torch.empty(2, 3, size, size)
+            heads = networks.output_heads(network.train()(x))
+            assert {head.shape for head in heads} == {(2, classes)}
+            assert network.eval()(x[:1]).shape == (1, classes)
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_every_weight_gets_a_gradient_and_a_step_changes_what_is_said(name):
+    """A branch that starts at zero may get a gradient of zero; a plain network has none such."""
+    torch.manual_seed(0)
+    network, x = build_network(name, 3), pictures(4, 32)
+    before = network.eval()(x[:1])
+    sum(h.square().sum() for h in networks.output_heads(network.train()(x))).backward()
+    gradients = {key: p.grad for key, p in network.named_parameters()}
+    assert [key for key, g in gradients.items() if g is None] == []
+    assert name not in PLAIN or all(bool(g.any()) for g in gradients.values())
+    torch.optim.SGD(network.parameters(), 0.01).step()
+    assert not torch.equal(network.eval()(x[:1]), before)
+
+
+# --- torchvision as oracle --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", RESIDUAL)
+def test_resnets_compute_what_torchvision_does(name):
+    """Of torchvision's drawn weights, where no branch starts at zero and hides a difference."""
+    theirs = torchvision.models.get_model(name, num_classes=3)
+    ours = NETWORKS[name](3)
+    ours.load_state_dict(theirs.state_dict())
+    x = pictures(2, 32)
+    assert torch.equal(ours.train()(x), theirs.train()(x))
+    assert torch.equal(ours.eval()(x), theirs.eval()(x))
+
+
+def test_googlenet_computes_what_torchvision_does():
+    """In training too, its auxiliary heads and dropout included."""
+    ours = NETWORKS["googlenet"](3)
+    theirs = torchvision.models.googlenet(num_classes=3, aux_logits=True, init_weights=False)
+    ours.load_state_dict(theirs.state_dict())
+    x, answers = pictures(2, 32), []
+    for network in (ours, theirs):
+        torch.manual_seed(0)
+        answers.append([*network.train()(x), network.eval()(x)])
+    assert len(answers[0]) == 4
+    assert all(torch.equal(a, b) for a, b in zip(*answers, strict=True))
+
+
+@pytest.mark.parametrize("name", ["googlenet", "vgg16_bn"])
+def test_first_weights_are_torchvisions(name):
+    """Bit for bit, of the same seed."""
+    options = {"aux_logits": True, "init_weights": True} if name == "googlenet" else {}
+    torch.manual_seed(0)
+    theirs = torchvision.models.get_model(name, num_classes=2, **options).state_dict()
+    torch.manual_seed(0)
+    ours = NETWORKS[name](2).state_dict()
+    assert list(ours) == list(theirs)
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_googlenet_gives_the_deeper_auxiliary_head_before_the_shallower():
+    network, seen = NETWORKS["googlenet"](3).train(), {}
+    for name in ("fc", "aux2", "aux1"):
+        getattr(network, name).register_forward_hook(
+            lambda _, __, output, name=name: seen.update({name: output})
+        )
+    outputs = networks.output_heads(network(pictures(2, 32)))
+    assert all(outputs[k] is seen[name] for k, name in enumerate(("fc", "aux2", "aux1")))
+
+
+# --- first weights ----------------------------------------------------------------------------
+
+
+def test_googlenet_starts_from_narrow_normal_weights():
+    for module in NETWORKS["googlenet"](3).modules():
+        if isinstance(module, nn.Conv2d):
+            assert module.weight.std().item() == pytest.approx(0.01, rel=0.1)
+
+
+@pytest.mark.parametrize("name", [*RESIDUAL, *PLAIN])
+def test_resnets_start_from_kaiming_normal_convolutions(name):
+    """Deviation: the square root of 2 / fan out."""
+    for module in NETWORKS[name](3).modules():
+        if isinstance(module, nn.Conv2d):
+            fan_out = module.out_channels * module.kernel_size[0] ** 2
+            expected = pytest.approx((2 / fan_out) ** 0.5, rel=0.06)
+            assert module.weight.std().item() == expected
+            assert module.weight.mean().item() == pytest.approx(0, abs=0.005)
+
+
+@pytest.mark.parametrize("name", [*RESIDUAL, *PLAIN])
+def test_only_the_ends_of_residual_branches_start_at_zero(name):
+    """All other batch norms start at scale 1, all of them at shift 0."""
+    norms = {n: m for n, m in NETWORKS[name](3).named_modules() if isinstance(m, nn.BatchNorm2d)}
+    end = "bn3" if "50" in name else "bn2"
+    zero = {n for n in norms if n.startswith("layer") and n.endswith(end)}
+    assert len(zero) == (8 if "18" in name else 16)
+    for key, norm in norms.items():
+        scale = 0 if name in RESIDUAL and key in zero else 1
+        assert bool((norm.weight == scale).all())
+        assert bool((norm.bias == 0).all())
+
+
+# --- plain twins ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", RESIDUAL)
+def test_plain_networks_lack_just_the_shortcuts(name):
+    plain, residual = NETWORKS[f"{name}_plain"](3), NETWORKS[name](3)
+    shortcuts = {key for key in residual.state_dict() if "downsample" in key}
+    assert set(residual.state_dict()) - set(plain.state_dict()) == shortcuts
+    weights = sum(p.numel() for n, p in residual.named_parameters() if "downsample" in n)
+    assert parameters(residual) - parameters(plain) == weights
+    assert name != "resnet18" or weights == 173_824
+
+
+@pytest.mark.parametrize("name", RESIDUAL)
+def test_plain_blocks_are_the_residual_ones_with_the_addition_undone(name):
+    """torchvision's block computes relu(branch + x): of x that is 0, relu(branch)."""
+    plain, residual = (NETWORKS[n](3).layer1[1].eval() for n in (f"{name}_plain", name))
+    residual.load_state_dict(plain.state_dict())
+    for norm in (plain.bn1, residual.bn1):
+        nn.init.constant_(norm.bias, 0.5)  # so that an input of zeros gives more than zeros
+    zeros = torch.zeros(2, plain.conv1.in_channels, 8, 8)
+    assert torch.equal(plain(zeros), residual(zeros))
+    assert bool(plain(zeros).any())
+
+
+# --- by name, and with another activation -----------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["googlenet", "resnet50_plain", "vgg16_bn"])
+def test_a_slope_reaches_every_activation(name):
+    with torch.device("meta"):
+        modules = list(build_network(name, 3, 0.2).modules())
+    assert not any(isinstance(module, nn.ReLU) for module in modules)
+    assert {m.negative_slope for m in modules if isinstance(m, nn.LeakyReLU)} == {0.2}
+
+
+def test_googlenets_activations_are_all_modules():
+    """57 convolutions and two auxiliary heads with one convolution and one layer each."""
+    network = build_network("googlenet", 3, 0.1)
+    assert sum(isinstance(m, nn.LeakyReLU) for m in network.modules()) == 57 + 2 * 2
+
+
+def test_a_slope_of_one_makes_the_network_linear():
+    """Halved inputs, halved outputs: batch norm in evaluation mode only scales and shifts."""
+    network = build_network("resnet18_plain", 2, 1.0).eval()
+    network.maxpool = nn.Identity()
+    nn.init.zeros_(network.fc.bias)
+    x = pictures(1, 32)
+    torch.testing.assert_close(network(x / 2), network(x) / 2)
+
+
+def test_a_slope_without_a_relu_is_refused():
+    with pytest.raises(
+        InputError, match=r"negative_slope must be 0: .*efficientnet_b0 has no ReLU"
+    ):
+        build_network("torchvision.efficientnet_b0", 2, 0.1)
+
+
+def test_unknown_network_is_refused_with_the_names():
+    with pytest.raises(InputError, match=r"one of \['googlenet', 'resnet18', .*\], got 'resnet'"):
+        build_network("resnet", 2)

@@ -1,0 +1,1 @@
+"""Named transforms, policies of them, and how both are read."""

@@ -1,0 +1,140 @@
+"""The named policies: POLICIES."""
+
+import io
+import json
+from typing import Any
+
+from toolkit import errors
+from toolkit.augmentation.transforms.policy import Policy, PolicyEntry
+
+
+def _entry(transform: str, weight: float = 1.0, **arguments: Any) -> PolicyEntry:
+    return PolicyEntry(transform, weight, arguments)
+
+
+def _space(part: float, bits: list[int]) -> tuple[PolicyEntry, ...]:
+    """The fourteen operations of RandAugment, up to a part of their widest magnitudes."""
+    factor = [round(1 - 0.9 * part, 3), round(1 + 0.9 * part, 3)]
+    slope, way = round(0.3 * part, 3), round(0.45 * part, 3)
+    return (
+        _entry("identity"),
+        _entry("autocontrast", p=1),
+        _entry("equalize"),
+        _entry("rotate", degrees=round(30 * part, 3)),
+        _entry("solarize", threshold=[round(256 * (1 - part)), 256]),
+        _entry("saturation", factor=factor),
+        _entry("posterize", bits=bits),
+        _entry("contrast", factor=factor),
+        _entry("brightness", factor=factor),
+        _entry("sharpness", factor=factor, p=1),
+        _entry("shear_x", slope=slope),
+        _entry("shear_y", slope=slope),
+        _entry("translate_x", share=way),
+        _entry("translate_y", share=way),
+    )
+
+
+def policy_text(name: str) -> str:
+    """A policy as the text of a policy file. Raises InputError for an unknown name."""
+    from ruamel.yaml import YAML  # slow to import
+
+    if name not in POLICIES:
+        raise errors.unknown("policy", name, POLICIES)
+    yaml, stream = YAML(typ="safe", pure=True), io.StringIO()
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    if POLICIES[name].keep_identical:
+        stream.write(f"# {name} keeps new images that equal their parent; a file draws again.\n")
+    written = [_plain(choice) for choice in POLICIES[name].choices]
+    yaml.dump(json.loads(json.dumps(written)), stream)  # a copy: or YAML would point back
+    return stream.getvalue()
+
+
+def _plain(entry: PolicyEntry) -> dict[str, Any]:
+    """The entry as it is written."""
+    written = {
+        "transform": entry.transform,
+        "weight": entry.weight if entry.weight != 1 else None,
+        "arguments": dict(entry.arguments),
+        "of": [_plain(part) for part in entry.of],
+    }
+    return {key: value for key, value in written.items() if value}
+
+
+POLICIES: dict[str, Policy] = {
+    # As published: about 16 % of the copies are equal to their parents, and are kept.
+    "homework": Policy(
+        (
+            _entry("horizontal_flip", 0.7, p=0.7),
+            _entry("rotate", 0.7, degrees=20),
+            _entry("gaussian_blur", 0.3, sigma=[0.1, 2.0]),
+            _entry("pad_resize", 0.5, pixels=10),
+            _entry("resized_crop", 0.6, scale=[0.8, 1.0]),
+            _entry("sharpness", 0.2, factor=1.25, p=0.5),
+            _entry("sharpness", 0.2, factor=0.75, p=0.5),
+            _entry("autocontrast", 0.3, p=0.5),
+        ),
+        keep_identical=True,
+    ),
+    # Plain copies: the arm that tells the effect of new pictures from that of mere repetition.
+    "duplicate": Policy((_entry("identity"),), keep_identical=True),
+    # Small changes of position, light and grain, after which a photo still shows the same thing.
+    # OpenCV's Affine gives other bytes on CPUs without AVX2 (before 2013) than on those with it.
+    "affine_photo": Policy(
+        (
+            _entry(
+                "albumentations.Affine",
+                4,
+                scale=[0.9, 1.1],
+                translate_percent=[-0.06, 0.06],
+                rotate=[-12, 12],
+                shear=[-5, 5],
+                border_mode=4,  # cv2.BORDER_REFLECT_101: no black corners
+            ),
+            _entry("albumentations.HorizontalFlip", 1),
+            _entry(
+                "albumentations.RandomBrightnessContrast",
+                2,
+                brightness_limit=[-0.2, 0.2],
+                contrast_limit=[-0.2, 0.2],
+            ),
+            _entry("albumentations.RandomGamma", 1, gamma_limit=[75, 130]),
+            _entry("albumentations.GaussNoise", 1, std_range=[0.02, 0.06]),
+            _entry("gaussian_blur", 1, sigma=[0.5, 1.5]),
+        ),
+        keep_identical=False,
+    ),
+    # Two of fourteen operations. E. Cubuk et al., "RandAugment: practical automated data
+    # augmentation with a reduced search space", 2020. Magnitudes are drawn uniformly up to 18 of
+    # 30, on average the 9 of the paper, which finds such a schedule as good as a fixed magnitude.
+    "randaugment": Policy(
+        (PolicyEntry("some_of", arguments={"count": 2, "replace": True}, of=_space(0.6, [6, 8])),),
+        keep_identical=False,
+    ),
+    # One operation, of any magnitude. S. Müller, F. Hutter, "TrivialAugment: tuning-free yet
+    # state-of-the-art data augmentation", 2021, over the ranges of RandAugment: the wide ones turn
+    # by 135 degrees.
+    "trivialaugment": Policy(_space(1.0, [4, 8]), keep_identical=False),
+    # Three chains of one to three operations, mixed with the original. D. Hendrycks et al.,
+    # "AugMix: a simple data processing method to improve robustness and uncertainty", 2020, at
+    # its severity of 3; flips and crops, and its loss, belong to training.
+    "augmix": Policy(
+        (
+            PolicyEntry(
+                "mix",
+                arguments={"chains": 3, "depth": [1, 3]},
+                of=(
+                    _entry("autocontrast", p=1),
+                    _entry("equalize"),
+                    _entry("posterize", bits=[3, 4]),
+                    _entry("rotate", degrees=9),
+                    _entry("solarize", threshold=[180, 256]),
+                    _entry("shear_x", slope=0.09),
+                    _entry("shear_y", slope=0.09),
+                    _entry("translate_x", share=0.1),
+                    _entry("translate_y", share=0.1),
+                ),
+            ),
+        ),
+        keep_identical=False,
+    ),
+}

@@ -1,0 +1,1 @@
+"""The audit: one module for each family of checks."""

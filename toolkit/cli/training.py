@@ -1,0 +1,270 @@
+"""Commands that train networks and apply them."""
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toolkit.cli import console, options
+from toolkit.cli.options import Output, Quiet
+from toolkit.errors import InputError
+from toolkit.pipeline import project
+
+if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
+    from toolkit.evaluation.evaluate import EvaluationInput
+    from toolkit.training import runs
+
+
+def train(
+    arm: Annotated[Path, typer.Option(help="The training data: a folder that `augment` wrote.")],
+    valid: Annotated[Path, typer.Option(help="The prepared valid split.")],
+    recipe: Annotated[str, typer.Option(help="A recipe of params.yaml: train.recipes.")],
+    output: Output,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, shuffling and dropout.")] = 0,
+    seeds: Annotated[
+        str | None, typer.Option(help="Several, 0-9 or 0,3,5; --output must have {seed} in it.")
+    ] = None,
+    restart: Annotated[bool, typer.Option(help="Do not go on from a checkpoint.")] = False,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0, help="Stop in time and keep the best weights so far.")
+    ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Write where the time goes to .toolkit/profile.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train one network on one arm. Interrupted or killed, the same command goes on.
+
+    Example: toolkit train --arm data/arms/augmented --valid data/prepared/valid
+    --recipe resnet18 --output models/augmented-resnet18-0
+    """
+    from toolkit.training import distributed, profiling
+    from toolkit.training.train import TrainingOptions, train_seeds
+
+    settings = options.read_project().train
+    if recipe not in settings.recipes:
+        known = ", ".join(settings.recipes)
+        raise InputError(f"--recipe must be one of train.recipes ({known}), got {recipe!r}")
+    outputs = _outputs(output, seeds) if seeds else {seed: output}
+    quiet = quiet or not distributed.is_writer()
+    narrator, folder = console.narrator(quiet), project.PROFILES / output.name
+    with profiling.profiled(folder) if profile else contextlib.nullcontext():
+        found = train_seeds(
+            arm,
+            valid,
+            recipe,
+            settings,
+            outputs=outputs,
+            track=narrator.track,
+            told=narrator.told,
+            terms=TrainingOptions(project.CHECKPOINTS, restart, max_minutes),
+        )
+    if profile:
+        console.say(f"{folder}: {profiling.describe_profile(folder)}", quiet=quiet)
+    for run in found:
+        if run.drawn and run.settings.weights:
+            new = ", ".join(run.drawn)
+            console.say(f"{new}: not in {run.settings.weights.path} in this shape, so drawn anew")
+        console.say(f"{outputs[run.seed]}: {_summary(run)}", quiet=quiet)
+
+
+def _outputs(output: Path, seeds: str) -> dict[int, Path]:
+    """Seeds as `0-9` or `0,3,5`, and where each one's run goes."""
+    if "{seed}" not in str(output):
+        raise typer.BadParameter("with --seeds, --output must have {seed} in it")
+    try:
+        parts = [tuple(map(int, part.split("-"))) for part in seeds.split(",")]
+        numbers = [number for part in parts for number in range(part[0], part[-1] + 1)]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise typer.BadParameter(f"--seeds must be like 0-9 or 0,3,5, got {seeds!r}")
+    return {number: Path(str(output).replace("{seed}", str(number))) for number in numbers}
+
+
+def _summary(run: "runs.Run") -> str:
+    best, done = run.history[run.best_epoch - 1], len(run.history)
+    text = f"best epoch {best.epoch} of {done}: valid loss {best.valid_loss:.4f}"
+    text += f", accuracy {best.valid_accuracy:.4f}, G-mean {best.valid_gmean:.4f}"
+    if run.complete:
+        return text
+    return f"{text}; stopped by --max-minutes, the same command goes on"
+
+
+def networks(
+    name: Annotated[str, typer.Argument(help="One of them, layer by layer.")] = "",
+    size: Annotated[int | None, typer.Option(help="Pixels; else as prepared, or 128.")] = None,
+    classes: Annotated[int, typer.Option(help="How many classes.")] = 2,
+) -> None:
+    """List the networks: layers, parameters, and the work of one image.
+
+    Example: toolkit networks resnet18 --size 64
+
+    FLOPs are torch's count of a forward pass: convolutions and matrix products, a multiplication
+    and its addition as two.
+    """
+    from toolkit.datasets.params import PrepareParams
+    from toolkit.training import flops
+
+    size = size or options.read_section("prepare", PrepareParams).size
+    rows = (
+        flops.layer_table(flops.summarize_network(name, size, classes))
+        if name
+        else flops.network_table(size, classes)
+    )
+    typer.echo(console.table(rows))
+    console.say(f"FLOPs: forward, {size} x {size} px; a multiplication and its addition are two")
+
+
+def gradients(
+    where: Annotated[list[Path], typer.Argument(help="Runs, or folders of them.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A PNG.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Draw how gradients went through the layers, beside loss and accuracy.
+
+    Example: toolkit gradients models --output gradients.png
+
+    For runs whose recipes have `gradients: true`; a network and its plain twin share a column.
+    """
+    from toolkit.io import files
+    from toolkit.reporting.plots.gradients import GradientCurves, gradient_figure
+    from toolkit.training.gradients import find_traces, gradient_rows, grouped, mean_norms
+
+    found = find_traces(where)
+    if output:
+        curves = {
+            name: GradientCurves(
+                mean_norms(group), [t.loss for t in group], [t.accuracy for t in group]
+            )
+            for name, group in grouped(found).items()
+        }
+        files.write_file(output, gradient_figure(curves))
+        console.say(f"{output}: {len(found)} runs", quiet=quiet)
+    typer.echo(console.table(gradient_rows(found)))
+
+
+def evaluate(
+    source: Annotated[Path, typer.Argument(help="A run, or a CSV of any tool's predictions.")],
+    output: Output,
+    test: Annotated[Path | None, typer.Option(help="The prepared test split, for a run.")] = None,
+    valid: Annotated[
+        Path | None, typer.Option(help="The prepared valid split: threshold, calibration.")
+    ] = None,
+    valid_predictions: Annotated[
+        Path | None, typer.Option(help="The same for a CSV: predictions of other images.")
+    ] = None,
+    positive: options.PositiveClass = None,
+    threshold: Annotated[
+        str | None, typer.Option(help="How it is chosen: gmean, cost:RATIO or recall:SHARE.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure on the test images: predictions, metrics with intervals, mistakes.
+
+    Example: toolkit evaluate models/original-resnet18-0 --test data/prepared/test
+    --valid data/prepared/valid --output reports/runs/original-resnet18-0
+
+    A CSV has the columns actual and predicted, and optionally id and score_<class>.
+
+    Example: toolkit evaluate theirs.csv --positive rare --valid-predictions valid.csv
+    --threshold recall:0.95 --output theirs
+    """
+    from toolkit.evaluation.evaluate import metric_rows, remarks
+    from toolkit.metrics import thresholds
+    from toolkit.metrics.params import EvaluateParams
+    from toolkit.reporting import evaluation
+
+    settings = options.read_section("evaluate", EvaluateParams)
+    given = {
+        "positive": positive,
+        "threshold": thresholds.parse_rule(threshold) if threshold else None,
+    }
+    settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
+    if source.is_dir():
+        if test is None or valid_predictions is not None:
+            raise typer.BadParameter("a run is tested on images: --test DIR, and --valid DIR")
+        evidence = _of_run(source, test, valid, settings.positive, quiet=quiet)
+    else:
+        if test is not None or valid is not None:
+            raise typer.BadParameter("a CSV holds predictions of test: --valid-predictions CSV")
+        evidence = _of_file(source, valid_predictions)
+    numbers = evaluation.write_evaluation(output, evidence, settings)
+    typer.echo(console.table(metric_rows(numbers, evidence.test.classes)))
+    for line in remarks(evidence, numbers.values, settings):
+        typer.echo(line)
+    console.say(f"{output}/metrics.json: all {len(numbers.values)} numbers", quiet=quiet)
+
+
+def _of_run(
+    run: Path, test: Path, valid: Path | None, positive: str | None, *, quiet: bool
+) -> "EvaluationInput":
+    from toolkit.evaluation import results
+    from toolkit.evaluation.evaluate import EvaluationInput
+    from toolkit.metrics import mistakes
+    from toolkit.training import inference, runs
+
+    track, side = console.track(quiet), runs.read_run(run)
+    found = inference.predict_folder(run, test, track)
+    return EvaluationInput(
+        key=results.Key(side.arm, side.recipe, side.seed),
+        test=found,
+        valid=inference.predict_folder(run, valid, track) if valid else None,
+        trained=side.counts,
+        history=run / runs.HISTORY,
+        explained=inference.explain_examples(run, test, mistakes.choose_examples(found, positive)),
+    )
+
+
+def _of_file(test: Path, valid: Path | None) -> "EvaluationInput":
+    from toolkit.evaluation import results
+    from toolkit.evaluation.evaluate import EvaluationInput
+    from toolkit.metrics import predictions
+
+    return EvaluationInput(
+        key=results.Key(test.stem, "predictions", 0),
+        test=predictions.read_predictions(test),
+        valid=predictions.read_predictions(valid) if valid else None,
+    )
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="A folder that `train` wrote.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A CSV file.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Name the class of each image, with a score per class.
+
+    Example: toolkit predict models/augmented-resnet18-0 photo.jpg
+    """
+    from toolkit.training import inference, runs
+
+    classes = runs.read_run(run).classes
+    paths = [path for place in images for path in _images(place)]
+    guesses = inference.predict_files(run, paths, console.track(quiet))
+    text = inference.guesses_csv(classes, guesses)
+    if output:
+        from toolkit.io import files
+
+        files.write_file(output, text)
+    else:
+        typer.echo(text, nl=False)
+    failed = [guess for guess in guesses if guess.problem]
+    for guess in failed:
+        console.say(guess.problem)
+    if failed:
+        raise InputError(f"{len(failed)} of {len(guesses)} files could not be read")
+
+
+def _images(place: Path) -> list[Path]:
+    """The file, or all in the folder but for hidden ones and links, which are told."""
+    from toolkit.datasets import folders
+
+    if not place.is_dir():
+        return [place]
+    found = [place / path for path in folders.walk(place)[0]]
+    if links := [path for path in found if path.is_symlink()]:
+        console.say(f"{links[0]}: {len(links)} symbolic links, such as this, are not followed")
+    return [path for path in found if not path.is_symlink()]

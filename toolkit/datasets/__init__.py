@@ -1,0 +1,1 @@
+"""Where images come from, how folders are read, and how they are split."""

@@ -1,0 +1,1 @@
+"""The drawn faces that demonstrate the toolkit offline."""

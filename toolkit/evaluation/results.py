@@ -1,0 +1,187 @@
+"""What one run reached on the test images, read back from its files."""
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import InputError
+from toolkit.io import files
+from toolkit.io.csv import csv_text, read_rows
+from toolkit.metrics.classification import compute_metrics
+from toolkit.metrics.predictions import Predictions, read_predictions
+
+METRICS_FILE, PREDICTIONS_FILE, HISTORY_FILE = "metrics.json", "predictions.csv", "history.csv"
+VALID_FILE, MISTAKES_FILE = "valid_predictions.csv", "mistakes/mistakes.csv"
+HISTORY = ("epoch", "train_loss", "valid_loss", "valid_accuracy", "valid_gmean", "learning_rate")
+NEEDED = ("n", "accuracy")
+MISTAKES_COLUMNS = ("file", "id", "path", "actual", "predicted", "score", "kind")
+
+History = Mapping[str, tuple[float, ...]]
+"""The columns HISTORY, one number an epoch."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """Which run it is; as text, <arm>-<recipe>-<seed>."""
+
+    arm: str
+    recipe: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.arm}-{self.recipe}-{self.seed}"
+
+    @property
+    def title(self) -> str:
+        """The same for people."""
+        return f"{self.arm}, {self.recipe}, seed {self.seed}"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What one arm, trained with one recipe and seed, reached on the test images.
+
+    `metrics` are by name; their intervals stand in metrics.json alone, the comparison's differ.
+    `valid` are the predictions of the valid split, on which a threshold may be chosen.
+    """
+
+    arm: str
+    recipe: str
+    seed: int
+    metrics: Mapping[str, float]
+    predictions: Predictions
+    positive: str | None = None
+    history: History | None = None
+    valid: Predictions | None = None
+
+    @property
+    def key(self) -> Key:
+        """Which run it is."""
+        return Key(self.arm, self.recipe, self.seed)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """An image to look at; `file` is its picture: the photo, and at its right the Grad-CAM.
+
+    `path` is the image's in the test manifest. Of kind "mistake" (a most confident one) `score` is
+    the predicted class's, of kind "hardest" (an image of the rare class) the actual class's.
+    """
+
+    file: Path
+    id: str
+    path: str
+    actual: str
+    predicted: str
+    score: float
+    kind: str
+
+
+def read_result(
+    path: Path, positive: str | None = None, arm: str | None = None, seed: int = 0
+) -> Result:
+    """Read a folder that `evaluate` wrote, or a CSV of predictions.
+
+    A CSV becomes an arm (named `arm`, else like the file, or for `predictions.csv` like its folder)
+    in the recipe "predictions" with `seed`, and is evaluated with `positive`; a folder says all
+    that itself. Raises InputError that names the file.
+    """
+    if path.name == PREDICTIONS_FILE and (path.parent / METRICS_FILE).is_file():
+        path = path.parent
+    if path.is_dir():
+        return _read_folder(path)
+    predictions = read_predictions(path)
+    named = path.absolute().parent.name if path.name == PREDICTIONS_FILE else path.stem
+    try:
+        metrics = compute_metrics(predictions, positive)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return Result(arm or named, "predictions", seed, metrics, predictions, positive)
+
+
+def _read_folder(folder: Path) -> Result:
+    path = folder / METRICS_FILE
+    try:
+        found = files.read_json(path)
+        arm, recipe, seed = (found.pop(name) for name in ("arm", "recipe", "seed"))
+        positive = found.pop("positive", None)
+        found.pop("intervals", None)
+        metrics = {name: _number(name, found[name]) for name in (*NEEDED, *found)}
+        key = (str(arm), str(recipe), int(seed))
+    except FileNotFoundError:
+        message = f"{path}: no such file; `toolkit evaluate` writes it"
+        raise InputError(message) from None
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        message = f"{path}: not the metrics of a run ({error}); run `toolkit evaluate` again"
+        raise InputError(message) from error
+    history, valid = folder / HISTORY_FILE, folder / VALID_FILE
+    predictions = read_predictions(folder / PREDICTIONS_FILE)
+    curves = read_history(history) if history.is_file() else None
+    tuned = read_predictions(valid) if valid.is_file() else None
+    return Result(*key, metrics, predictions, positive, curves, tuned)
+
+
+def _number(name: str, value: Any) -> float:
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    if not known or not math.isfinite(value):
+        raise TypeError(f"{name} must be a finite number, got {value!r}")
+    return float(value)
+
+
+def read_mistakes(folder: Path) -> tuple[Mistake, ...]:
+    """The images that `evaluate` chose to show in `folder`; none where it evaluated a CSV file.
+
+    Raises InputError that names the file, also where an older version evaluated a run.
+    """
+    path = folder / MISTAKES_FILE
+    if not path.is_file() and not (folder / HISTORY_FILE).is_file():
+        return ()
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            lines = list(read_rows(stream))
+        if not lines or tuple(lines[0]) != MISTAKES_COLUMNS:
+            raise InputError(f"its columns must be {','.join(MISTAKES_COLUMNS)}")
+        return tuple(_mistake(path.parent, line) for line in lines[1:])
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run `toolkit evaluate` again") from None
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise InputError(f"{path}: {error}; run `toolkit evaluate` again") from error
+
+
+def _mistake(folder: Path, row: list[str]) -> Mistake:
+    if len(row) != len(MISTAKES_COLUMNS):
+        raise InputError(f"each row must have {len(MISTAKES_COLUMNS)} fields, got {len(row)}")
+    name, ident, path, actual, predicted, score, kind = row
+    if Path(name).name != name or not (folder / name).is_file():
+        raise InputError(f"there is no picture {name!r} beside it")
+    number = _number("score", float(score))
+    return Mistake(folder / name, ident, path, actual, predicted, number, kind)
+
+
+def read_history(path: Path) -> History:
+    """Read a history.csv with the columns HISTORY. Raises InputError that names the file."""
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            missing = [name for name in HISTORY if name not in (reader.fieldnames or ())]
+            if missing:
+                raise InputError(f"columns are missing: {', '.join(missing)}")
+            rows = list(reader)
+        return {name: tuple(float(row[name]) for row in rows) for name in HISTORY}
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise InputError(f"{path}: not a training history: {error}") from error
+
+
+def history_curves(results: Sequence[Result]) -> str:
+    """All histories as one long CSV: run, arm, recipe, seed and the columns HISTORY."""
+    header = ["run", "arm", "recipe", "seed", *HISTORY]
+    return csv_text(header, (row for result in results for row in _epochs(result)))
+
+
+def _epochs(result: Result) -> Iterator[list[object]]:
+    known = result.history or dict.fromkeys(HISTORY, ())
+    for epoch, *rest in zip(*(known[name] for name in HISTORY), strict=True):
+        yield [str(result.key), result.arm, result.recipe, result.seed, int(epoch), *rest]

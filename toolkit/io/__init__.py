@@ -1,0 +1,1 @@
+"""Files, tables, images, shards, manifests, worker processes: what every room stands on."""

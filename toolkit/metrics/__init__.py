@@ -1,0 +1,1 @@
+"""From predictions to numbers: scores, curves, thresholds, calibration, intervals, tests."""

@@ -1,0 +1,74 @@
+"""params.yaml as typed, validated settings; unknown keys are refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError, model_validator
+
+from toolkit.augmentation.params import AugmentParams
+from toolkit.checks.params import AuditParams
+from toolkit.datasets.params import FetchParams, PrepareParams
+from toolkit.errors import InputError
+from toolkit.io import schema, yaml
+from toolkit.io.schema import Section
+from toolkit.metrics.params import CompareParams, EvaluateParams
+from toolkit.training.params import TrainParams
+
+
+class Params(Section):
+    """The whole file. `version` pins the installed toolkit in a folder without its source."""
+
+    version: str | None = None
+    fetch: FetchParams
+    audit: AuditParams = AuditParams()
+    prepare: PrepareParams = PrepareParams()
+    augment: AugmentParams = AugmentParams()
+    train: TrainParams
+    evaluate: EvaluateParams = EvaluateParams()
+    compare: CompareParams
+
+    @model_validator(mode="after")
+    def _names_are_defined(self) -> "Params":
+        arms = ["original", *self.augment.arms]
+        for key, names, known in (
+            ("compare.arms", self.compare.arms, arms),
+            ("compare.recipes", self.compare.recipes, list(self.train.recipes)),
+            ("compare.baseline", [self.compare.baseline], self.compare.arms),
+            ("compare.control", filter(None, [self.compare.control]), self.compare.arms),
+        ):
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"{key} must name some of {known}, got {name!r}")
+        return self
+
+
+def load_params(path: Path) -> Params:
+    """Read and check params.yaml. Raises InputError that names the file, the line and the key."""
+    data = yaml.read_yaml(path, "`toolkit init` writes one")
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: must be a mapping of sections, got {type(data).__name__}")
+    return _checked(data, lambda error: yaml.locate_key(path, schema.located(error, data)))
+
+
+def parse_params(data: dict[str, Any], origin: str = "params.yaml") -> Params:
+    """Check a mapping. Raises InputError that begins with `origin` and the key."""
+    return _checked(data, lambda _: origin)
+
+
+def _checked(data: dict[str, Any], origin: Callable[[ValidationError], str]) -> Params:
+    try:
+        return Params.model_validate(data)
+    except ValidationError as error:
+        raise InputError(f"{origin(error)}: {schema.describe_errors(error, data)}") from error
+
+
+S = TypeVar("S", bound=Section)
+
+
+def override(section: S, given: dict[str, Any]) -> S:
+    """A section with some keys replaced. Raises InputError that names the option."""
+    try:
+        return type(section).model_validate(section.model_dump() | given)
+    except ValidationError as error:
+        raise InputError(f"--{schema.describe_errors(error, given)}") from error

@@ -1,0 +1,181 @@
+"""A project folder: what `toolkit init` writes, and whether it fits the installed version."""
+
+import os
+import statistics
+import subprocess
+import sys
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ruamel.yaml import YAML
+
+from toolkit.datasets import folders
+from toolkit.errors import InputError
+from toolkit.io import files
+from toolkit.io.images import dimensions
+from toolkit.io.manifest import SPLITS, Manifest
+from toolkit.pipeline import params
+
+PARAMS = Path("params.yaml")
+PREPARED, ARMS = Path("data/prepared"), Path("data/arms")
+RUNS, AUDIT = Path("reports/runs"), Path("reports/audit.json")
+PROBES, AUDITED = Path("reports/probe"), Path("reports/audit")
+CHECKPOINTS = Path(".toolkit/checkpoints")
+PROFILES = Path(".toolkit/profile")
+
+DISTRIBUTION = "imbalanced-images"
+PRESETS = ("quick", "homework", "elpv", "cifar10", "shortcuts", "folder")
+IGNORED = (
+    "/data/",
+    "/models/",
+    "/reports/*",
+    "!/reports/summary.json",
+    "/.toolkit/",
+    "/dvc_plots/",
+)
+
+
+def installed_version() -> str:
+    """The installed version of the toolkit."""
+    return metadata.version(DISTRIBUTION)
+
+
+def read_settings(path: Path) -> params.Params:
+    """A project's params.yaml; InputError where there is none or `version` does not fit."""
+    found = params.load_params(path)
+    check_version(found)
+    return found
+
+
+def check_version(settings: params.Params) -> None:
+    """Refuse a params.yaml that was written for another version of the toolkit."""
+    installed = installed_version()
+    if settings.version not in (None, installed):
+        raise InputError(
+            f"params.yaml: version is {settings.version}, but toolkit {installed} is installed; "
+            f"install that version, or set version to {installed} (every stage runs again)"
+        )
+
+
+def init_project(
+    folder: Path, preset: str, images: Path | None, *, force: bool = False
+) -> list[str]:
+    """Write params.yaml, dvc.yaml, .gitignore and the plot template; start git and DVC.
+
+    Returns what was done, a line each. Raises InputError for an unknown preset, missing images
+    and files that stand in the way; then nothing is written.
+    """
+    if preset not in PRESETS:
+        raise InputError(f"--preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    if (preset == "folder") != (images is not None):
+        raise InputError("--images PATH goes with --preset folder, and only with it")
+    standing = [name for name in ("params.yaml", "dvc.yaml") if (folder / name).exists()]
+    if standing and not force:
+        message = f"{folder / standing[0]}: there is one already; use --force to overwrite it"
+        raise InputError(message)
+    settings, lines = _settings(preset, folder, images)
+    folder.mkdir(parents=True, exist_ok=True)
+    _start_repositories(folder)
+    with (folder / "params.yaml.tmp").open("w", encoding="utf-8") as stream:
+        YAML().dump(settings, stream)
+    (folder / "params.yaml.tmp").replace(folder / "params.yaml")
+    files.write_file(folder / "dvc.yaml", _resource("pipeline.yaml"))
+    files.write_file(folder / ".dvc" / "plots" / "arms.json", _resource("arms.json"))
+    _ignore(folder)
+    return [*lines, f"{folder / 'params.yaml'}: preset {preset}", f"next: cd {folder}; dvc repro"]
+
+
+def _resource(name: str) -> str:
+    return (resources.files("toolkit.pipeline") / "presets" / name).read_text(encoding="utf-8")
+
+
+def _settings(preset: str, folder: Path, images: Path | None) -> tuple[Any, list[str]]:
+    """The preset's YAML with the version, and for own images with what was found in them."""
+    settings = YAML().load(_resource(f"{preset}.yaml"))
+    settings.insert(
+        0, "version", installed_version(), comment="of the toolkit; stands in for its source"
+    )
+    lines = _fit(settings, folder, images) if images else []
+    return settings, lines
+
+
+def _fit(settings: Any, folder: Path, images: Path) -> list[str]:
+    """Fill in the path, the split and the positive class from the images themselves."""
+    found = folders.scan(images)
+    counts = found.counts()
+    empty = [name for name, n in counts.items() if n == 0]
+    if len(counts) < 2 or empty:
+        what = f"no image in {empty[0]!r}" if empty else f"{len(counts)} class folders"
+        raise InputError(f"{images}: needs <class>/file for at least two classes, found {what}")
+    settings["fetch"]["path"] = _relative(images, folder)
+    settings["prepare"]["size"] = size = _size(images, found)
+    split = _own_splits(found)
+    if split:
+        settings["prepare"]["split"] = split
+        counts = found.counts("train")
+    rarest = min(counts, key=lambda name: (counts[name], name))
+    most = max(counts.values())
+    settings["evaluate"]["positive"] = rarest if len(counts) == 2 else None
+    where = "in train: " if split else ""
+    listed = ", ".join(f"{n} {name}" for name, n in counts.items())
+    rare = ", ".join(name for name, n in counts.items() if n < most) or "none"
+    return [
+        f"{images}: {where}{listed}; classes with fewer than the largest: {rare}",
+        f"prepare.size is {size}: every image is resized to {size} x {size} pixels",
+        "augment.target is auto: every class of train becomes as large as the largest one; "
+        "try another with: dvc exp run -S augment.target=N",
+    ]
+
+
+def _size(images: Path, found: Manifest) -> int:
+    """A side that does not enlarge the typical image, and that a laptop can train on."""
+    some = found.samples[:: max(1, len(found.samples) // 200)]
+    sides = [min(dimensions((images / s.path).read_bytes())) for s in some]
+    return int(np.clip(statistics.median(sides) // 16 * 16, 32, 96))
+
+
+def _own_splits(found: Manifest) -> str:
+    used = {sample.split for sample in found.samples}
+    return "source" if used <= set(SPLITS) and {"train", "test"} <= used else ""
+
+
+def _relative(images: Path, folder: Path) -> str:
+    """Relative where the images lie in the project or beside it, else absolute."""
+    target, start = images.resolve(), folder.resolve()
+    near = target.is_relative_to(start.parent)
+    return Path(os.path.relpath(target, start)).as_posix() if near else target.as_posix()
+
+
+def _start_repositories(folder: Path) -> None:
+    if not _git_root(folder):
+        _run(folder, "git", "init", "--quiet")
+    if not (folder / ".dvc").is_dir():
+        inside = _git_root(folder) != folder.resolve()
+        dvc = (sys.executable, "-m", "dvc")  # ours, whatever the PATH says
+        _run(folder, *dvc, "init", "--quiet", *(["--subdir"] if inside else []))
+        _run(folder, *dvc, "config", "core.analytics", "false")
+
+
+def _git_root(folder: Path) -> Path | None:
+    command = ["git", "rev-parse", "--show-toplevel"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    return Path(done.stdout.strip()).resolve() if done.returncode == 0 else None
+
+
+def _run(folder: Path, *command: str) -> None:
+    try:
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)  # noqa: S603
+    except FileNotFoundError:
+        raise InputError(f"{command[0]} is not installed or not on the PATH") from None
+    except subprocess.CalledProcessError as error:
+        message = f"{folder}: `{' '.join(command)}` failed: {error.stderr.strip()}"
+        raise InputError(message) from error
+
+
+def _ignore(folder: Path) -> None:
+    """Add our lines to .gitignore, keeping what is there."""
+    path = folder / ".gitignore"
+    old = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    files.write_file(path, "\n".join([*old, *(line for line in IGNORED if line not in old)]) + "\n")

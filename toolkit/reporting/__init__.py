@@ -1,0 +1,1 @@
+"""From numbers to pages, tables, sentences and pictures."""

@@ -1,0 +1,171 @@
+"""A figure -> SVG that stands in a page: short, coloured by the page, with words for the pointer.
+
+Matplotlib's styles become presentation attributes, so that the page's policy may forbid inline
+styles; ids get a prefix, so that two charts on one page do not meet; the font is the page's.
+"""
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from markupsafe import Markup, escape
+
+from toolkit.reporting.plots.style import COLOURS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+REACH = 8.0
+"""How far from a point the pointer still finds it without a script, in points (1/72 inch)."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What the pointer is told at (x, y) of `axes`.
+
+    Without y anywhere above and below x, without x anywhere left and right of y.
+    """
+
+    axes: "Axes"
+    x: float | None
+    y: float | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A mark as a rectangle of the drawing, with round corners of radius `round`."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    round: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The inside of an `svg` element of so many units (CSS pixels), and its spots."""
+
+    width: float
+    height: float
+    body: Markup
+    spots: tuple[Spot, ...] = ()
+
+
+def drawing(figure: "Figure", prefix: str, marks: Sequence[Mark] = ()) -> Drawing:
+    """The figure for a page that defines COLOURS as variables; `prefix` is its own on that page."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    figure.patch.set_visible(False)
+    stream = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    canvas: Any = FigureCanvasSVG(figure)
+    canvas.print_svg(stream, metadata=nothing)  # this is also what lays the figure out
+    variables = {colours[0]: name for name, colours in COLOURS.items()}
+    body = inline(stream.getvalue(), prefix, variables)
+    width, height = (round(float(side) * 72, 2) for side in figure.get_size_inches())
+    return Drawing(width, height, body, tuple(_spot(mark, marks) for mark in marks))
+
+
+def _spot(mark: Mark, marks: Sequence[Mark]) -> Spot:
+    scale = 72 / mark.axes.figure.dpi
+    box, tall = mark.axes.get_window_extent(), mark.axes.figure.bbox.height * scale
+    across, up = (box.x0 * scale, box.x1 * scale), (box.y0 * scale, box.y1 * scale)
+    others = [m for m in marks if m is not mark]
+    columns = [m.x for m in others] if mark.y is None else None
+    rows = [m.y for m in others] if mark.x is None else None
+    left, right = _span(mark.x, columns, mark.axes.get_xlim(), across)
+    low, high = _span(mark.y, rows, mark.axes.get_ylim(), up)
+    corner = REACH if columns is rows is None else 3.0
+    sides = (left, tall - high, right - left, high - low)
+    x, y, width, height = (round(float(side), 1) for side in sides)
+    return Spot(x, y, width, height, corner, mark.text)
+
+
+def _span(
+    place: float | None,
+    others: Iterable[float | None] | None,
+    bounds: tuple[float, float],
+    ends: tuple[float, float],
+) -> tuple[float, float]:
+    """From where to where a spot reaches: all along, halfway to the next of `others`, or REACH."""
+    if place is None:
+        return ends
+    unit = (ends[1] - ends[0]) / (bounds[1] - bounds[0])
+    ways = [abs(other - place) for other in others or () if other is not None and other != place]
+    half = (
+        REACH if others is None else abs(unit) * min(ways, default=abs(bounds[1] - bounds[0])) / 2
+    )
+    at = ends[0] + unit * (place - bounds[0])
+    return at - half, at + half
+
+
+# --- matplotlib's markup, rewritten -----------------------------------------------------------
+
+DROPPED = ("style", "metadata")
+REFERENCED = ("path", "clipPath", "pattern", "linearGradient")
+"""Elements whose id others point to; ids of groups are matplotlib's numbering."""
+NUMBERS = re.compile(r"-?\d+\.\d+")
+HREF = "{http://www.w3.org/1999/xlink}href"
+
+
+def inline(source: str, prefix: str, variables: Mapping[str, str]) -> Markup:
+    """What stands within the `svg` element of `source`, an SVG that matplotlib wrote.
+
+    `variables` maps colours, as lower-case #rrggbb, to names of CSS variables; `prefix` leads all
+    ids. The element around it must set stroke-linejoin="round", as matplotlib's style sheet did.
+    """
+    root = ElementTree.fromstring(source)  # noqa: S314 - written by matplotlib a moment ago
+    return Markup("").join(_markup(child, prefix, variables) for child in root)
+
+
+def _markup(element: Element, prefix: str, variables: Mapping[str, str]) -> Markup:
+    tag = element.tag.rpartition("}")[2]
+    if tag in DROPPED or not (len(element) or element.attrib):
+        return Markup("")
+    found = dict(_attributes(element, tag, prefix, variables))
+    inside = Markup("").join(_markup(child, prefix, variables) for child in element)
+    if tag == "text":
+        inside = escape(element.text or "")
+    if tag == "g" and not found:
+        return inside
+    listed = Markup("").join(Markup(' {}="{}"').format(*pair) for pair in found.items())
+    return Markup("<{0}{1}>{2}</{0}>").format(tag, listed, inside)
+
+
+def _attributes(
+    element: Element, tag: str, prefix: str, variables: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    for name, value in element.attrib.items():
+        if name == "style":
+            yield from _declarations(value, prefix, variables)
+        elif name == "id":
+            if tag in REFERENCED:
+                yield "id", f"{prefix}-{value}"
+        elif name == HREF:
+            yield "href", f"#{prefix}-{value[1:]}"
+        elif not (name == "transform" and value.startswith("rotate(-0 ")):
+            yield name, _short(value, prefix)
+
+
+def _declarations(
+    style: str, prefix: str, variables: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    for declaration in style.split("; "):
+        name, _, value = declaration.partition(": ")
+        if name != "font-family":
+            variable = variables.get(value)
+            yield name, f"var(--{variable})" if variable else _short(value, prefix)
+
+
+def _short(value: str, prefix: str) -> str:
+    """Numbers with two decimals, one space between them, and prefixed ids."""
+    rounded = NUMBERS.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), value)
+    return " ".join(rounded.split()).replace("url(#", f"url(#{prefix}-")

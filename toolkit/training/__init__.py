@@ -1,0 +1,1 @@
+"""The only room that imports torch: networks, the loop, checkpoints, runs, inference."""

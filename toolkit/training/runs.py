@@ -1,0 +1,170 @@
+"""Run: the folder that training leaves behind. Nothing in it is ever unpickled."""
+
+import csv
+import hashlib
+import importlib.metadata
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import torchvision
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+from safetensors import torch as safetensors
+from torch import Tensor, nn
+
+from toolkit.errors import InputError
+from toolkit.io import files
+from toolkit.io.schema import Hex64, Positive, Section, Seed
+from toolkit.training import networks
+from toolkit.training.params import Recipe
+
+SIDE, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.csv"
+GRADIENTS = "gradients.csv"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the history.
+
+    Losses are mean cross-entropies. `train_loss` is averaged over the epoch, while the weights
+    changed and with auxiliary heads weighed in; the rest is measured on valid after the epoch.
+    `learning_rate` is the one that the epoch was trained with. `gradients`, where the recipe asks
+    for it: layer -> norm of its weights' gradient, before clipping, averaged over the steps.
+    """
+
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    valid_accuracy: float
+    valid_gmean: float
+    learning_rate: float
+    gradients: dict[str, float] = field(default_factory=dict)
+
+    def numbers(self) -> dict[str, float]:
+        """Its row of history.csv: all but the gradients, which have a table of their own."""
+        return {name: value for name, value in asdict(self).items() if name != "gradients"}
+
+
+class Run(Section):
+    """Everything that decided the weights: no times, hosts or commits, which would change hashes.
+
+    `recipe` is the recipe's name, `settings` what it held; `counts` the images of each class that
+    it was trained on; `drawn` the weights that `settings.weights` lacked; `size` the images' height
+    and width in pixels; `device`, `precision` and `threads` are those really used;
+    `processes` trained it together; `parts` is in how many parts batches were taken, for want of
+    memory; `complete` is false where the time was up before the last epoch, or where a `problem`
+    ended the training; `best_epoch` (from 1) is the one whose weights were kept. `history` is kept
+    in history.csv.
+    """
+
+    arm: str
+    recipe: str
+    seed: Seed
+    classes: tuple[str, ...]
+    counts: dict[str, Positive]
+    size: Positive
+    settings: Recipe
+    drawn: tuple[str, ...] = ()
+    device: str
+    precision: str
+    threads: Positive
+    processes: Positive = 1
+    parts: Positive = 1
+    complete: bool = True
+    problem: str = ""
+    best_epoch: Positive
+    versions: dict[str, str]
+    weights_sha256: Hex64
+    history: Annotated[tuple[Epoch, ...], Field(min_length=1, exclude=True)]
+
+
+def training_versions() -> dict[str, str]:
+    """Versions of what computes the weights."""
+    return {"toolkit": _own(), "torch": torch.__version__, "torchvision": torchvision.__version__}
+
+
+def _own() -> str:
+    try:
+        return importlib.metadata.version("imbalanced-images")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def pack(weights: Mapping[str, Tensor]) -> bytes:
+    """A state dict as the bytes of a safetensors file."""
+    return safetensors.save({name: value.contiguous() for name, value in weights.items()})
+
+
+def write_run(folder: Path, run: Run, weights: bytes) -> None:
+    """Write weights.safetensors, history.csv, run.json and any gradients.csv into `folder`."""
+    stream = io.StringIO()
+    table = csv.DictWriter(stream, list(run.history[0].numbers()), lineterminator="\n")
+    table.writeheader()
+    table.writerows(row.numbers() for row in run.history)
+    files.write_file(folder / WEIGHTS, weights)
+    files.write_file(folder / HISTORY, stream.getvalue())
+    if run.settings.gradients:
+        with files.csv_table(folder / GRADIENTS, ("epoch", "layer", "norm")) as write_row:
+            for row in run.history:
+                for layer, norm in row.gradients.items():
+                    write_row((row.epoch, layer, norm))
+    files.write_file(folder / SIDE, run.model_dump_json(indent=2) + "\n")
+
+
+def read_run(folder: Path) -> Run:
+    """Read run.json and history.csv. Raises InputError that names the file and what is wrong."""
+    path, table = folder / SIDE, folder / HISTORY
+    try:
+        side = files.read_json(path)
+        with table.open(encoding="utf-8", newline="") as stream:
+            return Run.model_validate(side | {"history": list(csv.DictReader(stream))})
+    except FileNotFoundError as error:
+        message = f"{error.filename}: no such file; name a folder that `toolkit train` wrote"
+        raise InputError(message) from None
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        wrong = table if key.startswith("history") else path
+        message = f"{wrong}: not of a run of this toolkit: {key}: {problem['msg']}; train again"
+        raise InputError(message) from error
+    except (ValueError, TypeError, csv.Error) as error:
+        message = f"{path}: not a run of this toolkit ({error}); train again"
+        raise InputError(message) from error
+
+
+def restore(folder: Path) -> tuple[Run, nn.Module]:
+    """The run in `folder` and its network with the kept weights, on the CPU, ready to evaluate.
+
+    Raises InputError that names the file which is missing, changed or not of this toolkit.
+    """
+    run, path = read_run(folder), folder / WEIGHTS
+    data = _unchanged(path, run.weights_sha256)
+    try:
+        with torch.device("meta"):  # no time is spent on weights that are replaced at once
+            network = networks.build_network(
+                run.settings.network, len(run.classes), run.settings.negative_slope
+            )
+        network.load_state_dict(safetensors.load(data), assign=True)
+    except InputError as error:
+        raise InputError(f"{folder / SIDE}: settings.{error}") from error
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        message = f"{path}: not the weights of a {run.settings.network}: {reason}; train again"
+        raise InputError(message) from error
+    return run, network.eval().to(memory_format=torch.channels_last)
+
+
+def _unchanged(path: Path, expected: str) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        message = f"{path}: no such file; `dvc checkout` restores it, or train again"
+        raise InputError(message) from None
+    if hashlib.sha256(data).hexdigest() != expected:
+        message = f"{path}: changed since it was written (its sha256 is not the one in {SIDE})"
+        raise InputError(f"{message}; `dvc checkout` restores it, or train again")
+    return data
