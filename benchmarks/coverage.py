@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import expit
 
 from toolkit.metrics import classification, confusion
-from toolkit.metrics.intervals import intervals
+from toolkit.metrics.intervals import confidence_intervals
 from toolkit.metrics.predictions import Predictions
 
 CLASSES = ("common", "rare")
@@ -89,7 +89,7 @@ def column(
     held: dict[str, list[bool]] = {name: [] for name in (*SHOWN, PLAIN)}
     for number in range(experiments):
         predictions = draw(network, images, rng)
-        found = intervals(predictions, "rare", resamples=resamples, seed=number)
+        found = confidence_intervals(predictions, "rare", resamples=resamples, seed=number)
         found[PLAIN] = plain(predictions, rng)
         for name, values in held.items():
             low, high = found[name]

@@ -61,7 +61,7 @@ def draw(images: int) -> Predictions:
 
 def everything(given: Predictions, resamples: int) -> Drawn:
     """All metrics."""
-    return bootstrap.resample(given, CLASSES[1], resamples=resamples)
+    return bootstrap.bootstrap_metrics(given, CLASSES[1], resamples=resamples)
 
 
 def three(given: Predictions, resamples: int) -> Drawn:
@@ -71,7 +71,7 @@ def three(given: Predictions, resamples: int) -> Drawn:
     matrices = bootstrap.resample_matrices(rng, confusion.matrix_of(given), resamples)
     own = table[np.arange(len(actual)), actual]
     chosen = bootstrap.bootstrap_weights(rng, actual, own, resamples)
-    drawn = scores.rankings(actual[chosen.images], table[chosen.images], 1, chosen.drawn)
+    drawn = scores.ranking_metrics(actual[chosen.images], table[chosen.images], 1, chosen.drawn)
     return {"gmean": confusion.gmean(matrices), **drawn}
 
 

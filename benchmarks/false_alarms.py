@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from toolkit.evaluation import contrasts
-from toolkit.evaluation.results import Result
+from toolkit.evaluation.results import RunResult
 from toolkit.metrics.predictions import Predictions
 
 CLASSES = ("common", "rare")
@@ -76,7 +76,7 @@ def experiment(scene: Scene, rng: np.random.Generator, resamples: int) -> Found:
             score += np.sqrt(own) * rng.standard_normal(len(actual))
             right = score < ndtri(recalls[arm])[actual]
             results.append(result(name, seed, actual, np.where(right, actual, 1 - actual), scene))
-    measured = contrasts.measure_runs(results, "rare", resamples, seed=int(rng.integers(2**31)))
+    measured = contrasts.estimate_metrics(results, "rare", resamples, seed=int(rng.integers(2**31)))
     original, augmented = (
         [i for i, r in enumerate(results) if r.arm == arm] for arm in ("original", "augmented")
     )
@@ -84,12 +84,14 @@ def experiment(scene: Scene, rng: np.random.Generator, resamples: int) -> Found:
     return found, contrasts.estimate_arm(results, original, measured)
 
 
-def result(arm: str, seed: int, actual: np.ndarray, predicted: np.ndarray, scene: Scene) -> Result:
+def result(
+    arm: str, seed: int, actual: np.ndarray, predicted: np.ndarray, scene: Scene
+) -> RunResult:
     """One run; with a single seed it counts as the predictions of a fixed network."""
     ids = tuple(map(str, range(len(actual))))
     names = [tuple(CLASSES[i] for i in labels) for labels in (actual, predicted)]
     history = HISTORY if scene.seeds > 1 else None
-    return Result(arm, "drawn", seed, {}, Predictions(CLASSES, ids, *names), "rare", history)
+    return RunResult(arm, "drawn", seed, {}, Predictions(CLASSES, ids, *names), "rare", history)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from toolkit.errors import InputError
 from toolkit.evaluation.comparison import compare_results
-from toolkit.evaluation.results import HISTORY, Result
+from toolkit.evaluation.results import HISTORY, RunResult
 from toolkit.metrics.classification import compute_metrics
 from toolkit.metrics.predictions import Predictions
 
@@ -29,7 +29,7 @@ def result(arm, seed=0, recalls=(0.95, 0.8), recipe="net", *, trained=True, imag
     number = sum(map(ord, arm)) + seed
     outcome = predicted(recalls, number, images)
     history = dict.fromkeys(HISTORY, (1.0,)) if trained else None
-    return Result(arm, recipe, seed, compute_metrics(outcome, "b"), outcome, "b", history)
+    return RunResult(arm, recipe, seed, compute_metrics(outcome, "b"), outcome, "b", history)
 
 
 def arms(**recalls):
@@ -164,7 +164,7 @@ def test_more_than_two_classes_need_no_positive():
             outcome = Predictions(
                 tuple(names), tuple(map(str, range(120))), tuple(names[actual]), tuple(names[said])
             )
-            results.append(Result(arm, "net", seed, compute_metrics(outcome), outcome))
+            results.append(RunResult(arm, "net", seed, compute_metrics(outcome), outcome))
     (found,) = compare_results(results).contrasts
     assert found.verdict == "better"
     assert "recall_c" in found.differences

@@ -60,7 +60,7 @@ def test_the_reliability_of_runs_together_counts_all_their_images():
 
 def test_the_chosen_threshold_lies_on_the_curve():
     run = result(valid=valid())
-    threshold, gmean = curves.chosen_points(run)
+    threshold, gmean = curves.threshold_point(run)
     called = valid().scores[:, 1] >= threshold
     actual = valid().actual_index == 1
     recalls = [(called == actual)[actual == side].mean() for side in (True, False)]
@@ -69,12 +69,12 @@ def test_the_chosen_threshold_lies_on_the_curve():
 
 
 def test_nothing_is_chosen_without_valid_predictions():
-    assert curves.chosen_points(result()) is None
+    assert curves.threshold_point(result()) is None
 
 
 def test_a_table_names_each_run_and_reads_back_exactly():
     runs = [result(), result("augmented", seed=1)]
-    rows = list(csv.DictReader(io.StringIO(curves.curve_table(runs, DIAGRAMS["roc"]))))
+    rows = list(csv.DictReader(io.StringIO(curves.curves_csv(runs, DIAGRAMS["roc"]))))
     points = DIAGRAMS["roc"].points(runs[:1])
     first = [row for row in rows if row["run"] == "original-net-0"]
     assert [float(row["recall"]) for row in first] == points.y.tolist()

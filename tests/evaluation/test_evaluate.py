@@ -12,18 +12,18 @@ from tests.helpers.arms import arm, settings
 from toolkit.cli.main import app
 from toolkit.errors import InputError
 from toolkit.evaluation import evaluate, results
-from toolkit.evaluation.evaluate import Evaluation, EvaluationInput
-from toolkit.evaluation.results import HISTORY, Key, read_mistakes, read_result
+from toolkit.evaluation.evaluate import Evaluation, RunOutputs
+from toolkit.evaluation.results import HISTORY, RunKey, read_mistakes, read_result
 from toolkit.metrics import calibration, predictions
 from toolkit.metrics.classification import compute_metrics
-from toolkit.metrics.intervals import intervals
+from toolkit.metrics.intervals import confidence_intervals
 from toolkit.metrics.mistakes import ExplainedExample, HardExample
 from toolkit.metrics.params import EvaluateParams
 from toolkit.metrics.predictions import Predictions
 from toolkit.reporting import evaluation
 from toolkit.training import train
 
-KEY = Key("original", "net", 0)
+KEY = RunKey("original", "net", 0)
 YES = EvaluateParams(positive="yes", resamples=200)
 NO = EvaluateParams(resamples=200)
 
@@ -52,9 +52,9 @@ def tuned(values):
 
 
 def test_without_valid_there_are_the_metrics_and_their_intervals():
-    numbers = evaluate.measure_evaluation(EvaluationInput(KEY, drawn(0)), YES)
+    numbers = evaluate.evaluate_run(RunOutputs(KEY, drawn(0)), YES)
     assert numbers.values == compute_metrics(drawn(0), "yes")
-    assert numbers.intervals == intervals(drawn(0), "yes", resamples=200)
+    assert numbers.intervals == confidence_intervals(drawn(0), "yes", resamples=200)
 
 
 def test_the_threshold_is_chosen_on_valid_and_used_on_test():
@@ -63,7 +63,7 @@ def test_the_threshold_is_chosen_on_valid_and_used_on_test():
     wanted = EvaluateParams(
         positive="yes", threshold={"rule": "recall", "recall": 1.0}, resamples=200
     )
-    numbers = evaluate.measure_evaluation(EvaluationInput(KEY, test, valid), wanted)
+    numbers = evaluate.evaluate_run(RunOutputs(KEY, test, valid), wanted)
     values = numbers.values
     found = valid.scores[[name == "yes" for name in valid.actual], 1]
     below = max(score for score in valid.scores[:, 1] if score < found.min())
@@ -77,15 +77,13 @@ def test_the_threshold_is_chosen_on_valid_and_used_on_test():
 
 def test_temperature_and_prior_change_the_scores_of_test():
     test, valid = drawn(0), drawn(1)
-    values = evaluate.measure_evaluation(
-        EvaluationInput(KEY, test, valid, {"no": 45, "yes": 45}), YES
-    ).values
+    values = evaluate.evaluate_run(RunOutputs(KEY, test, valid, {"no": 45, "yes": 45}), YES).values
     heat = values["temperature"]
-    assert heat == calibration.temperature(valid)
-    expected = log_loss(test.actual, calibration.tempered(test, heat).scores)
+    assert heat == calibration.fit_temperature(valid)
+    expected = log_loss(test.actual, calibration.apply_temperature(test, heat).scores)
     assert values["calibrated_loss"] == pytest.approx(expected)
     target = {"no": 45, "yes": 15}
-    corrected = calibration.prior_corrected(test, {"no": 45, "yes": 45}, target)
+    corrected = calibration.correct_prior(test, {"no": 45, "yes": 45}, target)
     assert values["prior_gmean"] == compute_metrics(corrected)["gmean"]
     assert values["prior_brier"] == compute_metrics(corrected)["brier"]
 
@@ -98,7 +96,7 @@ def test_nothing_that_is_chosen_depends_on_test(rule):
         test.classes, test.ids, test.actual[::-1], test.predicted, test.scores[:, ::-1].copy()
     )
     found = [
-        evaluate.measure_evaluation(EvaluationInput(KEY, part, drawn(1)), given).values
+        evaluate.evaluate_run(RunOutputs(KEY, part, drawn(1)), given).values
         for part in (test, turned, drawn(2))
     ]
     assert len({(values["threshold"], values["temperature"]) for values in found}) == 1
@@ -107,34 +105,28 @@ def test_nothing_that_is_chosen_depends_on_test(rule):
 
 def test_without_a_positive_class_or_with_three_there_is_no_threshold():
     three = ("no", "yes", "zebra")
-    assert (
-        "threshold"
-        not in evaluate.measure_evaluation(EvaluationInput(KEY, drawn(0), drawn(1)), NO).values
-    )
+    assert "threshold" not in evaluate.evaluate_run(RunOutputs(KEY, drawn(0), drawn(1)), NO).values
     parts = [drawn(seed, classes=three) for seed in (0, 1)]
     for part in parts:  # a class without test images is refused
         object.__setattr__(part, "actual", (*part.actual[:-1], "zebra"))
-    values = evaluate.measure_evaluation(EvaluationInput(KEY, *parts), YES).values
+    values = evaluate.evaluate_run(RunOutputs(KEY, *parts), YES).values
     assert tuned(values) == ["temperature", *(f"calibrated_{n}" for n in ("loss", "brier", "ece"))]
 
 
 def test_without_known_training_counts_there_is_no_prior_correction():
     assert (
-        "prior_loss"
-        not in evaluate.measure_evaluation(EvaluationInput(KEY, drawn(0), drawn(1)), YES).values
+        "prior_loss" not in evaluate.evaluate_run(RunOutputs(KEY, drawn(0), drawn(1)), YES).values
     )
 
 
 def test_tuning_on_test_is_refused():
     with pytest.raises(InputError, match="valid and test share the image '0-0'"):
-        evaluate.measure_evaluation(EvaluationInput(KEY, drawn(0), drawn(0)), YES)
+        evaluate.evaluate_run(RunOutputs(KEY, drawn(0), drawn(0)), YES)
 
 
 def test_equal_settings_give_equal_numbers_and_another_seed_other_intervals():
     first, second, other = (
-        evaluate.measure_evaluation(
-            EvaluationInput(KEY, drawn(0)), EvaluateParams(resamples=200, seed=seed)
-        )
+        evaluate.evaluate_run(RunOutputs(KEY, drawn(0)), EvaluateParams(resamples=200, seed=seed))
         for seed in (0, 0, 1)
     )
     assert first == second
@@ -156,7 +148,7 @@ def test_an_evaluation_leaves_its_files_and_they_read_back(tmp_path, past):
     choice = HardExample("mistake", "0-3", "yes", "no", "no", 0.9)
     zeros = np.zeros((32, 32))
     shown = ExplainedExample(choice, "yes/3.png", zeros[..., None].repeat(3, 2).astype("u1"), zeros)
-    evidence = EvaluationInput(KEY, drawn(0), drawn(1), {"no": 9, "yes": 9}, past, [shown])
+    evidence = RunOutputs(KEY, drawn(0), drawn(1), {"no": 9, "yes": 9}, past, [shown])
     output = tmp_path / "reports" / "original-net-0"
     for _ in range(2):  # the second time it replaces its own folder
         numbers = evaluation.write_evaluation(output, evidence, YES)
@@ -174,7 +166,7 @@ def test_an_evaluation_leaves_its_files_and_they_read_back(tmp_path, past):
 
 def test_predictions_alone_leave_what_can_be_known_of_them(tmp_path):
     values = evaluation.write_evaluation(
-        tmp_path / "out", EvaluationInput(KEY, bare(drawn(0))), NO
+        tmp_path / "out", RunOutputs(KEY, bare(drawn(0))), NO
     ).values
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "confusion_matrix.csv", "confusion_matrix.png", "metrics.json", "predictions.csv",
@@ -185,7 +177,7 @@ def test_predictions_alone_leave_what_can_be_known_of_them(tmp_path):
 
 def test_a_run_without_mistakes_says_so(tmp_path, past):
     evaluation.write_evaluation(
-        tmp_path / "out", EvaluationInput(KEY, drawn(0), history=past, explained=()), NO
+        tmp_path / "out", RunOutputs(KEY, drawn(0), history=past, explained=()), NO
     )
     assert [path.name for path in (tmp_path / "out" / "mistakes").iterdir()] == ["mistakes.csv"]
     assert read_mistakes(tmp_path / "out") == ()
@@ -194,7 +186,7 @@ def test_a_run_without_mistakes_says_so(tmp_path, past):
 def test_the_confusion_matrix_has_its_classes_names(tmp_path):
     nasty = "<img src=x onerror=alert(1)>"
     given = Predictions((nasty, "a,b"), ("1", "2"), (nasty, "a,b"), (nasty, nasty))
-    evaluation.write_evaluation(tmp_path / "out", EvaluationInput(KEY, given), NO)
+    evaluation.write_evaluation(tmp_path / "out", RunOutputs(KEY, given), NO)
     text = (tmp_path / "out" / "confusion_matrix.csv").read_text(encoding="utf-8")
     assert text == f'actual,{nasty},"a,b"\n{nasty},1,0\n"a,b",1,0\n'
 
@@ -203,7 +195,7 @@ def test_an_evaluation_does_not_replace_a_folder_of_another(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").touch()
     with pytest.raises(InputError, match="was not written by the toolkit"):
-        evaluation.write_evaluation(tmp_path / "photos", EvaluationInput(KEY, drawn(0)), NO)
+        evaluation.write_evaluation(tmp_path / "photos", RunOutputs(KEY, drawn(0)), NO)
     assert (tmp_path / "photos" / "a.jpg").exists()
 
 
@@ -212,9 +204,9 @@ def test_dvc_may_leave_a_gitignore_and_nothing_stays_from_before(tmp_path, past)
     output.mkdir()
     (output / ".gitignore").write_text("/metrics.json\n")
     evaluation.write_evaluation(
-        output, EvaluationInput(KEY, drawn(0), drawn(1), history=past, explained=()), NO
+        output, RunOutputs(KEY, drawn(0), drawn(1), history=past, explained=()), NO
     )
-    evaluation.write_evaluation(output, EvaluationInput(KEY, drawn(0)), NO)
+    evaluation.write_evaluation(output, RunOutputs(KEY, drawn(0)), NO)
     assert sorted(path.name for path in output.iterdir()) == [
         "confusion_matrix.csv", "confusion_matrix.png", "metrics.json", "predictions.csv",
         "reliability.csv",
@@ -227,7 +219,7 @@ def test_dvc_may_leave_a_gitignore_and_nothing_stays_from_before(tmp_path, past)
 def test_the_table_is_short_and_names_the_classes():
     values = {"n": 9.0, "gmean": 0.5, "recall_a\x1b": 1.0}
     numbers = Evaluation(values, {"gmean": (0.25, 0.75)})
-    assert evaluate.metric_rows(numbers, ["a\x1b", "b"]) == [
+    assert evaluate.metric_table(numbers, ["a\x1b", "b"]) == [
         ["metric", "value", "95 % interval"],
         ["G-mean", "0.5000", "0.2500 to 0.7500"],
         ["recall of a ", "1.0000", ""],
@@ -236,37 +228,38 @@ def test_the_table_is_short_and_names_the_classes():
 
 def test_the_recall_of_very_many_classes_is_not_printed():
     values = {"accuracy": 0.5} | {f"recall_{n}": 0.5 for n in range(50)}
-    assert len(evaluate.metric_rows(Evaluation(values, {}), [str(n) for n in range(50)])) == 2
+    assert len(evaluate.metric_table(Evaluation(values, {}), [str(n) for n in range(50)])) == 2
 
 
 def test_tuning_is_told_in_sentences():
-    evidence = EvaluationInput(KEY, drawn(0), drawn(1), {"no": 45, "yes": 45})
-    values = evaluate.measure_evaluation(evidence, YES).values
-    threshold, temperature, prior = evaluate.remarks(evidence, values, YES)
+    evidence = RunOutputs(KEY, drawn(0), drawn(1), {"no": 45, "yes": 45})
+    values = evaluate.evaluate_run(evidence, YES).values
+    threshold, temperature, prior = evaluate.evaluation_notes(evidence, values, YES)
     assert threshold.startswith(f"threshold {values['threshold']:.4g} (chosen on valid, best G-m")
     assert f"G-mean {values['gmean']:.4f} -> {values['threshold_gmean']:.4f}" in threshold
     assert f"ECE {values['ece']:.4f} -> {values['calibrated_ece']:.4f}" in temperature
     assert f"log loss {values['loss']:.4f} -> {values['prior_loss']:.4f}" in prior
     assert (
-        list(evaluate.remarks(EvaluationInput(KEY, drawn(0)), compute_metrics(drawn(0)), NO)) == []
+        list(evaluate.evaluation_notes(RunOutputs(KEY, drawn(0)), compute_metrics(drawn(0)), NO))
+        == []
     )
 
 
 def test_a_class_without_test_images_is_told_and_leaves_the_other_numbers(tmp_path):
     """Every number in metrics.json is one, and what is undefined is named."""
     test = drawn(0, rare=0)
-    evidence = EvaluationInput(KEY, test, drawn(1), {"no": 45, "yes": 45})
+    evidence = RunOutputs(KEY, test, drawn(1), {"no": 45, "yes": 45})
     numbers = evaluation.write_evaluation(tmp_path / "out", evidence, YES)
     found = json.loads((tmp_path / "out" / results.METRICS_FILE).read_text())
     assert {"accuracy", "threshold_accuracy", "calibrated_ece", "prior_loss"} < set(found)
     assert not {"gmean", "recall", "threshold_gmean", "prior_gmean"} & set(found)
-    first, *_ = evaluate.remarks(evidence, numbers.values, YES)
+    first, *_ = evaluate.evaluation_notes(evidence, numbers.values, YES)
     assert first.startswith("class 'yes' has no test images: its recall, G-mean")
     assert read_result(tmp_path / "out").metrics["accuracy"] == numbers.values["accuracy"]
 
 
 def test_the_bins_of_the_calibration_errors_give_the_errors_again(tmp_path):
-    numbers = evaluation.write_evaluation(tmp_path / "out", EvaluationInput(KEY, drawn(0)), YES)
+    numbers = evaluation.write_evaluation(tmp_path / "out", RunOutputs(KEY, drawn(0)), YES)
     with (tmp_path / "out" / "reliability.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     for of, name in (("", "ece"), ("yes", "ece_yes")):
@@ -312,7 +305,7 @@ def test_predictions_of_another_tool_are_tuned_on_others_of_it(tmp_path, monkeyp
         predictions.write_predictions(tmp_path / f"{name}.csv", drawn(seed))
     done = call("test.csv", "--valid-predictions", "valid.csv", "--output", "out")
     assert "temperature" in done.output
-    assert read_result(tmp_path / "out").key == Key("test", "predictions", 0)
+    assert read_result(tmp_path / "out").key == RunKey("test", "predictions", 0)
     assert "say which class is the positive one, with --positive" in done.output
     options = ("--positive", "yes", "--threshold", "cost:5", "--output", "out")
     done = call("test.csv", "--valid-predictions", "valid.csv", *options)
@@ -337,7 +330,7 @@ def test_options_that_do_not_go_together_are_wrong_usage(arguments, message):
 
 
 def test_metrics_json_holds_scalars_and_the_intervals(tmp_path):
-    evaluation.write_evaluation(tmp_path / "out", EvaluationInput(KEY, drawn(0), drawn(1)), YES)
+    evaluation.write_evaluation(tmp_path / "out", RunOutputs(KEY, drawn(0), drawn(1)), YES)
     found = json.loads((tmp_path / "out" / results.METRICS_FILE).read_text())
     assert list(found)[:4] == ["arm", "recipe", "seed", "positive"]
     assert list(found)[-1] == "intervals"

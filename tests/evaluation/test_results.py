@@ -8,10 +8,10 @@ from toolkit.errors import InputError
 from toolkit.evaluation.results import (
     HISTORY,
     MISTAKES_COLUMNS,
-    Key,
     Mistake,
-    Result,
-    history_curves,
+    RunKey,
+    RunResult,
+    history_csv,
     read_history,
     read_mistakes,
     read_result,
@@ -32,7 +32,7 @@ def predicted(right_a, right_b):
 
 def result(arm, seed=0):
     outcome = predicted(8, 4)
-    return Result(arm, "net", seed, compute_metrics(outcome, "b"), outcome, "b")
+    return RunResult(arm, "net", seed, compute_metrics(outcome, "b"), outcome, "b")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_folder_says_itself_which_run_it_is(folder):
 
 
 def test_a_key_has_a_title_for_people():
-    assert Key("original", "net", 3).title == "original, net, seed 3"
+    assert RunKey("original", "net", 3).title == "original, net, seed 3"
 
 
 def test_predictions_of_valid_are_read_where_there_are_some(folder):
@@ -133,7 +133,7 @@ def test_a_damaged_history_is_refused_by_name(tmp_path, text, message):
 
 
 def test_curves_have_one_row_an_epoch_and_skip_what_was_not_trained(folder):
-    text = history_curves([read_result(folder), result("augmented")])
+    text = history_csv([read_result(folder), result("augmented")])
     assert text.splitlines() == [
         "run,arm,recipe,seed,epoch,train_loss,valid_loss,valid_accuracy,valid_gmean,learning_rate",
         "original-net-3,original,net,3,1,0.7,0.6,0.8,0.5,0.001",

@@ -10,7 +10,7 @@ from toolkit.augmentation import contact_sheet
 from toolkit.checks import thumbnails
 from toolkit.checks.findings import Audit, Finding, Outcome
 from toolkit.evaluation.comparison import compare_results
-from toolkit.evaluation.results import HISTORY, Result
+from toolkit.evaluation.results import HISTORY, RunResult
 from toolkit.io import files, images, manifest
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.metrics import mistakes
@@ -62,14 +62,14 @@ def history(seed: int = 0, epochs: int = 4):
     }  # fmt: skip
 
 
-def result(arm="original", recipe="net", seed=0, *, ids=(), actual=(), valid=None) -> Result:
+def result(arm="original", recipe="net", seed=0, *, ids=(), actual=(), valid=None) -> RunResult:
     """A run; without ids on 20 images of the common class and 10 of the rare one."""
     actual = actual or (CLASSES[0],) * 20 + (CLASSES[1],) * 10
     ids = ids or tuple(f"i{n}" for n in range(len(actual)))
     said = predictions(ids, actual, SKILL.get(arm, 0), seed + 10 * len(arm) + len(recipe))
     tuned = {"threshold": 0.4, "threshold_gmean": 0.7, "temperature": 1.1, "calibrated_ece": 0.1}
     metrics = compute_metrics(said, CLASSES[1]) | (tuned if valid else {})
-    return Result(arm, recipe, seed, metrics, said, CLASSES[1], history(seed), valid)
+    return RunResult(arm, recipe, seed, metrics, said, CLASSES[1], history(seed), valid)
 
 
 def split(folder: Path, counts: tuple[int, int], seed: int) -> Manifest:
@@ -115,7 +115,7 @@ def arm(folder: Path, train: Manifest, copies: int) -> None:
         files.write_file(folder.with_name(f"{folder.name}-summary.json"), summary)
 
 
-def explained(run: Result, test: Manifest):
+def explained(run: RunResult, test: Manifest):
     """What `evaluate` keeps of a run's mistakes."""
     heat = np.linspace(0, 1, 32 * 32, dtype=np.float32).reshape(32, 32)
     grey = np.full((32, 32, 3), 120, np.uint8)

@@ -86,9 +86,9 @@ def test_the_weights_of_a_class_add_up_to_its_images():
 
 def test_a_number_varies_as_much_from_representatives_as_from_all_images(monkeypatch):
     predictions = drawn_predictions((3000, 2500))
-    few = bootstrap.resample(predictions, "b", resamples=1500)
+    few = bootstrap.bootstrap_metrics(predictions, "b", resamples=1500)
     monkeypatch.setattr(bootstrap, "MOST", 10**6)
-    every = bootstrap.resample(predictions, "b", resamples=1500)
+    every = bootstrap.bootstrap_metrics(predictions, "b", resamples=1500)
     for name in ("roc_auc", "average_precision", "loss", "brier"):
         assert few[name].std() == pytest.approx(every[name].std(), rel=0.1)
         assert few[name].mean() == pytest.approx(every[name].mean(), abs=0.2 * every[name].std())
@@ -96,7 +96,9 @@ def test_a_number_varies_as_much_from_representatives_as_from_all_images(monkeyp
 
 def test_the_same_seed_gives_the_same_draws():
     predictions = drawn_predictions()
-    one, two, other = (bootstrap.resample(predictions, seed=s, resamples=200) for s in (1, 1, 2))
+    one, two, other = (
+        bootstrap.bootstrap_metrics(predictions, seed=s, resamples=200) for s in (1, 1, 2)
+    )
     assert all((one[name] == two[name]).all() for name in one)
     assert (one["gmean"] != other["gmean"]).any()
 
@@ -104,7 +106,7 @@ def test_the_same_seed_gives_the_same_draws():
 def test_every_metric_is_resampled_around_its_value():
     predictions = drawn_predictions()
     points = classification.compute_metrics(predictions, "b")
-    drawn = bootstrap.resample(predictions, "b", resamples=400)
+    drawn = bootstrap.bootstrap_metrics(predictions, "b", resamples=400)
     assert set(drawn) == set(points) - {"n"}
     for name in ("gmean", "accuracy", "mcc", "f1_b", "roc_auc", "average_precision", "loss"):
         assert abs(drawn[name].mean() - points[name]) < 0.5 * drawn[name].std()

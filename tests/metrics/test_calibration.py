@@ -41,12 +41,14 @@ def test_softmax_agrees_with_torch_and_does_not_overflow():
 @pytest.mark.parametrize("heat", [0.25, 0.5, 2.0, 4.0])
 def test_logits_that_were_divided_are_multiplied_back(heat):
     """Whatever temperature fits the images, dividing their logits by `heat` moves it by `heat`."""
-    fitting = calibration.temperature(drawn(0))
-    assert calibration.temperature(drawn(0, heat=heat)) == pytest.approx(fitting / heat, rel=1e-9)
+    fitting = calibration.fit_temperature(drawn(0))
+    assert calibration.fit_temperature(drawn(0, heat=heat)) == pytest.approx(
+        fitting / heat, rel=1e-9
+    )
 
 
 def test_scores_that_mean_what_they_say_need_no_temperature():
-    assert calibration.temperature(drawn(0, n=20_000)) == pytest.approx(1, abs=0.05)
+    assert calibration.fit_temperature(drawn(0, n=20_000)) == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -54,12 +56,12 @@ def test_the_temperature_is_the_one_that_scipy_finds(seed):
     found = drawn(seed, n=60, heat=0.4)
 
     def cost(log_heat):
-        return loss(calibration.tempered(found, np.exp(log_heat)))
+        return loss(calibration.apply_temperature(found, np.exp(log_heat)))
 
     best = minimize_scalar(
         cost, bounds=np.log([0.1, 10]), method="bounded", options={"xatol": 1e-9}
     )
-    assert calibration.temperature(found) == pytest.approx(np.exp(best.x), rel=1e-5)
+    assert calibration.fit_temperature(found) == pytest.approx(np.exp(best.x), rel=1e-5)
 
 
 rows = st.lists(st.floats(0.01, 1), min_size=3, max_size=3).map(lambda r: [x / sum(r) for x in r])
@@ -70,7 +72,7 @@ images = st.lists(st.tuples(st.integers(0, 2), rows), min_size=1, max_size=20).m
 
 @given(images, st.floats(0.1, 10))
 def test_a_temperature_changes_no_predicted_class(given, heat):
-    found = calibration.tempered(given, heat)
+    found = calibration.apply_temperature(given, heat)
     assert found.predicted == given.predicted
     top = found.scores[np.arange(len(found.ids)), given.predicted_index]
     assert (top == found.scores.max(axis=1)).all()
@@ -78,27 +80,27 @@ def test_a_temperature_changes_no_predicted_class(given, heat):
 
 @given(images)
 def test_the_fitted_temperature_never_makes_valid_worse(given):
-    heat = calibration.temperature(given)
+    heat = calibration.fit_temperature(given)
     assert 0.1 <= heat <= 10
-    assert loss(calibration.tempered(given, heat)) <= loss(given) + 1e-12
+    assert loss(calibration.apply_temperature(given, heat)) <= loss(given) + 1e-12
 
 
 def test_without_mistakes_the_temperature_stops_at_its_end():
-    assert calibration.temperature(made([0, 1], np.array([[0.9, 0.1], [0.2, 0.8]]))) == (
+    assert calibration.fit_temperature(made([0, 1], np.array([[0.9, 0.1], [0.2, 0.8]]))) == (
         pytest.approx(0.1)
     )
 
 
 def test_without_information_the_temperature_is_one():
-    assert calibration.temperature(made([0, 1, 1], np.full((3, 2), 0.5))) == 1
+    assert calibration.fit_temperature(made([0, 1, 1], np.full((3, 2), 0.5))) == 1
 
 
 def test_scores_of_zero_are_borne():
     """As other tools round them; one of them for the actual class."""
     given = made([0, 1, 1], np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
-    heat = calibration.temperature(given)
-    assert np.isfinite(calibration.tempered(given, heat).scores).all()
-    assert loss(calibration.tempered(given, heat)) < loss(given)
+    heat = calibration.fit_temperature(given)
+    assert np.isfinite(calibration.apply_temperature(given, heat).scores).all()
+    assert loss(calibration.apply_temperature(given, heat)) < loss(given)
 
 
 # --- prior correction -------------------------------------------------------------------------
@@ -108,15 +110,15 @@ def test_scores_of_zero_are_borne():
 def test_equal_shares_change_nothing(given, counts, times):
     trained = dict(zip("abc", counts, strict=True))
     target = {name: n * times for name, n in trained.items()}
-    found = calibration.prior_corrected(given, trained, target)
+    found = calibration.correct_prior(given, trained, target)
     assert np.allclose(found.scores, given.scores, rtol=0, atol=1e-12)
 
 
 @given(images, *[st.lists(st.integers(1, 500), min_size=3, max_size=3)] * 2)
 def test_correcting_back_undoes_it(given, first, second):
     one, two = (dict(zip("abc", counts, strict=True)) for counts in (first, second))
-    there = calibration.prior_corrected(given, one, two)
-    back = calibration.prior_corrected(there, two, one)
+    there = calibration.correct_prior(given, one, two)
+    back = calibration.correct_prior(there, two, one)
     assert np.allclose(back.scores, given.scores, rtol=0, atol=1e-12)
     assert np.allclose(there.scores.sum(axis=1), 1, rtol=0, atol=1e-12)
 
@@ -124,7 +126,7 @@ def test_correcting_back_undoes_it(given, first, second):
 def test_a_known_answer():
     """Trained half and half, used where b is one of ten: its odds are divided by nine."""
     given = made([1, 1], np.array([[0.4, 0.6], [0.05, 0.95]]))
-    found = calibration.prior_corrected(given, {"a": 5, "b": 5}, {"a": 9, "b": 1})
+    found = calibration.correct_prior(given, {"a": 5, "b": 5}, {"a": 9, "b": 1})
     assert found.scores[:, 1] == pytest.approx([1.5 / 10.5, 19 / 28])
     assert found.predicted == ("a", "b")
 
@@ -134,19 +136,19 @@ def test_it_gives_bayes_answer_for_two_bells():
     x = np.linspace(-3, 4, 50)
     bells = np.stack([np.exp(-(x**2) / 2), np.exp(-((x - 1) ** 2) / 2)], axis=1)
     before, after = (bells * [n, 1] / (bells * [n, 1]).sum(axis=1, keepdims=True) for n in (1, 6))
-    found = calibration.prior_corrected(made([0] * 50, before), {"a": 7, "b": 7}, {"a": 6, "b": 1})
+    found = calibration.correct_prior(made([0] * 50, before), {"a": 7, "b": 7}, {"a": 6, "b": 1})
     assert np.allclose(found.scores, after, rtol=1e-12)
 
 
 def test_a_class_that_is_missing_is_named():
     given = made([0], np.array([[0.5, 0.5]]))
     with pytest.raises(InputError, match="class 'b' has no image in training"):
-        calibration.prior_corrected(given, {"a": 3}, {"a": 1, "b": 1})
+        calibration.correct_prior(given, {"a": 3}, {"a": 1, "b": 1})
     with pytest.raises(InputError, match="class 'b' has no image in valid"):
-        calibration.prior_corrected(given, {"a": 3, "b": 3}, {"a": 1, "b": 0})
+        calibration.correct_prior(given, {"a": 3, "b": 3}, {"a": 1, "b": 0})
 
 
 def test_scores_are_needed():
     bare = Predictions(("a", "b"), ("1",), ("a",), ("a",))
     with pytest.raises(InputError, match="calibration needs scores"):
-        calibration.temperature(bare)
+        calibration.fit_temperature(bare)

@@ -8,7 +8,7 @@ from scipy import stats
 
 from tests.metrics.test_bootstrap import drawn_predictions
 from toolkit.metrics import classification, confusion
-from toolkit.metrics.intervals import intervals, wilson
+from toolkit.metrics.intervals import confidence_intervals, wilson
 from toolkit.metrics.predictions import Predictions
 
 
@@ -31,7 +31,10 @@ def test_of_no_images_nothing_is_known():
 
 def test_every_metric_has_an_interval_that_holds_it():
     predictions = drawn_predictions()
-    points, found = classification.compute_metrics(predictions, "b"), intervals(predictions, "b")
+    points, found = (
+        classification.compute_metrics(predictions, "b"),
+        confidence_intervals(predictions, "b"),
+    )
     assert set(found) == set(points) - {"n"}
     for name, (low, high) in found.items():
         assert low <= points[name] <= high, name
@@ -40,14 +43,14 @@ def test_every_metric_has_an_interval_that_holds_it():
 
 def test_recall_accuracy_and_specificity_are_proportions():
     predictions = drawn_predictions()
-    matrix, found = confusion.matrix_of(predictions), intervals(predictions, "b")
+    matrix, found = confusion.matrix_of(predictions), confidence_intervals(predictions, "b")
     assert found["recall"] == found["recall_b"] == wilson(matrix[1, 1], 90)
     assert found["specificity_b"] == found["recall_a"] == wilson(matrix[0, 0], 500)
     assert found["accuracy"] == wilson(np.trace(matrix), 590)
 
 
 def test_a_perfect_network_is_not_beyond_doubt():
-    found = intervals(perfect(), "b")
+    found = confidence_intervals(perfect(), "b")
     for name in ("gmean", "balanced_accuracy", "f1", "mcc", "roc_auc", "average_precision"):
         low, high = found[name]
         assert 0.4 < low < 0.95, name
@@ -56,7 +59,7 @@ def test_a_perfect_network_is_not_beyond_doubt():
 
 def test_g_mean_widens_as_the_rare_class_shrinks():
     widths = [
-        np.ptp(intervals(drawn_predictions(images))["gmean"])
+        np.ptp(confidence_intervals(drawn_predictions(images))["gmean"])
         for images in ((500, 20), (500, 90), (500, 400))
     ]
     assert widths == sorted(widths, reverse=True)
@@ -65,7 +68,9 @@ def test_g_mean_widens_as_the_rare_class_shrinks():
 def test_a_loss_of_nothing_has_no_interval():
     sure = perfect()
     scores = np.round(sure.scores)
-    found = intervals(Predictions(sure.classes, sure.ids, sure.actual, sure.predicted, scores))
+    found = confidence_intervals(
+        Predictions(sure.classes, sure.ids, sure.actual, sure.predicted, scores)
+    )
     assert "loss" not in found
     assert "brier" not in found
 
@@ -73,12 +78,12 @@ def test_a_loss_of_nothing_has_no_interval():
 def test_predictions_without_scores_have_the_intervals_of_their_matrix():
     given = drawn_predictions()
     bare = Predictions(given.classes, given.ids, given.actual, given.predicted)
-    assert intervals(bare, "b")["gmean"] == intervals(given, "b")["gmean"]
-    assert "roc_auc" not in intervals(bare, "b")
+    assert confidence_intervals(bare, "b")["gmean"] == confidence_intervals(given, "b")["gmean"]
+    assert "roc_auc" not in confidence_intervals(bare, "b")
 
 
 def test_one_image_of_a_class_is_borne():
-    found = intervals(drawn_predictions((30, 1)), "b")
+    found = confidence_intervals(drawn_predictions((30, 1)), "b")
     assert found["recall"][1] - found["recall"][0] > 0.5
     assert all(np.isfinite(interval).all() for interval in found.values())
 
@@ -93,7 +98,7 @@ def test_three_classes_have_means_over_the_classes():
         tuple(names), tuple(map(str, range(90))), tuple(names[actual]),
         tuple(names[scores.argmax(axis=1)]), scores,
     )  # fmt: skip
-    found = intervals(predictions)
+    found = confidence_intervals(predictions)
     assert {"roc_auc", "roc_auc_c", "average_precision", "gmean", "macro_f1"} <= set(found)
     assert {"loss_c", "brier_c", "ece_c", "macro_loss", "macro_roc_auc"} <= set(found)
 
@@ -102,7 +107,7 @@ def test_a_class_without_test_images_leaves_the_intervals_of_the_others():
     given = drawn_predictions()
     scores = np.hstack([given.scores * 0.9, np.full((590, 1), 0.1)])
     wider = Predictions((*given.classes, "c"), given.ids, given.actual, given.predicted, scores)
-    found = intervals(wider)
+    found = confidence_intervals(wider)
     assert set(found) <= set(classification.compute_metrics(wider))
     assert {"accuracy", "recall_b", "roc_auc_a", "loss"} <= set(found)
     assert all(np.isfinite(ends).all() for ends in found.values())

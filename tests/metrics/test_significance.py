@@ -25,7 +25,7 @@ def test_areas_and_covariance_are_those_of_all_pairs_also_with_ties(seed, networ
     rng = np.random.default_rng(seed)
     positive = np.array([True, True, False, False, *(rng.random(20) < 0.4)])
     scores = rng.integers(0, levels, (networks, 24)) / levels
-    areas, covariance = significance.delong(positive, scores)
+    areas, covariance = significance.delong_covariance(positive, scores)
     expected, spread = by_all_pairs(positive, scores)
     np.testing.assert_allclose(areas, expected, rtol=1e-12)
     np.testing.assert_allclose(covariance, spread, rtol=1e-9, atol=1e-15)
@@ -35,7 +35,7 @@ def test_areas_and_covariance_are_those_of_all_pairs_also_with_ties(seed, networ
 def test_the_same_network_twice_differs_by_nothing():
     rng = np.random.default_rng(0)
     positive, row = rng.random(100) < 0.3, rng.random(100)
-    _, covariance = significance.delong(positive, np.stack([row, row]))
+    _, covariance = significance.delong_covariance(positive, np.stack([row, row]))
     assert abs(np.array([1, -1]) @ covariance @ np.array([1, -1])) < 1e-15
 
 
@@ -44,7 +44,7 @@ def test_the_variance_is_what_other_test_images_would_give():
     rng = np.random.default_rng(0)
     positive = np.arange(590) < 90
     draws = rng.standard_normal((400, 590)) + 1.5 * positive
-    found = [significance.delong(positive, row[None]) for row in draws]
+    found = [significance.delong_covariance(positive, row[None]) for row in draws]
     spread = np.std([area[0] for area, _ in found])
     predicted = np.mean([covariance[0, 0] for _, covariance in found]) ** 0.5
     assert predicted == pytest.approx(spread, rel=0.1)
@@ -52,4 +52,4 @@ def test_the_variance_is_what_other_test_images_would_give():
 
 def test_one_image_of_a_kind_has_no_variance():
     with pytest.raises(ValueError, match="two images of either kind at least, got 1 and 2"):
-        significance.delong(np.array([True, False, False]), np.zeros((1, 3)))
+        significance.delong_covariance(np.array([True, False, False]), np.zeros((1, 3)))

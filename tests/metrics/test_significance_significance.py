@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from toolkit.metrics.significance import difference, holm, mcnemar, mean_interval, quantile
+from toolkit.metrics.significance import difference, holm, mcnemar, mean_interval, t_quantile
 
 MANY = 10**9  # so many images that their number leaves no doubt
 
@@ -85,8 +85,8 @@ def test_the_mean_of_runs_has_students_interval():
 
 
 def test_quantiles_are_scipys():
-    assert quantile(0.975) == pytest.approx(stats.norm.ppf(0.975))
-    assert quantile(0.975, 3) == pytest.approx(stats.t.ppf(0.975, 3))
+    assert t_quantile(0.975) == pytest.approx(stats.norm.ppf(0.975))
+    assert t_quantile(0.975, 3) == pytest.approx(stats.t.ppf(0.975, 3))
 
 
 def test_runs_that_happen_to_agree_are_no_surer_than_these_very_networks():

@@ -161,16 +161,16 @@ def test_a_positive_that_is_no_class_is_refused():
 def test_tuning_on_a_test_image_is_refused_by_name():
     valid, test = scored([0.9], [0.1, 0.2]), scored([0.8], [0.3], start=2)
     with pytest.raises(InputError, match=r"valid and test share the image 'i2', .*tune on others"):
-        thresholds.check_apart(valid, test)
-    thresholds.check_apart(valid, scored([0.8], [0.3], start=3))
+        thresholds.check_disjoint(valid, test)
+    thresholds.check_disjoint(valid, scored([0.8], [0.3], start=3))
 
 
 def test_numbered_rows_are_refused_only_where_all_are_equal():
     valid = scored([0.9], [0.1], ids=("1", "2"))
-    thresholds.check_apart(valid, scored([0.8], [0.1], ids=("1", "2")))
-    thresholds.check_apart(valid, scored([0.9], [0.1, 0.2], ids=("1", "2", "3")))
+    thresholds.check_disjoint(valid, scored([0.8], [0.1], ids=("1", "2")))
+    thresholds.check_disjoint(valid, scored([0.9], [0.1, 0.2], ids=("1", "2", "3")))
     with pytest.raises(InputError, match="valid and test share all their rows"):
-        thresholds.check_apart(valid, scored([0.9], [0.1], ids=("1", "2")))
+        thresholds.check_disjoint(valid, scored([0.9], [0.1], ids=("1", "2")))
 
 
 def test_other_classes_and_missing_scores_are_refused():
@@ -178,11 +178,11 @@ def test_other_classes_and_missing_scores_are_refused():
     other = Predictions(("no", "si"), ("a",), ("no",), ("no",), np.array([[1.0, 0.0]]))
     bare = Predictions(("no", "yes"), ("a",), ("no",), ("no",))
     with pytest.raises(InputError, match=r"must be the same, got \['no', 'si'\] and \['no', 'yes'"):
-        thresholds.check_apart(other, given)
+        thresholds.check_disjoint(other, given)
     with pytest.raises(InputError, match="the valid predictions have no scores"):
-        thresholds.check_apart(bare, given)
+        thresholds.check_disjoint(bare, given)
     with pytest.raises(InputError, match="the test predictions have no scores"):
-        thresholds.check_apart(given, bare)
+        thresholds.check_disjoint(given, bare)
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,9 @@ def test_a_rule_that_makes_no_sense_is_refused(given):
 
 
 def test_rules_are_read_from_the_command_line():
-    assert thresholds.parse_rule("gmean") == params.BestGmean(rule="gmean")
-    assert thresholds.parse_rule("cost:5") == params.LeastCost(rule="cost", ratio=5)
-    assert thresholds.parse_rule("recall:0.95") == params.WantedRecall(rule="recall", recall=0.95)
+    assert thresholds.parse_rule("gmean") == params.GmeanRule(rule="gmean")
+    assert thresholds.parse_rule("cost:5") == params.CostRule(rule="cost", ratio=5)
+    assert thresholds.parse_rule("recall:0.95") == params.RecallRule(rule="recall", recall=0.95)
 
 
 @pytest.mark.parametrize("text", ["cost", "cost:0", "recall:2", "gmean:1", "best", ":", "cost:x"])

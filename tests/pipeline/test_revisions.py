@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from toolkit.errors import InputError
-from toolkit.evaluation.results import Key
+from toolkit.evaluation.results import RunKey
 from toolkit.io import files
 from toolkit.pipeline import revisions
 from toolkit.pipeline.params import load_params
@@ -36,7 +36,7 @@ def dvc(folder: Path, *arguments: str) -> None:
     sh(folder, sys.executable, "-m", "dvc", *arguments, "--quiet")
 
 
-def evaluate(project: Path, key: Key, hits: int) -> None:
+def evaluate(project: Path, key: RunKey, hits: int) -> None:
     """An evaluation in which `hits` of ten images of `a`, and all five of `b`, are found."""
     rows = [("a", "a")] * hits + [("a", "b")] * (10 - hits) + [("b", "b")] * 5
     lines = [f"{k},{actual},{predicted}" for k, (actual, predicted) in enumerate(rows)]
@@ -73,19 +73,19 @@ def project(tmp_path_factory) -> Path:
     sh(folder.parent, "git", "init", "--quiet")
     dvc(folder, "init", "--subdir")
     settle(folder, ["original", "augmented"], ["small", "large"], [0, 1])
-    for key in revisions.keys(load_params(folder / "params.yaml").compare):
+    for key in revisions.run_keys(load_params(folder / "params.yaml").compare):
         evaluate(folder, key, hits=6)
     save(folder, "first")
     settle(folder, ["original", "augmented", "mine"], ["small"], [0])
     for arm in ("original", "augmented", "mine"):
-        evaluate(folder, Key(arm, "small", 0), hits=8)
+        evaluate(folder, RunKey(arm, "small", 0), hits=8)
     save(folder, "second")
-    evaluate(folder, Key("original", "small", 0), hits=9)
+    evaluate(folder, RunKey("original", "small", 0), hits=9)
     return folder
 
 
 def test_a_revision_is_read_with_its_own_params(project):
-    found = revisions.list_evaluations(project, "first", RUNS)
+    found = revisions.read_revision(project, "first", RUNS)
     assert [str(result.key) for result in found] == [
         "original-small-0", "original-small-1", "augmented-small-0", "augmented-small-1",
         "original-large-0", "original-large-1", "augmented-large-0", "augmented-large-1",
@@ -113,7 +113,7 @@ def test_the_workspace_is_what_lies_there_now(project):
 
 def test_reading_changes_nothing_in_the_project(project):
     before = {p: p.read_bytes() for p in project.rglob("*") if p.is_file()}
-    revisions.list_evaluations(project, "first", RUNS)
+    revisions.read_revision(project, "first", RUNS)
     assert {p for p, data in before.items() if p.read_bytes() != data} == set()
 
 
@@ -133,7 +133,7 @@ def test_wrong_revisions_are_refused(project, names, message):
 def test_revisions_with_nothing_in_common_are_refused(project, tmp_path):
     copy = shutil.copytree(project.parent, tmp_path / "copy") / "project"
     settle(copy, ["original"], ["other"], [0])
-    evaluate(copy, Key("original", "other", 0), hits=5)
+    evaluate(copy, RunKey("original", "other", 0), hits=5)
     with pytest.raises(
         InputError, match=r"in all revisions: first has .*; workspace has other, or"
     ):
@@ -144,7 +144,7 @@ def test_outputs_that_are_nowhere_are_named_with_the_remedy(project, tmp_path):
     copy = shutil.copytree(project.parent, tmp_path / "copy") / "project"
     shutil.rmtree(copy / ".dvc" / "cache")
     with pytest.raises(InputError, match=r"^first:reports/runs/original-small-0.*`dvc pull`"):
-        revisions.list_evaluations(copy, "first", RUNS)
+        revisions.read_revision(copy, "first", RUNS)
 
 
 def test_a_revision_without_params_is_named(project, tmp_path):
@@ -152,12 +152,12 @@ def test_a_revision_without_params_is_named(project, tmp_path):
     sh(copy, "git", "rm", "--quiet", "--cached", "params.yaml")
     sh(copy, "git", "commit", "--quiet", "--message", "without")
     with pytest.raises(InputError, match=r"^HEAD:params.yaml: neither in git, nor"):
-        revisions.list_evaluations(copy, "HEAD", RUNS)
+        revisions.read_revision(copy, "HEAD", RUNS)
 
 
 def test_a_folder_without_git_or_dvc_is_refused(tmp_path):
     with pytest.raises(InputError, match="`git rev-parse` failed: not a git repository"):
-        revisions.list_evaluations(tmp_path, "HEAD", RUNS)
+        revisions.read_revision(tmp_path, "HEAD", RUNS)
     sh(tmp_path, "git", "init", "--quiet")
     with pytest.raises(InputError, match="is no DVC project; `toolkit init` makes one"):
-        revisions.list_evaluations(tmp_path, "HEAD", RUNS)
+        revisions.read_revision(tmp_path, "HEAD", RUNS)

@@ -12,25 +12,25 @@ from ruamel.yaml import YAML
 
 from tests.conftest import fill
 from toolkit.errors import InputError
-from toolkit.evaluation.results import HISTORY, Result
+from toolkit.evaluation.results import HISTORY, RunResult
 from toolkit.evaluation.sweep import (
     EFFECT_COLUMNS,
     POINT_COLUMNS,
-    Effect,
-    Point,
+    SweepPoint,
+    TransformEffect,
     compare_targets,
     compare_transforms,
     effect_table,
     effects_csv,
     point_table,
     points_csv,
-    sweep_effects,
     sweep_points,
+    transform_effects,
 )
 from toolkit.metrics import classification
 from toolkit.metrics.predictions import Predictions
 from toolkit.pipeline import params
-from toolkit.pipeline.sweep import by_target, leaving_out, parse_targets
+from toolkit.pipeline.sweep import ablation_experiments, parse_targets, target_experiments
 from toolkit.reporting.plots.sweep import contributions, response
 
 POLICY = [{"transform": t} for t in ("rotate", "sharpness", "autocontrast", "sharpness")]
@@ -45,24 +45,24 @@ def settings(arms=("original", "augmented"), without=(), policy=POLICY) -> param
     })  # fmt: skip
 
 
-def result(arm: str, seed: int, hits: int, recipe: str = "small") -> Result:
+def result(arm: str, seed: int, hits: int, recipe: str = "small") -> RunResult:
     """`hits` of 40 images of the rare class are found, and 100 others."""
     actual = ("other",) * 100 + ("rare",) * 40
     predicted = ("other",) * 100 + ("rare",) * hits + ("other",) * (40 - hits)
     given = Predictions(("other", "rare"), tuple(map(str, range(140))), actual, predicted)
     history = dict.fromkeys(HISTORY, (1.0,))
-    return Result(
+    return RunResult(
         arm, recipe, seed, classification.compute_metrics(given, "rare"), given, "rare", history
     )
 
 
-def runs(arm: str, hits: int, recipe: str = "small") -> list[Result]:
+def runs(arm: str, hits: int, recipe: str = "small") -> list[RunResult]:
     """Three seeds, which differ a little."""
     return [result(arm, seed, hits + seed - 1, recipe) for seed in (0, 1, 2)]
 
 
 @pytest.fixture(scope="module")
-def points() -> list[Point]:
+def points() -> list[SweepPoint]:
     original = [*runs("original", 20), *runs("original", 22, "large")]
     found = {
         target: [*original, *runs("augmented", hits), *runs("augmented", 21, "large")]
@@ -72,14 +72,14 @@ def points() -> list[Point]:
 
 
 @pytest.fixture(scope="module")
-def effects() -> list[Effect]:
+def effects() -> list[TransformEffect]:
     found = {
         "": [*runs("original", 5), *runs("augmented", 30)],
         "rotate": [*runs("original", 5), *runs("augmented", 12)],
         "blur": [*runs("original", 5), *runs("augmented", 38)],
         "flip": [*runs("original", 5), *runs("augmented", 30)],
     }
-    return sweep_effects(compare_transforms(found, "augmented", settings().compare))
+    return transform_effects(compare_transforms(found, "augmented", settings().compare))
 
 
 def table(text: str) -> list[dict[str, str]]:
@@ -97,7 +97,7 @@ def test_what_is_no_list_of_targets_is_refused(text):
 
 
 def test_each_target_is_an_experiment():
-    found = by_target(settings(), (60, 120), "dose")
+    found = target_experiments(settings(), (60, 120), "dose")
     assert [(e.name, e.changes) for e in found.values()] == [
         ("dose-60", {"augment.target": 60}),
         ("dose-120", {"augment.target": 120}),
@@ -106,11 +106,11 @@ def test_each_target_is_an_experiment():
 
 def test_a_target_without_an_arm_that_has_new_images_is_refused():
     with pytest.raises(InputError, match=r"compare.arms must name an arm of augment.arms, got or"):
-        by_target(settings(arms=["original"]), (60,), "dose")
+        target_experiments(settings(arms=["original"]), (60,), "dose")
 
 
 def test_each_transform_is_left_out_once_beside_what_is_left_out_already():
-    found = leaving_out(settings(without=["rotate"]), "augmented", "less")
+    found = ablation_experiments(settings(without=["rotate"]), "augmented", "less")
     assert {key: (e.name, e.changes) for key, e in found.items()} == {
         "": ("less-augmented", {}),
         "sharpness": (
@@ -125,7 +125,7 @@ def test_each_transform_is_left_out_once_beside_what_is_left_out_already():
 
 
 def test_transforms_of_groups_are_left_out_too():
-    found = leaving_out(settings(policy="augmix"), "augmented", "less")
+    found = ablation_experiments(settings(policy="augmix"), "augmented", "less")
     assert list(found)[:3] == ["", "autocontrast", "equalize"]
     assert len(found) == 10
 
@@ -144,7 +144,7 @@ PAIR = [{"transform": "some_of", "of": POLICY[:2]}]
 )
 def test_an_arm_that_cannot_lose_a_transform_is_refused(arm, policy, message):
     with pytest.raises(InputError, match=message):
-        leaving_out(settings(policy=policy), arm, "less")
+        ablation_experiments(settings(policy=policy), arm, "less")
 
 
 def test_the_original_arm_stands_once_and_others_at_each_target(points):

@@ -147,7 +147,7 @@ def test_a_page_of_many_classes_has_no_words_on_words():
 
 def test_a_comparison_leaves_its_files(tmp_path, given):
     comparison.write_comparison(tmp_path / "summary.json", given.compared, given.results)
-    assert json.loads((tmp_path / "summary.json").read_text()) == verdict.summary_scalars(
+    assert json.loads((tmp_path / "summary.json").read_text()) == verdict.summarize_comparison(
         given.compared
     )
     assert len((tmp_path / "curves.csv").read_text().splitlines()) == 1 + 12 * 4

@@ -7,7 +7,7 @@ from toolkit.reporting.verdict import (
     comparison_markdown,
     comparison_notes,
     comparison_table,
-    summary_scalars,
+    summarize_comparison,
     verdict_headline,
     verdict_sentence,
 )
@@ -82,14 +82,14 @@ def test_the_summary_is_scalars_by_recipe_and_arm():
     compared = compare_results(
         arms(original=BASE, duplicated=GOOD, augmented=GOOD), control="duplicated"
     )
-    found = summary_scalars(compared)["net"]["augmented"]
+    found = summarize_comparison(compared)["net"]["augmented"]
     assert all(isinstance(value, int | float | str) for value in found.values())
     assert found["verdict"] == "better"
     assert found["verdict_against_duplicated"] == "inconclusive"
     assert (
         found["gmean_difference_low"] < found["gmean_difference"] < found["gmean_difference_high"]
     )
-    assert "verdict" not in summary_scalars(compared)["net"]["original"]
+    assert "verdict" not in summarize_comparison(compared)["net"]["original"]
 
 
 def test_markdown_escapes_names():

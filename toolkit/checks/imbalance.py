@@ -53,7 +53,9 @@ def smallest(images: int, recall: float = RECALL) -> float:
 
     Normal approximation for independent mistakes; 1 at most.
     """
-    reach = significance.quantile(significance.TAILS[1]) + significance.quantile(significance.POWER)
+    reach = significance.t_quantile(significance.TAILS[1]) + significance.t_quantile(
+        significance.POWER
+    )
     return min(1.0, reach * math.sqrt(2 * recall * (1 - recall) / images))
 
 

@@ -116,7 +116,7 @@ def _reports(place: Path) -> list[Path]:
     if project.PARAMS.is_file():
         from toolkit.pipeline import revisions
 
-        return [place / str(key) for key in revisions.keys(options.read_project().compare)]
+        return [place / str(key) for key in revisions.run_keys(options.read_project().compare)]
     found = sorted(path.parent for path in place.glob("*/metrics.json"))
     if not found:
         raise InputError(f"{place}: holds no evaluation; write one with `toolkit evaluate`")
@@ -170,10 +170,10 @@ Swept = tuple["Comparison", list[list[str]], str, bytes]
 
 def _targets(settings: "Params", text: str, prefix: str, run: Any) -> Swept:
     from toolkit.evaluation.sweep import compare_targets, point_table, points_csv, sweep_points
-    from toolkit.pipeline.sweep import by_target, parse_targets
+    from toolkit.pipeline.sweep import parse_targets, target_experiments
     from toolkit.reporting.plots.sweep import response
 
-    found = run(by_target(settings, parse_targets(text), prefix))
+    found = run(target_experiments(settings, parse_targets(text), prefix))
     compared = compare_targets(found, settings.compare)
     points = sweep_points(compared)
     picture = response(points)
@@ -185,14 +185,14 @@ def _transforms(settings: "Params", arm: str, prefix: str, run: Any) -> Swept:
         compare_transforms,
         effect_table,
         effects_csv,
-        sweep_effects,
+        transform_effects,
     )
-    from toolkit.pipeline.sweep import leaving_out
+    from toolkit.pipeline.sweep import ablation_experiments
     from toolkit.reporting.plots.sweep import contributions
 
-    found = run(leaving_out(settings, arm, prefix))
+    found = run(ablation_experiments(settings, arm, prefix))
     compared = compare_transforms(found, arm, settings.compare)
-    effects = sweep_effects(compared)
+    effects = transform_effects(compared)
     picture = contributions(effects)
     return compared, effect_table(effects), effects_csv(effects), picture
 

@@ -12,7 +12,7 @@ from toolkit.errors import InputError
 from toolkit.pipeline import project
 
 if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
-    from toolkit.evaluation.evaluate import EvaluationInput
+    from toolkit.evaluation.evaluate import RunOutputs
     from toolkit.training import runs
 
 
@@ -171,7 +171,7 @@ def evaluate(
     Example: toolkit evaluate theirs.csv --positive rare --valid-predictions valid.csv
     --threshold recall:0.95 --output theirs
     """
-    from toolkit.evaluation.evaluate import metric_rows, remarks
+    from toolkit.evaluation.evaluate import evaluation_notes, metric_table
     from toolkit.metrics import thresholds
     from toolkit.metrics.params import EvaluateParams
     from toolkit.reporting import evaluation
@@ -191,24 +191,24 @@ def evaluate(
             raise typer.BadParameter("a CSV holds predictions of test: --valid-predictions CSV")
         evidence = _of_file(source, valid_predictions)
     numbers = evaluation.write_evaluation(output, evidence, settings)
-    typer.echo(console.table(metric_rows(numbers, evidence.test.classes)))
-    for line in remarks(evidence, numbers.values, settings):
+    typer.echo(console.table(metric_table(numbers, evidence.test.classes)))
+    for line in evaluation_notes(evidence, numbers.values, settings):
         typer.echo(line)
     console.say(f"{output}/metrics.json: all {len(numbers.values)} numbers", quiet=quiet)
 
 
 def _of_run(
     run: Path, test: Path, valid: Path | None, positive: str | None, *, quiet: bool
-) -> "EvaluationInput":
+) -> "RunOutputs":
     from toolkit.evaluation import results
-    from toolkit.evaluation.evaluate import EvaluationInput
+    from toolkit.evaluation.evaluate import RunOutputs
     from toolkit.metrics import mistakes
     from toolkit.training import inference, runs
 
     track, side = console.track(quiet), runs.read_run(run)
     found = inference.predict_folder(run, test, track)
-    return EvaluationInput(
-        key=results.Key(side.arm, side.recipe, side.seed),
+    return RunOutputs(
+        key=results.RunKey(side.arm, side.recipe, side.seed),
         test=found,
         valid=inference.predict_folder(run, valid, track) if valid else None,
         trained=side.counts,
@@ -217,13 +217,13 @@ def _of_run(
     )
 
 
-def _of_file(test: Path, valid: Path | None) -> "EvaluationInput":
+def _of_file(test: Path, valid: Path | None) -> "RunOutputs":
     from toolkit.evaluation import results
-    from toolkit.evaluation.evaluate import EvaluationInput
+    from toolkit.evaluation.evaluate import RunOutputs
     from toolkit.metrics import predictions
 
-    return EvaluationInput(
-        key=results.Key(test.stem, "predictions", 0),
+    return RunOutputs(
+        key=results.RunKey(test.stem, "predictions", 0),
         test=predictions.read_predictions(test),
         valid=predictions.read_predictions(valid) if valid else None,
     )

@@ -10,12 +10,12 @@ from toolkit.errors import InputError
 from toolkit.evaluation.contrasts import (
     ArmEstimate,
     Contrast,
+    apply_holm,
     contrast_arms,
-    corrected,
     estimate_arm,
-    measure_runs,
+    estimate_metrics,
 )
-from toolkit.evaluation.results import Result
+from toolkit.evaluation.results import RunResult
 from toolkit.metrics.predictions import Predictions
 
 
@@ -52,7 +52,7 @@ class Comparison:
 
 
 def compare_results(
-    results: Sequence[Result],
+    results: Sequence[RunResult],
     baseline: str = "original",
     control: str | None = None,
     *,
@@ -74,7 +74,7 @@ def compare_results(
     for recipe in dict.fromkeys(result.recipe for result in results):
         group = [result for result in results if result.recipe == recipe]
         arms = _arms(group, baseline)
-        measured = measure_runs(group, positive, resamples, seed)
+        measured = estimate_metrics(group, positive, resamples, seed)
         rows += [estimate_arm(group, chosen, measured) for chosen in arms.values()]
         pairs += [
             contrast_arms(group, arms[arm], arms[other], measured)
@@ -85,11 +85,11 @@ def compare_results(
     first = results[0].predictions
     test = {name: first.actual.count(name) for name in first.classes}
     shared = tuple(m for m in rows[0].values if all(m in row.values for row in rows))
-    done = corrected(pairs)
+    done = apply_holm(pairs)
     return Comparison(baseline, control, shared, tuple(rows), done, test, positive)
 
 
-def _check(results: Sequence[Result]) -> None:
+def _check(results: Sequence[RunResult]) -> None:
     if not results:
         raise InputError("there are no results to compare; run `toolkit evaluate` first")
     for key, count in Counter(result.key for result in results).items():
@@ -99,7 +99,7 @@ def _check(results: Sequence[Result]) -> None:
         _check_same_images(results[0], result)
 
 
-def _check_same_images(one: Result, other: Result) -> None:
+def _check_same_images(one: RunResult, other: RunResult) -> None:
     left, right = (
         dict(zip(r.predictions.ids, r.predictions.actual, strict=True)) for r in (one, other)
     )
@@ -134,7 +134,7 @@ def _in_order(predictions: Predictions, ids: tuple[str, ...]) -> Predictions:
     )
 
 
-def _arms(results: Sequence[Result], baseline: str) -> dict[str, list[int]]:
+def _arms(results: Sequence[RunResult], baseline: str) -> dict[str, list[int]]:
     """The arms of one recipe, the baseline first, and where their runs stand, by seed."""
     names = list(dict.fromkeys(result.arm for result in results))
     if baseline not in names:

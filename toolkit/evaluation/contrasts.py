@@ -7,7 +7,7 @@ from statistics import stdev
 
 import numpy as np
 
-from toolkit.evaluation.results import Result
+from toolkit.evaluation.results import RunResult
 from toolkit.metrics import bootstrap, confusion, significance
 from toolkit.metrics.confusion import confusion_matrix
 from toolkit.metrics.scores import Floats
@@ -86,7 +86,7 @@ class Contrast:
 
 
 @dataclass(frozen=True)
-class MeasuredMetric:
+class MetricEstimate:
     """One metric of M runs: values [M], their covariance [M, M] over draws of test images.
 
     `images` is the number of the rarest class; `drawn` [M, R] are the draws, None where the
@@ -99,9 +99,9 @@ class MeasuredMetric:
     drawn: Floats | None = None
 
 
-def measure_runs(
-    results: Sequence[Result], positive: str | None, resamples: int, seed: int
-) -> dict[str, MeasuredMetric]:
+def estimate_metrics(
+    results: Sequence[RunResult], positive: str | None, resamples: int, seed: int
+) -> dict[str, MetricEstimate]:
     """The compared metrics of runs that have the same test images, in the same order.
 
     Raises InputError that names a class without images: there is no G-mean then.
@@ -115,7 +115,7 @@ def measure_runs(
     points, numbers = (_compared(of, classes, positive) for of in (matrices, drawn))
     images = int(min(np.bincount(actual)))
     found = {
-        name: MeasuredMetric(points[name], _covariance(of, images), images, of)
+        name: MetricEstimate(points[name], _covariance(of, images), images, of)
         for name, of in numbers.items()
     }
     scores = [result.predictions.scores for result in results]
@@ -141,16 +141,16 @@ def _covariance(drawn: Floats, images: int) -> Floats:
 
 def _area(
     inside: significance.Flags, scores: Sequence[Floats | None], k: int
-) -> dict[str, MeasuredMetric]:
+) -> dict[str, MetricEstimate]:
     images = int(min(inside.sum(), (~inside).sum()))
     if images < 2:
         return {}
     columns = np.stack([of_run[:, k] for of_run in scores if of_run is not None])
-    return {"roc_auc": MeasuredMetric(*significance.delong(inside, columns), images)}
+    return {"roc_auc": MetricEstimate(*significance.delong_covariance(inside, columns), images)}
 
 
 def estimate_arm(
-    results: Sequence[Result], chosen: Sequence[int], measured: Mapping[str, MeasuredMetric]
+    results: Sequence[RunResult], chosen: Sequence[int], measured: Mapping[str, MetricEstimate]
 ) -> ArmEstimate:
     """What the runs at the positions `chosen`, all of one arm, reached together."""
     first = results[chosen[0]]
@@ -160,7 +160,7 @@ def estimate_arm(
     return ArmEstimate(first.recipe, first.arm, seeds, values, intervals)
 
 
-def _interval(measured: MeasuredMetric, chosen: Sequence[int]) -> tuple[float, float]:
+def _interval(measured: MetricEstimate, chosen: Sequence[int]) -> tuple[float, float]:
     values, covariance = measured.values[chosen], measured.covariance[np.ix_(chosen, chosen)]
     if len(chosen) > 1:
         low, high = significance.mean_interval(values, covariance, measured.images)
@@ -168,16 +168,16 @@ def _interval(measured: MeasuredMetric, chosen: Sequence[int]) -> tuple[float, f
         low, high = np.quantile(measured.drawn[chosen[0]], significance.TAILS)
         low, high = min(low, values[0]), max(high, values[0])
     else:
-        reach = significance.quantile(significance.TAILS[1]) * math.sqrt(covariance[0, 0])
+        reach = significance.t_quantile(significance.TAILS[1]) * math.sqrt(covariance[0, 0])
         low, high = values[0] - reach, values[0] + reach
     return max(0.0, float(low)), min(1.0, float(high))
 
 
 def contrast_arms(
-    results: Sequence[Result],
+    results: Sequence[RunResult],
     arm: Sequence[int],
     other: Sequence[int],
-    measured: Mapping[str, MeasuredMetric],
+    measured: Mapping[str, MetricEstimate],
 ) -> Contrast:
     """The runs at the positions `arm` against those at `other`, before Holm's correction."""
     both = [*arm, *other]
@@ -201,19 +201,19 @@ def contrast_arms(
     )
 
 
-def _mcnemar(arm: Sequence[Result], other: Sequence[Result]) -> tuple[McNemar, ...]:
+def _mcnemar(arm: Sequence[RunResult], other: Sequence[RunResult]) -> tuple[McNemar, ...]:
     """One test for each pair of runs with the same seed."""
     others = {result.seed: result for result in other}
     pairs = [(result, others[result.seed]) for result in arm if result.seed in others]
     return tuple(significance.mcnemar(_right(a), _right(b)) for a, b in pairs)
 
 
-def _right(result: Result) -> significance.Flags:
+def _right(result: RunResult) -> significance.Flags:
     found = result.predictions
     return np.asarray(found.actual_index == found.predicted_index)
 
 
-def corrected(contrasts: Sequence[Contrast]) -> tuple[Contrast, ...]:
+def apply_holm(contrasts: Sequence[Contrast]) -> tuple[Contrast, ...]:
     """The same with Holm's correction over all of them."""
     ps = significance.holm([c.differences[TESTED].p for c in contrasts])
     return tuple(replace(c, p_holm=p) for c, p in zip(contrasts, ps, strict=True))

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from toolkit.evaluation.results import Result
+from toolkit.evaluation.results import RunResult
 from toolkit.io import csv
 from toolkit.metrics import curves
 from toolkit.metrics.predictions import Predictions
@@ -14,7 +14,7 @@ from toolkit.metrics.scores import Floats, Labels
 
 
 @dataclass(frozen=True, eq=False)
-class Points:
+class CurvePoints:
     """A curve, [T]; where points stand for several images, how many."""
 
     x: Floats
@@ -36,7 +36,7 @@ class Diagram:
     x: str
     y: str
     columns: tuple[str, str]
-    points: Callable[[Sequence[Result]], Points | None]
+    points: Callable[[Sequence[RunResult]], CurvePoints | None]
     metric: str
     of: str
     pooled: bool = False
@@ -44,39 +44,39 @@ class Diagram:
     diagonal: bool = False
 
 
-def _roc(results: Sequence[Result]) -> Points | None:
+def _roc(results: Sequence[RunResult]) -> CurvePoints | None:
     known = _rare([result.predictions for result in results], results[0].positive)
     if known is None:
         return None
     curve = curves.thin(curves.roc_curve(*known))
-    return Points(curve.false_positive_rate, curve.recall)
+    return CurvePoints(curve.false_positive_rate, curve.recall)
 
 
-def _precision_recall(results: Sequence[Result]) -> Points | None:
+def _precision_recall(results: Sequence[RunResult]) -> CurvePoints | None:
     known = _rare([result.predictions for result in results], results[0].positive)
     if known is None:
         return None
     curve = curves.thin(curves.precision_recall_curve(*known))
-    return Points(curve.recall, curve.precision)
+    return CurvePoints(curve.recall, curve.precision)
 
 
-def _reliability(results: Sequence[Result]) -> Points | None:
+def _reliability(results: Sequence[RunResult]) -> CurvePoints | None:
     known = _known([result.predictions for result in results])
     if known is None:
         return None
     positive = results[0].positive
     column = results[0].predictions.classes.index(positive) if positive else None
     curve = curves.reliability_curve(*known, column)
-    return Points(curve.score, curve.share, curve.count)
+    return CurvePoints(curve.score, curve.share, curve.count)
 
 
-def _thresholds(results: Sequence[Result]) -> Points | None:
+def _thresholds(results: Sequence[RunResult]) -> CurvePoints | None:
     valid = [result.valid for result in results if result.valid]
     known = _rare(valid, results[0].positive) if len(valid) == len(results) else None
     if known is None:
         return None
     curve = curves.thin(curves.threshold_curve(*known))
-    return Points(curve.threshold, curve.gmean)
+    return CurvePoints(curve.threshold, curve.gmean)
 
 
 def _known(given: Sequence[Predictions]) -> tuple[Labels, Floats] | None:
@@ -96,7 +96,7 @@ def _rare(given: Sequence[Predictions], positive: str | None) -> tuple[Labels, F
     return (*known, column) if column in known[0] else None
 
 
-def chosen_points(result: Result) -> tuple[float, float] | None:
+def threshold_point(result: RunResult) -> tuple[float, float] | None:
     """The threshold that was chosen on valid, and the G-mean that it gives there."""
     points = _thresholds([result])
     if points is None or "threshold" not in result.metrics:
@@ -106,19 +106,19 @@ def chosen_points(result: Result) -> tuple[float, float] | None:
     return threshold, float(points.y[at])
 
 
-def curve_table(results: Sequence[Result], diagram: Diagram) -> str:
+def curves_csv(results: Sequence[RunResult], diagram: Diagram) -> str:
     """All runs' points as one long CSV: run, arm, recipe, seed and the diagram's columns."""
     header = ["run", "arm", "recipe", "seed", *diagram.columns]
     return csv.csv_text(header, (row for one in results for row in _points(one, diagram)))
 
 
-def _points(result: Result, diagram: Diagram) -> Iterator[list[object]]:
+def _points(result: RunResult, diagram: Diagram) -> Iterator[list[object]]:
     points = diagram.points([result])
     for x, y in zip(points.x, points.y, strict=True) if points else ():
         yield [str(result.key), result.arm, result.recipe, result.seed, float(x), float(y)]
 
 
-def bins(given: Predictions) -> str:
+def reliability_csv(given: Predictions) -> str:
     """The bins of the calibration errors as CSV: how sure, how often right, how many images.
 
     `of` is a class against the rest, and empty for the highest score. Raises ValueError without

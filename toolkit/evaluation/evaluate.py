@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from toolkit.evaluation.results import (
-    Key,
+    RunKey,
 )
 from toolkit.io.text import shorten
 from toolkit.metrics import calibration, thresholds
 from toolkit.metrics.classification import compute_metrics
-from toolkit.metrics.intervals import Interval, intervals
+from toolkit.metrics.intervals import ConfidenceInterval, confidence_intervals
 from toolkit.metrics.mistakes import ExplainedExample
 from toolkit.metrics.params import EvaluateParams
 from toolkit.metrics.predictions import Predictions
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class EvaluationInput:
+class RunOutputs:
     """What is evaluated: test predictions, and where known what else the run left.
 
     `valid` are predictions of the valid split, on which threshold and temperature are chosen;
@@ -46,7 +46,7 @@ class EvaluationInput:
     history.csv; `explained` the images to show, None where there is no network to explain them.
     """
 
-    key: Key
+    key: RunKey
     test: Predictions
     valid: Predictions | None = None
     trained: Mapping[str, int] | None = None
@@ -59,24 +59,24 @@ class Evaluation:
     """Metrics by name, and the 95 % intervals of those that have one."""
 
     values: Mapping[str, float]
-    intervals: Mapping[str, Interval]
+    intervals: Mapping[str, ConfidenceInterval]
 
 
 # --- the numbers ------------------------------------------------------------------------------
 
 
-def measure_evaluation(evidence: EvaluationInput, settings: EvaluateParams) -> Evaluation:
+def evaluate_run(evidence: RunOutputs, settings: EvaluateParams) -> Evaluation:
     """All numbers of an evaluation: `classification.compute_metrics`'s and those tuned on valid.
 
     With valid predictions also `temperature` and calibrated_<name>; with two classes and a positive
     one `threshold` and threshold_<name>; with known training counts prior_<name>, corrected to the
     class balance of valid. Test decides none of them. Raises InputError as
-    `compute_metrics`, `thresholds.check_apart` and `thresholds.choose_threshold` do.
+    `compute_metrics`, `thresholds.check_disjoint` and `thresholds.choose_threshold` do.
     """
     numbers = _measured(evidence.test, settings)
     if evidence.valid is None:
         return numbers
-    thresholds.check_apart(evidence.valid, evidence.test)
+    thresholds.check_disjoint(evidence.valid, evidence.test)
     decided = _at_threshold(evidence.test, evidence.valid, settings)
     values = {**numbers.values, **decided.values}
     values |= _calibrated(evidence.test, evidence.valid, settings)
@@ -87,7 +87,7 @@ def measure_evaluation(evidence: EvaluationInput, settings: EvaluateParams) -> E
 def _measured(predictions: Predictions, settings: EvaluateParams) -> Evaluation:
     positive, beta = settings.positive, settings.beta
     draws = {"resamples": settings.resamples, "seed": settings.seed}
-    known = intervals(predictions, positive, beta=beta, **draws)
+    known = confidence_intervals(predictions, positive, beta=beta, **draws)
     return Evaluation(compute_metrics(predictions, positive, beta), known)
 
 
@@ -112,8 +112,10 @@ def _prefixed(prefix: str, of: Mapping[str, T], names: Iterable[str]) -> dict[st
 def _calibrated(
     test: Predictions, valid: Predictions, settings: EvaluateParams
 ) -> dict[str, float]:
-    heat = calibration.temperature(valid)
-    values = compute_metrics(calibration.tempered(test, heat), settings.positive, settings.beta)
+    heat = calibration.fit_temperature(valid)
+    values = compute_metrics(
+        calibration.apply_temperature(test, heat), settings.positive, settings.beta
+    )
     return {"temperature": heat, **_prefixed("calibrated", values, CALIBRATED)}
 
 
@@ -126,7 +128,7 @@ def _corrected(
     if trained is None:
         return {}
     target = {name: valid.actual.count(name) for name in valid.classes}
-    corrected = calibration.prior_corrected(test, trained, target)
+    corrected = calibration.correct_prior(test, trained, target)
     values = compute_metrics(corrected, settings.positive, settings.beta)
     return _prefixed("prior", values, PRIOR)
 
@@ -134,7 +136,7 @@ def _corrected(
 # --- what is printed --------------------------------------------------------------------------
 
 
-def metric_rows(numbers: Evaluation, classes: Sequence[str]) -> list[list[str]]:
+def metric_table(numbers: Evaluation, classes: Sequence[str]) -> list[list[str]]:
     """The main numbers as rows of text, header first."""
     recalls = {f"recall_{name}": f"recall of {shorten(name, 40)}" for name in classes}
     shown = TITLES if len(classes) > MOST_CLASSES else {**TITLES, **recalls}
@@ -146,12 +148,12 @@ def metric_rows(numbers: Evaluation, classes: Sequence[str]) -> list[list[str]]:
     return [["metric", "value", "95 % interval"], *body]
 
 
-def _interval(ends: Interval | None) -> str:
+def _interval(ends: ConfidenceInterval | None) -> str:
     return f"{ends[0]:.4f} to {ends[1]:.4f}" if ends else ""
 
 
-def remarks(
-    evidence: EvaluationInput, values: Mapping[str, float], settings: EvaluateParams
+def evaluation_notes(
+    evidence: RunOutputs, values: Mapping[str, float], settings: EvaluateParams
 ) -> Iterable[str]:
     """What is undefined and why, and what tuning on valid changed, in sentences."""
     for name in sorted({*evidence.test.classes} - {*evidence.test.actual}):

@@ -24,7 +24,7 @@ History = Mapping[str, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
-class Key:
+class RunKey:
     """Which run it is; as text, <arm>-<recipe>-<seed>."""
 
     arm: str
@@ -41,7 +41,7 @@ class Key:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class RunResult:
     """What one arm, trained with one recipe and seed, reached on the test images.
 
     `metrics` are by name; their intervals stand in metrics.json alone, the comparison's differ.
@@ -58,9 +58,9 @@ class Result:
     valid: Predictions | None = None
 
     @property
-    def key(self) -> Key:
+    def key(self) -> RunKey:
         """Which run it is."""
-        return Key(self.arm, self.recipe, self.seed)
+        return RunKey(self.arm, self.recipe, self.seed)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Mistake:
 
 def read_result(
     path: Path, positive: str | None = None, arm: str | None = None, seed: int = 0
-) -> Result:
+) -> RunResult:
     """Read a folder that `evaluate` wrote, or a CSV of predictions.
 
     A CSV becomes an arm (named `arm`, else like the file, or for `predictions.csv` like its folder)
@@ -99,10 +99,10 @@ def read_result(
         metrics = compute_metrics(predictions, positive)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    return Result(arm or named, "predictions", seed, metrics, predictions, positive)
+    return RunResult(arm or named, "predictions", seed, metrics, predictions, positive)
 
 
-def _read_folder(folder: Path) -> Result:
+def _read_folder(folder: Path) -> RunResult:
     path = folder / METRICS_FILE
     try:
         found = files.read_json(path)
@@ -121,7 +121,7 @@ def _read_folder(folder: Path) -> Result:
     predictions = read_predictions(folder / PREDICTIONS_FILE)
     curves = read_history(history) if history.is_file() else None
     tuned = read_predictions(valid) if valid.is_file() else None
-    return Result(*key, metrics, predictions, positive, curves, tuned)
+    return RunResult(*key, metrics, predictions, positive, curves, tuned)
 
 
 def _number(name: str, value: Any) -> float:
@@ -175,13 +175,13 @@ def read_history(path: Path) -> History:
         raise InputError(f"{path}: not a training history: {error}") from error
 
 
-def history_curves(results: Sequence[Result]) -> str:
+def history_csv(results: Sequence[RunResult]) -> str:
     """All histories as one long CSV: run, arm, recipe, seed and the columns HISTORY."""
     header = ["run", "arm", "recipe", "seed", *HISTORY]
     return csv_text(header, (row for result in results for row in _epochs(result)))
 
 
-def _epochs(result: Result) -> Iterator[list[object]]:
+def _epochs(result: RunResult) -> Iterator[list[object]]:
     known = result.history or dict.fromkeys(HISTORY, ())
     for epoch, *rest in zip(*(known[name] for name in HISTORY), strict=True):
         yield [str(result.key), result.arm, result.recipe, result.seed, int(epoch), *rest]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from toolkit.evaluation import comparison
 from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.contrasts import BETTER, INCONCLUSIVE, TESTED, WORSE, ArmEstimate, Contrast
-from toolkit.evaluation.results import Result
+from toolkit.evaluation.results import RunResult
 from toolkit.io import csv
 from toolkit.metrics.params import CompareParams
 
@@ -22,7 +22,7 @@ EFFECT = {BETTER: "helps", WORSE: "harms", INCONCLUSIVE: "not known"}
 
 
 @dataclass(frozen=True)
-class Point:
+class SweepPoint:
     """What one arm with one recipe reached at one target; None for an arm without new images.
 
     `gmean` is the mean over seeds, from `low` to `high` its 95 % interval. `contrast` sets it
@@ -40,7 +40,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Effect:
+class TransformEffect:
     """What one transform does: mean G-mean of the whole policy and of that without it.
 
     `contrast` is whole minus without.
@@ -56,7 +56,7 @@ class Effect:
 # --- what came out ----------------------------------------------------------------------------
 
 
-def compare_targets(found: Mapping[int, Sequence[Result]], wanted: CompareParams) -> Comparison:
+def compare_targets(found: Mapping[int, Sequence[RunResult]], wanted: CompareParams) -> Comparison:
     """Every arm at every target against the baseline; corrected for all of them together."""
     results = [
         replace(result, recipe=f"{result.recipe}{TARGET}{target}")
@@ -67,7 +67,7 @@ def compare_targets(found: Mapping[int, Sequence[Result]], wanted: CompareParams
 
 
 def compare_transforms(
-    found: Mapping[str, Sequence[Result]], arm: str, wanted: CompareParams
+    found: Mapping[str, Sequence[RunResult]], arm: str, wanted: CompareParams
 ) -> Comparison:
     """The arm's whole policy against that without each transform; corrected for all together."""
     results = [
@@ -81,16 +81,16 @@ def compare_transforms(
     return _compare(results, LESS, wanted)
 
 
-def _compare(results: Sequence[Result], baseline: str, wanted: CompareParams) -> Comparison:
+def _compare(results: Sequence[RunResult], baseline: str, wanted: CompareParams) -> Comparison:
     return comparison.compare_results(
         results, baseline, resamples=wanted.resamples, seed=wanted.seed
     )
 
 
-def sweep_points(compared: Comparison) -> list[Point]:
+def sweep_points(compared: Comparison) -> list[SweepPoint]:
     """By recipe, arm and target; the arm "original", which has no target, stands once."""
     contrasts = {(c.recipe, c.arm): c for c in compared.contrasts}
-    found: dict[tuple[str, str, int | None], Point] = {}
+    found: dict[tuple[str, str, int | None], SweepPoint] = {}
     for row in compared.rows:
         point = _point(row, contrasts.get((row.recipe, row.arm)))
         found.setdefault((point.recipe, point.arm, point.target), point)
@@ -98,21 +98,23 @@ def sweep_points(compared: Comparison) -> list[Point]:
     return sorted(found.values(), key=lambda p: (recipes.index(p.recipe), arms.index(p.arm)))
 
 
-def _point(row: ArmEstimate, contrast: Contrast | None) -> Point:
+def _point(row: ArmEstimate, contrast: Contrast | None) -> SweepPoint:
     recipe, target = row.recipe.split(TARGET)
     number = None if row.arm == "original" else int(target)
     interval = row.intervals[TESTED]
-    return Point(row.arm, recipe, number, len(row.seeds), row.mean(TESTED), *interval, contrast)
+    return SweepPoint(
+        row.arm, recipe, number, len(row.seeds), row.mean(TESTED), *interval, contrast
+    )
 
 
-def sweep_effects(compared: Comparison) -> list[Effect]:
+def transform_effects(compared: Comparison) -> list[TransformEffect]:
     """By recipe and transform."""
     means = {(row.recipe, row.arm): row.mean(TESTED) for row in compared.rows}
     found = []
     for contrast in compared.contrasts:
         recipe, transform = contrast.recipe.split(WITHOUT)
         whole, less = (means[contrast.recipe, arm] for arm in (contrast.arm, contrast.against))
-        found.append(Effect(transform, recipe, whole, less, contrast))
+        found.append(TransformEffect(transform, recipe, whole, less, contrast))
     recipes = list(dict.fromkeys(effect.recipe for effect in found))
     return sorted(found, key=lambda effect: recipes.index(effect.recipe))
 
@@ -120,26 +122,26 @@ def sweep_effects(compared: Comparison) -> list[Effect]:
 # --- as text ----------------------------------------------------------------------------------
 
 
-def point_table(found: Sequence[Point]) -> list[list[str]]:
+def point_table(found: Sequence[SweepPoint]) -> list[list[str]]:
     """Rows of text, a header first."""
     header = ["recipe", "arm", "target", "seeds", "G-mean", "against the baseline", "verdict"]
     return [header, *([p.recipe, p.arm, *_point_cells(p)] for p in found)]
 
 
-def _point_cells(point: Point) -> list[str]:
+def _point_cells(point: SweepPoint) -> list[str]:
     target = "" if point.target is None else str(point.target)
     gmean = f"{point.gmean:.3f} ({point.low:.3f} to {point.high:.3f})"
     told = ["baseline", ""] if point.contrast is None else _told(point.contrast)
     return [target, str(point.seeds), gmean, *told]
 
 
-def effect_table(found: Sequence[Effect]) -> list[list[str]]:
+def effect_table(found: Sequence[TransformEffect]) -> list[list[str]]:
     """Rows of text, a header first."""
     header = ["recipe", "transform", "G-mean with all", "without it", "difference", "it"]
     return [header, *([e.recipe, e.transform, *_effect_cells(e)] for e in found)]
 
 
-def _effect_cells(effect: Effect) -> list[str]:
+def _effect_cells(effect: TransformEffect) -> list[str]:
     difference, verdict = _told(effect.contrast)
     return [f"{effect.whole:.3f}", f"{effect.without:.3f}", difference, EFFECT[verdict]]
 
@@ -161,23 +163,23 @@ EFFECT_COLUMNS = (
 )  # fmt: skip
 
 
-def points_csv(found: Sequence[Point]) -> str:
+def points_csv(found: Sequence[SweepPoint]) -> str:
     """POINT_COLUMNS; the baseline has no difference, the original arm no target."""
     return csv.csv_text(POINT_COLUMNS, [[*_place(p), *_difference(p.contrast)] for p in found])
 
 
-def _place(point: Point) -> list[object]:
+def _place(point: SweepPoint) -> list[object]:
     target = "" if point.target is None else point.target
     numbers = _rounded(point.gmean, point.low, point.high)
     return [point.arm, point.recipe, target, point.seeds, *numbers]
 
 
-def effects_csv(found: Sequence[Effect]) -> str:
+def effects_csv(found: Sequence[TransformEffect]) -> str:
     """EFFECT_COLUMNS; the difference is the whole policy's G-mean minus that without it."""
     return csv.csv_text(EFFECT_COLUMNS, [_effect_fields(e) for e in found])
 
 
-def _effect_fields(effect: Effect) -> list[object]:
+def _effect_fields(effect: TransformEffect) -> list[object]:
     *numbers, verdict = _difference(effect.contrast)
     means = _rounded(effect.whole, effect.without)
     seeds = min(effect.contrast.seeds)

@@ -29,7 +29,7 @@ class BootstrapWeights:
     drawn: Floats
 
 
-def resample(
+def bootstrap_metrics(
     predictions: Predictions,
     positive: str | None = None,
     *,

@@ -18,7 +18,7 @@ FLOOR = float(np.finfo(np.float64).eps)
 HALVINGS = 40
 
 
-def temperature(valid: Predictions) -> float:
+def fit_temperature(valid: Predictions) -> float:
     """The T, 0.1 to 10, with which softmax(log(scores) / T) has the least log loss on `valid`.
 
     Guo, Pleiss, Sun and Weinberger, 2017. Above 1 the network is too sure of itself. The loss is
@@ -46,12 +46,12 @@ def _loss(logs: Floats, actual: npt.NDArray[np.int64], heat: float) -> float:
     return float(-np.log(np.maximum(scores, FLOOR)).mean())
 
 
-def tempered(predictions: Predictions, heat: float) -> Predictions:
+def apply_temperature(predictions: Predictions, heat: float) -> Predictions:
     """The same with softmax(log(scores) / `heat`) for scores; the predicted classes stay."""
     return replace(predictions, scores=softmax(_logs(predictions) / heat))
 
 
-def prior_corrected(
+def correct_prior(
     predictions: Predictions, trained: Mapping[str, int], target: Mapping[str, int]
 ) -> Predictions:
     """Predictions as if the classes had been as frequent in training as they are in `target`.

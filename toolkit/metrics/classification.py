@@ -11,7 +11,7 @@ import numpy as np
 from toolkit.errors import InputError
 from toolkit.metrics.confusion import METRICS, PER_CLASS, Matrices, fbeta, matrix_of
 from toolkit.metrics.predictions import Predictions
-from toolkit.metrics.scores import ONE_VS_REST, RANKINGS, SCORES, Floats, Labels, rankings
+from toolkit.metrics.scores import ONE_VS_REST, RANKINGS, SCORES, Floats, Labels, ranking_metrics
 
 
 def compute_metrics(
@@ -88,7 +88,7 @@ def _one_vs_rest(
         for name, metric in ONE_VS_REST.items():
             found[name][number] = metric(actual, scores, number, weights)
         if 0 < n < len(actual):
-            for name, value in rankings(actual, scores, number, weights).items():
+            for name, value in ranking_metrics(actual, scores, number, weights).items():
                 found[name][number] = value
     return found
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from toolkit.metrics import confusion
-from toolkit.metrics.scores import BINS, Floats, Labels, bin_of, one_sided
+from toolkit.metrics.scores import BINS, Floats, Labels, bin_of, undefined_ranking
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ def _matrices(
     score, inside = scores[:, positive], actual == positive
     sides = [np.sort(score[of]) for of in (~inside, inside)]
     if not all(side.size for side in sides):
-        raise one_sided(positive)
+        raise undefined_ranking(positive)
     below = [np.searchsorted(side, thresholds, side="left") for side in sides]
     rows = [np.stack([n, len(side) - n], axis=-1) for n, side in zip(below, sides, strict=True)]
     return np.stack(rows, axis=-2)

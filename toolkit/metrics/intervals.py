@@ -11,29 +11,29 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from toolkit.metrics import classification, confusion, significance
-from toolkit.metrics.bootstrap import resample
+from toolkit.metrics.bootstrap import bootstrap_metrics
 from toolkit.metrics.predictions import Predictions
 from toolkit.metrics.scores import Floats
-from toolkit.metrics.significance import TAILS, quantile
+from toolkit.metrics.significance import TAILS, t_quantile
 
-Interval = tuple[float, float]
+ConfidenceInterval = tuple[float, float]
 
 
-def intervals(
+def confidence_intervals(
     predictions: Predictions,
     positive: str | None = None,
     *,
     resamples: int = 2000,
     seed: int = 0,
     beta: float = 2.0,
-) -> dict[str, Interval]:
+) -> dict[str, ConfidenceInterval]:
     """The interval of each metric of `classification.compute_metrics` but n.
 
     A log loss or Brier score has none if it is exactly 0, or if a class has
     one image. Raises InputError as `classification.compute_metrics` does.
     """
     points = classification.compute_metrics(predictions, positive, beta)
-    drawn = resample(predictions, positive, resamples=resamples, seed=seed, beta=beta)
+    drawn = bootstrap_metrics(predictions, positive, resamples=resamples, seed=seed, beta=beta)
     found = {name: _holding(points[name], ends) for name, ends in _percentiles(drawn).items()}
     found |= _proportions(confusion.matrix_of(predictions), predictions.classes, positive)
     if predictions.scores is not None:
@@ -44,18 +44,18 @@ def intervals(
     return {name: ends for name, ends in known.items() if np.isfinite(ends).all()}
 
 
-def wilson(right: int, all_images: int) -> Interval:
+def wilson(right: int, all_images: int) -> ConfidenceInterval:
     """Wilson's score interval (1927) of the proportion `right` / `all_images`; of none, 0 to 1."""
     if all_images == 0:
         return 0.0, 1.0
-    z2, share = quantile(TAILS[1]) ** 2, right / all_images
+    z2, share = t_quantile(TAILS[1]) ** 2, right / all_images
     middle = (share + z2 / (2 * all_images)) / (1 + z2 / all_images)
     spread = share * (1 - share) / all_images + z2 / (4 * all_images**2)
     reach = math.sqrt(z2 * spread) / (1 + z2 / all_images)
     return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
-def _holding(point: float, ends: Floats) -> Interval:
+def _holding(point: float, ends: Floats) -> ConfidenceInterval:
     """The ends, moved to the value itself where it lies outside: at 0 or 1, say."""
     return min(point, float(ends[0])), max(point, float(ends[1]))
 
@@ -67,7 +67,7 @@ def _percentiles(drawn: Mapping[str, Floats]) -> dict[str, Floats]:
 
 def _proportions(
     matrix: confusion.Matrix, classes: tuple[str, ...], positive: str | None
-) -> dict[str, Interval]:
+) -> dict[str, ConfidenceInterval]:
     """Accuracy, and each class's recall and specificity: shares of images that were given.
 
     Precision is none: how many images a network calls by a name is luck as well.
@@ -90,7 +90,7 @@ def _proportions(
 
 def _of_scores(
     points: Mapping[str, float], drawn: Mapping[str, Floats], rarest: int
-) -> dict[str, Interval]:
+) -> dict[str, ConfidenceInterval]:
     return {
         name: make(points[name], drawn[name], rarest)
         for name in drawn
@@ -99,14 +99,14 @@ def _of_scores(
     }
 
 
-def _on_log(point: float, drawn: Floats, rarest: int) -> Interval:
+def _on_log(point: float, drawn: Floats, rarest: int) -> ConfidenceInterval:
     if point <= 0:
         return math.nan, math.nan
     reach = float(np.log(drawn).std()) * _student(rarest)
     return point * math.exp(-reach), point * math.exp(reach)
 
 
-def _on_logit(point: float, error: float, rarest: int) -> Interval:
+def _on_logit(point: float, error: float, rarest: int) -> ConfidenceInterval:
     """Of a number from 0 to 1. One at the end is treated as a share of the rarest class."""
     if point in (0.0, 1.0):
         return wilson(round(point * rarest), rarest)
@@ -114,17 +114,17 @@ def _on_logit(point: float, error: float, rarest: int) -> Interval:
     return _expit(middle - reach), _expit(middle + reach)
 
 
-def _ranked(point: float, drawn: Floats, rarest: int) -> Interval:
+def _ranked(point: float, drawn: Floats, rarest: int) -> ConfidenceInterval:
     return _on_logit(point, float(_logit(drawn).std()), rarest)
 
 
-def _biased(point: float, drawn: Floats, _: int) -> Interval:
+def _biased(point: float, drawn: Floats, _: int) -> ConfidenceInterval:
     """Of the calibration error, which chance only makes larger: more so in the resamples."""
     high = float(np.quantile(drawn, TAILS[1]))
     return max(0.0, 2 * point - high), max(point, point + high - float(drawn.mean()))
 
 
-FAMILIES: Mapping[str, Callable[[float, Floats, int], Interval]] = {
+FAMILIES: Mapping[str, Callable[[float, Floats, int], ConfidenceInterval]] = {
     "loss": _on_log,
     "brier": _on_log,
     "ece": _biased,
@@ -134,7 +134,7 @@ FAMILIES: Mapping[str, Callable[[float, Floats, int], Interval]] = {
 """How names begin -> the interval of a value, its draws, and the images of the rarest class."""
 
 
-def _areas(predictions: Predictions, positive: str | None) -> dict[str, Interval]:
+def _areas(predictions: Predictions, positive: str | None) -> dict[str, ConfidenceInterval]:
     """DeLong's intervals of the classes' areas, on the logit scale, where they cover best."""
     scores, actual = predictions.scores, predictions.actual_index
     if scores is None:
@@ -144,7 +144,7 @@ def _areas(predictions: Predictions, positive: str | None) -> dict[str, Interval
     for k, label in enumerate(predictions.classes):
         if not 1 < counts[k] < len(actual) - 1:
             continue
-        (area,), ((variance,),) = significance.delong(actual == k, scores[None, :, k])
+        (area,), ((variance,),) = significance.delong_covariance(actual == k, scores[None, :, k])
         rarest = int(min(counts[k], len(actual) - counts[k]))
         error = math.sqrt(variance) / max(area * (1 - area), 1e-300)
         found[f"roc_auc_{label}"] = _on_logit(float(area), error, rarest)
@@ -160,7 +160,7 @@ def _student(rarest: int) -> float:
     """
     if rarest < 2:
         return math.inf
-    return quantile(TAILS[1], rarest - 1) * math.sqrt((rarest + 1) / (rarest - 1))
+    return t_quantile(TAILS[1], rarest - 1) * math.sqrt((rarest + 1) / (rarest - 1))
 
 
 def _logit(values: Floats) -> Floats:

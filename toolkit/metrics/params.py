@@ -7,34 +7,34 @@ from pydantic import Field
 from toolkit.io.schema import Name, Section, Seed
 
 
-class BestGmean(Section):
+class GmeanRule(Section):
     """The threshold with the highest G-mean."""
 
     rule: Literal["gmean"]
 
 
-class LeastCost(Section):
+class CostRule(Section):
     """The cheapest threshold, where a missed positive costs `ratio` times a false alarm."""
 
     rule: Literal["cost"]
     ratio: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class WantedRecall(Section):
+class RecallRule(Section):
     """The highest threshold that finds at least this share of the positives."""
 
     rule: Literal["recall"]
     recall: Annotated[float, Field(gt=0, le=1)]
 
 
-ThresholdRule = Annotated[BestGmean | LeastCost | WantedRecall, Field(discriminator="rule")]
+ThresholdRule = Annotated[GmeanRule | CostRule | RecallRule, Field(discriminator="rule")]
 
 
 class EvaluateParams(Section):
     """`positive` is the class that precision, recall and ROC speak of; null for none."""
 
     positive: str | None = None
-    threshold: ThresholdRule = BestGmean(rule="gmean")
+    threshold: ThresholdRule = GmeanRule(rule="gmean")
     """How the threshold on the positive class's score is chosen, on the valid split."""
     beta: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
     """Of F-beta: how many times recall counts as much as precision."""

@@ -143,7 +143,7 @@ def average_precision(
     return _measure((_precision,), actual, scores, positive, weights)[0]
 
 
-def rankings(
+def ranking_metrics(
     actual: Labels, scores: Floats, positive: int, weights: Floats | None = None
 ) -> dict[str, Floats]:
     """All RANKINGS of one class by name, with one sort. Raises InputError as `roc_auc` does."""
@@ -232,13 +232,13 @@ def _measure(
         found = np.take(block, order.positives, axis=1)
         others = _running(np.take(block, order.others, axis=1))
         if not (found.any(axis=1).all() and others[:, -1].all()):
-            raise one_sided(positive)
+            raise undefined_ranking(positive)
         ranked = _Ranked(order, found, others)
         values.append([measure(ranked) for measure in measures])
     return list(np.concatenate(values, axis=1).reshape(-1, *counts.shape[:-1]))
 
 
-def one_sided(positive: int) -> InputError:
+def undefined_ranking(positive: int) -> InputError:
     """The error for a class that cannot be ranked against the rest, as one of the two is empty."""
     return InputError(
         f"class number {positive} has no images, or all of them, so its ROC curve and average "

@@ -81,7 +81,7 @@ def difference(arm: Floats, other: Floats, covariance: Floats, images: int) -> D
     value = float(arm.mean() - other.mean())
     if error == 0:
         return Difference(value, value, value, 1.0 if value == 0 else 0.0, 0.0)
-    reach, power = quantile(TAILS[1], freedom), quantile(POWER, freedom)
+    reach, power = t_quantile(TAILS[1], freedom), t_quantile(POWER, freedom)
     p = 2 * _tail(abs(value) / error, freedom)
     low, high = max(-1.0, value - reach * error), min(1.0, value + reach * error)
     return Difference(value, low, high, p, (reach + power) * error)
@@ -124,7 +124,7 @@ def _images_alone(weights: Floats, covariance: Floats, images: int) -> Error:
 
 def _reach(error: Error) -> float:
     """Half of the interval's width."""
-    return quantile(TAILS[1], error[1]) * error[0]
+    return t_quantile(TAILS[1], error[1]) * error[0]
 
 
 def _training(values: Floats) -> tuple[float, float]:
@@ -145,7 +145,7 @@ def _sum(parts: Sequence[tuple[float, float]]) -> Error:
     return math.sqrt(variance), variance**2 / spread if spread else math.inf
 
 
-def quantile(share: float, freedom: float = math.inf) -> float:
+def t_quantile(share: float, freedom: float = math.inf) -> float:
     """Quantile of Student's t; of the normal distribution with infinite degrees of freedom."""
     from scipy.special import ndtri, stdtrit
 
@@ -158,7 +158,7 @@ def _tail(ratio: float, freedom: float) -> float:
     return float(ndtr(-ratio) if math.isinf(freedom) else stdtr(freedom, -ratio))
 
 
-def delong(positive: Flags, scores: Floats) -> tuple[Floats, Floats]:
+def delong_covariance(positive: Flags, scores: Floats) -> tuple[Floats, Floats]:
     """The AUCs [M] of M networks on the same N images, and their covariance [M, M].
 
     `positive` [N] says which images are of the class, `scores` [M, N] how sure each network is;

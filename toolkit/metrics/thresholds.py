@@ -80,7 +80,7 @@ def apply_threshold(predictions: Predictions, positive: str, threshold: float) -
     return replace(predictions, predicted=tuple(positive if yes else other for yes in above))
 
 
-def check_apart(valid: Predictions, test: Predictions) -> None:
+def check_disjoint(valid: Predictions, test: Predictions) -> None:
     """Raise InputError if `valid` cannot serve to tune what is measured on `test`.
 
     They must have the same classes, and scores, and share no image. Numbered rows
@@ -142,27 +142,27 @@ def parse_rule(text: str) -> params.ThresholdRule:
 def describe_rule(rule: params.ThresholdRule) -> str:
     """The rule in words."""
     match rule:
-        case params.BestGmean():
+        case params.GmeanRule():
             return "best G-mean"
-        case params.LeastCost():
+        case params.CostRule():
             return f"a missed positive costing {rule.ratio:g} false alarms"
-        case params.WantedRecall():
+        case params.RecallRule():
             return f"recall of at least {rule.recall:g}"
 
 
 # --- the rules --------------------------------------------------------------------------------
 
 
-def _gmean(gaps: Gaps, _: params.BestGmean) -> Floats:
+def _gmean(gaps: Gaps, _: params.GmeanRule) -> Floats:
     # Its square, times a constant: whole numbers, so that equal G-means are found equal.
     return (gaps.hits * (gaps.negatives - gaps.alarms)).astype(float)
 
 
-def _cost(gaps: Gaps, rule: params.LeastCost) -> Floats:
+def _cost(gaps: Gaps, rule: params.CostRule) -> Floats:
     return np.asarray(-(rule.ratio * (gaps.positives - gaps.hits) + gaps.alarms))
 
 
-def _recall(gaps: Gaps, rule: params.WantedRecall) -> Floats:
+def _recall(gaps: Gaps, rule: params.RecallRule) -> Floats:
     found = gaps.hits / gaps.positives >= rule.recall
     return np.where(found, np.arange(len(found)), -1).astype(float)
 

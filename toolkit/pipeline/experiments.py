@@ -13,7 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from toolkit.errors import InputError
-from toolkit.evaluation.results import Result
+from toolkit.evaluation.results import RunResult
 from toolkit.pipeline import params, revisions
 from toolkit.pipeline.revisions import run_git
 
@@ -67,9 +67,9 @@ def run_experiment(project: Path, experiment: Experiment, stage: str, log: Path)
     _dvc(project, log, "exp", "run", "--temp", "--name", experiment.name, *options, stage)
 
 
-def read_evaluations(project: Path, experiment: Experiment, runs: Path) -> list[Result]:
+def read_evaluations(project: Path, experiment: Experiment, runs: Path) -> list[RunResult]:
     """The evaluations of an experiment that ran. Raises InputError as `revisions` does."""
-    return revisions.list_evaluations(project, _ref(project, experiment), runs)
+    return revisions.read_revision(project, _ref(project, experiment), runs)
 
 
 def _ref(project: Path, experiment: Experiment) -> str:

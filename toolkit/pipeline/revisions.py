@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError
-from toolkit.evaluation.results import Key, Result, read_result
+from toolkit.evaluation.results import RunKey, RunResult, read_result
 from toolkit.io import files
 from toolkit.metrics.params import CompareParams
 from toolkit.pipeline.params import load_params
@@ -22,7 +22,7 @@ READ = (".csv", ".json")
 
 def read_revisions(
     project: Path, revisions: Sequence[str], runs: Path
-) -> tuple[list[Result], dict[str, list[str]]]:
+) -> tuple[list[RunResult], dict[str, list[str]]]:
     """The evaluations of several revisions as results to compare, and what was left out.
 
     A result's arm is its revision, its recipe "<recipe>, <arm>". Where not every revision has a
@@ -33,7 +33,7 @@ def read_revisions(
     if len(revisions) < 2 or len(set(revisions)) < len(revisions):
         message = "revisions to compare must be at least two different ones"
         raise InputError(f"{message}, got {', '.join(revisions)}; {WORKSPACE} is one, too")
-    found = {name: list_evaluations(project, name, runs) for name in revisions}
+    found = {name: read_revision(project, name, runs) for name in revisions}
     pairs = {name: dict.fromkeys(map(_pair, results)) for name, results in found.items()}
     shared = set.intersection(*map(set, pairs.values()))
     if not shared:
@@ -49,11 +49,11 @@ def read_revisions(
     return kept, {name: names for name, names in left.items() if names}
 
 
-def _pair(result: Result) -> str:
+def _pair(result: RunResult) -> str:
     return f"{result.recipe}, {result.arm}"
 
 
-def list_evaluations(project: Path, revision: str, runs: Path) -> list[Result]:
+def read_revision(project: Path, revision: str, runs: Path) -> list[RunResult]:
     """The evaluations that the revision's own params.yaml compares.
 
     They are read from the files in `project` for WORKSPACE, else from DVC's cache or remote; the
@@ -70,15 +70,15 @@ def list_evaluations(project: Path, revision: str, runs: Path) -> list[Result]:
             raise InputError(str(error).replace(f"{name}/", f"{revision}:")) from error
 
 
-def _evaluations(folder: Path, runs: Path) -> list[Result]:
-    wanted = keys(load_params(folder / PARAMS).compare)
+def _evaluations(folder: Path, runs: Path) -> list[RunResult]:
+    wanted = run_keys(load_params(folder / PARAMS).compare)
     return [read_result(folder / runs / str(key)) for key in wanted]
 
 
-def keys(compare: CompareParams) -> list[Key]:
+def run_keys(compare: CompareParams) -> list[RunKey]:
     """The runs that a project compares."""
     return [
-        Key(arm, recipe, seed)
+        RunKey(arm, recipe, seed)
         for recipe in compare.recipes
         for arm in compare.arms
         for seed in compare.seeds
@@ -116,7 +116,7 @@ def _copy(project: Path, revision: str, runs: Path, folder: Path) -> None:
         raise InputError(f"{project.resolve()}: is no DVC project; `toolkit init` makes one")
     system = _open(project, revision)
     _copy_table(system, f"{prefix}{PARAMS}", folder / PARAMS)
-    for key in keys(load_params(folder / PARAMS).compare):
+    for key in run_keys(load_params(folder / PARAMS).compare):
         place = runs / str(key)
         _copy_table(system, f"{prefix}{place.as_posix()}", folder / place)
 

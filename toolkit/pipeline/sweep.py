@@ -19,7 +19,9 @@ def parse_targets(text: str) -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in parts}))
 
 
-def by_target(settings: Params, targets: Iterable[int], prefix: str) -> dict[int, Experiment]:
+def target_experiments(
+    settings: Params, targets: Iterable[int], prefix: str
+) -> dict[int, Experiment]:
     """An experiment for each target. Raises InputError where no compared arm has new images."""
     if not _made(settings):
         listed = ", ".join(settings.compare.arms)
@@ -27,7 +29,7 @@ def by_target(settings: Params, targets: Iterable[int], prefix: str) -> dict[int
     return {n: Experiment(f"{prefix}-{n}", {"augment.target": n}) for n in targets}
 
 
-def leaving_out(settings: Params, arm: str, prefix: str) -> dict[str, Experiment]:
+def ablation_experiments(settings: Params, arm: str, prefix: str) -> dict[str, Experiment]:
     """An experiment without each transform of the arm's policy, and under "" the whole policy.
 
     Raises InputError for an arm that is not compared, a policy with one transform alone, and a

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from toolkit.evaluation import curves
 from toolkit.evaluation.comparison import Comparison
-from toolkit.evaluation.results import Result, history_curves
+from toolkit.evaluation.results import RunResult, history_csv
 from toolkit.io import files
 from toolkit.reporting import html, verdict
 from toolkit.reporting.page import PageInputs, page_sections
@@ -16,20 +16,20 @@ CSV = ("roc", "precision_recall", "reliability")
 """The diagrams whose points are written for `dvc plots`."""
 
 
-def write_comparison(path: Path, compared: Comparison, results: Sequence[Result]) -> None:
+def write_comparison(path: Path, compared: Comparison, results: Sequence[RunResult]) -> None:
     """Write the summary to `path`, and beside it what `dvc plots` shows.
 
     curves.csv and curves.png (by epoch), comparison.png, and a CSV for each diagram of CSV.
     """
     summary = json.dumps(
-        verdict.summary_scalars(compared), indent=2, ensure_ascii=False, allow_nan=False
+        verdict.summarize_comparison(compared), indent=2, ensure_ascii=False, allow_nan=False
     )
-    files.write_file(path.parent / "curves.csv", history_curves(results))
+    files.write_file(path.parent / "curves.csv", history_csv(results))
     files.write_file(path.parent / "curves.png", figures.overlay_figure(results))
     files.write_file(path.parent / "comparison.png", figures.comparison_figure(compared))
     for name in CSV:
         files.write_file(
-            path.parent / f"{name}.csv", curves.curve_table(results, curves.DIAGRAMS[name])
+            path.parent / f"{name}.csv", curves.curves_csv(results, curves.DIAGRAMS[name])
         )
     files.write_file(path, summary + "\n")
 

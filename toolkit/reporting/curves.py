@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolkit.evaluation.curves import Diagram, Points, chosen_points
-from toolkit.evaluation.results import Result
+from toolkit.evaluation.curves import CurvePoints, Diagram, threshold_point
+from toolkit.evaluation.results import RunResult
 from toolkit.io.text import shorten
 from toolkit.reporting.charts import Chart, chart_description
 from toolkit.reporting.plots import panels, svg
@@ -31,7 +31,7 @@ MOST_LETTERS = 30
 
 
 def history_chart(
-    results: Sequence[Result], arms: Sequence[str], column: str, label: str, name: str
+    results: Sequence[RunResult], arms: Sequence[str], column: str, label: str, name: str
 ) -> Chart:
     """One column of the history of one recipe's runs, all arms over each other."""
     lines = panels.epochs(results, column, arm_styles(arms))
@@ -80,12 +80,12 @@ class Curve:
 
     name: str
     style: Style
-    points: Points
+    points: CurvePoints
     chosen: tuple[float, float] | None = None
 
 
 def diagram_chart(
-    results: Sequence[Result], arms: Sequence[str], kind: Diagram, name: str
+    results: Sequence[RunResult], arms: Sequence[str], kind: Diagram, name: str
 ) -> Chart | None:
     """One diagram of one recipe's runs; None where no run has what it needs."""
     curves = list(_curves(results, kind, arm_styles(arms)))
@@ -104,7 +104,7 @@ def diagram_chart(
 
 
 def _curves(
-    results: Sequence[Result], kind: Diagram, styles: Mapping[str, Style]
+    results: Sequence[RunResult], kind: Diagram, styles: Mapping[str, Style]
 ) -> Iterator[Curve]:
     """A curve a run, or an arm where the runs are pooled."""
     groups = {f"{result.arm}, seed {result.seed}": [result] for result in results}
@@ -112,7 +112,7 @@ def _curves(
         groups = {r.arm: [other for other in results if other.arm == r.arm] for r in results}
     for name, runs in groups.items():
         points = kind.points(runs)
-        chosen = chosen_points(runs[0]) if kind.metric == "threshold" else None
+        chosen = threshold_point(runs[0]) if kind.metric == "threshold" else None
         if points:
             yield Curve(name, styles[runs[0].arm], points, chosen)
 
@@ -180,7 +180,7 @@ def _dots(axes: "Axes", curve: Curve) -> None:
         axes.plot(*curve.chosen, color=colour, marker=marker, linestyle="", **edge)
 
 
-def _summed(results: Sequence[Result], arms: Sequence[str], kind: Diagram) -> str:
+def _summed(results: Sequence[RunResult], arms: Sequence[str], kind: Diagram) -> str:
     """The number that sums a curve up, for each arm: of its run, or from lowest to highest seed."""
     found = {
         arm: sorted(

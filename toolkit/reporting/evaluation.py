@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from toolkit.evaluation.curves import bins
-from toolkit.evaluation.evaluate import Evaluation, EvaluationInput, measure_evaluation
+from toolkit.evaluation.curves import reliability_csv
+from toolkit.evaluation.evaluate import Evaluation, RunOutputs, evaluate_run
 from toolkit.evaluation.results import (
     HISTORY_FILE,
     METRICS_FILE,
@@ -22,16 +22,14 @@ from toolkit.reporting import mistakes
 from toolkit.reporting.plots import figures
 
 
-def write_evaluation(
-    output: Path, evidence: EvaluationInput, settings: EvaluateParams
-) -> Evaluation:
+def write_evaluation(output: Path, evidence: RunOutputs, settings: EvaluateParams) -> Evaluation:
     """Write the folder of one evaluation, and return its numbers.
 
     predictions.csv (and valid_predictions.csv), confusion_matrix.csv and .png, reliability.csv (the
     bins of the calibration errors), metrics.json with the run's key; for a run its history as .csv,
     its curves as .png, and mistakes/. Raises InputError as `measure` and `files.new_folder` do.
     """
-    numbers = measure_evaluation(evidence, settings)
+    numbers = evaluate_run(evidence, settings)
     classes, matrix = evidence.test.classes, matrix_of(evidence.test)
     with files.new_folder(output, METRICS_FILE) as folder:
         write_predictions(folder / PREDICTIONS_FILE, evidence.test)
@@ -39,7 +37,7 @@ def write_evaluation(
             write_predictions(folder / VALID_FILE, evidence.valid)
         files.write_file(folder / "confusion_matrix.csv", _matrix_csv(classes, matrix.tolist()))
         if evidence.test.scores is not None:
-            files.write_file(folder / "reliability.csv", bins(evidence.test))
+            files.write_file(folder / "reliability.csv", reliability_csv(evidence.test))
         picture = figures.confusion_figure(matrix, classes, evidence.key.title)
         files.write_file(folder / "confusion_matrix.png", picture)
         if evidence.history is not None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from toolkit.evaluation import results
 from toolkit.evaluation.comparison import Comparison
-from toolkit.evaluation.results import Mistake, Result
+from toolkit.evaluation.results import Mistake, RunResult
 from toolkit.io import images, manifest
 from toolkit.io.images import Pixels
 from toolkit.io.manifest import Manifest, Sample
@@ -91,7 +91,7 @@ def inline_sheet(path: Path, alt: str) -> InlineImage:
 # --- the errors -------------------------------------------------------------------------------
 
 
-def mistake_strips(folder: Path, of: Sequence[Result]) -> dict[str, list[Strip]]:
+def mistake_strips(folder: Path, of: Sequence[RunResult]) -> dict[str, list[Strip]]:
     """By kind ("mistake", "hardest"), a strip for each arm with pictures: those of its first seed.
 
     `folder` holds the evaluations, `of` is the results of one recipe. Raises InputError as
@@ -115,7 +115,7 @@ def _mistake(mistake: Mistake) -> InlineImage:
     return thumbnail(mistake.file, f"{told}; at the right where the network looked", lines)
 
 
-def changed(compared: Comparison, of: Sequence[Result], folder: Path) -> list[Strip]:
+def changed(compared: Comparison, of: Sequence[RunResult], folder: Path) -> list[Strip]:
     """What each arm of one recipe fixed and broke: two strips for each; `folder` has the images.
 
     Fixed is an image that most runs of the baseline get wrong and most of the arm's right, broken
@@ -141,7 +141,9 @@ def _turned(folder: Path, sample: Sample, counts: Sequence[Counter[str]], runs: 
     return thumbnail(folder / sample.path, alt, (sample.label, f"right {before}, now {after}"))
 
 
-def turned(wrong: Sequence[Result], right: Sequence[Result], test: Mapping[str, int]) -> list[str]:
+def turned(
+    wrong: Sequence[RunResult], right: Sequence[RunResult], test: Mapping[str, int]
+) -> list[str]:
     """Ids of the images that most of the runs `wrong` get wrong and most of `right` right.
 
     `test` is the number of images of each class.
@@ -152,7 +154,7 @@ def turned(wrong: Sequence[Result], right: Sequence[Result], test: Mapping[str, 
     return sorted(found, key=lambda i: (test[actual[i]], few[i] - many[i]))
 
 
-def hits(runs: Sequence[Result]) -> Counter[str]:
+def hits(runs: Sequence[RunResult]) -> Counter[str]:
     """How many of the runs get each image right, by id."""
     return Counter(
         ident

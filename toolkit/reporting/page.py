@@ -11,7 +11,7 @@ from toolkit.checks import thumbnails
 from toolkit.checks.findings import Audit
 from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.curves import DIAGRAMS
-from toolkit.evaluation.results import Result
+from toolkit.evaluation.results import RunResult
 from toolkit.io import files, manifest
 from toolkit.io.manifest import SPLITS, Manifest
 from toolkit.reporting import charts, curves, gallery, tables
@@ -44,7 +44,7 @@ class PageInputs:
     """
 
     compared: Comparison
-    results: Sequence[Result]
+    results: Sequence[RunResult]
     audit: Audit | None = None
     audited: Path | None = None
     prepared: Path | None = None
@@ -53,7 +53,7 @@ class PageInputs:
     probes: Path | None = None
     params: str = ""
 
-    def recipes(self) -> dict[str, list[Result]]:
+    def recipes(self) -> dict[str, list[RunResult]]:
         """The results of each recipe."""
         return {
             recipe: [result for result in self.results if result.recipe == recipe]
@@ -164,7 +164,7 @@ def network_section(given: PageInputs) -> dict[str, Any]:
     }
 
 
-def _diagrams(results: Sequence[Result], arms: Sequence[str], number: int) -> list[Chart]:
+def _diagrams(results: Sequence[RunResult], arms: Sequence[str], number: int) -> list[Chart]:
     found = [
         curves.diagram_chart(results, arms, kind, f"{name}-{number}")
         for name, kind in DIAGRAMS.items()

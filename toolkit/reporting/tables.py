@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.contrasts import ArmEstimate, Contrast
-from toolkit.evaluation.results import Result
+from toolkit.evaluation.results import RunResult
 from toolkit.io.manifest import Manifest
 from toolkit.metrics.confusion import matrix_of
 from toolkit.reporting import verdict
@@ -169,13 +169,13 @@ class MatrixTable:
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def confusion_tables(results: Sequence[Result]) -> list[MatrixTable]:
+def confusion_tables(results: Sequence[RunResult]) -> list[MatrixTable]:
     """A confusion matrix for each arm of one recipe."""
     arms = dict.fromkeys(result.arm for result in results)
     return [_matrix(arm, [result for result in results if result.arm == arm]) for arm in arms]
 
 
-def _matrix(arm: str, runs: Sequence[Result]) -> MatrixTable:
+def _matrix(arm: str, runs: Sequence[RunResult]) -> MatrixTable:
     total = sum(matrix_of(run.predictions) for run in runs[1:]) + matrix_of(runs[0].predictions)
     shares = total / total.sum(axis=1, keepdims=True).clip(1)
     rows = tuple(
@@ -203,7 +203,7 @@ TUNED = {
 """What tuning on valid changed on test: metric -> column."""
 
 
-def tuned_table(results: Sequence[Result]) -> Table:
+def tuned_table(results: Sequence[RunResult]) -> Table:
     """Threshold, calibration and prior correction, run by run; empty where nothing was tuned."""
     found = [name for name in TUNED if any(name in result.metrics for result in results)]
     if not {"threshold", "temperature"} & set(found):
@@ -212,5 +212,5 @@ def tuned_table(results: Sequence[Result]) -> Table:
     return [["recipe", "arm", "seed", *(TUNED[name] for name in found)], *body]
 
 
-def _numbers(result: Result, names: Sequence[str]) -> list[str]:
+def _numbers(result: RunResult, names: Sequence[str]) -> list[str]:
     return [f"{result.metrics[n]:.3f}" if n in result.metrics else "" for n in names]

@@ -159,16 +159,16 @@ def _escape(text: str) -> str:
 # --- summary.json -----------------------------------------------------------------------------
 
 Scalars = dict[str, float | str]
-SummaryScalars = dict[str, dict[str, Scalars]]
+Summary = dict[str, dict[str, Scalars]]
 
 
-def summary_scalars(compared: Comparison) -> SummaryScalars:
+def summarize_comparison(compared: Comparison) -> Summary:
     """Recipe -> arm -> scalars, for summary.json: DVC's tables leave lists out.
 
     Means over the seeds; of the tested metric also the interval, the standard deviation over the
     seeds (`spread`), the differences and the verdicts.
     """
-    nested: SummaryScalars = {recipe: {} for recipe in compared.recipes}
+    nested: Summary = {recipe: {} for recipe in compared.recipes}
     for row in compared.rows:
         nested[row.recipe][row.arm] = _scalars(row, compared.metrics)
     for contrast in compared.contrasts:

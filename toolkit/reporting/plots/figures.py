@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolkit.evaluation.results import History, Result
+from toolkit.evaluation.results import History, RunResult
 from toolkit.io.text import shorten
 from toolkit.metrics.confusion import Matrix
 from toolkit.reporting.plots import forest, panels
@@ -90,7 +90,7 @@ def _counts(axes: "Axes", matrix: Matrix, found: Any) -> None:
 # --- pictures of all runs ---------------------------------------------------------------------
 
 
-def overlay_figure(results: Sequence[Result]) -> bytes:
+def overlay_figure(results: Sequence[RunResult]) -> bytes:
     """PNG of the curves on valid of all arms over each other, a row of panels per recipe.
 
     A line is the mean over the seeds, its band goes from the lowest to the highest seed.

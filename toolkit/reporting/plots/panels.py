@@ -16,7 +16,7 @@ from toolkit.reporting.plots.style import tint
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from toolkit.evaluation.results import History, Result
+    from toolkit.evaluation.results import History, RunResult
 
 PANELS = (("valid_loss", "loss"), ("valid_accuracy", "accuracy"), ("valid_gmean", "G-mean"))
 Style = Mapping[str, Any]
@@ -48,7 +48,9 @@ def draw_lines(axes: "Axes", lines: Iterable[PlotLine], x: str, y: str) -> None:
         axes.plot(line.x, line.y, **{**line.style, "marker": marker})
 
 
-def epochs(results: Sequence["Result"], column: str, styles: Mapping[str, Style]) -> list[PlotLine]:
+def epochs(
+    results: Sequence["RunResult"], column: str, styles: Mapping[str, Style]
+) -> list[PlotLine]:
     """A line an arm of one recipe: the mean over its seeds, its band from lowest to highest."""
     found = {arm: [r.history for r in results if r.arm == arm and r.history] for arm in styles}
     return [_mean_line(arm, runs, column, styles[arm]) for arm, runs in found.items() if runs]

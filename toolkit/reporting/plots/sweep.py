@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.evaluation.contrasts import BETTER, INCONCLUSIVE, WORSE
-from toolkit.evaluation.sweep import EFFECT, Effect, Point
+from toolkit.evaluation.sweep import EFFECT, SweepPoint, TransformEffect
 from toolkit.io.text import shorten
 from toolkit.reporting.plots.style import arm_legend, arm_styles, new_figure, theme, tint, to_png
 
@@ -16,7 +16,7 @@ SHADES = {BETTER: "blue", WORSE: "vermilion", INCONCLUSIVE: "grey"}
 SIGNS = {BETTER: "o", WORSE: "D", INCONCLUSIVE: "s"}
 
 
-def response(points: Sequence[Point]) -> bytes:
+def response(points: Sequence[SweepPoint]) -> bytes:
     """PNG, a panel a recipe: G-mean with its 95 % interval against the target, a line an arm.
 
     An arm without new images is a line and a band across the panel.
@@ -42,7 +42,7 @@ def response(points: Sequence[Point]) -> bytes:
         return to_png(figure)
 
 
-def _arm(axes: "Axes", own: Sequence[Point], arms: Sequence[str], shift: float) -> None:
+def _arm(axes: "Axes", own: Sequence[SweepPoint], arms: Sequence[str], shift: float) -> None:
     """Draw one arm; `shift`, in images, keeps the intervals of several arms apart."""
     style = arm_styles(arms)[own[0].arm]
     if own[0].target is None:
@@ -54,7 +54,7 @@ def _arm(axes: "Axes", own: Sequence[Point], arms: Sequence[str], shift: float) 
     axes.errorbar(places, [p.gmean for p in own], yerr=reach, capsize=3, elinewidth=1.2, **style)
 
 
-def contributions(effects: Sequence[Effect]) -> bytes:
+def contributions(effects: Sequence[TransformEffect]) -> bytes:
     """PNG, a panel a recipe: G-mean of the whole policy minus that without each transform."""
     recipes = list(dict.fromkeys(e.recipe for e in effects))
     names = list(dict.fromkeys(e.transform for e in effects))
@@ -75,7 +75,7 @@ def contributions(effects: Sequence[Effect]) -> bytes:
         return to_png(figure)
 
 
-def _effect(axes: "Axes", effect: Effect, height: int) -> None:
+def _effect(axes: "Axes", effect: TransformEffect, height: int) -> None:
     of, verdict = effect.contrast.tested, effect.contrast.verdict
     colour = tint(SHADES[verdict])
     axes.plot([of.low, of.high], [height] * 2, color=colour)
