@@ -1,10 +1,11 @@
 # make repro   set up and run the main job; make test   set up and run everything that guards it.
+# make docs   build the documentation's pages into site/.
 # Paths are relative, so that a folder with a space in its name works.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: repro test format clean
+.PHONY: repro test docs format clean
 
 repro: .venv/main
 	@PATH="$$PWD/$(BIN):$$PATH" dvc repro
@@ -12,19 +13,22 @@ repro: .venv/main
 	@$(BIN)/toolkit compare reports/runs
 	@echo "report: reports/index.html"
 
-test: .venv/dev
+test: .venv/dev docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
+docs: .venv/dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 format: .venv/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .toolkit
+	rm -rf .venv .toolkit site
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv

@@ -15,9 +15,12 @@ def plain(name: str) -> str:
     return re.split(r"[<>=!~ \[]", name)[0].lower().replace("_", "-").replace(".", "-")
 
 
-def test_one_version():
+def test_one_version_of_one_day():
     citation = YAML(typ="safe").load(ROOT / "CITATION.cff")
-    assert citation["version"] == PROJECT["version"] == metadata.version("imbalanced-images")
+    version, day = citation["version"], citation["date-released"]
+    assert version == PROJECT["version"] == metadata.version("imbalanced-images")
+    released = re.findall(r"^## \[(\d.*)\] - (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert released[0] == (version, str(day))
 
 
 def test_every_dependency_is_pinned():
