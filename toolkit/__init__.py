@@ -1,1 +1,24 @@
-"""Augment, train and compare on imbalanced image folders, and say honestly whether it helped."""
+"""Augment, train and compare on imbalanced image folders, and say honestly whether it helped.
+
+The functions have the names, options and defaults of the commands:
+
+>>> import toolkit as tk
+>>> tk.audit.__module__
+'toolkit.pipeline.steps.audit'
+
+They are loaded when they are first used.
+"""
+
+from typing import Any
+
+import lazy_loader
+
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("imbalanced-images")
+    return _load(name)

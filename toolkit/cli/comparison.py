@@ -1,8 +1,6 @@
 """Commands that set runs side by side and show what came out."""
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,15 +9,11 @@ import typer
 
 from toolkit.cli import console, options
 from toolkit.cli.options import Output, Quiet, Workers
-from toolkit.errors import InputError
-from toolkit.io.text import without_logins
+from toolkit.metrics.params import EvaluateParams
 from toolkit.pipeline import project
 
 if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
-    from toolkit.evaluation.comparison import Comparison
-    from toolkit.pipeline.params import Params
-
-STAGE, LOGS = "compare", Path(".toolkit/sweep")
+    from toolkit.evaluation.results import RunResult
 
 
 def compare(
@@ -46,81 +40,62 @@ def compare(
 
     Example: toolkit compare --rev main HEAD
     """
+    from toolkit.pipeline.steps.compare import compare as run
+    from toolkit.pipeline.steps.compare import read_results
     from toolkit.reporting import verdict
 
     if rev:
         results = _revisions([*rev, *(reports or [])])
     else:
-        results = _results(reports or [project.RUNS], positive)
-    compared = _compared(results, baseline)
+        positive = positive or options.read_section("evaluate", EvaluateParams).positive
+        results = read_results(_evaluations(reports or [project.RUNS]), positive)
+    against = _against([result.arm for result in results])
+    compared = run(results, output=output, **against | ({"baseline": baseline} if baseline else {}))
     if markdown:
         typer.echo(verdict.comparison_markdown(compared), nl=False)
-    else:
-        typer.echo(console.table(verdict.comparison_table(compared)))
-        for line in (
-            *map(verdict.verdict_sentence, compared.contrasts),
-            *verdict.comparison_notes(compared),
-        ):
-            typer.echo(line)
-    if output:
-        from toolkit.reporting.comparison import write_comparison
-
-        write_comparison(output, compared, results)
+        return
+    typer.echo(console.table(verdict.comparison_table(compared)))
+    sentences = map(verdict.verdict_sentence, compared.contrasts)
+    for line in (*sentences, *verdict.comparison_notes(compared)):
+        typer.echo(line)
 
 
-def _compared(results: list[Any], baseline: str | None) -> "Comparison":
-    """As params.yaml says, where its arms are among the results; else against the first arm."""
-    from toolkit.evaluation.comparison import compare_results
-
-    arms = [result.arm for result in results]
+def _against(arms: Sequence[str]) -> dict[str, Any]:
+    """What params.yaml says of a comparison of these arms; nothing outside a project."""
     if not project.PARAMS.is_file():
-        return compare_results(results, baseline or arms[0])
+        return {}
     settings = options.read_project().compare
-    usual = settings.baseline if settings.baseline in arms else arms[0]
-    control = settings.control if settings.control in arms else None
-    return compare_results(
-        results, baseline or usual, control, resamples=settings.resamples, seed=settings.seed
-    )
+    return {
+        "baseline": settings.baseline if settings.baseline in arms else None,
+        "control": settings.control if settings.control in arms else None,
+        "resamples": settings.resamples,
+        "seed": settings.seed,
+    }
 
 
-def _revisions(names: list[str]) -> list[Any]:
+def _evaluations(reports: Sequence[str | Path]) -> list[str | Path]:
+    """The reports; in a project a folder of them stands for those that params.yaml compares."""
+    if not project.PARAMS.is_file():
+        return list(reports)
+    from toolkit.pipeline import revisions
+
+    keys = [str(key) for key in revisions.run_keys(options.read_project().compare)]
+    several = [
+        [place / key for key in keys]
+        if (place := Path(text)).is_dir() and not (place / "metrics.json").is_file()
+        else [text]
+        for text in reports
+    ]
+    return [one for of in several for one in of]
+
+
+def _revisions(names: list[str]) -> "list[RunResult]":
     from toolkit.pipeline import revisions
 
     results, left = revisions.read_revisions(Path(), names, project.RUNS)
     for name, pairs in left.items():
         console.say(f"left out, not in every revision: {'; '.join(pairs)} of {name}")
     return results
-
-
-def _results(given: Sequence[str | Path], positive: str | None = None) -> list[Any]:
-    from toolkit.evaluation.results import read_result
-    from toolkit.metrics.params import EvaluateParams
-
-    positive = positive or options.read_section("evaluate", EvaluateParams).positive
-    found, seeds = [], Counter[str]()
-    for text in map(str, given):
-        name, separator, path = text.partition("=")
-        if separator and not Path(text).exists():
-            result = read_result(Path(path), positive)
-            found.append(replace(result, arm=name, seed=seeds[name]))
-            seeds[name] += 1
-        else:
-            found += [read_result(place, positive) for place in _reports(Path(text))]
-    return found
-
-
-def _reports(place: Path) -> list[Path]:
-    """The evaluations that a path stands for."""
-    if not place.is_dir() or (place / "metrics.json").is_file():
-        return [place]
-    if project.PARAMS.is_file():
-        from toolkit.pipeline import revisions
-
-        return [place / str(key) for key in revisions.run_keys(options.read_project().compare)]
-    found = sorted(path.parent for path in place.glob("*/metrics.json"))
-    if not found:
-        raise InputError(f"{place}: holds no evaluation; write one with `toolkit evaluate`")
-    return found
 
 
 def sweep(
@@ -143,73 +118,23 @@ def sweep(
 
     Example: toolkit sweep --leave-one-out augmented
     """
-    from toolkit.io import files
+    from toolkit.pipeline.steps.sweep import sweep as run
     from toolkit.reporting import verdict
 
     if (target is None) == (leave_one_out is None):
         raise typer.BadParameter("give --target NUMBERS or --leave-one-out ARM")
-    run = partial(_experiments, force=force, quiet=quiet)
-    if target is not None:
-        name = "target"
-        compared, table, text, picture = _targets(options.read_project(), target, prefix, run)
-    else:
-        name = f"without-{leave_one_out}"
-        compared, table, text, picture = _transforms(
-            options.read_project(), str(leave_one_out), prefix, run
-        )
-    files.write_file(output / f"{name}.csv", text)
-    files.write_file(output / f"{name}.png", picture)
-    typer.echo(console.table(table))
-    for line in verdict.comparison_notes(compared):
-        typer.echo(line)
-    console.say(f"{output / name}.csv and .png: written", quiet=quiet)
-
-
-Swept = tuple["Comparison", list[list[str]], str, bytes]
-
-
-def _targets(settings: "Params", text: str, prefix: str, run: Any) -> Swept:
-    from toolkit.evaluation.sweep import compare_targets, point_table, points_csv, sweep_points
-    from toolkit.pipeline.sweep import parse_targets, target_experiments
-    from toolkit.reporting.plots.sweep import response
-
-    found = run(target_experiments(settings, parse_targets(text), prefix))
-    compared = compare_targets(found, settings.compare)
-    points = sweep_points(compared)
-    picture = response(points)
-    return compared, point_table(points), points_csv(points), picture
-
-
-def _transforms(settings: "Params", arm: str, prefix: str, run: Any) -> Swept:
-    from toolkit.evaluation.sweep import (
-        compare_transforms,
-        effect_table,
-        effects_csv,
-        transform_effects,
+    made = run(
+        target=target,
+        leave_one_out=leave_one_out,
+        prefix=prefix,
+        output=output,
+        force=force,
+        say=partial(console.say, quiet=quiet),
     )
-    from toolkit.pipeline.sweep import ablation_experiments
-    from toolkit.reporting.plots.sweep import contributions
-
-    found = run(ablation_experiments(settings, arm, prefix))
-    compared = compare_transforms(found, arm, settings.compare)
-    effects = transform_effects(compared)
-    picture = contributions(effects)
-    return compared, effect_table(effects), effects_csv(effects), picture
-
-
-def _experiments(wanted: dict[Any, Any], *, force: bool, quiet: bool) -> dict[Any, Any]:
-    """Run the experiments one after the other, and read their evaluations."""
-    from toolkit.pipeline import experiments
-
-    experiments.check_repository(Path())
-    for experiment in wanted.values():
-        if not force and experiments.is_done(Path(), experiment):
-            console.say(f"{experiment.name}: was done before", quiet=quiet)
-            continue
-        log = LOGS / f"{experiment.name}.log"
-        console.say(f"{experiment.name}: running; what DVC says goes to {log}", quiet=quiet)
-        experiments.run_experiment(Path(), experiment, STAGE, log)
-    return {key: experiments.read_evaluations(Path(), e, project.RUNS) for key, e in wanted.items()}
+    typer.echo(console.table(made.rows))
+    for line in verdict.comparison_notes(made.comparison):
+        typer.echo(line)
+    console.say(f"{made.table} and {made.picture.name}: written", quiet=quiet)
 
 
 def probe(
@@ -222,15 +147,14 @@ def probe(
 
     Example: toolkit probe data/arms/augmented --output reports/probe/augmented.json
     """
-    from toolkit.evaluation.probe import describe_probe, probe_arm, probe_table, write_probe
+    from toolkit.evaluation.probe import describe_probe, probe_table
+    from toolkit.pipeline.steps.probe import probe as run
 
-    found = probe_arm(arm, workers=options.process_count(workers), track=console.track(quiet))
-    for line in describe_probe(found):
+    result = run(arm, output=output, workers=workers, track=console.track(quiet))
+    for line in describe_probe(result):
         typer.echo(line)
-    if found.by_transform:
-        typer.echo(console.table(probe_table(found)))
-    if output:
-        write_probe(output, found)
+    if result.by_transform:
+        typer.echo(console.table(probe_table(result)))
 
 
 def report(output: Output = Path("reports/index.html"), quiet: Quiet = False) -> None:
@@ -238,22 +162,7 @@ def report(output: Output = Path("reports/index.html"), quiet: Quiet = False) ->
 
     Example: toolkit report --output reports/index.html
     """
-    from toolkit.checks import findings
-    from toolkit.io import files
-    from toolkit.reporting import page
-    from toolkit.reporting.comparison import comparison_page
+    from toolkit.pipeline.steps.report import report as run
 
-    results = _results([project.RUNS])
-    given = page.PageInputs(
-        _compared(results, options.read_project().compare.baseline),
-        results,
-        audit=findings.read_audit(project.AUDIT),
-        audited=project.AUDITED if project.AUDITED.is_dir() else None,
-        prepared=project.PREPARED,
-        arms=project.ARMS,
-        runs=project.RUNS,
-        probes=project.PROBES,
-        params=without_logins(project.PARAMS.read_text(encoding="utf-8")),
-    )
-    files.write_file(output, comparison_page(given))
+    run(output, runs=_evaluations([project.RUNS]), **_against(options.read_project().compare.arms))
     console.say(f"report: {output}", quiet=quiet)

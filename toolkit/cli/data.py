@@ -1,16 +1,13 @@
 """Commands from the source to the training data of an arm."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from toolkit.cli import console, options
 from toolkit.cli.options import Output, Quiet, Workers
 from toolkit.errors import InputError
-
-if TYPE_CHECKING:
-    from toolkit.checks import findings, thumbnails
 
 Work = Annotated[Path, typer.Option(help="Where downloads and measurements are kept.")]
 
@@ -28,10 +25,9 @@ def init(
 
     Example: toolkit init masks --preset folder --images ~/photos
     """
-    from toolkit.pipeline.project import init_project as start
+    from toolkit.pipeline.steps.init import init as run
 
-    preset = preset or ("folder" if images else "quick")
-    for line in start(folder, preset, images, force=force):
+    for line in run(folder, preset=preset, images=images, force=force).notes:
         console.say(line, quiet=quiet)
 
 
@@ -44,11 +40,10 @@ def fetch(
 
     Example: toolkit fetch --output data/raw
     """
-    from toolkit.datasets import sources
+    from toolkit.pipeline.steps.fetch import fetch as run
 
-    manifest = sources.fetch_source(
-        options.read_project().fetch, output, work, console.track(quiet)
-    )
+    source = options.read_project().fetch
+    manifest = run(output, source=source, work=work, track=console.track(quiet))
     rejected = manifest.notes.get("rejected", [])
     console.say(f"{output}: {_counted(manifest.counts())}", quiet=quiet)
     if rejected:
@@ -79,61 +74,32 @@ def audit(
 
     Example: toolkit audit photos --html audit.html
     """
-    from toolkit.checks import findings, thumbnails
-    from toolkit.checks.audit import check_table, describe_audit, run_checks
+    from toolkit.checks.audit import check_table, describe_audit
     from toolkit.checks.params import AuditParams
-    from toolkit.datasets import folders
     from toolkit.datasets.params import PrepareParams
+    from toolkit.pipeline.steps.audit import audit as run
 
-    for place in filter(None, (output, html, pictures and pictures / "000.jpg")):
-        _check_apart(place, images)
-    track, processes = console.track(quiet), options.process_count(workers)
-    manifest = folders.scan(images, track, processes)
-    settings = options.read_section("audit", AuditParams)
-    if labels and settings.label_errors == "skip":
-        settings = settings.model_copy(update={"label_errors": "warn"})
-    split = options.read_section("prepare", PrepareParams).split
-    result = run_checks(
-        manifest, images, settings, work, split=split, processes=processes, track=track
+    result = run(
+        images,
+        output=output,
+        html=html,
+        pictures=pictures,
+        labels=labels,
+        checks=options.read_section("audit", AuditParams),
+        prepare=options.read_section("prepare", PrepareParams),
+        work=work,
+        workers=workers,
+        track=console.track(quiet),
     )
-    typer.echo(console.table([("split", *manifest.classes), *_count_rows(result.counts)]))
+    classes = next(iter(result.counts.values()))
+    typer.echo(console.table([("split", *classes), *_count_rows(result.counts)]))
     typer.echo(f"\n{console.table(check_table(result))}\n")
     for line in describe_audit(result):
         console.answer(line)
-    if output:
-        findings.write_audit(output, result)
-    if html or pictures:
-        few = thumbnails.make_thumbnails(
-            result, manifest, images, settings.limits, processes=processes, track=track
-        )
-        _illustrate(result, few, images.resolve().name, html, pictures)
     if result.failures:
         keys = sorted({f"audit.{finding.check}" for finding in result.failures})
         message = f"{images}: {len(result.failures)} findings of checks set to fail"
         raise InputError(f"{message}; mend the images or set {', '.join(keys)} in params.yaml")
-
-
-def _check_apart(place: Path, images: Path) -> None:
-    """A slip of the pen must not overwrite a photo; files at the top are none of the images."""
-    if images.resolve() in place.resolve().parent.parents:
-        raise InputError(f"{place}: lies among the images of {images}; choose another place")
-
-
-def _illustrate(
-    result: "findings.Audit",
-    few: "thumbnails.Thumbnails",
-    folder: str,
-    html: Path | None,
-    pictures: Path | None,
-) -> None:
-    from toolkit.checks import thumbnails
-    from toolkit.io import files
-    from toolkit.reporting.audit import audit_page
-
-    if html:
-        files.write_file(html, audit_page(result, few, folder))
-    if pictures:
-        thumbnails.write_thumbnails(pictures, few)
 
 
 def _count_rows(counts: Any) -> list[tuple[object, ...]]:
@@ -151,24 +117,19 @@ def prepare(
 
     Example: toolkit prepare data/raw --audit reports/audit.json --output data/prepared
     """
-    from toolkit.checks import findings
-    from toolkit.datasets import folders
-    from toolkit.datasets.prepare import write_splits
+    from toolkit.pipeline.steps.prepare import prepare as run
 
-    manifest = folders.scan(raw)
-    result, settings = findings.read_audit(audit), options.read_project()
-    splits = write_splits(
-        manifest,
+    settings = options.read_project()
+    prepared = run(
         raw,
         output,
-        settings.prepare,
-        drop=result.dropped,
-        groups=result.grouped,
+        audit=audit,
+        **dict(settings.prepare),
         limits=settings.audit.limits,
-        processes=options.process_count(workers),
+        workers=workers,
         track=console.track(quiet),
     )
-    for split, part in splits.items():
+    for split, part in prepared.splits.items():
         console.say(f"{output / split}: {_counted(part.counts())}", quiet=quiet)
 
 

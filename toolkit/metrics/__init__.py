@@ -1,1 +1,5 @@
 """From predictions to numbers: scores, curves, thresholds, calibration, intervals, tests."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

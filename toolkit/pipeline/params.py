@@ -1,10 +1,10 @@
 """params.yaml as typed, validated settings; unknown keys are refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError, model_validator
+from pydantic import BaseModel, ValidationError, model_validator
 
 from toolkit.augmentation.params import AugmentParams
 from toolkit.checks.params import AuditParams
@@ -63,12 +63,26 @@ def _checked(data: dict[str, Any], origin: Callable[[ValidationError], str]) -> 
         raise InputError(f"{origin(error)}: {schema.describe_errors(error, data)}") from error
 
 
-S = TypeVar("S", bound=Section)
+S = TypeVar("S", bound=BaseModel)
 
 
 def override(section: S, given: dict[str, Any]) -> S:
     """A section with some keys replaced. Raises InputError that names the option."""
+    return _valid(type(section), section.model_dump() | given, "--")
+
+
+def build(kind: type[S], given: S | Mapping[str, Any] | None, origin: str) -> S:
+    """Return a section as given, or made of some of its keys; the rest are its defaults.
+
+    Raises InputError that begins with `origin`, the name of the argument, and the key.
+    """
+    if isinstance(given, kind):
+        return given
+    return _valid(kind, dict(given or {}), f"{origin}." if origin else "")
+
+
+def _valid(kind: type[S], data: dict[str, Any], prefix: str) -> S:
     try:
-        return type(section).model_validate(section.model_dump() | given)
+        return kind.model_validate(data)
     except ValidationError as error:
-        raise InputError(f"--{schema.describe_errors(error, given)}") from error
+        raise InputError(f"{prefix}{schema.describe_errors(error, data)}") from error

@@ -58,7 +58,7 @@ class Run(Section):
     `processes` trained it together; `parts` is in how many parts batches were taken, for want of
     memory; `complete` is false where the time was up before the last epoch, or where a `problem`
     ended the training; `best_epoch` (from 1) is the one whose weights were kept. `history` is kept
-    in history.csv.
+    in history.csv; `folder` is where the run lies.
     """
 
     arm: str
@@ -80,6 +80,7 @@ class Run(Section):
     versions: dict[str, str]
     weights_sha256: Hex64
     history: Annotated[tuple[Epoch, ...], Field(min_length=1, exclude=True)]
+    folder: Annotated[Path | None, Field(exclude=True, repr=False)] = None
 
 
 def training_versions() -> dict[str, str]:
@@ -121,7 +122,9 @@ def read_run(folder: Path) -> Run:
     try:
         side = files.read_json(path)
         with table.open(encoding="utf-8", newline="") as stream:
-            return Run.model_validate(side | {"history": list(csv.DictReader(stream))})
+            return Run.model_validate(
+                side | {"history": list(csv.DictReader(stream)), "folder": folder}
+            )
     except FileNotFoundError as error:
         message = f"{error.filename}: no such file; name a folder that `toolkit train` wrote"
         raise InputError(message) from None

@@ -106,7 +106,8 @@ def train_seeds(
                     store, settings.checkpoint, terms.max_minutes, terms.started, group
                 )
                 arm = arm_folder.resolve().name
-                found.append(_train(building, arm, data, jobs[seed], limits, track, told=told))
+                run = _train(building, arm, data, jobs[seed], limits, track, told=told)
+                found.append(run.model_copy(update={"folder": output}))
             if store and found[-1].complete:
                 store.remove()
             if found[-1].problem:

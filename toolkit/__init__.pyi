@@ -1,0 +1,17 @@
+from .augmentation.transforms.policy import Policy as Policy
+from .evaluation.comparison import Comparison as Comparison
+from .io.manifest import Manifest as Manifest
+from .metrics.predictions import Predictions as Predictions
+from .pipeline.steps.audit import audit as audit
+from .pipeline.steps.augment import augment as augment
+from .pipeline.steps.compare import compare as compare
+from .pipeline.steps.evaluate import evaluate as evaluate
+from .pipeline.steps.fetch import fetch as fetch
+from .pipeline.steps.init import init as init
+from .pipeline.steps.prepare import prepare as prepare
+from .pipeline.steps.probe import probe as probe
+from .pipeline.steps.report import report as report
+from .pipeline.steps.sweep import sweep as sweep
+from .training.runs import Run as Run
+
+__version__: str

@@ -1,0 +1,73 @@
+"""`toolkit audit`, and `toolkit.audit`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from toolkit.checks.audit import run_checks
+from toolkit.checks.findings import Audit, write_audit
+from toolkit.checks.params import AuditParams
+from toolkit.checks.thumbnails import make_thumbnails, write_thumbnails
+from toolkit.datasets import folders
+from toolkit.datasets.params import PrepareParams
+from toolkit.errors import InputError
+from toolkit.io import files, parallel
+from toolkit.pipeline.params import build
+from toolkit.progress import Track, silent
+from toolkit.reporting.audit import audit_page
+
+
+def audit(
+    images: Path | str,
+    *,
+    output: Path | str | None = None,
+    html: Path | str | None = None,
+    pictures: Path | str | None = None,
+    labels: bool = False,
+    checks: AuditParams | Mapping[str, Any] | None = None,
+    prepare: PrepareParams | Mapping[str, Any] | None = None,
+    work: Path | str = Path(".toolkit"),
+    workers: int = 0,
+    track: Track = silent,
+) -> Audit:
+    """Check images for damaged files, duplicates, odd pictures, shortcuts and imbalance.
+
+    `images` is a folder laid out <split>/<class>/file or <class>/file. `output` is an audit.json to
+    write, `html` a page with pictures, `pictures` a folder for small pictures of the findings.
+    `labels` also looks for wrong labels, which takes cleanlab. `checks` holds keys of the section
+    `audit` of params.yaml, such as `{"dark": "drop", "thresholds": {"dark": 0.3}}`, and `prepare`
+    those of `prepare`: the split to come. What was measured is kept in `work`. `workers` are
+    processes, 0 for one per core. Raises InputError for a folder without class folders, and for an
+    output that lies among the images; findings never raise, see `Audit.failures`.
+    """
+    folder, processes = Path(images), workers or parallel.cores()
+    places = [Path(place) if place else None for place in (output, html, pictures)]
+    for place in places:
+        if place:
+            _check_apart(place / "000.jpg" if place is places[2] else place, folder)
+    settings = build(AuditParams, checks, "checks")
+    if labels and settings.label_errors == "skip":
+        settings = settings.model_copy(update={"label_errors": "warn"})
+    split = build(PrepareParams, prepare, "prepare").split
+    manifest = folders.scan(folder, track, processes)
+    result = run_checks(
+        manifest, folder, settings, Path(work), split=split, processes=processes, track=track
+    )
+    table, page, thumbnails = places
+    if table:
+        write_audit(table, result)
+    if page or thumbnails:
+        few = make_thumbnails(
+            result, manifest, folder, settings.limits, processes=processes, track=track
+        )
+        if page:
+            files.write_file(page, audit_page(result, few, folder.resolve().name))
+        if thumbnails:
+            write_thumbnails(thumbnails, few)
+    return result
+
+
+def _check_apart(place: Path, images: Path) -> None:
+    """Refuse to overwrite a photo by a slip of the pen; files at the top are not images."""
+    if images.resolve() in place.resolve().parent.parents:
+        raise InputError(f"{place}: lies among the images of {images}; choose another place")

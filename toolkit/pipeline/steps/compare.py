@@ -1,0 +1,98 @@
+"""`toolkit compare`, and `toolkit.compare`."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from toolkit.errors import InputError
+from toolkit.evaluation.comparison import Comparison, compare_results
+from toolkit.evaluation.results import METRICS_FILE, RunResult, read_result
+from toolkit.metrics.classification import compute_metrics
+from toolkit.metrics.predictions import Predictions
+from toolkit.reporting.comparison import write_comparison
+
+Report = Predictions | Path | str
+Reports = Sequence[Path | str | RunResult] | Mapping[str, Report | Sequence[Report]]
+
+
+def compare(
+    reports: Reports = ("reports/runs",),
+    *,
+    baseline: str | None = None,
+    control: str | None = None,
+    positive: str | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    output: Path | str | None = None,
+) -> Comparison:
+    """Set arms against a baseline, with intervals and corrected p-values.
+
+    `reports` are folders that `evaluate` wrote, folders of such folders, or CSV files of
+    predictions; "NAME=PATH" names the arm. A mapping gives each arm its predictions, or one entry a
+    seed: `{"original": [p0, p1, p2], "augmented": [q0, q1, q2]}`. `baseline` is the first arm
+    unless it is named; with `control` the other arms are set against that as well. `positive` is
+    the class of precision and recall in predictions. `output` is a summary.json, beside which
+    curves and pictures are written. Raises InputError for results on different test images.
+    """
+    results = _results(reports, positive)
+    if not results:
+        raise InputError("there is nothing to compare: give predictions or folders of `evaluate`")
+    compared = compare_results(
+        results, baseline or results[0].arm, control, resamples=resamples, seed=seed
+    )
+    if output:
+        write_comparison(Path(output), compared, results)
+    return compared
+
+
+def _results(reports: Reports, positive: str | None) -> list[RunResult]:
+    if not isinstance(reports, Mapping):
+        return read_results(reports, positive)
+    several = {
+        arm: [of] if isinstance(of, Predictions | Path | str) else of for arm, of in reports.items()
+    }
+    return [
+        _result(one, positive, arm, seed)
+        for arm, of in several.items()
+        for seed, one in enumerate(of)
+    ]
+
+
+def _result(given: Report, positive: str | None, arm: str, seed: int) -> RunResult:
+    if isinstance(given, Predictions):
+        metrics = compute_metrics(given, positive)
+        return RunResult(arm, "predictions", seed, metrics, given, positive)
+    return replace(read_result(Path(given), positive), arm=arm, seed=seed)
+
+
+def read_results(
+    reports: Sequence[Path | str | RunResult], positive: str | None = None
+) -> list[RunResult]:
+    """Read evaluations: folders, folders of folders, CSV files, or NAME=PATH.
+
+    A name that is given several times has several seeds. Raises InputError that names the file.
+    """
+    results, seeds = list[RunResult](), Counter[str]()
+    for given in reports:
+        if isinstance(given, RunResult):
+            results.append(given)
+            continue
+        text = str(given)
+        name, separator, path = text.partition("=")
+        if separator and not Path(text).exists():
+            results.append(_result(Path(path), positive, name, seeds[name]))
+            seeds[name] += 1
+        else:
+            results += [read_result(place, positive) for place in evaluation_folders(Path(text))]
+    return results
+
+
+def evaluation_folders(place: Path) -> list[Path]:
+    """Return the evaluations that a path stands for: itself, or those inside it."""
+    if not place.is_dir() or (place / METRICS_FILE).is_file():
+        return [place]
+    inside = sorted(path.parent for path in place.glob(f"*/{METRICS_FILE}"))
+    if not inside:
+        raise InputError(f"{place}: holds no evaluation; write one with `toolkit evaluate`")
+    return inside

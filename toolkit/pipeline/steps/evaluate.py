@@ -1,0 +1,109 @@
+"""`toolkit evaluate`, and `toolkit.evaluate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from toolkit.errors import InputError
+from toolkit.evaluation.evaluate import Evaluation, RunOutputs, evaluate_run
+from toolkit.evaluation.results import RunKey
+from toolkit.metrics import mistakes, thresholds
+from toolkit.metrics.params import EvaluateParams, ThresholdRule
+from toolkit.metrics.predictions import Predictions, read_predictions
+from toolkit.pipeline.params import build
+from toolkit.progress import Track, silent
+from toolkit.reporting.evaluation import write_evaluation
+
+if TYPE_CHECKING:  # predictions are measured without torch
+    from toolkit.training.runs import Run
+
+Source: TypeAlias = "Predictions | Run | Path | str"
+
+
+def evaluate(
+    source: Source,
+    *,
+    output: Path | str | None = None,
+    test: Path | str | None = None,
+    valid: Path | str | None = None,
+    valid_predictions: Predictions | Path | str | None = None,
+    positive: str | None = None,
+    threshold: str | ThresholdRule = "gmean",
+    beta: float = 2.0,
+    resamples: int = 2000,
+    seed: int = 0,
+    track: Track = silent,
+) -> Evaluation:
+    """Measure predictions: metrics with 95 % intervals.
+
+    `source` is what `predict` gave, a CSV of any tool's predictions, or a run, which is then tested
+    on the images in `test`. The threshold of the `positive` class and the temperature are chosen
+    on the images in `valid`, or on `valid_predictions`: by the rule `threshold`, which is "gmean",
+    "cost:RATIO" or "recall:SHARE". `beta` is that of F-beta. The intervals take `resamples` and
+    `seed`. `output` is a folder to write: predictions, metrics, confusion matrix and, of a run,
+    curves and mistakes. Raises InputError for images or predictions that do not fit together.
+    """
+    params = {
+        "positive": positive,
+        "threshold": thresholds.parse_rule(threshold) if isinstance(threshold, str) else threshold,
+        "beta": beta,
+        "resamples": resamples,
+        "seed": seed,
+    }
+    settings = build(EvaluateParams, params, "")
+    run = _run_of(source)
+    if run is None:
+        if test is not None or valid is not None:
+            raise InputError("predictions are of test already: give valid_predictions, no images")
+        inputs = _of_predictions(source, valid_predictions)
+    else:
+        if test is None or valid_predictions is not None:
+            raise InputError("a run is tested on images: give test, and for a threshold valid")
+        inputs = _of_run(run, Path(test), valid, positive, track, explain=output is not None)
+    if output is None:
+        return evaluate_run(inputs, settings)
+    return write_evaluation(Path(output), inputs, settings)
+
+
+def _run_of(source: Source) -> Path | None:
+    """Return the folder of a run; None for predictions."""
+    if isinstance(source, Predictions):
+        return None
+    if not isinstance(source, str | Path):
+        return source.folder
+    return Path(source) if Path(source).is_dir() else None
+
+
+def _of_run(
+    run: Path,
+    test: Path,
+    valid: Path | str | None,
+    positive: str | None,
+    track: Track,
+    explain: bool,
+) -> RunOutputs:
+    from toolkit.training import inference, runs
+
+    about = runs.read_run(run)
+    predictions = inference.predict_folder(run, test, track)
+    chosen = mistakes.choose_examples(predictions, positive) if explain else ()
+    return RunOutputs(
+        key=RunKey(about.arm, about.recipe, about.seed),
+        test=predictions,
+        valid=inference.predict_folder(run, Path(valid), track) if valid else None,
+        trained=about.counts,
+        history=run / runs.HISTORY,
+        explained=inference.explain_examples(run, test, chosen) if explain else None,
+    )
+
+
+def _of_predictions(source: Source, valid: Predictions | Path | str | None) -> RunOutputs:
+    name = "predictions" if isinstance(source, Predictions) else Path(str(source)).stem
+    return RunOutputs(
+        key=RunKey(name, "predictions", 0),
+        test=_read(source),
+        valid=_read(valid) if valid else None,
+    )
+
+
+def _read(given: object) -> Predictions:
+    return given if isinstance(given, Predictions) else read_predictions(Path(str(given)))

@@ -1,0 +1,38 @@
+"""`toolkit init`, and `toolkit.init`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.io.notebook import html_table
+from toolkit.pipeline.project import init_project
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder, the preset that it started from, and what was done, a line each."""
+
+    folder: Path
+    preset: str
+    notes: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        return html_table([[f"{self.folder}, preset {self.preset}"], *([n] for n in self.notes)])
+
+
+def init(
+    folder: Path | str = Path(),
+    *,
+    preset: str = "",
+    images: Path | str | None = None,
+    force: bool = False,
+) -> Project:
+    """Write params.yaml and dvc.yaml into `folder`, so that `dvc repro` runs there.
+
+    `preset` is `folder` where `images` (your own photos) are given, else `quick`; `force`
+    overwrites a params.yaml and dvc.yaml that are there. Raises InputError for an unknown preset,
+    missing images and files that stand in the way; then nothing is written.
+    """
+    preset = preset or ("folder" if images else "quick")
+    place = Path(folder)
+    lines = init_project(place, preset, Path(images) if images else None, force=force)
+    return Project(place, preset, tuple(lines))

@@ -1,0 +1,75 @@
+"""`toolkit prepare`, and `toolkit.prepare`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit.checks.findings import Audit, read_audit
+from toolkit.datasets import folders
+from toolkit.datasets.params import PrepareParams, SplitFractions
+from toolkit.datasets.prepare import write_splits
+from toolkit.io import parallel
+from toolkit.io.images import LIMITS, ImageLimits
+from toolkit.io.manifest import Manifest
+from toolkit.io.notebook import html_table
+from toolkit.pipeline.params import build
+from toolkit.progress import Track, silent
+
+
+@dataclass(frozen=True)
+class PreparedSplits:
+    """The manifests of the prepared splits, by name, and the folder that they lie in."""
+
+    folder: Path
+    splits: Mapping[str, Manifest]
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {len(part.samples)}" for name, part in self.splits.items())
+        return f"PreparedSplits({str(self.folder)!r}: {sizes})"
+
+    def _repr_html_(self) -> str:
+        classes = next(iter(self.splits.values())).classes
+        rows = [[name, *part.counts().values()] for name, part in self.splits.items()]
+        return html_table([["split", *classes], *rows], str(self.folder))
+
+
+def prepare(
+    raw: Path | str,
+    output: Path | str,
+    *,
+    audit: Audit | Path | str | None = None,
+    size: int = 128,
+    seed: int = 0,
+    split: str | Mapping[str, Any] = {
+        "fractions": SplitFractions(train=0.7, valid=0.15, test=0.15).model_dump()
+    },
+    valid_fraction: float = 0.2,
+    limits: ImageLimits = LIMITS,
+    workers: int = 0,
+    track: Track = silent,
+) -> PreparedSplits:
+    """Split images into train, valid and test; decode, resize and write them as PNG.
+
+    `raw` is a folder <class>/file or <split>/<class>/file, or one that `fetch` wrote. What `audit`
+    (the result, or its audit.json) drops is left out, and what it groups stays in one split.
+    `size` is the side in pixels. `split` is "source" (keep the splits that are there),
+    `{"fractions": {"train": .7, "valid": .15, "test": .15}}` or `{"counts": {...}}`;
+    `valid_fraction` is what "source" cuts from train where there is no valid split. Raises
+    InputError for a split that the images do not allow, and for files changed since the audit.
+    """
+    params = {"size": size, "seed": seed, "split": split, "valid_fraction": valid_fraction}
+    folder, place = Path(raw), Path(output)
+    result = read_audit(Path(audit)) if isinstance(audit, str | Path) else audit
+    splits = write_splits(
+        folders.scan(folder),
+        folder,
+        place,
+        build(PrepareParams, params, ""),
+        drop=result.dropped if result else (),
+        groups=result.grouped if result else (),
+        limits=limits,
+        processes=workers or parallel.cores(),
+        track=track,
+    )
+    return PreparedSplits(place, splits)

@@ -1,0 +1,26 @@
+"""`toolkit probe`, and `toolkit.probe`."""
+
+from pathlib import Path
+
+from toolkit.evaluation.probe import Probe, probe_arm, write_probe
+from toolkit.io import parallel
+from toolkit.progress import Track, silent
+
+
+def probe(
+    arm: Path | str,
+    *,
+    output: Path | str | None = None,
+    workers: int = 0,
+    track: Track = silent,
+) -> Probe:
+    """Measure how well a classifier can tell new images from originals.
+
+    `arm` is a folder that `augment` wrote, `output` a JSON file to write. An area under the ROC
+    curve of 0.5 means that the new images look like originals. Processes: `workers`, 0 for one per
+    core. Raises InputError for a folder without new images.
+    """
+    result = probe_arm(Path(arm), workers=workers or parallel.cores(), track=track)
+    if output:
+        write_probe(Path(output), result)
+    return result

@@ -1,0 +1,75 @@
+"""`toolkit report`, and `toolkit.report`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.checks.findings import read_audit
+from toolkit.errors import InputError
+from toolkit.evaluation.comparison import compare_results
+from toolkit.io import files
+from toolkit.io.notebook import html_table
+from toolkit.io.text import without_logins
+from toolkit.pipeline import project
+from toolkit.pipeline.steps.compare import evaluation_folders, read_results
+from toolkit.reporting.comparison import comparison_page
+from toolkit.reporting.page import PageInputs
+
+
+@dataclass(frozen=True)
+class Report:
+    """A page that was written, and how many evaluations it shows."""
+
+    path: Path
+    evaluations: int
+
+    def _repr_html_(self) -> str:
+        return html_table([["report", "evaluations"], [self.path, self.evaluations]])
+
+
+def report(
+    output: Path | str = Path("reports/index.html"),
+    *,
+    runs: Path | str | Sequence[Path | str] = project.RUNS,
+    baseline: str | None = None,
+    control: str | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Report:
+    """Write one HTML page that shows everything and needs no network.
+
+    `runs` are the evaluations (see `compare`). What else the working folder holds of a project is
+    shown too: reports/audit.json, data/prepared, data/arms, reports/probe and params.yaml. Raises
+    InputError for files that cannot be read.
+    """
+    several = [runs] if isinstance(runs, Path | str) else runs
+    folders = [folder for place in several for folder in evaluation_folders(Path(place))]
+    if not folders:
+        raise InputError("there is no evaluation to show; write one with `toolkit evaluate`")
+    results = read_results(folders)
+    compared = compare_results(
+        results, baseline or results[0].arm, control, resamples=resamples, seed=seed
+    )
+    inputs = PageInputs(
+        compared,
+        results,
+        audit=read_audit(project.AUDIT) if project.AUDIT.is_file() else None,
+        audited=_folder(project.AUDITED),
+        prepared=_folder(project.PREPARED),
+        arms=_folder(project.ARMS),
+        runs=_folder(folders[0].parent),
+        probes=_folder(project.PROBES),
+        params=_params(),
+    )
+    files.write_file(Path(output), comparison_page(inputs))
+    return Report(Path(output), len(results))
+
+
+def _folder(path: Path) -> Path | None:
+    return path if path.is_dir() else None
+
+
+def _params() -> str:
+    if not project.PARAMS.is_file():
+        return ""
+    return without_logins(project.PARAMS.read_text(encoding="utf-8"))
