@@ -12,7 +12,7 @@ from toolkit.cli import console
 from toolkit.errors import InputError
 from toolkit.io import images
 from toolkit.io.parallel import at_once, cores
-from toolkit.pipeline.project import ARMS, PARAMS, PREPARED
+from toolkit.pipeline.paths import ARMS, PARAMS, PREPARED
 
 PREVIEW = Path("preview.png")
 BESIDE = (".png", "-most-changed.png", "-summary.json")  # what ends the names of files beside it

@@ -9,8 +9,7 @@ import typer
 
 from toolkit.cli import console, options
 from toolkit.cli.options import Output, Quiet, Workers
-from toolkit.metrics.params import EvaluateParams
-from toolkit.pipeline import project
+from toolkit.pipeline import paths
 
 if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
     from toolkit.evaluation.results import RunResult
@@ -47,8 +46,10 @@ def compare(
     if rev:
         results = _revisions([*rev, *(reports or [])])
     else:
+        from toolkit.metrics.params import EvaluateParams
+
         positive = positive or options.read_section("evaluate", EvaluateParams).positive
-        results = read_results(_evaluations(reports or [project.RUNS]), positive)
+        results = read_results(_evaluations(reports or [paths.RUNS]), positive)
     against = _against([result.arm for result in results])
     compared = run(results, output=output, **against | ({"baseline": baseline} if baseline else {}))
     if markdown:
@@ -62,7 +63,7 @@ def compare(
 
 def _against(arms: Sequence[str]) -> dict[str, Any]:
     """What params.yaml says of a comparison of these arms; nothing outside a project."""
-    if not project.PARAMS.is_file():
+    if not paths.PARAMS.is_file():
         return {}
     settings = options.read_project().compare
     return {
@@ -75,7 +76,7 @@ def _against(arms: Sequence[str]) -> dict[str, Any]:
 
 def _evaluations(reports: Sequence[str | Path]) -> list[str | Path]:
     """The reports; in a project a folder of them stands for those that params.yaml compares."""
-    if not project.PARAMS.is_file():
+    if not paths.PARAMS.is_file():
         return list(reports)
     from toolkit.pipeline import revisions
 
@@ -92,7 +93,7 @@ def _evaluations(reports: Sequence[str | Path]) -> list[str | Path]:
 def _revisions(names: list[str]) -> "list[RunResult]":
     from toolkit.pipeline import revisions
 
-    results, left = revisions.read_revisions(Path(), names, project.RUNS)
+    results, left = revisions.read_revisions(Path(), names, paths.RUNS)
     for name, pairs in left.items():
         console.say(f"left out, not in every revision: {'; '.join(pairs)} of {name}")
     return results
@@ -164,5 +165,5 @@ def report(output: Output = Path("reports/index.html"), quiet: Quiet = False) ->
     """
     from toolkit.pipeline.steps.report import report as run
 
-    run(output, runs=_evaluations([project.RUNS]), **_against(options.read_project().compare.arms))
+    run(output, runs=_evaluations([paths.RUNS]), **_against(options.read_project().compare.arms))
     console.say(f"report: {output}", quiet=quiet)

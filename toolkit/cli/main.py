@@ -1,6 +1,7 @@
 """The command line: COMMANDS, and what happens to an error."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -8,9 +9,9 @@ from toolkit.cli import comparison, console, data, training
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Augment, train and compare on imbalanced image folders, and say whether it helped.",
 )
 
@@ -35,6 +36,24 @@ COMMANDS = (
 
 for command in COMMANDS:
     app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from toolkit import __version__
+
+        console.answer(f"toolkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.pipeline.project import PARAMS
+from toolkit.pipeline.paths import PARAMS
 
 if TYPE_CHECKING:
     from toolkit.pipeline import params

@@ -9,7 +9,7 @@ import typer
 from toolkit.cli import console, options
 from toolkit.cli.options import Output, Quiet
 from toolkit.errors import InputError
-from toolkit.pipeline import project
+from toolkit.pipeline import paths
 
 if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
     from toolkit.evaluation.evaluate import RunOutputs
@@ -48,7 +48,7 @@ def train(
         raise InputError(f"--recipe must be one of train.recipes ({known}), got {recipe!r}")
     outputs = _outputs(output, seeds) if seeds else {seed: output}
     quiet = quiet or not distributed.is_writer()
-    narrator, folder = console.narrator(quiet), project.PROFILES / output.name
+    narrator, folder = console.narrator(quiet), paths.PROFILES / output.name
     with profiling.profiled(folder) if profile else contextlib.nullcontext():
         found = train_seeds(
             arm,
@@ -58,7 +58,7 @@ def train(
             outputs=outputs,
             track=narrator.track,
             told=narrator.told,
-            terms=TrainingOptions(project.CHECKPOINTS, restart, max_minutes),
+            terms=TrainingOptions(paths.CHECKPOINTS, restart, max_minutes),
         )
     if profile:
         console.say(f"{folder}: {profiling.describe_profile(folder)}", quiet=quiet)

@@ -18,13 +18,6 @@ from toolkit.io.images import dimensions
 from toolkit.io.manifest import SPLITS, Manifest
 from toolkit.pipeline import params
 
-PARAMS = Path("params.yaml")
-PREPARED, ARMS = Path("data/prepared"), Path("data/arms")
-RUNS, AUDIT = Path("reports/runs"), Path("reports/audit.json")
-PROBES, AUDITED = Path("reports/probe"), Path("reports/audit")
-CHECKPOINTS = Path(".toolkit/checkpoints")
-PROFILES = Path(".toolkit/profile")
-
 DISTRIBUTION = "imbalanced-images"
 PRESETS = ("quick", "homework", "elpv", "cifar10", "shortcuts", "folder")
 IGNORED = (

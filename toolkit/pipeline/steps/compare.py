@@ -32,8 +32,9 @@ def compare(
     predictions; "NAME=PATH" names the arm. A mapping gives each arm its predictions, or one entry a
     seed: `{"original": [p0, p1, p2], "augmented": [q0, q1, q2]}`. `baseline` is the first arm
     unless it is named; with `control` the other arms are set against that as well. `positive` is
-    the class of precision and recall in predictions. `output` is a summary.json, beside which
-    curves and pictures are written. Raises InputError for results on different test images.
+    the class of precision and recall in predictions. The intervals take `resamples` of a bootstrap
+    and its `seed`. `output` is a summary.json, beside which curves and pictures are written. Raises
+    InputError for results on different test images.
     """
     results = _results(reports, positive)
     if not results:

@@ -53,10 +53,12 @@ def prepare(
 
     `raw` is a folder <class>/file or <split>/<class>/file, or one that `fetch` wrote. What `audit`
     (the result, or its audit.json) drops is left out, and what it groups stays in one split.
-    `size` is the side in pixels. `split` is "source" (keep the splits that are there),
-    `{"fractions": {"train": .7, "valid": .15, "test": .15}}` or `{"counts": {...}}`;
-    `valid_fraction` is what "source" cuts from train where there is no valid split. Raises
-    InputError for a split that the images do not allow, and for files changed since the audit.
+    `output` gets a folder for each split; `size` is the side in pixels. `split` is "source" (keep
+    the splits that are there), `{"fractions": {"train": .7, "valid": .15, "test": .15}}` or
+    `{"counts": {...}}`, drawn with `seed`; `valid_fraction` is what "source" cuts from train where
+    there is no valid split. `limits` are what one image file may cost; `workers` are processes, 0
+    for one per core. Raises InputError for a split that the images do not allow, and for files
+    changed since the audit.
     """
     params = {"size": size, "seed": seed, "split": split, "valid_fraction": valid_fraction}
     folder, place = Path(raw), Path(output)

@@ -10,7 +10,7 @@ from toolkit.evaluation.comparison import compare_results
 from toolkit.io import files
 from toolkit.io.notebook import html_table
 from toolkit.io.text import without_logins
-from toolkit.pipeline import project
+from toolkit.pipeline import paths
 from toolkit.pipeline.steps.compare import evaluation_folders, read_results
 from toolkit.reporting.comparison import comparison_page
 from toolkit.reporting.page import PageInputs
@@ -30,7 +30,7 @@ class Report:
 def report(
     output: Path | str = Path("reports/index.html"),
     *,
-    runs: Path | str | Sequence[Path | str] = project.RUNS,
+    runs: Path | str | Sequence[Path | str] = paths.RUNS,
     baseline: str | None = None,
     control: str | None = None,
     resamples: int = 2000,
@@ -38,9 +38,10 @@ def report(
 ) -> Report:
     """Write one HTML page that shows everything and needs no network.
 
-    `runs` are the evaluations (see `compare`). What else the working folder holds of a project is
-    shown too: reports/audit.json, data/prepared, data/arms, reports/probe and params.yaml. Raises
-    InputError for files that cannot be read.
+    `output` is its path, `runs` are the evaluations; `baseline`, `control`, `resamples` and `seed`
+    are those of `compare`. What else the working folder holds of a project is shown too:
+    reports/audit.json, data/prepared, data/arms, reports/probe and params.yaml. Raises InputError
+    for files that cannot be read.
     """
     several = [runs] if isinstance(runs, Path | str) else runs
     folders = [folder for place in several for folder in evaluation_folders(Path(place))]
@@ -53,12 +54,12 @@ def report(
     inputs = PageInputs(
         compared,
         results,
-        audit=read_audit(project.AUDIT) if project.AUDIT.is_file() else None,
-        audited=_folder(project.AUDITED),
-        prepared=_folder(project.PREPARED),
-        arms=_folder(project.ARMS),
+        audit=read_audit(paths.AUDIT) if paths.AUDIT.is_file() else None,
+        audited=_folder(paths.AUDITED),
+        prepared=_folder(paths.PREPARED),
+        arms=_folder(paths.ARMS),
         runs=_folder(folders[0].parent),
-        probes=_folder(project.PROBES),
+        probes=_folder(paths.PROBES),
         params=_params(),
     )
     files.write_file(Path(output), comparison_page(inputs))
@@ -70,6 +71,6 @@ def _folder(path: Path) -> Path | None:
 
 
 def _params() -> str:
-    if not project.PARAMS.is_file():
+    if not paths.PARAMS.is_file():
         return ""
-    return without_logins(project.PARAMS.read_text(encoding="utf-8"))
+    return without_logins(paths.PARAMS.read_text(encoding="utf-8"))

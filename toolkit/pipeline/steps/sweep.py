@@ -11,13 +11,13 @@ from toolkit.evaluation import sweep as numbers
 from toolkit.evaluation.comparison import Comparison
 from toolkit.io import files
 from toolkit.io.notebook import html_image
-from toolkit.pipeline import experiments, project
+from toolkit.pipeline import experiments, paths, project
 from toolkit.pipeline.experiments import Experiment
 from toolkit.pipeline.params import Params
 from toolkit.pipeline.sweep import ablation_experiments, parse_targets, target_experiments
 from toolkit.reporting.plots.sweep import contributions, response
 
-STAGE, LOGS = "compare", Path(".toolkit/sweep")
+STAGE = "compare"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def sweep(
     """
     if (target is None) == (leave_one_out is None):
         raise InputError("give either target (numbers) or leave_one_out (an arm)")
-    settings = project.read_settings(project.PARAMS)
+    settings = project.read_settings(paths.PARAMS)
     run = partial(_run, force=force, say=say)
     if target is not None:
         text = target if isinstance(target, str) else ",".join(map(str, target))
@@ -98,10 +98,10 @@ def _run(
         if not force and experiments.is_done(folder, experiment):
             say(f"{experiment.name}: was done before")
             continue
-        log = LOGS / f"{experiment.name}.log"
+        log = paths.SWEEP_LOGS / f"{experiment.name}.log"
         say(f"{experiment.name}: running; what DVC says goes to {log}")
         experiments.run_experiment(folder, experiment, STAGE, log)
     return {
-        key: experiments.read_evaluations(folder, experiment, project.RUNS)
+        key: experiments.read_evaluations(folder, experiment, paths.RUNS)
         for key, experiment in wanted.items()
     }

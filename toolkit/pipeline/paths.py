@@ -1,0 +1,10 @@
+"""Where things lie in a project folder. Imports nothing heavy, for `toolkit --help` needs it."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+PREPARED, ARMS = Path("data/prepared"), Path("data/arms")
+RUNS, AUDIT = Path("reports/runs"), Path("reports/audit.json")
+PROBES, AUDITED = Path("reports/probe"), Path("reports/audit")
+CHECKPOINTS, PROFILES = Path(".toolkit/checkpoints"), Path(".toolkit/profile")
+SWEEP_LOGS = Path(".toolkit/sweep")
