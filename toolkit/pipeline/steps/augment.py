@@ -66,7 +66,8 @@ def augment(
     `target` is the number of images that a class ends with, originals included: a number, a mapping
     class -> number, a ratio, or one of imbalanced-learn's words, "auto" being the number of the
     largest class. `classes` restricts it. `policy` is a name (see `toolkit policies`), a YAML file
-    or a list of entries, drawn with `seed`. `draw` says how often each original is copied: "even", or "random".
+    or a list of entries, drawn with `seed`. `draw` says how often each original is copied: "even",
+    or "random".
     `format` is "png" or "jpeg", `size` the side in pixels of new images, `shards` the number of tar
     files to write instead of folders; `force` replaces an output that is not ours. The bytes do not
     depend on `workers` (0 is one per core). Interrupted, the same call goes on. Raises InputError
