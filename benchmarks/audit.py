@@ -27,7 +27,7 @@ import numpy as np
 from costs import Cost, measure
 from PIL import Image, ImageEnhance
 
-from toolkit.checks.inspection import RECORD
+from toolkit.checks.records import RECORD
 from toolkit.datasets.faces.draw import LABELS, draw_face
 from toolkit.io import parallel
 

@@ -1,12 +1,12 @@
-"""How many planted label errors the audit finds, and how many of its doubts are right.
+"""How many planted label errors the audit finds, and how many of those it reports are real.
 
     python benchmarks/label_errors.py [FOLDER]
 
-Some images, drawn from a seed, get the other label; then they are looked for. The images are drawn
-faces, and with FOLDER also the photos in its with_mask/ and without_mask/, whose own wrong labels
-count against the precision. "noise" spoils what is measured, to see what a judge who hardly tells
-classes apart is worth; the audit then doubts nothing. Numbers are means over SEEDS; `recall in as
-many` is the share of the planted errors among as many images at the head of the ranking.
+Some images, drawn from a seed, get the other label. The images are drawn faces, and with FOLDER
+also the photos in its with_mask/ and without_mask/, whose own label errors count against the
+precision. "noise" is added to the features, to see what a classifier is worth that barely separates
+the classes; the audit then reports nothing. Numbers are means over SEEDS; `recall at k` is the
+fraction of k planted errors among the k least confident labels.
 """
 
 import resource
@@ -35,7 +35,7 @@ CASES = (
     (500, 60, 0.05, 1),
     (500, 60, 0.05, 3),
 )
-"""Images of the classes, share of wrong labels, noise in the measurements' own deviations."""
+"""Images per class, fraction of wrong labels, noise in standard deviations of the features."""
 SEEDS = range(5)
 NEAR = 0.95
 LIMITS = ImageLimits()
@@ -43,69 +43,71 @@ LIMITS = ImageLimits()
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Vectors [N, M] of images, their classes [N] by number, and the pictures [N] they show."""
+    """Feature vectors [N, M], class numbers [N] and groups of duplicates [N] of images."""
 
     vectors: confident.Floats
     classes: confident.Labels
-    pictures: confident.Labels
+    groups: confident.Labels
 
 
-def measured(folder: Path) -> Images:
-    """The images of a folder as the audit sees them; prints what it took."""
+def load(folder: Path) -> Images:
+    """Compute the features of a folder as the audit does, and print how long it took."""
     samples = folders.scan(folder, workers=cores()).samples
     with tempfile.TemporaryDirectory() as work:
         table = records.measure_samples(folder, samples, LIMITS, Path(work), processes=cores())
-        twins = duplicates.find_duplicates(table, NEAR, cores())
+        sets = duplicates.find_duplicates(table, NEAR, cores())
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         paths = [samples[n].path for n in table.readable]
-        known, vectors = confident.measure_files(folder, paths, LIMITS)
-        took = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
-        numbers = table.readable[known]
-    print(f"{len(numbers)} images measured in {1000 * took / len(numbers):.1f} ms each\n")
-    classes = np.array([CLASSES.index(samples[n].label) for n in numbers])
-    return Images(vectors, classes, labels.pictures(len(samples), twins)[numbers])
+        decoded, vectors = confident.file_features(folder, paths, LIMITS)
+        seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+        indices = table.readable[decoded]
+    print(f"{len(indices)} images, {1000 * seconds / len(indices):.1f} ms each\n")
+    classes = np.array([CLASSES.index(samples[n].label) for n in indices])
+    return Images(vectors, classes, labels.image_groups(len(samples), sets)[indices])
 
 
-def planted(
-    images: Images, counts: tuple[int, int], share: float, noise: float, seed: int
+def score(
+    images: Images, counts: tuple[int, int], fraction: float, noise: float, seed: int
 ) -> Sequence[float]:
-    """AUC, errors planted, doubts, recall, precision, recall in as many, and ms an image."""
+    """Return AUC, planted errors, reported ones, recall, precision, recall at k, ms per image."""
     rng = np.random.default_rng(seed)
     of_class = [rng.permutation(np.flatnonzero(images.classes == k)) for k in (0, 1)]
     rows = np.concatenate([of[:n] for of, n in zip(of_class, counts, strict=True)])
     wrong = np.zeros(len(rows), dtype=bool)
-    wrong[rng.permutation(len(rows))[: round(share * len(rows))]] = True
-    given = images.classes[rows] ^ wrong
-    vectors, pictures = images.vectors[rows], images.pictures[rows]
+    wrong[rng.permutation(len(rows))[: round(fraction * len(rows))]] = True
+    noisy = images.classes[rows] ^ wrong
+    vectors, groups = images.vectors[rows], images.groups[rows]
     vectors = vectors + noise * rng.normal(size=vectors.shape) * vectors.std(axis=0)
-    begun = time.process_time()
-    judged = confident.find_label_issues(vectors, [CLASSES[k] for k in given], pictures, least=0)
-    took = 1000 * (time.process_time() - begun) / len(rows)
-    doubted = wrong[[doubt.number for doubt in judged.doubts]]
-    likely = confident.unseen(vectors, given, pictures, 0, cores())
-    first = np.argsort(likely[np.arange(len(rows)), given], kind="stable")[: wrong.sum()]
-    found, right = doubted.sum() / wrong.sum(), doubted.mean() if len(doubted) else np.nan
-    told = judged.auc or 0.5
-    return told, wrong.sum(), len(doubted), found, right, wrong[first].mean(), took
+    start = time.process_time()
+    result = confident.find_label_issues(vectors, [CLASSES[k] for k in noisy], groups, min_auc=0)
+    milliseconds = 1000 * (time.process_time() - start) / len(rows)
+    reported = wrong[[issue.index for issue in result.issues]]
+    probabilities = confident.out_of_fold_probabilities(vectors, noisy, groups, 0, cores())
+    ranking = np.argsort(probabilities[np.arange(len(rows)), noisy], kind="stable")
+    recall, at_k = reported.sum() / wrong.sum(), wrong[ranking[: wrong.sum()]].mean()
+    precision = reported.mean() if len(reported) else np.nan
+    auc = result.auc or 0.5
+    return auc, wrong.sum(), len(reported), recall, precision, at_k, milliseconds
 
 
 def report(name: str, folder: Path) -> None:
     """Print the table of one collection."""
-    images = measured(folder)
-    print(f"| {name} | planted | AUC | doubted | recall | precision | recall in as many | ms |")
+    images = load(folder)
+    print(f"| {name} | planted | AUC | reported | recall | precision | recall at k | ms |")
     print("| --- " + "| ---: " * 7 + "|")
-    for common, rare, share, noise in CASES:
-        runs = [planted(images, (common, rare), share, noise, seed) for seed in SEEDS]
-        told, errors, doubts, found, right, first, took = np.mean(runs, axis=0)
-        cells = (f"{told:.2f}", f"{doubts:.0f}", f"{found:.2f}", f"{right:.2f}", f"{first:.2f}")
-        planted_words = f"{errors:.0f} ({share:.0%})"
-        spoilt = f", noise {noise}" if noise else ""
-        print(f"| {common} / {rare}{spoilt} | {planted_words} | {' | '.join(cells)} | {took:.1f} |")
+    for common, rare, fraction, noise in CASES:
+        runs = [score(images, (common, rare), fraction, noise, seed) for seed in SEEDS]
+        auc, errors, reported, *rates, milliseconds = np.mean(runs, axis=0)
+        cells = (f"{auc:.2f}", f"{reported:.0f}", *(f"{rate:.2f}" for rate in rates))
+        planted = f"{errors:.0f} ({fraction:.0%})"
+        noisy = f", noise {noise}" if noise else ""
+        row = f"| {common} / {rare}{noisy} | {planted} | {' | '.join(cells)} "
+        print(f"{row}| {milliseconds:.1f} |")
     print()
 
 
 def main() -> None:
-    """Draw the faces, and take the photos that were named."""
+    """Print the table of drawn faces, and of the photos in each folder given."""
     with tempfile.TemporaryDirectory() as folder:
         counts = dict(zip(CLASSES, (1300, 500), strict=True))
         for path, data in draw.draw_images(counts, size=96, seed=0, workers=cores()):

@@ -42,7 +42,7 @@ def test_planted_errors_are_found_and_come_first(tmp_path):
         files.write_file(
             tmp_path / "photos" / home / f"{'wrong' if moved else 'right'}-{path.name}", data
         )
-    found = audits.run(tmp_path / "photos", label_errors="warn").of("label_errors")
+    found = audits.run(tmp_path / "photos", label_errors="warn").findings_of("label_errors")
     right = ["wrong" in finding.paths[0] for finding in found]
     assert sum(right) >= 6
     assert all(right[:4])
@@ -55,9 +55,9 @@ def test_of_three_classes_the_right_one_is_named():
     vectors, labels, pictures = cloud({"a": 60, "b": 40, "c": 25})
     labels[3], labels[110] = "c", "a"
     judged = confident.find_label_issues(vectors, labels, pictures)
-    assert {(doubt.number, doubt.looks) for doubt in judged.doubts} == {(3, "a"), (110, "c")}
+    assert {(issue.index, issue.predicted) for issue in judged.issues} == {(3, "a"), (110, "c")}
     assert judged.auc > 0.9
-    assert judged.few == {}
+    assert judged.too_small == {}
 
 
 @pytest.mark.usefixtures("needs_cleanlab")
@@ -69,7 +69,7 @@ def test_the_answer_is_the_same_each_time_and_with_any_number_of_workers():
         == confident.find_label_issues(*given)
         == confident.find_label_issues(*given, workers=3)
     )
-    assert once.doubts
+    assert once.issues
 
 
 def test_a_picture_is_judged_by_what_saw_no_file_of_it():
@@ -80,7 +80,7 @@ def test_a_picture_is_judged_by_what_saw_no_file_of_it():
     pictures = np.repeat(np.arange(60), 4)
 
     def right(shown):
-        likely = confident.unseen(vectors, given, shown, seed=0)
+        likely = confident.out_of_fold_probabilities(vectors, given, shown, seed=0)
         return (likely.argmax(axis=1) == given).mean()
 
     assert right(np.arange(240)) > 0.9
@@ -93,9 +93,9 @@ def test_small_classes_are_named_and_left_out():
     vectors, labels, pictures = cloud({"a": 40, "b": 30, "c": 19, "d": 40})
     pictures[-40:] = 89
     judged = confident.find_label_issues(vectors, labels, pictures)
-    assert judged.few == {"c": 19, "d": 1}
+    assert judged.too_small == {"c": 19, "d": 1}
     assert judged.auc is not None
-    assert not any(labels[doubt.number] in "cd" for doubt in judged.doubts)
+    assert not any(labels[issue.index] in "cd" for issue in judged.issues)
 
 
 def test_one_class_large_enough_is_not_judged():
@@ -108,14 +108,14 @@ def test_one_class_large_enough_is_not_judged():
 
 def test_classes_that_look_alike_are_not_doubted():
     judged = confident.find_label_issues(*cloud({"a": 60, "b": 60}, apart=0))
-    assert judged.doubts == ()
-    assert judged.auc < confident.LEAST
+    assert judged.issues == ()
+    assert judged.auc < confident.MIN_AUC
 
 
 def test_what_does_not_decode_is_left_out(tmp_path):
     folder = audits.fill(tmp_path / "photos", {"a": 3})
     (folder / "a" / "001.png").write_bytes(b"no picture")
-    known, vectors = confident.measure_files(
+    known, vectors = confident.file_features(
         folder, ["a/000.png", "a/001.png", "a/002.png"], LIMITS
     )
     assert known.tolist() == [0, 2]
@@ -126,13 +126,12 @@ def test_what_does_not_decode_is_left_out(tmp_path):
 def test_the_audit_says_what_could_not_be_judged(tmp_path):
     pytest.importorskip("cleanlab", reason="cleanlab is not installed: the extra `labels`")
     folder = audits.fill(tmp_path / "photos", {"a": 22, "b": 21, "c": 3})
-    said = [f.message for f in audits.run(folder, label_errors="fail").of("label_errors")]
+    said = [f.message for f in audits.run(folder, label_errors="fail").findings_of("label_errors")]
     assert (
-        said[0] == "of c there are 3 different pictures: too few to judge labels by, 20 are needed"
+        said[0]
+        == "class c has 3 distinct images: too few to judge its labels, at least 20 are needed"
     )
-    assert said[1].startswith(
-        "no label was doubted: what is measured hardly tells the classes apart"
-    )
+    assert said[1].startswith("no labels were judged: the classifier barely separates the classes")
     assert not audits.run(folder, label_errors="fail").failures
 
 

@@ -56,8 +56,8 @@ def test_copies_of_real_photos_are_found():
 
 
 def test_far_fewer_pairs_are_compared_than_there_are(faces):
-    copies = np.stack([hashing.small(face) for face in faces])
-    tried = neighbors.pairs(copies.__getitem__, len(copies), 0.95).tried
+    copies = np.stack([hashing.descriptor(face) for face in faces])
+    tried = neighbors.find_pairs(copies.__getitem__, len(copies), 0.95).compared
     assert tried < len(faces) * (len(faces) - 1) / 2 / 50
 
 
@@ -69,37 +69,37 @@ def test_equal_pixels_in_other_bytes_are_exact_duplicates(photos):
     (finding,) = audits.run(photos).findings
     assert (finding.check, finding.action) == ("exact_duplicates", "group")
     assert finding.paths == ("a/003.png", "a/copy.bmp")
-    assert finding.message == "2 files show the same pixels"
+    assert finding.message == "2 files have identical pixels"
 
 
 def test_a_near_group_holds_the_exact_copies_of_its_members_too(photos):
     shutil.copy(photos / "a" / "003.png", photos / "a" / "again.png")
     picture(photos / "a" / "003.png").save(photos / "a" / "near.jpg", quality=60)
     result = audits.run(photos)
-    (near,) = result.of("near_duplicates")
+    (near,) = result.findings_of("near_duplicates")
     assert near.paths == ("a/003.png", "a/again.png", "a/near.jpg")
     assert near.score == result.checks["near_duplicates"].score > 0.95
-    assert result.of("exact_duplicates")[0].paths == ("a/003.png", "a/again.png")
+    assert result.findings_of("exact_duplicates")[0].paths == ("a/003.png", "a/again.png")
 
 
 def test_one_picture_under_two_labels_is_a_conflict(photos):
     shutil.copy(photos / "a" / "000.png", photos / "b" / "same.png")
     picture(photos / "a" / "001.png").save(photos / "c" / "near.jpg", quality=60)
-    told = {f.message: (f.paths, f.action) for f in audits.run(photos).of("conflicts")}
+    told = {f.message: (f.paths, f.action) for f in audits.run(photos).findings_of("conflicts")}
     assert told == {
-        "the same picture under 2 labels: a, b": (("a/000.png", "b/same.png"), "warn"),
-        "nearly the same picture under 2 labels: a, c": (("a/001.png", "c/near.jpg"), "warn"),
+        "duplicates with 2 labels: a, b": (("a/000.png", "b/same.png"), "warn"),
+        "near-duplicates with 2 labels: a, c": (("a/001.png", "c/near.jpg"), "warn"),
     }
-    (same, near) = audits.run(photos, conflicts="drop").of("conflicts")
+    (same, near) = audits.run(photos, conflicts="drop").findings_of("conflicts")
     assert (same.drop, near.drop) == (same.samples, near.samples)
 
 
 def test_one_picture_in_two_splits_is_a_leak(tmp_path):
     folder = audits.fill(tmp_path / "x", {"train/a": 5, "train/b": 5, "test/a": 3, "test/b": 3})
     picture(folder / "train/a/000.png").save(folder / "test/a/near.jpg", quality=60)
-    (leak,) = audits.run(folder).of("leaks")
+    (leak,) = audits.run(folder).findings_of("leaks")
     assert leak.paths == ("test/a/near.jpg", "train/a/000.png")
-    assert leak.message == "nearly the same picture in 2 splits: test, train"
+    assert leak.message == "near-duplicates in 2 splits: test, train"
 
 
 def test_dropping_keeps_the_first_of_exact_and_the_largest_of_near_duplicates(photos):
@@ -115,7 +115,7 @@ def test_dropping_keeps_the_first_of_exact_and_the_largest_of_near_duplicates(ph
 def test_flat_pictures_are_not_compared(photos):
     for k in range(4):
         Image.new("RGB", (48, 48), (90 + k, 90, 90)).save(photos / "a" / f"flat{k}.png")
-    assert audits.run(photos).of("near_duplicates") == []
+    assert audits.run(photos).findings_of("near_duplicates") == []
 
 
 def alike(rng, part):
@@ -130,10 +130,10 @@ def test_very_many_that_look_alike_are_no_copies(tmp_path):
     for k in range(40):
         audits.put(folder / "ab"[k % 2] / f"part{k}.png", images.encode_png(alike(rng, part)))
     result = audits.run(folder)
-    (finding,) = result.of("near_duplicates")
+    (finding,) = result.findings_of("near_duplicates")
     assert (finding.action, finding.drop, len(finding.paths)) == ("warn", (), 40)
-    assert finding.message.startswith("40 files look alike: too many to be copies")
-    assert result.of("conflicts") == []
+    assert finding.message.startswith("40 files look alike: too many to be duplicates")
+    assert result.findings_of("conflicts") == []
 
 
 def test_what_a_whole_folder_shares_does_not_make_two_pictures_one():
@@ -142,8 +142,8 @@ def test_what_a_whole_folder_shares_does_not_make_two_pictures_one():
     part = audits.picture(rng).astype(float)
     own = [(0.8 * part + 0.2 * audits.picture(rng)).astype(np.uint8) for _ in range(420)]
     again = planted.COPIES["mirrored"](Image.fromarray(own[7]))
-    copies = np.stack([hashing.small(p) for p in (*map(Image.fromarray, own), again)])
-    pairs = neighbors.pairs(copies.__getitem__, len(copies), 0.95)
+    copies = np.stack([hashing.descriptor(p) for p in (*map(Image.fromarray, own), again)])
+    pairs = neighbors.find_pairs(copies.__getitem__, len(copies), 0.95)
     assert list(zip(pairs.first, pairs.second, strict=True)) == [(7, 420)]
     few = copies[:100]  # too few to know what is common
-    assert len(neighbors.pairs(few.__getitem__, len(few), 0.95).first) > 100
+    assert len(neighbors.find_pairs(few.__getitem__, len(few), 0.95).first) > 100

@@ -100,12 +100,12 @@ def test_enormous_and_tiny_have_thresholds(photos):
     result = audits.run(photos, thresholds={"enormous": 0.05, "tiny": 21, "odd_aspect": 5})
     assert audits.flagged(result) == {"enormous": ["a/large.png"], "tiny": ["a/small.png"]}
     assert (result.checks["enormous"].score, result.checks["tiny"].score) == (0.06, 20)
-    assert result.checks["tiny"].meaning == "a side under 21 pixels"
+    assert result.checks["tiny"].meaning == "shorter side under 21 pixels"
 
 
 def test_a_file_check_may_drop(photos):
     (photos / "a" / "small.png").write_bytes(saved("PNG", (20, 20)))
     result = audits.run(photos, tiny="drop")
-    (finding,) = result.of("tiny")
+    (finding,) = result.findings_of("tiny")
     assert finding.drop == finding.samples
     assert len(finding.samples) == 1

@@ -7,7 +7,7 @@ from PIL import Image
 from tests.helpers import audits
 from tests.helpers.pages import CLASSES, TWINS, pictures
 from toolkit.checks import thumbnails
-from toolkit.checks.findings import Audit, Finding, Outcome
+from toolkit.checks.findings import Audit, CheckOutcome, Finding
 from toolkit.datasets import folders
 from toolkit.errors import InputError
 from toolkit.io import images
@@ -16,7 +16,7 @@ LIMITS = images.ImageLimits()
 
 
 def audited(folder, *findings):
-    checks = {f.check: Outcome("", f.action, None, None, 1) for f in findings}
+    checks = {f.check: CheckOutcome("", f.action, None, None, 1) for f in findings}
     return Audit({}, findings, checks), folders.scan(folder), folder
 
 

@@ -42,8 +42,8 @@ def faces(count: int, seed: int = 0) -> list[planted.Picture]:
 
 def found(pictures: Sequence[planted.Picture]) -> set[tuple[int, int]]:
     """The pairs of pictures that are called one picture."""
-    copies = np.stack([hashing.small(picture) for picture in pictures])
-    pairs = neighbors.pairs(copies.__getitem__, len(copies), 0.95)
+    copies = np.stack([hashing.descriptor(picture) for picture in pictures])
+    pairs = neighbors.find_pairs(copies.__getitem__, len(copies), 0.95)
     return set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
 
 

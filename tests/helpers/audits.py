@@ -42,7 +42,7 @@ def run(folder: Path, processes: int = 1, **settings) -> findings.Audit:
 def flagged(result: findings.Audit) -> dict[str, list[str]]:
     """Check -> the files of its findings, for checks that found any."""
     return {
-        name: sorted({path for finding in result.of(name) for path in finding.paths})
+        name: sorted({path for finding in result.findings_of(name) for path in finding.paths})
         for name in result.checks
-        if result.of(name)
+        if result.findings_of(name)
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from toolkit.augmentation import contact_sheet
 from toolkit.checks import thumbnails
-from toolkit.checks.findings import Audit, Finding, Outcome
+from toolkit.checks.findings import Audit, CheckOutcome, Finding
 from toolkit.evaluation.comparison import compare_results
 from toolkit.evaluation.results import HISTORY, RunResult
 from toolkit.io import files, images, manifest
@@ -34,11 +34,11 @@ AUDIT = Audit(
         Finding("shortcuts", "warn", f"{NASTY} predicts the class", (), score=0.5),
     ),
     {
-        "unreadable": Outcome("damaged", "drop", None, None, 1),
-        "near_duplicates": Outcome(NASTY, "group", 0.95, 0.99, 2),
-        "blurred": Outcome("sharpness under 0.08", "warn", 0.08, 0.01, 1),
-        "dark": Outcome("dark", "warn", 0.25, 0.5, 0),
-        "shortcuts": Outcome("a property predicts the class", "warn", 0.2, 0.5, 1),
+        "unreadable": CheckOutcome("damaged", "drop", None, None, 1),
+        "near_duplicates": CheckOutcome(NASTY, "group", 0.95, 0.99, 2),
+        "blurred": CheckOutcome("sharpness under 0.08", "warn", 0.08, 0.01, 1),
+        "dark": CheckOutcome("dark", "warn", 0.25, 0.5, 0),
+        "shortcuts": CheckOutcome("a property predicts the class", "warn", 0.2, 0.5, 1),
     },
 )
 

@@ -1,4 +1,4 @@
-"""The audit: one module for each family of checks."""
+"""The audit of an image folder: one module for each family of checks."""
 
 import lazy_loader
 

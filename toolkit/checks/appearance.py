@@ -1,83 +1,89 @@
-"""LOOK_CHECKS: pictures that are unlike what a person would have chosen."""
+"""APPEARANCE_CHECKS: images that no person would have chosen for a dataset."""
 
 import numpy as np
 import numpy.typing as npt
 
-from toolkit.checks.base import Check, CheckContext, Said
+from toolkit.checks.base import Check, CheckContext, CheckResult
 
 MOSTLY = 0.8
-"""The share of colour pictures from which on a grey one is odd."""
+"""Fraction of color images that a folder needs for a grayscale one to be odd."""
 
-PixelValues = npt.NDArray[np.floating]
+Values = npt.NDArray[np.floating]
 
 
-def _beyond(given: CheckContext, check: str, values: PixelValues, words: str, *, low: bool) -> Said:
-    """Samples whose value lies below (or above) the threshold, the furthest first."""
-    readable, threshold = given.table.readable, given.threshold(check)
+def _beyond(
+    context: CheckContext, check: str, values: Values, message: str, *, low: bool
+) -> CheckResult:
+    """Report samples whose value lies below (or above) the threshold, the furthest first."""
+    readable, threshold = context.measurements.readable, context.threshold(check)
     if not len(readable):
         return None, []
     ordered = readable[np.argsort(values[readable] * (1 if low else -1), kind="stable")]
     beyond = values[ordered] < threshold if low else values[ordered] > threshold
-    found = [
-        given.finding(check, [number], words.format(f"{values[number]:.2f}"), values[number])
-        for number in map(int, ordered[beyond])
+    findings = [
+        context.finding(check, [index], message.format(values[index]), values[index])
+        for index in map(int, ordered[beyond])
     ]
-    return float(values[ordered[0]]), found
+    return float(values[ordered[0]]), findings
 
 
-def _dark(given: CheckContext) -> Said:
-    words = "nearly all is darker than {} (black is 0, white is 1)"
-    return _beyond(given, "dark", given.table.numbers["brightest"], words, low=True)
+def _dark(context: CheckContext) -> CheckResult:
+    message = "99% of the pixels are darker than {:.2f} (0 is black, 1 is white)"
+    return _beyond(context, "dark", context.measurements.columns["luma_99"], message, low=True)
 
 
-def _bright(given: CheckContext) -> Said:
-    words = "nearly all is brighter than {} (black is 0, white is 1)"
-    return _beyond(given, "bright", given.table.numbers["darkest"], words, low=False)
+def _bright(context: CheckContext) -> CheckResult:
+    message = "95% of the pixels are brighter than {:.2f} (0 is black, 1 is white)"
+    return _beyond(context, "bright", context.measurements.columns["luma_05"], message, low=False)
 
 
-def _blurred(given: CheckContext) -> Said:
-    words = "sharpness {} (0 is a flat picture, photos have 0.1 to 1)"
-    return _beyond(given, "blurred", given.table.numbers["sharpness"], words, low=True)
+def _blurred(context: CheckContext) -> CheckResult:
+    message = "sharpness {:.2f} (a flat image has 0, photos have 0.1 to 1)"
+    return _beyond(context, "blurred", context.measurements.columns["sharpness"], message, low=True)
 
 
-def _low_information(given: CheckContext) -> Said:
-    words = "its grey levels hold {} of 6 bits"
-    return _beyond(given, "low_information", given.table.numbers["information"], words, low=True)
+def _low_information(context: CheckContext) -> CheckResult:
+    message = "the gray levels have an entropy of {:z.2f} of 6 bits"
+    entropy = context.measurements.columns["entropy"]
+    return _beyond(context, "low_information", entropy, message, low=True)
 
 
-def _odd_aspect(given: CheckContext) -> Said:
-    words = "its longer side is {} times the shorter"
-    sides = given.table.numbers["width"], given.table.numbers["height"]
+def _odd_aspect(context: CheckContext) -> CheckResult:
+    sides = context.measurements.columns["width"], context.measurements.columns["height"]
     ratio = np.maximum(*sides) / np.maximum(np.minimum(*sides), 1)
-    return _beyond(given, "odd_aspect", ratio, words, low=False)
+    message = "the longer side is {:.2f} times the shorter one"
+    return _beyond(context, "odd_aspect", ratio, message, low=False)
 
 
-def _odd_size(given: CheckContext) -> Said:
-    readable = given.table.readable
+def _odd_size(context: CheckContext) -> CheckResult:
+    columns, readable = context.measurements.columns, context.measurements.readable
     if not len(readable):
         return None, []
-    side = np.sqrt(given.table.numbers["width"] * given.table.numbers["height"])
+    side = np.sqrt(columns["width"] * columns["height"])
     ratio = np.maximum(side, 1) / np.median(side[readable])
-    words = "its sides are {} times as long, or as short, as those of most"
-    return _beyond(given, "odd_size", np.maximum(ratio, 1 / ratio), words, low=False)
+    message = "the side length differs from the median by a factor of {:.2f}"
+    return _beyond(context, "odd_size", np.maximum(ratio, 1 / ratio), message, low=False)
 
 
-def _grey(given: CheckContext) -> Said:
-    readable, colour = given.table.readable, given.table.numbers["colour"]
-    grey = readable[colour[readable] < given.threshold("grey")]
-    share = 1 - len(grey) / max(1, len(readable))
-    if share < MOSTLY:
+def _grey(context: CheckContext) -> CheckResult:
+    readable = context.measurements.readable
+    colorfulness = context.measurements.columns["colorfulness"]
+    gray = readable[colorfulness[readable] < context.threshold("grey")]
+    in_color = 1 - len(gray) / max(1, len(readable))
+    if in_color < MOSTLY:
         return None, []
-    message = f"grey, and {100 * share:.0f} % of the pictures are in colour"
-    return None, [given.finding("grey", [n], message, colour[n]) for n in map(int, grey)]
+    message = f"grayscale, while {in_color:.0%} of the images are in color"
+    return None, [
+        context.finding("grey", [index], message, colorfulness[index]) for index in map(int, gray)
+    ]
 
 
-LOOK_CHECKS: dict[str, Check] = {
-    "dark": Check(_dark, "99 % of the pixels darker than {}"),
-    "bright": Check(_bright, "95 % of the pixels brighter than {}"),
+APPEARANCE_CHECKS: dict[str, Check] = {
+    "dark": Check(_dark, "99% of the pixels darker than {}"),
+    "bright": Check(_bright, "95% of the pixels brighter than {}"),
     "blurred": Check(_blurred, "sharpness under {}"),
-    "low_information": Check(_low_information, "grey levels hold under {} of 6 bits"),
+    "low_information": Check(_low_information, "entropy of the gray levels under {} of 6 bits"),
     "odd_aspect": Check(_odd_aspect, "one side over {} times the other"),
-    "odd_size": Check(_odd_size, "sides over {} times, or under that part of, the median"),
-    "grey": Check(_grey, "grey (channels on average less than {} apart) among colour pictures"),
+    "odd_size": Check(_odd_size, "side length over {} times larger or smaller than the median"),
+    "grey": Check(_grey, "grayscale (channels differ by less than {}) among color images"),
 }

@@ -1,15 +1,15 @@
-"""Look at the images before anything is trained on them: CHECKS, from measurements to Findings."""
+"""Check the images before anything is trained on them: CHECKS, from measurements to findings."""
 
 from pathlib import Path
 
 from toolkit import progress
 from toolkit.checks import confident, labels, records
-from toolkit.checks.appearance import LOOK_CHECKS
-from toolkit.checks.base import Check, CheckContext, Said, rounded
+from toolkit.checks.appearance import APPEARANCE_CHECKS
+from toolkit.checks.base import Check, CheckContext, CheckResult, round_score
 from toolkit.checks.duplicates import DUPLICATE_CHECKS, find_duplicates
 from toolkit.checks.files import FILE_CHECKS
-from toolkit.checks.findings import Audit, Outcome
-from toolkit.checks.imbalance import BALANCE_CHECKS
+from toolkit.checks.findings import Audit, CheckOutcome
+from toolkit.checks.imbalance import IMBALANCE_CHECKS
 from toolkit.checks.labels import LABEL_CHECKS
 from toolkit.checks.params import AuditParams
 from toolkit.checks.shortcuts import SHORTCUT_CHECKS
@@ -31,73 +31,58 @@ def run_checks(
 ) -> Audit:
     """Decode every image of `folder` once and run every check.
 
-    In the folder `work` a file keeps what was measured: an interrupted audit goes on, and one of
-    images that were audited before is quick. `split` is that of `prepare`. Raises InputError for a
-    folder without classes, when another process audits the same images or where labels are to be
-    judged without cleanlab, and OSError, as for a full disk.
+    A file in the folder `work` keeps the measurements: an interrupted audit resumes, and a second
+    audit of the same images is fast. `split` is how `prepare` will split the images. Raises
+    InputError if there are no class folders, if another process audits the same images, or if the
+    labels are to be checked and cleanlab is missing; OSError for example if the disk is full.
     """
     if not manifest.classes:
         raise InputError(f"{folder}: has no class folder; {folders.LAYOUT}")
     if settings.label_errors != "skip":
-        confident.require()
+        confident.require_cleanlab()
     limits = settings.limits
-    samples = manifest.samples
-    table = records.measure_samples(folder, samples, limits, work, processes=processes, track=track)
-    same = find_duplicates(table, settings.thresholds.near_duplicates, processes)
-    judged = None
+    measurements = records.measure_samples(
+        folder, manifest.samples, limits, work, processes=processes, track=track
+    )
+    duplicates = find_duplicates(measurements, settings.thresholds.near_duplicates, processes)
+    label_issues = None
     if settings.label_errors != "skip":
-        judged = labels.look(folder, table, same, limits, processes=processes, track=track)
-    to_come = split or PrepareParams().split
-    given = CheckContext(manifest, table, settings, to_come, same, judged)
-    said = {name: check.find(given) for name, check in CHECKS.items()}
-    findings = tuple(finding for _, found in said.values() for finding in found)
-    checks = {name: _outcome(given, name, CHECKS[name], found) for name, found in said.items()}
-    return Audit(_counts(manifest), findings, checks)
+        label_issues = labels.check_labels(
+            folder, measurements, duplicates, limits, processes=processes, track=track
+        )
+    split = split or PrepareParams().split
+    context = CheckContext(manifest, measurements, settings, split, duplicates, label_issues)
+    results = {name: check.find(context) for name, check in CHECKS.items()}
+    findings = tuple(finding for _, of_check in results.values() for finding in of_check)
+    outcomes = {name: _outcome(context, name, result) for name, result in results.items()}
+    return Audit(_counts(manifest), findings, outcomes)
 
 
-def _outcome(given: CheckContext, name: str, check: Check, said: Said) -> Outcome:
-    score, found = said
-    threshold = getattr(given.settings.thresholds, name, None)
-    meaning = check.meaning if threshold is None else check.meaning.format(f"{threshold:g}")
-    flagged = {path for finding in found for path in finding.paths}
-    action = getattr(given.settings, name)
-    return Outcome(meaning, action, threshold, rounded(score), len(flagged) or len(found))
+def _outcome(context: CheckContext, name: str, result: CheckResult) -> CheckOutcome:
+    score, findings = result
+    threshold = getattr(context.settings.thresholds, name, None)
+    meaning = CHECKS[name].meaning
+    if threshold is not None:
+        meaning = meaning.format(f"{threshold:g}")
+    flagged = {path for finding in findings for path in finding.paths}
+    action = getattr(context.settings, name)
+    return CheckOutcome(
+        meaning, action, threshold, round_score(score), len(flagged) or len(findings)
+    )
 
 
 def _counts(manifest: Manifest) -> dict[str, dict[str, int]]:
+    """Count the images per class, of all splits and of each split of the source."""
     splits = [split for split in SPLITS if any(s.split == split for s in manifest.samples)]
     return {"all": manifest.counts()} | {split: manifest.counts(split) for split in splits}
-
-
-def check_table(result: Audit) -> list[tuple[str, str, str, str, str]]:
-    """A line for each check, a header first."""
-    header = ("check", "flagged", "action", "score", "what is flagged")
-    return [header] + [
-        (name, str(of.flagged), of.action, "" if of.score is None else f"{of.score:g}", of.meaning)
-        for name, of in result.checks.items()
-    ]
-
-
-def describe_audit(result: Audit, most: int = 3) -> list[str]:
-    """The first `most` findings of each check for a person, and how many more there are."""
-    lines = []
-    for check in result.checks:
-        found = result.of(check)
-        lines += [f"{check}:"] if found else []
-        for finding in found[:most]:
-            names = ", ".join(finding.paths[:most]) + (", ..." if len(finding.paths) > most else "")
-            lines.append(f"  {names}: {finding.message}" if names else f"  {finding.message}")
-        if len(found) > most:
-            lines.append(f"  and {len(found) - most} more, all in the file that --output writes")
-    return lines
 
 
 CHECKS: dict[str, Check] = {
     **FILE_CHECKS,
     **DUPLICATE_CHECKS,
-    **LOOK_CHECKS,
+    **APPEARANCE_CHECKS,
     **SHORTCUT_CHECKS,
     **LABEL_CHECKS,
-    **BALANCE_CHECKS,
+    **IMBALANCE_CHECKS,
 }
-"""In the order in which they are told. Each has its action in params, some a threshold."""
+"""All checks, in the order in which they are reported. Each has an action in the settings."""

@@ -1,4 +1,4 @@
-"""What the audit's checks are given, and what they say."""
+"""What every check gets, and what it returns."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,67 +11,68 @@ from toolkit.datasets.params import Split
 from toolkit.io.manifest import Manifest, Sample
 
 DIGITS = 3
-"""Of a score, behind the point: audit.json does not change with the last bits."""
+"""Decimals of a score: audit.json must not change with the last bits."""
 
 
 @dataclass(frozen=True)
-class DuplicateSets:
-    """Samples, by their numbers, that show one picture; `exact`: in the same pixels.
+class DuplicateSet:
+    """Samples, by index, that show the same image; `exact` if their pixels are identical.
 
-    `agreement` is the lowest of the pairs that join them (see `hashing.agreement`).
+    `similarity` is the lowest of the pairs that connect them (see `hashing.similarity`).
     """
 
-    numbers: tuple[int, ...]
-    agreement: float
+    indices: tuple[int, ...]
+    similarity: float
     exact: bool
 
 
 @dataclass(frozen=True, eq=False)
 class CheckContext:
-    """All that is known of a folder's images: `twins` are their duplicates, `split` is to come.
+    """Everything that is known about a folder of images when the checks run.
 
-    `judged` is None where the labels were not to be looked at.
+    `split` is how `prepare` will split the images. `label_issues` is None if the labels are not
+    checked.
     """
 
     manifest: Manifest
-    table: Measurements
+    measurements: Measurements
     settings: AuditParams
     split: Split
-    twins: Sequence[DuplicateSets] = ()
-    judged: LabelIssues | None = None
+    duplicates: Sequence[DuplicateSet] = ()
+    label_issues: LabelIssues | None = None
 
     def finding(
-        self, check: str, numbers: Sequence[int], message: str, score: float | None = None
+        self, check: str, indices: Sequence[int], message: str, score: float | None = None
     ) -> Finding:
-        """A finding about the samples of these numbers; with action `drop` all are dropped."""
-        samples = self.samples(numbers)
+        """Return a finding about these samples; with action `drop` all of them are dropped."""
+        samples = self.samples(indices)
         action = getattr(self.settings, check)
         ids = tuple(sample.id for sample in samples)
         paths = tuple(sample.path for sample in samples)
         drop = ids if action == "drop" else ()
-        return Finding(check, action, message, paths, ids, drop, rounded(score))
+        return Finding(check, action, message, paths, ids, drop, round_score(score))
 
-    def samples(self, numbers: Sequence[int]) -> list[Sample]:
-        """The samples of these numbers."""
-        return [self.table.samples[number] for number in numbers]
+    def samples(self, indices: Sequence[int]) -> list[Sample]:
+        """Return the samples at these indices."""
+        return [self.measurements.samples[index] for index in indices]
 
     def threshold(self, check: str) -> float:
-        """The check's threshold in params."""
+        """Return the threshold of a check."""
         return float(getattr(self.settings.thresholds, check))
 
 
-Said = tuple[float | None, list[Finding]]
-"""The score that is nearest to the threshold or furthest beyond, None for none; and findings."""
+CheckResult = tuple[float | None, list[Finding]]
+"""The score furthest beyond the threshold, or closest to it (None for no score); the findings."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """`meaning`: what is flagged, with `{}` for the threshold."""
+    """A check and what it flags, in words, with `{}` for the threshold."""
 
-    find: Callable[[CheckContext], Said]
+    find: Callable[[CheckContext], CheckResult]
     meaning: str
 
 
-def rounded(score: float | None) -> float | None:
-    """To so many digits as audit.json keeps."""
+def round_score(score: float | None) -> float | None:
+    """Round a score to the digits that audit.json keeps."""
     return None if score is None else round(float(score), DIGITS)

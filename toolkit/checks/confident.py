@@ -1,9 +1,10 @@
-"""Labels that the pictures speak against: confident learning on predictions for unseen images.
+"""Confident learning: labels that out-of-fold predictions contradict.
 
-Every image is judged by a classifier that saw neither it nor another file of the same picture:
-extremely randomised trees (Geurts et al., 2006) on what `features` measures of the image and of its
-middle, at one size. Which labels that contradicts, cleanlab says (Northcutt et al., 2021). Nothing
-is learned from classes too small to judge, nor said where classes are hardly told apart.
+Every image is judged by a classifier that saw neither it nor a duplicate of it: extremely
+randomized trees (Geurts et al., 2006) on the `features` of the image and of its center, at one
+size. Which labels the predictions contradict is decided by cleanlab (Northcutt et al., 2021).
+Classes that are too small are left out, and nothing is reported if the classes are barely
+separable.
 """
 
 from collections import Counter
@@ -24,14 +25,13 @@ from toolkit.metrics import scores
 from toolkit.metrics.scores import Floats, Labels
 
 SIDE = 96
-"""Pixels a side at which all images are measured, so that their size does not give them away."""
-FEWEST = 20
-"""Pictures that a class must have: the folds take a fifth of them, so 16 to learn from."""
-LEAST = 0.65
-"""Area under the ROC curve, of the labels as they are, that the classifier must reach before it
-may doubt one: with less, doubts are hardly better than chance (docs/reliability.md)."""
-FOLDS, TREES, LEAF = 5, 200, 2
-"""Parts that are judged in turn, trees of a classifier, and images at the end of their branches."""
+"""Height and width to which all images are resized, so that their size says nothing."""
+MIN_IMAGES = 20
+"""Distinct images that a class needs: a fold holds out a fifth, which leaves 16 to learn from."""
+MIN_AUC = 0.65
+"""Area under the ROC curve that the classifier must reach on the labels as they are: below it,
+doubts are barely better than chance (docs/reliability.md)."""
+FOLDS, TREES, MIN_LEAF = 5, 200, 2
 DIGITS = 4
 INSTALL = "looking for label errors needs cleanlab: pip install 'cleanlab>=2.9'"
 
@@ -40,39 +40,39 @@ INSTALL = "looking for label errors needs cleanlab: pip install 'cleanlab>=2.9'"
 class LabelIssue:
     """A label that is probably wrong.
 
-    `number` is the image's, `looks` the class that its picture looks most like, and `confidence`
-    the probability of the label that it has, as the classifier sees it.
+    `index` is the image's, `predicted` the most probable class, and `confidence` the predicted
+    probability of the given label.
     """
 
-    number: int
-    looks: str
+    index: int
+    predicted: str
     confidence: float
 
 
 @dataclass(frozen=True)
 class LabelIssues:
-    """Doubts, the least confident label first.
+    """Probable label errors, the least confident label first.
 
-    `auc` is how well the classifier tells a class from the others, the mean over classes (0.5:
-    not at all, 1: always), None where nothing was judged; `few` the pictures of each class that is
-    too small and was left out.
+    `auc` is the classifier's, one class against the rest, averaged over the classes (0.5 is
+    chance); None if nothing was judged. `too_small` counts the distinct images of each class that
+    was left out.
     """
 
-    doubts: tuple[LabelIssue, ...]
+    issues: tuple[LabelIssue, ...]
     auc: float | None
-    few: Mapping[str, int]
+    too_small: Mapping[str, int]
 
 
-def require() -> ModuleType:
-    """Cleanlab's filter. Raises InputError with the command that installs it."""
+def require_cleanlab() -> ModuleType:
+    """Import cleanlab's filter. Raises InputError with the command that installs it."""
     try:
-        from cleanlab import filter as found
+        from cleanlab import filter as cleanlab_filter
     except ImportError as error:
         raise InputError(INSTALL) from error
-    return found  # type: ignore[no-any-return]
+    return cleanlab_filter  # type: ignore[no-any-return]
 
 
-def measure_files(
+def file_features(
     folder: Path,
     paths: Sequence[str],
     limits: images.ImageLimits,
@@ -80,82 +80,85 @@ def measure_files(
     processes: int = 1,
     track: progress.Track = progress.silent,
 ) -> tuple[Labels, Floats]:
-    """Which of the files decode, by their place in `paths`, and their features, float32 [N, M]."""
-    found = sandbox.sandboxed_map(
-        partial(_measured, folder, limits),
+    """Return the indices [N] of the files that decode, and their features, float32 [N, M]."""
+    results = sandbox.sandboxed_map(
+        partial(_features, folder, limits),
         paths,
         processes,
         seconds=limits.seconds,
         memory=limits.memory,
     )
-    shown = enumerate(track(found, "labels", len(paths)))
-    known = {place: vector for place, vector in shown if isinstance(vector, np.ndarray)}
-    return np.array([*known], dtype=np.int64), np.array([*known.values()], dtype=np.float32)
+    numbered = enumerate(track(results, "labels", len(paths)))
+    vectors = {index: vector for index, vector in numbered if isinstance(vector, np.ndarray)}
+    indices = np.array([*vectors], dtype=np.int64)
+    return indices, np.array([*vectors.values()], dtype=np.float32)
 
 
-def _measured(folder: Path, limits: images.ImageLimits, path: str) -> features.Vector | None:
+def _features(folder: Path, limits: images.ImageLimits, path: str) -> features.Vector | None:
     try:
         data = images.read_bounded(folder / path, limits)
         pixels = images.to_pixels(images.decode_picture(data, SIDE, limits))
     except InputError:
         return None
-    middle = pixels[SIDE // 4 : -SIDE // 4, SIDE // 4 : -SIDE // 4]
-    return np.concatenate([features.image_features(part) for part in (pixels, middle)])
+    center = pixels[SIDE // 4 : -SIDE // 4, SIDE // 4 : -SIDE // 4]
+    return np.concatenate([features.image_features(part) for part in (pixels, center)])
 
 
 def find_label_issues(
     vectors: Floats,
     labels: Sequence[str],
-    pictures: Labels,
+    groups: Labels,
     *,
-    least: float = LEAST,
+    min_auc: float = MIN_AUC,
     seed: int = 0,
     workers: int = 1,
 ) -> LabelIssues:
-    """Judge N images by their `vectors` [N, M], their labels, and the picture that each shows.
+    """Find probable label errors among N images with feature `vectors` [N, M].
 
-    Files with the same number in `pictures` [N] are always judged together. The number of workers
-    does not change the answer. With an AUC under `least` no label is doubted. Raises InputError
-    where cleanlab is not installed.
+    Files with the same number in `groups` [N] show the same image and are held out together. The
+    result does not depend on the number of workers. No label is reported if the AUC is below
+    `min_auc`. Raises InputError if cleanlab is not installed.
     """
-    different = Counter(label for label, _ in set(zip(labels, pictures.tolist(), strict=True)))
-    few = {label: n for label, n in sorted(different.items()) if n < FEWEST}
-    rows = np.array([n for n, label in enumerate(labels) if label not in few], dtype=np.int64)
-    classes, given = np.unique([labels[n] for n in rows], return_inverse=True)
+    distinct = Counter(label for label, _ in set(zip(labels, groups.tolist(), strict=True)))
+    too_small = {label: n for label, n in sorted(distinct.items()) if n < MIN_IMAGES}
+    rows = np.array([n for n, label in enumerate(labels) if label not in too_small], dtype=np.int64)
+    classes, actual = np.unique([labels[n] for n in rows], return_inverse=True)
     if len(classes) < 2:
-        return LabelIssues((), None, few)
-    likely = unseen(vectors[rows], given, pictures[rows], seed, workers)
-    areas = [scores.roc_auc(given, likely, k) for k in range(len(classes))]
+        return LabelIssues((), None, too_small)
+    probabilities = out_of_fold_probabilities(vectors[rows], actual, groups[rows], seed, workers)
+    areas = [scores.roc_auc(actual, probabilities, k) for k in range(len(classes))]
     auc = round(float(np.mean(areas)), DIGITS)
-    own = likely[np.arange(len(rows)), given].round(DIGITS)
-    wrong = _wrong(given, likely, own) if auc >= least else np.zeros(0, dtype=np.int64)
-    return LabelIssues(
-        tuple(
-            LabelIssue(int(rows[n]), str(classes[likely[n].argmax()]), float(own[n])) for n in wrong
-        ),
-        auc,
-        few,
-    )
+    if auc < min_auc:
+        return LabelIssues((), auc, too_small)
+    confidence = probabilities[np.arange(len(rows)), actual].round(DIGITS)
+    predicted = classes[probabilities.argmax(axis=1)]
+    issues = [
+        LabelIssue(int(rows[n]), str(predicted[n]), float(confidence[n]))
+        for n in _wrong_labels(actual, probabilities, confidence)
+    ]
+    return LabelIssues(tuple(issues), auc, too_small)
 
 
-def unseen(vectors: Floats, given: Labels, pictures: Labels, seed: int, workers: int = 1) -> Floats:
-    """Probability of each class for each image [N, K], by trees that never saw its picture."""
+def out_of_fold_probabilities(
+    vectors: Floats, actual: Labels, groups: Labels, seed: int, workers: int = 1
+) -> Floats:
+    """Predict class probabilities [N, K] with trees that saw no image of the same group."""
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.model_selection import StratifiedGroupKFold
 
     folds: Any = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    likely = np.zeros((len(vectors), int(given.max()) + 1))
-    for learned, asked in folds.split(vectors, given, pictures):
+    probabilities = np.zeros((len(vectors), int(actual.max()) + 1))
+    for train, test in folds.split(vectors, actual, groups):
         trees = ExtraTreesClassifier(
-            TREES, min_samples_leaf=LEAF, class_weight="balanced", random_state=seed
+            TREES, min_samples_leaf=MIN_LEAF, class_weight="balanced", random_state=seed
         )
-        trees.set_params(n_jobs=workers).fit(vectors[learned], given[learned])
-        trees.set_params(n_jobs=1)  # of several, the order of the sum would be left to chance
-        likely[np.ix_(asked, trees.classes_)] = trees.predict_proba(vectors[asked])
-    return likely
+        trees.set_params(n_jobs=workers).fit(vectors[train], actual[train])
+        trees.set_params(n_jobs=1)  # with several jobs, the order of the sum would vary
+        probabilities[np.ix_(test, trees.classes_)] = trees.predict_proba(vectors[test])
+    return probabilities
 
 
-def _wrong(given: Labels, likely: Floats, own: Floats) -> Labels:
-    """Rows with labels that are probably wrong, the least confident first."""
-    rows = np.flatnonzero(require().find_label_issues(given, likely, n_jobs=1))
-    return np.asarray(rows[np.argsort(own[rows], kind="stable")])
+def _wrong_labels(actual: Labels, probabilities: Floats, confidence: Floats) -> Labels:
+    """Return the rows with labels that are probably wrong, the least confident first."""
+    rows = np.flatnonzero(require_cleanlab().find_label_issues(actual, probabilities, n_jobs=1))
+    return np.asarray(rows[np.argsort(confidence[rows], kind="stable")])

@@ -1,4 +1,4 @@
-"""DUPLICATE_CHECKS: files that show one picture, and what follows for labels and splits."""
+"""DUPLICATE_CHECKS: files that show the same image, and what follows for labels and splits."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -7,105 +7,119 @@ from dataclasses import replace
 import numpy as np
 
 from toolkit.checks import neighbors
-from toolkit.checks.base import Check, CheckContext, DuplicateSets, Said
+from toolkit.checks.base import Check, CheckContext, CheckResult, DuplicateSet
 from toolkit.checks.findings import Finding
 from toolkit.checks.records import Measurements
 from toolkit.io.manifest import Sample
 
-PLAIN = 0.02
-"""Contrast (see `measures`) under which a picture shows too little to be compared."""
-SHARE, FEW = 0.1, 20
-"""A near group of more than this share of all pictures, and more than a few, is no copies."""
+MIN_CONTRAST = 0.02
+"""Contrast (see `measures`) below which an image shows too little to be compared."""
+CROWD, MIN_CROWD = 0.1, 20
+"""A near-duplicate set larger than both, a fraction and a number of all images, is a crowd."""
 
 
-def find_duplicates(table: Measurements, lowest: float, processes: int = 1) -> list[DuplicateSets]:
-    """Groups of samples with equal pixels, then of those that agree by `lowest` or more.
+def find_duplicates(
+    measurements: Measurements, threshold: float, processes: int = 1
+) -> list[DuplicateSet]:
+    """Return the sets of samples with identical pixels, then the sets of near-duplicates.
 
-    A near group holds all its members' exact copies.
+    Two images are near-duplicates if their similarity reaches the threshold. A set of them also
+    holds the exact duplicates of its members.
     """
-    exact = defaultdict(list)
-    for number in map(int, table.readable):
-        exact[table.pixels[number]].append(number)
-    same = [
-        DuplicateSets(tuple(group), 1.0, exact=True) for group in exact.values() if len(group) > 1
+    identical = defaultdict(list)
+    for index in map(int, measurements.readable):
+        identical[measurements.pixels[index]].append(index)
+    exact = [
+        DuplicateSet(tuple(indices), 1.0, exact=True)
+        for indices in identical.values()
+        if len(indices) > 1
     ]
-    return same + _near(table, list(exact.values()), lowest, processes)
+    return exact + _near(measurements, list(identical.values()), threshold, processes)
 
 
 def _near(
-    table: Measurements, exact: Sequence[list[int]], lowest: float, processes: int
-) -> list[DuplicateSets]:
-    """Of equal pictures the first is compared with the others."""
-    contrast = table.numbers["contrast"]
-    shown = [group for group in exact if contrast[group[0]] >= PLAIN]
-    if len(shown) < 2:
+    measurements: Measurements, identical: Sequence[list[int]], threshold: float, processes: int
+) -> list[DuplicateSet]:
+    """Compare the first of each set of identical images with those of the others."""
+    contrast = measurements.columns["contrast"]
+    sets = [indices for indices in identical if contrast[indices[0]] >= MIN_CONTRAST]
+    if len(sets) < 2:
         return []
-    first = np.array([group[0] for group in shown], dtype=np.int64)
-    found = neighbors.pairs(lambda rows: table.copies(first[rows]), len(first), lowest, processes)
+    first = np.array([indices[0] for indices in sets], dtype=np.int64)
+    pairs = neighbors.find_pairs(
+        lambda rows: measurements.descriptors(first[rows]), len(first), threshold, processes
+    )
     return [
-        DuplicateSets(
-            tuple(sorted(n for row in rows for n in shown[int(row)])), weakest, exact=False
+        DuplicateSet(
+            tuple(sorted(index for row in rows for index in sets[int(row)])), lowest, exact=False
         )
-        for rows, weakest in neighbors.duplicate_groups(found, len(first))
+        for rows, lowest in neighbors.connected_groups(pairs, len(first))
     ]
 
 
-def _exact(given: CheckContext) -> Said:
-    groups = [group for group in given.twins if group.exact]
+def _exact(context: CheckContext) -> CheckResult:
     return None, [
-        _copies(given, "exact_duplicates", group, "files show the same pixels", group.numbers[0])
-        for group in groups
+        _finding(context, "exact_duplicates", group, "have identical pixels", group.indices[0])
+        for group in context.duplicates
+        if group.exact
     ]
 
 
-def _near_duplicates(given: CheckContext) -> Said:
-    groups = sorted((group for group in given.twins if not group.exact), key=lambda g: -g.agreement)
-    found = [
-        _crowded(given, group)
-        if _crowd(given, group)
-        else _copies(
-            given,
+def _near_duplicates(context: CheckContext) -> CheckResult:
+    sets = sorted(
+        (group for group in context.duplicates if not group.exact),
+        key=lambda group: -group.similarity,
+    )
+    findings = [
+        _crowd_finding(context, group)
+        if _is_crowd(context, group)
+        else _finding(
+            context,
             "near_duplicates",
             group,
-            "files show nearly the same picture",
-            _largest(given, group.numbers),
+            "are near-duplicates",
+            _largest(context.measurements, group.indices),
         )
-        for group in groups
+        for group in sets
     ]
-    return (groups[0].agreement if groups else None), found
+    return (sets[0].similarity if sets else None), findings
 
 
-def _crowd(given: CheckContext, group: DuplicateSets) -> bool:
-    """Whether so many pictures are alike that this is how such pictures look."""
-    return not group.exact and len(group.numbers) > max(FEW, SHARE * len(given.table.readable))
+def _is_crowd(context: CheckContext, group: DuplicateSet) -> bool:
+    """Whether so many images are alike that this is how images of the folder look."""
+    limit = max(MIN_CROWD, CROWD * len(context.measurements.readable))
+    return not group.exact and len(group.indices) > limit
 
 
-def _crowded(given: CheckContext, group: DuplicateSets) -> Finding:
-    message = f"{len(group.numbers)} files look alike: too many to be copies, so they may be parted"
-    found = given.finding("near_duplicates", group.numbers, message, group.agreement)
-    return replace(found, action="fail" if found.action == "fail" else "warn", drop=())
+def _crowd_finding(context: CheckContext, group: DuplicateSet) -> Finding:
+    message = (
+        f"{len(group.indices)} files look alike: too many to be duplicates of one image, so they "
+        "may go to different splits"
+    )
+    finding = context.finding("near_duplicates", group.indices, message, group.similarity)
+    return replace(finding, action="fail" if finding.action == "fail" else "warn", drop=())
 
 
-def _copies(
-    given: CheckContext, check: str, group: DuplicateSets, words: str, best: int
+def _finding(
+    context: CheckContext, check: str, group: DuplicateSet, predicate: str, kept: int
 ) -> Finding:
-    """With action `drop` all but the `best` are dropped."""
-    samples = given.samples(group.numbers)
-    message = f"{len(samples)} {words}"
+    """Report one set. If the action is `drop`, all samples but `kept` are dropped."""
+    samples = context.samples(group.indices)
+    message = f"{len(samples)} files {predicate}"
     if len(labels := _labels(samples)) > 1:
-        message += f", under different labels ({', '.join(labels)})"
+        message += f", with different labels ({', '.join(labels)})"
     if len(splits := _splits(samples)) > 1:
         message += f", in different splits ({', '.join(splits)})"
-    score = None if group.exact else group.agreement
-    found = given.finding(check, group.numbers, message, score)
-    kept = given.table.samples[best].id
-    return replace(found, drop=tuple(ident for ident in found.drop if ident != kept))
+    score = None if group.exact else group.similarity
+    finding = context.finding(check, group.indices, message, score)
+    kept_id = context.measurements.samples[kept].id
+    return replace(finding, drop=tuple(ident for ident in finding.drop if ident != kept_id))
 
 
-def _largest(given: CheckContext, numbers: Iterable[int]) -> int:
-    """The one with the most pixels, of equal ones the first."""
-    width, height = (given.table.numbers[side].astype(float) for side in ("width", "height"))
-    return min(numbers, key=lambda n: (-width[n] * height[n], n))
+def _largest(measurements: Measurements, indices: Iterable[int]) -> int:
+    """Return the sample with the most pixels, the first of equally large ones."""
+    width, height = (measurements.columns[side].astype(float) for side in ("width", "height"))
+    return min(indices, key=lambda index: (-width[index] * height[index], index))
 
 
 def _labels(samples: Sequence[Sample]) -> list[str]:
@@ -116,43 +130,51 @@ def _splits(samples: Sequence[Sample]) -> list[str]:
     return sorted({sample.split for sample in samples if sample.split})
 
 
-def _conflicts(given: CheckContext) -> Said:
-    return None, _across(given, "conflicts", "under {} labels", _labels)
+def _conflicts(context: CheckContext) -> CheckResult:
+    return None, _across(context, "conflicts", "with {} labels", _labels)
 
 
-def _leaks(given: CheckContext) -> Said:
-    return None, _across(given, "leaks", "in {} splits", _splits)
+def _leaks(context: CheckContext) -> CheckResult:
+    return None, _across(context, "leaks", "in {} splits", _splits)
 
 
 def _across(
-    given: CheckContext, check: str, words: str, names: Callable[[Sequence[Sample]], list[str]]
+    context: CheckContext,
+    check: str,
+    where: str,
+    names_of: Callable[[Sequence[Sample]], list[str]],
 ) -> list[Finding]:
-    found = [(group, names(given.samples(group.numbers))) for group in _widest(given)]
+    """Report the sets that lie across several labels, or several splits."""
+    named = [(group, names_of(context.samples(group.indices))) for group in _widest(context)]
     return [
-        given.finding(
+        context.finding(
             check,
-            group.numbers,
-            f"{'the same' if group.exact else 'nearly the same'} picture "
-            f"{words.format(len(of))}: {', '.join(of)}",
+            group.indices,
+            f"{'duplicates' if group.exact else 'near-duplicates'} "
+            f"{where.format(len(names))}: {', '.join(names)}",
         )
-        for group, of in found
-        if len(of) > 1
+        for group, names in named
+        if len(names) > 1
     ]
 
 
-def _widest(given: CheckContext) -> list[DuplicateSets]:
-    """Every near group but crowds, and the exact ones that lie in none."""
-    near = [group for group in given.twins if not group.exact and not _crowd(given, group)]
-    held = {number for group in near for number in group.numbers}
-    return near + [g for g in given.twins if g.exact and g.numbers[0] not in held]
+def _widest(context: CheckContext) -> list[DuplicateSet]:
+    """Return all near-duplicate sets but crowds, and the exact ones that lie in none of them."""
+    near = [
+        group for group in context.duplicates if not group.exact and not _is_crowd(context, group)
+    ]
+    covered = {index for group in near for index in group.indices}
+    return near + [
+        group for group in context.duplicates if group.exact and group.indices[0] not in covered
+    ]
 
 
 DUPLICATE_CHECKS: dict[str, Check] = {
-    "exact_duplicates": Check(_exact, "the same bytes, or the same decoded pixels"),
+    "exact_duplicates": Check(_exact, "identical bytes, or identical decoded pixels"),
     "near_duplicates": Check(
         _near_duplicates,
-        "one picture again: encoded, resized, mirrored, cropped, lit differently (agreement {})",
+        "one image re-encoded, resized, mirrored, cropped or relit (similarity at least {})",
     ),
-    "conflicts": Check(_conflicts, "the same picture, or nearly, under two labels"),
-    "leaks": Check(_leaks, "the same picture, or nearly, in two of the source's own splits"),
+    "conflicts": Check(_conflicts, "duplicates or near-duplicates with different labels"),
+    "leaks": Check(_leaks, "duplicates or near-duplicates in different splits of the source"),
 }

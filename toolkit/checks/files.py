@@ -1,11 +1,11 @@
-"""FILE_CHECKS: files that are no images, are damaged, or are not what their names say."""
+"""FILE_CHECKS: files that are not images, are damaged, or are not what their names say."""
 
 from functools import partial
 from pathlib import PurePosixPath
 
 import numpy as np
 
-from toolkit.checks.base import Check, CheckContext, Said
+from toolkit.checks.base import Check, CheckContext, CheckResult
 from toolkit.checks.findings import Finding
 
 EXTENSIONS = {
@@ -14,92 +14,97 @@ EXTENSIONS = {
     "GIF": ("gif",),
     "JPEG": ("jpg", "jpeg", "jpe", "jfif"),
     "JPEG2000": ("jp2", "j2k", "j2c", "jpc", "jpf", "jpx"),
-    "MPO": ("jpg", "jpeg", "jpe", "mpo"),  # what some cameras write for JPEG
+    "MPO": ("jpg", "jpeg", "jpe", "mpo"),  # some cameras write it for JPEG
     "PNG": ("png", "apng"),
     "PPM": ("ppm", "pgm", "pbm", "pnm", "pfm"),
     "TIFF": ("tif", "tiff"),
     "WEBP": ("webp",),
 }
-CUT = ("truncated", "eoferror", "unexpected end")
+TRUNCATED = ("truncated", "eoferror", "unexpected end")
 """What decoders say of a file that ends early."""
 
 
 def _kind(reason: str) -> str:
-    """Which of the four checks of undecodable files a reason belongs to."""
+    """Return the check that a reason for not decoding a file belongs to."""
     if "first bytes are b''" in reason:
         return "empty"
     if reason.startswith("not an image"):
         return "not_an_image"
-    return "truncated" if any(word in reason.lower() for word in CUT) else "unreadable"
+    return "truncated" if any(word in reason.lower() for word in TRUNCATED) else "unreadable"
 
 
-def _undecodable(check: str, given: CheckContext) -> Said:
-    """Files that the scan rejected, and images that do not decode to the end."""
-    action = getattr(given.settings, check)
+def _undecodable(check: str, context: CheckContext) -> CheckResult:
+    """Report files that the scan rejected, and images that do not decode completely."""
+    action = getattr(context.settings, check)
     rejected = [
         Finding(check, action, str(entry["reason"]), (str(entry["path"]),))
-        for entry in given.manifest.notes.get("rejected", [])
+        for entry in context.manifest.notes.get("rejected", [])
         if _kind(str(entry["reason"])) == check
     ]
     damaged = [
-        given.finding(check, [number], problem)
-        for number, problem in enumerate(given.table.problems)
+        context.finding(check, [index], problem)
+        for index, problem in enumerate(context.measurements.problems)
         if problem and _kind(problem) == check
     ]
     return None, rejected + damaged
 
 
-def _wrong_extension(given: CheckContext) -> Said:
-    formats, found = given.table.words("format"), []
-    for number in map(int, given.table.readable):
-        suffix = PurePosixPath(given.table.samples[number].path).suffix.lower().lstrip(".")
-        expected = EXTENSIONS.get(formats[number], (suffix,))
-        if suffix and suffix not in expected:
-            message = f"a {formats[number]} file that is called .{suffix}"
-            found.append(given.finding("wrong_extension", [number], message))
-    return None, found
+def _wrong_extension(context: CheckContext) -> CheckResult:
+    formats, findings = context.measurements.text("format"), []
+    for index in map(int, context.measurements.readable):
+        path = PurePosixPath(context.measurements.samples[index].path)
+        extension = path.suffix.lower().lstrip(".")
+        expected = EXTENSIONS.get(formats[index], (extension,))
+        if extension and extension not in expected:
+            message = f"a {formats[index]} file with the extension .{extension}"
+            findings.append(context.finding("wrong_extension", [index], message))
+    return None, findings
 
 
-def _animated(given: CheckContext) -> Said:
-    several = given.table.numbers["several"]
+def _animated(context: CheckContext) -> CheckResult:
+    multiframe = context.measurements.columns["multiframe"]
     return None, [
-        given.finding("animated", [n], "several frames or pages, of which the first is used")
-        for n in map(int, given.table.readable)
-        if several[n]
+        context.finding("animated", [index], "several frames or pages; only the first is used")
+        for index in map(int, context.measurements.readable)
+        if multiframe[index]
     ]
 
 
-def _enormous(given: CheckContext) -> Said:
-    width, height = (given.table.numbers[side].astype(float) for side in ("width", "height"))
-    readable = given.table.readable
-    millions, most = width * height / 1e6, given.settings.thresholds.enormous
-    return float(millions[readable].max(initial=0)), [
-        given.finding("enormous", [n], f"{width[n]:.0f} x {height[n]:.0f} pixels", millions[n])
-        for n in map(int, readable)
-        if millions[n] > most
+def _enormous(context: CheckContext) -> CheckResult:
+    columns, readable = context.measurements.columns, context.measurements.readable
+    megapixels = columns["width"].astype(float) * columns["height"] / 1e6
+    return float(megapixels[readable].max(initial=0)), [
+        context.finding("enormous", [index], _size(context, index), megapixels[index])
+        for index in map(int, readable)
+        if megapixels[index] > context.settings.thresholds.enormous
     ]
 
 
-def _tiny(given: CheckContext) -> Said:
-    width, height = (given.table.numbers[side] for side in ("width", "height"))
-    shorter, readable = np.minimum(width, height), given.table.readable
+def _tiny(context: CheckContext) -> CheckResult:
+    columns, readable = context.measurements.columns, context.measurements.readable
+    shorter = np.minimum(columns["width"], columns["height"])
     return (float(shorter[readable].min()) if len(readable) else None), [
-        given.finding("tiny", [n], f"{width[n]:.0f} x {height[n]:.0f} pixels", shorter[n])
-        for n in map(int, readable)
-        if shorter[n] < given.settings.thresholds.tiny
+        context.finding("tiny", [index], _size(context, index), shorter[index])
+        for index in map(int, readable)
+        if shorter[index] < context.settings.thresholds.tiny
     ]
+
+
+def _size(context: CheckContext, index: int) -> str:
+    width, height = (context.measurements.columns[side][index] for side in ("width", "height"))
+    return f"{width:.0f} x {height:.0f} pixels"
 
 
 FILE_CHECKS: dict[str, Check] = {
     "empty": Check(partial(_undecodable, "empty"), "zero bytes"),
-    "not_an_image": Check(partial(_undecodable, "not_an_image"), "the header is no image's"),
-    "truncated": Check(partial(_undecodable, "truncated"), "ends before the picture does"),
+    "not_an_image": Check(partial(_undecodable, "not_an_image"), "not an image (wrong header)"),
+    "truncated": Check(partial(_undecodable, "truncated"), "the file ends before the image does"),
     "unreadable": Check(
         partial(_undecodable, "unreadable"),
-        "damaged otherwise, a link, in no class, or beyond audit.limits",
+        "damaged in another way, a link, outside the class folders, or beyond audit.limits",
     ),
-    "wrong_extension": Check(_wrong_extension, "the name says another format"),
-    "animated": Check(_animated, "more frames or pages than one"),
-    "enormous": Check(_enormous, "more than {} million pixels"),
-    "tiny": Check(_tiny, "a side under {} pixels"),
+    "wrong_extension": Check(_wrong_extension, "the extension belongs to another format"),
+    "animated": Check(_animated, "more than one frame or page"),
+    "enormous": Check(_enormous, "more than {} megapixels"),
+    "tiny": Check(_tiny, "shorter side under {} pixels"),
 }

@@ -1,4 +1,4 @@
-"""What an audit found, and audit.json, which the stages behind it read."""
+"""The result of an audit, and audit.json, which later stages read."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,14 +7,16 @@ from typing import Any
 
 from toolkit.errors import InputError
 from toolkit.io import files
+from toolkit.io.notebook import html_table
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something a check found, and what is done about it.
+    """A problem that a check found, and what is done about it.
 
-    `samples` are the ids concerned and `paths` their files; `drop` the ids that `prepare` leaves
-    out. With action `group` prepare keeps the samples in one split, with `fail` the audit stops.
+    `samples` are the ids of the images concerned and `paths` their files; `drop` are the ids that
+    `prepare` leaves out. With action `group` prepare keeps the samples in one split, with `fail`
+    the audit stops the pipeline.
     """
 
     check: str
@@ -27,11 +29,11 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One check: what it flags, what was decided beforehand, and what it found.
+class CheckOutcome:
+    """A check: what it flags, its settings, and how much it found.
 
-    `score` is the number of all samples that is furthest beyond the threshold, or nearest to it.
-    `flagged` counts files; of findings about no file in particular, the findings.
+    `score` is that of the image furthest beyond the threshold, or closest to it. `flagged` counts
+    files, or findings where these are not about single files.
     """
 
     meaning: str
@@ -43,35 +45,75 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Audit:
-    """Counts per split and class, the findings in the order of the checks, and the checks."""
+    """Images per split and class, the findings, and the outcome of each check, in their order."""
 
     counts: Mapping[str, Mapping[str, int]]
     findings: tuple[Finding, ...]
-    checks: Mapping[str, Outcome] = field(default_factory=dict)
+    checks: Mapping[str, CheckOutcome] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        parts = f"{self.images} images, {len(self.checks)} checks, {len(self.findings)} findings"
+        return f"Audit({parts})"
+
+    def _repr_html_(self) -> str:
+        return html_table(self.table(), repr(self))
+
+    @property
+    def images(self) -> int:
+        """The number of images that were audited."""
+        return sum(self.counts.get("all", {}).values())
 
     @property
     def failures(self) -> list[Finding]:
-        """Findings that stop the pipeline."""
+        """The findings that stop the pipeline."""
         return [finding for finding in self.findings if finding.action == "fail"]
 
     @property
     def dropped(self) -> set[str]:
-        """Ids of the samples to leave out."""
+        """The ids of the samples to leave out."""
         return {ident for finding in self.findings for ident in finding.drop}
 
     @property
     def grouped(self) -> list[tuple[str, ...]]:
-        """Ids of samples that stay in one split, set by set."""
-        return [f.samples for f in self.findings if f.action == "group"]
+        """The ids of the samples that must stay in one split, one tuple per set."""
+        return [finding.samples for finding in self.findings if finding.action == "group"]
 
-    def of(self, check: str) -> list[Finding]:
-        """The findings of one check."""
+    def findings_of(self, check: str) -> list[Finding]:
+        """Return the findings of one check."""
         return [finding for finding in self.findings if finding.check == check]
 
+    def table(self) -> list[tuple[str, str, str, str, str]]:
+        """Return one row of text per check, after a header."""
+        header = ("check", "flagged", "action", "score", "what is flagged")
+        return [header] + [
+            (name, str(of.flagged), of.action, format_score(of.score), of.meaning)
+            for name, of in self.checks.items()
+        ]
 
-def write_audit(path: Path, result: Audit) -> None:
-    """Write audit.json: no times and no versions, so that an equal verdict is an equal file."""
-    files.write_json(path, asdict(result), indent=1)
+
+def format_score(score: float | None) -> str:
+    """Format a score or a threshold; empty for None."""
+    return "" if score is None else f"{score:g}"
+
+
+def describe_audit(audit: Audit, limit: int = 3) -> list[str]:
+    """Return lines of text with the first `limit` findings of each check."""
+    lines = []
+    for check in audit.checks:
+        findings = audit.findings_of(check)
+        lines += [f"{check}:"] if findings else []
+        for finding in findings[:limit]:
+            more = ", ..." if len(finding.paths) > limit else ""
+            paths = ", ".join(finding.paths[:limit]) + more
+            lines.append(f"  {paths}: {finding.message}" if paths else f"  {finding.message}")
+        if len(findings) > limit:
+            lines.append(f"  and {len(findings) - limit} more; --output writes all of them")
+    return lines
+
+
+def write_audit(path: Path, audit: Audit) -> None:
+    """Write audit.json, without times and versions: equal results give equal files."""
+    files.write_json(path, asdict(audit), indent=1)
 
 
 def read_audit(path: Path) -> Audit:
@@ -79,7 +121,7 @@ def read_audit(path: Path) -> Audit:
     try:
         data = files.read_json(path)
         findings = tuple(_finding(entry) for entry in data["findings"])
-        checks = {str(name): Outcome(**entry) for name, entry in data["checks"].items()}
+        checks = {str(name): CheckOutcome(**entry) for name, entry in data["checks"].items()}
         return Audit(data["counts"], findings, checks)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path}: not an audit ({error}); write it with `toolkit audit IMAGES --output`"

@@ -1,4 +1,4 @@
-"""LABEL_CHECKS: labels that the pictures speak against (see `label_errors`)."""
+"""LABEL_CHECKS: labels that the images contradict (see `confident`)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,77 +8,81 @@ import numpy as np
 
 from toolkit import progress
 from toolkit.checks import confident
-from toolkit.checks.base import Check, CheckContext, DuplicateSets, Said
+from toolkit.checks.base import Check, CheckContext, CheckResult, DuplicateSet
 from toolkit.checks.confident import LabelIssues
 from toolkit.checks.findings import Finding
 from toolkit.checks.records import Measurements
-from toolkit.io import images
+from toolkit.io.images import ImageLimits
 from toolkit.metrics.scores import Labels
 
 
-def look(
+def check_labels(
     folder: Path,
-    table: Measurements,
-    twins: Sequence[DuplicateSets],
-    limits: images.ImageLimits,
+    measurements: Measurements,
+    duplicates: Sequence[DuplicateSet],
+    limits: ImageLimits,
     *,
     processes: int = 1,
     track: progress.Track = progress.silent,
 ) -> LabelIssues:
-    """Judge the labels of all samples that decode; the doubts have the samples' numbers."""
-    paths = [table.samples[n].path for n in table.readable]
-    known, vectors = confident.measure_files(
+    """Find probable label errors among all samples that decode; issues have the samples' indices.
+
+    Raises InputError if cleanlab is not installed.
+    """
+    paths = [measurements.samples[index].path for index in measurements.readable]
+    decoded, vectors = confident.file_features(
         folder, paths, limits, processes=processes, track=track
     )
-    numbers = table.readable[known]
-    labels = [table.samples[n].label for n in numbers]
-    shown = pictures(len(table.samples), twins)[numbers]
-    judged = confident.find_label_issues(vectors, labels, shown, workers=processes)
-    doubts = (replace(doubt, number=int(numbers[doubt.number])) for doubt in judged.doubts)
-    return replace(judged, doubts=tuple(doubts))
+    indices = measurements.readable[decoded]
+    labels = [measurements.samples[index].label for index in indices]
+    groups = image_groups(len(measurements.samples), duplicates)[indices]
+    result = confident.find_label_issues(vectors, labels, groups, workers=processes)
+    issues = (replace(issue, index=int(indices[issue.index])) for issue in result.issues)
+    return replace(result, issues=tuple(issues))
 
 
-def pictures(samples: int, twins: Sequence[DuplicateSets]) -> Labels:
-    """For each sample the number of the picture that it shows: twins show the same."""
-    found = np.arange(samples)
-    for group in twins:  # the near ones come last, and hold the exact ones
-        found[list(group.numbers)] = group.numbers[0]
-    return found
+def image_groups(samples: int, duplicates: Sequence[DuplicateSet]) -> Labels:
+    """Return a number for each sample, [N], that all duplicates of it share."""
+    groups = np.arange(samples)
+    for group in duplicates:  # near-duplicates come last, and hold the exact duplicates
+        groups[list(group.indices)] = group.indices[0]
+    return groups
 
 
-def _label_errors(given: CheckContext) -> Said:
-    if given.judged is None:
+def _label_errors(context: CheckContext) -> CheckResult:
+    result = context.label_issues
+    if result is None:
         return None, []
-    doubts = given.judged.doubts
-    found = [
-        given.finding(
+    findings = [
+        context.finding(
             "label_errors",
-            [doubt.number],
-            f"looks like {doubt.looks}: its label {given.table.samples[doubt.number].label} has "
-            f"probability {doubt.confidence:.2f}, says a judge of AUC {given.judged.auc:.2f}",
-            doubt.confidence,
+            [issue.index],
+            f"looks like {issue.predicted}: its label "
+            f"{context.measurements.samples[issue.index].label} has probability "
+            f"{issue.confidence:.2f} (classifier AUC {result.auc:.2f})",
+            issue.confidence,
         )
-        for doubt in doubts
+        for issue in result.issues
     ]
-    notes = [Finding("label_errors", "warn", text, ()) for text in limitations(given.judged)]
-    return (doubts[0].confidence if doubts else None), found + notes
+    notes = [Finding("label_errors", "warn", text, ()) for text in limitations(result)]
+    return (result.issues[0].confidence if result.issues else None), findings + notes
 
 
-def limitations(judged: LabelIssues) -> list[str]:
-    """What could not be judged, in sentences."""
-    said = [
-        f"of {label} there are {n} different pictures: too few to judge labels by, "
-        f"{confident.FEWEST} are needed"
-        for label, n in judged.few.items()
+def limitations(result: LabelIssues) -> list[str]:
+    """Return sentences about the labels that could not be judged."""
+    sentences = [
+        f"class {label} has {n} distinct images: too few to judge its labels, at least "
+        f"{confident.MIN_IMAGES} are needed"
+        for label, n in result.too_small.items()
     ]
-    if judged.auc is not None and judged.auc < confident.LEAST:
-        said.append(
-            f"no label was doubted: what is measured hardly tells the classes apart (AUC "
-            f"{judged.auc:.2f}, {confident.LEAST} is needed)"
+    if result.auc is not None and result.auc < confident.MIN_AUC:
+        sentences.append(
+            f"no labels were judged: the classifier barely separates the classes (AUC "
+            f"{result.auc:.2f}, at least {confident.MIN_AUC} is needed)"
         )
-    return said
+    return sentences
 
 
 LABEL_CHECKS: dict[str, Check] = {
-    "label_errors": Check(_label_errors, "looks like another class than its label says"),
+    "label_errors": Check(_label_errors, "the image looks like another class than its label"),
 }

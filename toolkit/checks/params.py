@@ -1,4 +1,4 @@
-"""What each check does with what it finds, and from where on it flags."""
+"""Settings of the audit: the action of each check, and the thresholds."""
 
 from typing import Annotated, Literal
 
@@ -7,59 +7,71 @@ from pydantic import Field
 from toolkit.io.images import ImageLimits
 from toolkit.io.schema import Positive, Section, Share
 
-OnFile = Literal["drop", "warn", "fail"]
-OnGroup = Literal["drop", "group", "warn", "fail"]
-OnAll = Literal["warn", "fail"]
-Above = Annotated[float, Field(gt=0)]
+DamageAction = Literal["drop", "fail"]
+FileAction = Literal["drop", "warn", "fail"]
+DuplicateAction = Literal["drop", "group", "warn", "fail"]
+DatasetAction = Literal["warn", "fail"]
+"""The actions that a check may take, by what its findings are about."""
 
 
 class CheckThresholds(Section):
-    """From where on a check flags; what each number is, `toolkit audit` says in its table."""
+    """The value beyond which each check flags an image or a dataset."""
 
-    enormous: Above = 25
-    """Million pixels."""
+    enormous: Annotated[float, Field(gt=0)] = 25
+    """Megapixels; larger images are flagged."""
     tiny: Positive = 24
-    """Pixels of the shorter side."""
+    """Pixels of the shorter side; smaller images are flagged."""
     near_duplicates: Annotated[float, Field(ge=0.8, le=1)] = 0.95
+    """Similarity of two images, 0 to 1; see `hashing.similarity`."""
     dark: Share = 0.25
+    """Luma, 0 to 1; flagged if 99% of the pixels are darker."""
     bright: Share = 0.7
+    """Luma, 0 to 1; flagged if 95% of the pixels are brighter."""
     blurred: Share = 0.08
+    """Sharpness, as `measures` defines it; lower is flagged."""
     low_information: Annotated[float, Field(ge=0, le=6)] = 2
+    """Entropy of the gray levels in bits; lower is flagged."""
     odd_aspect: Annotated[float, Field(ge=1)] = 3
+    """Longer side over shorter side."""
     odd_size: Annotated[float, Field(ge=1)] = 8
+    """Factor by which an image's side differs from the median."""
     grey: Share = 0.01
+    """Mean difference of the channels, 0 to 1; lower is grayscale."""
     shortcuts: Share = 0.2
+    """How well a file property predicts the class: 0 is chance, 1 is perfect."""
     imbalance: Annotated[float, Field(ge=1)] = 3
+    """Images of the largest class per image of the smallest."""
 
 
 class AuditParams(Section):
-    """What each check does with what it finds.
+    """The action of each check, in the order in which the checks run.
 
-    `drop`: leave the files out (of duplicates all but one); `group`: keep them in one split;
-    `warn`: say it; `fail`: stop the pipeline; `skip`: do not look, which takes cleanlab and time.
+    `drop` leaves the files out (of duplicates, all but one); `group` keeps them in one split;
+    `warn` reports them; `fail` stops the pipeline; `skip` does not run the check, which takes
+    cleanlab and time.
     """
 
     limits: ImageLimits = ImageLimits()
     thresholds: CheckThresholds = CheckThresholds()
-    empty: Literal["drop", "fail"] = "drop"
-    not_an_image: Literal["drop", "fail"] = "drop"
-    truncated: Literal["drop", "fail"] = "drop"
-    unreadable: Literal["drop", "fail"] = "drop"
-    wrong_extension: OnFile = "warn"
-    animated: OnFile = "warn"
-    enormous: OnFile = "warn"
-    tiny: OnFile = "warn"
-    exact_duplicates: OnGroup = "group"
-    near_duplicates: OnGroup = "group"
-    conflicts: OnFile = "warn"
-    leaks: OnAll = "warn"
-    dark: OnFile = "warn"
-    bright: OnFile = "warn"
-    blurred: OnFile = "warn"
-    low_information: OnFile = "warn"
-    odd_aspect: OnFile = "warn"
-    odd_size: OnFile = "warn"
-    grey: OnFile = "warn"
-    shortcuts: OnAll = "warn"
+    empty: DamageAction = "drop"
+    not_an_image: DamageAction = "drop"
+    truncated: DamageAction = "drop"
+    unreadable: DamageAction = "drop"
+    wrong_extension: FileAction = "warn"
+    animated: FileAction = "warn"
+    enormous: FileAction = "warn"
+    tiny: FileAction = "warn"
+    exact_duplicates: DuplicateAction = "group"
+    near_duplicates: DuplicateAction = "group"
+    conflicts: FileAction = "warn"
+    leaks: DatasetAction = "warn"
+    dark: FileAction = "warn"
+    bright: FileAction = "warn"
+    blurred: FileAction = "warn"
+    low_information: FileAction = "warn"
+    odd_aspect: FileAction = "warn"
+    odd_size: FileAction = "warn"
+    grey: FileAction = "warn"
+    shortcuts: DatasetAction = "warn"
     label_errors: Literal["skip", "drop", "warn", "fail"] = "skip"
-    imbalance: OnAll = "warn"
+    imbalance: DatasetAction = "warn"

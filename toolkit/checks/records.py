@@ -1,13 +1,15 @@
-"""The records of all images of a folder, in a work file that an interrupted audit goes on with.
+"""What one decode of each file measured, and the work file that keeps these records.
 
-Records are appended as they are made and found again by the sha256 of the file they are of. What
-was cut off or damaged does not match its checksum, and is made again. Another version of the
-toolkit or of Pillow, or other limits, begin a file of their own.
+A record has a fixed size, whatever the file holds. Records are appended as they are made, so that
+an interrupted audit resumes, and are looked up by the sha256 of the file. A record that is cut off
+or damaged fails its checksum and is made again. Another version of the toolkit or of Pillow, or
+other limits, start a new work file.
 """
 
 import contextlib
 import hashlib
 import os
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -17,80 +19,105 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import PIL
+from PIL import Image
 
 from toolkit import progress
-from toolkit.checks import inspection
-from toolkit.checks.inspection import NUMBERS, RECORD
+from toolkit.checks import hashing, measures
+from toolkit.errors import InputError
 from toolkit.io import files, images, sandbox
+from toolkit.io.color import bands, to_rgb
+from toolkit.io.images import ImageLimits, Picture
 from toolkit.io.manifest import Sample
 
 VERSION = 1
-"""Of what is measured: whatever changes a record raises it."""
+"""Version of the measurements: raise it with any change to a record."""
+REASON = 160
+"""Bytes that are kept of the reason why a file could not be decoded."""
+COLUMNS = ("width", "height", "bytes", "multiframe", "quality", *measures.MEASURES)
+"""Numbers in a record; `multiframe` is 1 for several frames or pages, `quality` NaN if not JPEG."""
+RECORD = np.dtype(
+    [
+        ("file", "u1", 32),  # sha256 of the file
+        ("pixels", "u1", 32),  # sha256 of the decoded pixels
+        ("problem", f"S{REASON}"),  # why the file is unreadable, or empty
+        ("format", "S12"),
+        ("mode", "S8"),
+        ("columns", "<f4", len(COLUMNS)),
+        ("descriptor", "u1", (hashing.SIDE, hashing.SIDE)),
+        ("checksum", "<u4"),  # CRC-32 of all of the above
+    ]
+)
+MULTIFRAME = ("AVIF", "GIF", "PNG", "TIFF", "WEBP")
+"""Formats of animations and pages; the second image of an MPO is another view."""
+K1_SUM = 3688  # of the luma quantization table at quality 50 (ITU-R T.81, table K.1)
 
-RecordRows = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """The samples, and the row of the work file's `records` that belongs to each."""
+    """The samples, and for each of them its row in the `records` of the work file."""
 
     samples: Sequence[Sample]
     records: npt.NDArray[Any]
-    rows: RecordRows
+    rows: Indices
 
     @cached_property
     def problems(self) -> list[str]:
-        """Why each sample cannot be decoded; "" where it can."""
-        return [text.decode(errors="replace") for text in self.records["problem"][self.rows]]
+        """Why each sample cannot be decoded; empty where it can."""
+        return self.text("problem")
 
     @cached_property
-    def readable(self) -> RecordRows:
-        """The samples that can be decoded, by their number."""
-        return np.flatnonzero(np.array([not p for p in self.problems], dtype=bool))
+    def readable(self) -> Indices:
+        """Indices of the samples that can be decoded."""
+        return np.flatnonzero(np.array([not problem for problem in self.problems], dtype=bool))
 
     @cached_property
-    def numbers(self) -> Mapping[str, npt.NDArray[np.float32]]:
-        """NUMBERS of each sample; those of unreadable ones mean nothing."""
-        columns = self.records["numbers"][self.rows]
-        return {name: columns[:, at] for at, name in enumerate(NUMBERS)}
+    def columns(self) -> Mapping[str, npt.NDArray[np.float32]]:
+        """The COLUMNS by name, each [N]; all zero for unreadable samples."""
+        columns = self.records["columns"][self.rows]
+        return {name: columns[:, at] for at, name in enumerate(COLUMNS)}
 
-    def words(self, column: str) -> list[str]:
-        """`format` or `mode` of each sample."""
-        return [text.decode() for text in self.records[column][self.rows]]
+    def text(self, field: str) -> list[str]:
+        """Return the `format`, `mode` or `problem` of each sample."""
+        return [text.decode(errors="replace") for text in self.records[field][self.rows]]
 
     @cached_property
     def pixels(self) -> list[bytes]:
-        """The sha256 of each sample's decoded pixels."""
+        """The sha256 of the decoded pixels of each sample."""
         return [row.tobytes() for row in self.records["pixels"][self.rows]]
 
-    def copies(self, of: RecordRows) -> npt.NDArray[np.uint8]:
-        """The grey copies [N, SIDE, SIDE] of the samples of these numbers."""
-        return np.asarray(self.records["copy"][self.rows[of]])
+    def descriptors(self, indices: Indices) -> hashing.Descriptors:
+        """Return the descriptors [N, SIDE, SIDE] of the samples at these indices."""
+        return np.asarray(self.records["descriptor"][self.rows[indices]])
+
+
+# --- the work file ----------------------------------------------------------------------------
 
 
 def measure_samples(
     folder: Path,
     samples: Sequence[Sample],
-    limits: images.ImageLimits,
+    limits: ImageLimits,
     work: Path,
     *,
     processes: int = 1,
     track: progress.Track = progress.silent,
 ) -> Measurements:
-    """Measure the samples of `folder`, but for those that the file in `work` knows.
+    """Measure the samples of `folder`, except those that the work file has a record of.
 
-    Raises InputError when another process measures the same folder, and OSError, as for a full
-    disk, after which the next run goes on.
+    Raises InputError if another process measures the same folder, and OSError, for example if the
+    disk is full; the next call then resumes.
     """
     path = work / "audit" / f"{_key(folder, limits)}.records"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with files.only_one(path), contextlib.ExitStack() as open_files:
+    with files.only_one(path), contextlib.ExitStack() as stack:
         stream = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        open_files.callback(os.close, stream)
+        stack.callback(os.close, stream)
         known, end = _load(path)
         os.ftruncate(stream, end * RECORD.itemsize)
         rows = []
-        for digest, record in _made(folder, samples, limits, known, processes, track):
+        for digest, record in _measured(folder, samples, limits, known, processes, track):
             if digest not in known:
                 _append(stream, record, end, path)
                 known[digest], end = end, end + 1
@@ -99,38 +126,38 @@ def measure_samples(
         return Measurements(samples, records, np.array(rows, dtype=np.int64))
 
 
-def _key(folder: Path, limits: images.ImageLimits) -> str:
+def _key(folder: Path, limits: ImageLimits) -> str:
     parts = (VERSION, PIL.__version__, RECORD.itemsize, limits, folder.resolve())
     return hashlib.sha256(repr(parts).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def _load(path: Path) -> tuple[dict[bytes, int], int]:
-    """The sound records' rows by sha256, and how many records there are."""
+    """Return the row of each intact record by the sha256 of its file, and the number of records."""
     known: dict[bytes, int] = {}
+    count = path.stat().st_size // RECORD.itemsize
     with path.open("rb") as stream:
-        for row in range(path.stat().st_size // RECORD.itemsize):
+        for row in range(count):
             record = stream.read(RECORD.itemsize)
-            if inspection.sound(record):
+            if zlib.crc32(record[:-4]) == int.from_bytes(record[-4:], "little"):
                 known[record[:32]] = row
-    return known, path.stat().st_size // RECORD.itemsize
+    return known, count
 
 
-def _made(
+def _measured(
     folder: Path,
     samples: Sequence[Sample],
-    limits: images.ImageLimits,
+    limits: ImageLimits,
     known: Mapping[bytes, int],
     processes: int,
     track: progress.Track,
 ) -> Iterator[tuple[bytes, bytes]]:
-    look: Callable[[str], tuple[bytes, bytes]]
-    look = partial(inspection.inspect, folder, limits, known)
+    measure: Callable[[str], tuple[bytes, bytes]] = partial(measure_file, folder, limits, known)
     paths = [sample.path for sample in samples]
-    found = sandbox.sandboxed_map(
-        look, paths, processes, seconds=limits.seconds, memory=limits.memory
+    results = sandbox.sandboxed_map(
+        measure, paths, processes, seconds=limits.seconds, memory=limits.memory
     )
-    for path, one in zip(paths, track(found, "audit", len(paths)), strict=True):
-        yield inspection.unread(path, one.reason) if isinstance(one, sandbox.Stopped) else one
+    for path, result in zip(paths, track(results, "audit", len(paths)), strict=True):
+        yield _unread(path, result.reason) if isinstance(result, sandbox.Stopped) else result
 
 
 def _append(stream: int, record: bytes, row: int, path: Path) -> None:
@@ -139,3 +166,88 @@ def _append(stream: int, record: bytes, row: int, path: Path) -> None:
         while record:
             written = os.pwrite(stream, record, at)
             record, at = record[written:], at + written
+
+
+# --- one record -------------------------------------------------------------------------------
+
+
+def measure_file(
+    folder: Path, limits: ImageLimits, known: Mapping[bytes, int], path: str
+) -> tuple[bytes, bytes]:
+    """Return the sha256 of a file and its record, which is empty if the sha256 is `known`."""
+    try:
+        data = images.read_bounded(folder / path, limits)
+    except InputError as error:
+        return _unread(path, str(error))
+    digest = hashlib.sha256(data).digest()
+    if digest in known:
+        return digest, b""
+    try:
+        multiframe = _is_multiframe(data, limits)
+        measure = partial(_record, digest=digest, size=len(data), multiframe=multiframe)
+        return digest, images.examine(data, measure, limits)
+    except InputError as error:
+        return digest, _failed(digest, str(error))
+
+
+def _unread(path: str, reason: str) -> tuple[bytes, bytes]:
+    """Return a hash of the path and the reason, in place of the file's, and a record."""
+    digest = hashlib.sha256(f"{path}: {reason}".encode()).digest()
+    return digest, _failed(digest, reason)
+
+
+def _failed(digest: bytes, reason: str) -> bytes:
+    """Return the record of a file that could not be decoded."""
+    record = np.zeros(1, dtype=RECORD)
+    record["file"] = np.frombuffer(digest, dtype=np.uint8)
+    whole_characters = reason.encode()[:REASON].decode(errors="ignore")
+    record["problem"] = whole_characters.encode() or b"unknown"
+    return _sealed(record)
+
+
+def _record(image: Image.Image, *, digest: bytes, size: int, multiframe: bool) -> bytes:
+    encoding, mode, quality = str(image.format), image.mode, _jpeg_quality(image)
+    picture = to_rgb(image)
+    record = np.zeros(1, dtype=RECORD)
+    record["file"] = np.frombuffer(digest, dtype=np.uint8)
+    record["pixels"] = np.frombuffer(_pixel_hash(picture), dtype=np.uint8)
+    record["format"], record["mode"] = encoding.encode(), mode.encode()
+    properties = np.array([*picture.size, size, multiframe, quality], dtype=np.float32)
+    reduced = measures.downscale(picture)
+    record["columns"] = np.concatenate([properties, measures.measure_image(reduced)])
+    record["descriptor"] = hashing.descriptor(reduced)
+    return _sealed(record)
+
+
+def _sealed(record: npt.NDArray[Any]) -> bytes:
+    record["checksum"] = zlib.crc32(record.tobytes()[:-4])
+    return bytes(record.tobytes())
+
+
+def _is_multiframe(data: bytes, limits: ImageLimits) -> bool:
+    """Whether there are several frames or pages. Counting them would have no bound on its cost."""
+
+    def animated(image: Image.Image) -> bool:
+        return image.format in MULTIFRAME and bool(getattr(image, "is_animated", False))
+
+    try:
+        return images.examine(data, animated, limits)
+    except InputError:
+        return False  # the first frame may be intact; it is decoded from a fresh file
+
+
+def _jpeg_quality(image: Image.Image) -> float:
+    """Estimate the JPEG quality, 1 to 100: exact for libjpeg's tables, NaN for other formats."""
+    tables: Mapping[int, Any] | None = getattr(image, "quantization", None)
+    if not tables:
+        return np.nan
+    scale = 100 * sum(tables[min(tables)]) / K1_SUM
+    return float(np.clip(5000 / max(scale, 1) if scale > 100 else (200 - scale) / 2, 1, 100))
+
+
+def _pixel_hash(picture: Picture) -> bytes:
+    """Return the sha256 of the size and the decoded pixels, band by band."""
+    digest = hashlib.sha256(f"{picture.size}".encode())
+    for box in bands(picture):
+        digest.update(picture.crop(box).tobytes())
+    return digest.digest()

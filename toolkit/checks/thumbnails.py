@@ -1,6 +1,6 @@
-"""Small pictures of what an audit found: a few of each check, made where the images lie.
+"""Thumbnails of what an audit found: a few per check, made where the images are.
 
-Originals are nobody's friends: each is decoded within the limits, in a process of its own.
+Original files are untrusted: each is decoded within the limits, in a process of its own.
 """
 
 import csv
@@ -17,19 +17,19 @@ from toolkit.errors import InputError
 from toolkit.io import files, images, sandbox
 from toolkit.io.color import to_rgb
 from toolkit.io.csv import csv_text, read_rows
-from toolkit.io.images import Pixels
+from toolkit.io.images import ImageLimits, Pixels
 from toolkit.io.manifest import Manifest
 
 SIDE, QUALITY = 96, 80
-"""Longer side of a picture at most, in pixels, and its JPEG quality: some 3 kB."""
+"""Longer side of a thumbnail in pixels, at most, and its JPEG quality: about 3 kB."""
 SINGLES, GROUPS, MEMBERS = 12, 6, 6
-"""Of a check: findings about one file, findings about several, and files of each of those."""
+"""Illustrated findings per check, about one file and about several, and files of each of these."""
 TABLE, COLUMNS = "pictures.csv", ("id", "label", "split")
 
 
 @dataclass(frozen=True, eq=False)
 class Thumbnail:
-    """A picture, uint8 [H, W, 3] of SIDE at most, of an image with this label and split."""
+    """The label and split of an image, and uint8 pixels [H, W, 3], SIDE at most."""
 
     label: str
     split: str
@@ -37,50 +37,50 @@ class Thumbnail:
 
 
 Thumbnails = Mapping[str, Thumbnail]
-"""By the sample's id; those that did not decode are not in it."""
+"""Thumbnails by sample id, without the images that do not decode."""
 
 
-def illustrated(found: Sequence[Finding]) -> tuple[Sequence[Finding], Sequence[Finding]]:
-    """Of one check's findings those that get pictures: about one sample, and about several."""
-    singles = [finding for finding in found if len(finding.samples) == 1]
-    groups = [finding for finding in found if len(finding.samples) > 1]
+def illustrated(findings: Sequence[Finding]) -> tuple[Sequence[Finding], Sequence[Finding]]:
+    """Return the findings of one check that get thumbnails: about one sample, and about several."""
+    singles = [finding for finding in findings if len(finding.samples) == 1]
+    groups = [finding for finding in findings if len(finding.samples) > 1]
     return singles[:SINGLES], groups[:GROUPS]
 
 
 def make_thumbnails(
-    result: Audit,
+    audit: Audit,
     manifest: Manifest,
     folder: Path,
-    limits: images.ImageLimits,
+    limits: ImageLimits,
     *,
     processes: int = 1,
     track: progress.Track = progress.silent,
 ) -> Thumbnails:
-    """Pictures for `result`, the audit of `manifest`, whose images lie in `folder`."""
-    wanted = [
+    """Make thumbnails for the audit of `manifest`, whose images are in `folder`."""
+    ids = [
         ident
-        for check in result.checks
-        for part in illustrated(result.of(check))
+        for check in audit.checks
+        for part in illustrated(audit.findings_of(check))
         for finding in part
         for ident in finding.samples[:MEMBERS]
     ]
-    samples = [manifest.by_id[ident] for ident in dict.fromkeys(wanted)]
-    found = sandbox.sandboxed_map(
-        partial(_small, folder, limits),
+    samples = [manifest.by_id[ident] for ident in dict.fromkeys(ids)]
+    results = sandbox.sandboxed_map(
+        partial(_thumbnail, folder, limits),
         [sample.path for sample in samples],
         processes,
         seconds=limits.seconds,
         memory=limits.memory,
     )
-    pictures = zip(samples, track(found, "pictures", len(samples)), strict=True)
+    pairs = zip(samples, track(results, "pictures", len(samples)), strict=True)
     return {
         sample.id: Thumbnail(sample.label, sample.split, pixels)
-        for sample, pixels in pictures
+        for sample, pixels in pairs
         if pixels is not None and not isinstance(pixels, sandbox.Stopped)
     }
 
 
-def _small(folder: Path, limits: images.ImageLimits, path: str) -> "Pixels | None":
+def _thumbnail(folder: Path, limits: ImageLimits, path: str) -> "Pixels | None":
     try:
         data = images.read_bounded(folder / path, limits)
         return images.to_pixels(images.examine(data, _reduced, limits))
@@ -95,17 +95,17 @@ def _reduced(image: Image.Image) -> Image.Image:
     return picture
 
 
-def write_thumbnails(folder: Path, specimens: Thumbnails) -> None:
-    """Write the pictures as JPEG, 000.jpg and so on, and TABLE with a row for each; or nothing."""
-    rows = [[ident, of.label, of.split] for ident, of in specimens.items()]
+def write_thumbnails(folder: Path, thumbnails: Thumbnails) -> None:
+    """Write the thumbnails as 000.jpg and so on, and TABLE with a row for each; all or nothing."""
+    rows = [[ident, each.label, each.split] for ident, each in thumbnails.items()]
     with files.new_folder(folder, TABLE) as building:
-        for number, of in enumerate(specimens.values()):
-            files.put(building / f"{number:03d}.jpg", images.encode_jpeg(of.pixels, QUALITY))
+        for number, each in enumerate(thumbnails.values()):
+            files.put(building / f"{number:03d}.jpg", images.encode_jpeg(each.pixels, QUALITY))
         files.put(building / TABLE, csv_text(COLUMNS, rows).encode())
 
 
 def read_thumbnails(folder: Path) -> Thumbnails:
-    """What `write` wrote. Raises InputError that names the file."""
+    """Read what `write_thumbnails` wrote. Raises InputError that names the file."""
     path = folder / TABLE
     try:
         with path.open(encoding="utf-8", newline="") as stream:

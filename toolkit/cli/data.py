@@ -74,7 +74,7 @@ def audit(
 
     Example: toolkit audit photos --html audit.html
     """
-    from toolkit.checks.audit import check_table, describe_audit
+    from toolkit.checks.findings import describe_audit
     from toolkit.checks.params import AuditParams
     from toolkit.datasets.params import PrepareParams
     from toolkit.pipeline.steps.audit import audit as run
@@ -93,7 +93,7 @@ def audit(
     )
     classes = next(iter(result.counts.values()))
     typer.echo(console.table([("split", *classes), *_count_rows(result.counts)]))
-    typer.echo(f"\n{console.table(check_table(result))}\n")
+    typer.echo(f"\n{console.table(result.table())}\n")
     for line in describe_audit(result):
         console.answer(line)
     if result.failures:

@@ -65,11 +65,11 @@ class CheckSection:
 def check_sections(audit: Audit, pictures: Thumbnails) -> list[CheckSection]:
     """The checks that found something, in the audit's order."""
     names = dict.fromkeys([*audit.checks, *(finding.check for finding in audit.findings)])
-    return [_check(audit, name, pictures) for name in names if audit.of(name)]
+    return [_check(audit, name, pictures) for name in names if audit.findings_of(name)]
 
 
 def _check(audit: Audit, name: str, pictures: Thumbnails) -> CheckSection:
-    found = audit.of(name)
+    found = audit.findings_of(name)
     files = len({path for finding in found for path in finding.paths})
     actions = dict.fromkeys(finding.action for finding in found)
     done = "; ".join(f"{action}: {DONE[action]}" for action in actions if action in DONE)
@@ -150,7 +150,7 @@ def audit_headline(audit: Audit) -> str:
             (_files(audit, "drop"), "file is left out", "files are left out"),
             (_files(audit, "group"), "stays with its copies", "have copies and stay with them"),
             (
-                len(audit.of("shortcuts")),
+                len(audit.findings_of("shortcuts")),
                 "property of the files gives the class away",
                 "properties of the files give the class away",
             ),

@@ -1,0 +1,54 @@
+"""The work file: nothing is measured twice, and what is damaged is measured again."""
+
+import shutil
+
+import pytest
+
+from tests.helpers import audits
+from toolkit.checks.records import RECORD
+from toolkit.errors import InputError
+from toolkit.io import files
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return audits.fill(tmp_path / "photos", {"a": 12, "b": 8, "c": 6})
+
+
+def work_file(folder):
+    (path,) = (folder.parent / "work" / "audit").iterdir()
+    return path
+
+
+def test_what_was_measured_is_not_measured_again(photos):
+    first = audits.run(photos)
+    before = work_file(photos).read_bytes()
+    assert audits.run(photos) == first
+    assert work_file(photos).read_bytes() == before
+
+
+def test_an_image_that_changed_is_measured_again(photos):
+    audits.run(photos)
+    shutil.copy(photos / "a" / "000.png", photos / "b" / "001.png")
+    assert audits.flagged(audits.run(photos))["exact_duplicates"] == ["a/000.png", "b/001.png"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied"])
+def test_a_damaged_work_file_is_repaired(photos, damage):
+    first = audits.run(photos)
+    data = bytearray(work_file(photos).read_bytes())
+    if damage == "flipped":
+        data[5 * RECORD.itemsize + 300] ^= 1
+    size = {"cut": len(data) - 7, "flipped": len(data), "emptied": 0}[damage]
+    work_file(photos).write_bytes(data[:size])
+    assert audits.run(photos) == first
+
+
+def test_two_audits_of_one_folder_at_once_are_refused(photos, monkeypatch):
+    audits.run(photos)
+    monkeypatch.setattr(files, "TRIES", 1)
+    with (
+        files.only_one(work_file(photos)),
+        pytest.raises(InputError, match="another process is writing it"),
+    ):
+        audits.run(photos)
