@@ -14,10 +14,7 @@ repro: .venv/main
 	@echo "report: reports/index.html"
 
 test: .venv/dev docs
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/pre-commit run --all-files
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 docs: .venv/dev
