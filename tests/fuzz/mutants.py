@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.random import default_rng
 from PIL import Image, ImageCms
 
 from toolkit.augmentation import plan
-from toolkit.augmentation.chance import Generator
 from toolkit.augmentation.transforms import compose, parsing
 from toolkit.datasets import archives
 from toolkit.errors import InputError
@@ -216,7 +216,7 @@ def _policy(path: Path) -> None:
     chosen, picture = parsing.make_policy(path), Image.new("RGB", (16, 12), "teal")
     for label in ("a", "b", "c"):
         for seed in range(5):
-            drawn = parsing.draw_params(chosen.of(label), Generator(seed), picture)
+            drawn = parsing.draw_params(chosen.of(label), default_rng(seed), picture)
             assert compose.change(drawn[0], picture, drawn[1]).size == (16, 12)
 
 

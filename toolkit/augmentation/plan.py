@@ -3,15 +3,14 @@
 import csv
 import functools
 import hashlib
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from toolkit import errors
-from toolkit.augmentation import chance
-from toolkit.augmentation.chance import Generator
 from toolkit.augmentation.transforms import compose, parsing
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.errors import InputError
@@ -127,28 +126,6 @@ def _check_wanted(name: str, number: int, count: int) -> None:
 # --- who and how ------------------------------------------------------------------------------
 
 
-def make_plan(
-    samples: Iterable[Sample],
-    quotas: Mapping[str, int],
-    policy: Policy,
-    *,
-    draw: Literal["even", "random"] = "even",
-    seed: int = 0,
-    read: Callable[[Sample], Picture],
-) -> tuple[PlannedImage, ...]:
-    """The rows, by class and number. Derived samples are never parents; each parent is read once.
-
-    draw "even": every parent once in each shuffled round; "random": imbalanced-learn's
-    RandomOverSampler. Row k of a class depends only on the seed, the class's name, k and the ids of
-    the class's originals, so that a longer plan begins with the shorter one. Raises InputError when
-    a policy that keeps no identical copy leaves a parent unchanged in 50 draws.
-    """
-    made: list[PlannedImage] = []
-    for parent, numbers in assign_parents(samples, quotas, draw=draw, seed=seed):
-        made += [row for row, _ in plan_rows(parent, numbers, policy, seed, read(parent))]
-    return tuple(sorted(made, key=lambda row: (row.label, row.number)))
-
-
 def assign_parents(
     samples: Iterable[Sample],
     quotas: Mapping[str, int],
@@ -163,47 +140,38 @@ def assign_parents(
         parents = sorted(sample.id for sample in originals if sample.label == label)
         if not parents:
             raise InputError(f"class {label!r} has no image to make {quota} of")
-        drawn = DRAWS[draw](len(parents), quota, (seed, label))
+        drawn = DRAWS[draw](len(parents), quota, seed, label)
         for number, index in enumerate(drawn, start=1):
             numbers.setdefault(parents[index], []).append(number)
     return [(parent, numbers[parent.id]) for parent in originals if parent.id in numbers]
 
 
 def plan_rows(
-    parent: Sample, numbers: Sequence[int], policy: Policy, seed: int, picture: Picture
+    parent: Sample, numbers: Iterable[int], policy: Policy, seed: int, picture: Picture
 ) -> Iterator[tuple[PlannedImage, Picture | None]]:
-    """The rows of these numbers of the parent's class.
+    """Yield the rows of these numbers of the parent's class, `picture` being the parent decoded.
 
-    With each comes the new image where drawing it took making it. Raises InputError as `make` does.
+    With each row comes the new image where it had to be rendered to see that it differs from its
+    parent. Raises InputError for a policy that does not keep identical copies and leaves the parent
+    unchanged in 50 draws.
     """
-    own_policy, stream = policy.of(parent.label), (seed, parent.label)
-    seeds = [own for (own,) in _seeds(*stream, ROW).then(numbers, 0).each(1)]
-    for number, own, rng in zip(numbers, seeds, chance.generators(seeds), strict=True):
-        attempts = itertools.chain([(own, rng)], _again(stream, number))
-        yield _row(parent, number, own_policy, attempts, picture)
+    own_policy = policy.of(parent.label)
+    for number in numbers:
+        yield _plan_row(parent, number, own_policy, seed, picture)
 
 
-def _again(stream: tuple[int, str], number: int) -> Iterator[tuple[int, Generator]]:
-    for attempt in range(1, ATTEMPTS):
-        own = _integer(stream, ROW, number, attempt)
-        yield own, Generator(own)
-
-
-def _row(
-    parent: Sample,
-    number: int,
-    policy: Policy,
-    attempts: Iterable[tuple[int, Generator]],
-    picture: Picture,
+def _plan_row(
+    parent: Sample, number: int, policy: Policy, seed: int, picture: Picture
 ) -> tuple[PlannedImage, Picture | None]:
-    for own, rng in attempts:
-        transform, params = _drawn(policy, rng, parent, picture)
-        found = PlannedImage(parent.id, parent.label, number, transform, params, own)
+    for attempt in range(ATTEMPTS):
+        row_seed = _derive_seed(seed, parent.label, ROW, number, attempt)
+        transform, params = _sample_params(policy, row_seed, parent, picture)
+        row = PlannedImage(parent.id, parent.label, number, transform, params, row_seed)
         if policy.keep_identical:
-            return found, None
-        made = compose.change(transform, picture, params)
-        if made is not picture and made.tobytes() != picture.tobytes():
-            return found, made
+            return row, None
+        new = compose.change(transform, picture, params)
+        if new is not picture and new.tobytes() != picture.tobytes():
+            return row, new
     names = ", ".join(sorted(policy.names()))
     raise InputError(
         f"{parent.path}: the policy ({names}) never changes this image in {ATTEMPTS} draws; "
@@ -211,48 +179,49 @@ def _row(
     )
 
 
-def _drawn(
-    policy: Policy, rng: Generator, parent: Sample, picture: Picture
+def _sample_params(
+    policy: Policy, seed: int, parent: Sample, picture: Picture
 ) -> tuple[str, Mapping[str, Any]]:
     try:
-        return parsing.draw_params(policy, rng, picture)
+        return parsing.draw_params(policy, np.random.default_rng(seed), picture)
     except InputError as error:
         raise InputError(f"{parent.path}: {error}") from error
 
 
-def _even(parents: int, quota: int, stream: tuple[int, str]) -> list[int]:
+def _draw_evenly(parents: int, count: int, seed: int, label: str) -> list[int]:
     drawn: list[int] = []
-    while len(drawn) < quota:
-        drawn += Generator(_integer(stream, EVEN, len(drawn), 0)).permutation(parents)
-    return drawn[:quota]
+    while len(drawn) < count:
+        rng = np.random.default_rng(_derive_seed(seed, label, EVEN, len(drawn), 0))
+        drawn += rng.permutation(parents).tolist()
+    return drawn[:count]
 
 
-def _random(parents: int, quota: int, stream: tuple[int, str]) -> list[int]:
-    """RandomOverSampler on a column of row numbers.
+def _draw_randomly(parents: int, count: int, seed: int, label: str) -> list[int]:
+    """Draw as RandomOverSampler does, from a column of row numbers.
 
     It draws one after the other, so that a longer request begins with the shorter one. The second
     class, as large as the first one is to become, is there because it balances two classes.
     """
-    import numpy as np
     from imblearn.over_sampling import RandomOverSampler  # slow to import
 
-    labels = np.repeat([1, 0], [parents, parents + quota])
-    sampler = RandomOverSampler(random_state=_integer(stream, RANDOM, 0, 0))
+    labels = np.repeat([1, 0], [parents, parents + count])
+    sampler = RandomOverSampler(random_state=_derive_seed(seed, label, RANDOM, 0, 0))
     sampler.fit_resample(np.arange(len(labels)).reshape(-1, 1), labels)
     drawn: list[int] = sampler.sample_indices_[len(labels) :].tolist()
     return drawn
 
 
-def _integer(stream: tuple[int, str], purpose: int, *key: int) -> int:
-    """A seed below 2**32 for this purpose alone."""
-    return _seeds(*stream, purpose).then(*key).generate(1)[0]
+def _derive_seed(seed: int, label: str, *key: int) -> int:
+    """Return a seed below 2**32 for this class and key alone."""
+    # An array of uint32 is taken as it is; numpy converts a list word by word, in 20 microseconds.
+    words = np.array([seed, *_label_words(label), *key], dtype=np.uint32)
+    return int(np.random.SeedSequence(words).generate_state(1)[0])
 
 
 @functools.lru_cache(maxsize=64)
-def _seeds(seed: int, label: str, purpose: int) -> chance.Seeds:
+def _label_words(label: str) -> tuple[int, ...]:
     digest = hashlib.sha256(label.encode()).digest()
-    words = [int.from_bytes(digest[at : at + 4], "little") for at in range(0, 16, 4)]
-    return chance.Seeds([seed, *words, purpose])
+    return tuple(int.from_bytes(digest[at : at + 4], "little") for at in range(0, 16, 4))
 
 
 # --- on disk ----------------------------------------------------------------------------------
@@ -297,7 +266,7 @@ WORDS: dict[str, Callable[[str, str, str], bool]] = {
     "not minority": lambda name, smallest, _largest: name != smallest,
     "all": lambda _name, _smallest, _largest: True,
 }
-DRAWS: dict[str, Callable[[int, int, tuple[int, str]], list[int]]] = {
-    "even": _even,
-    "random": _random,
+DRAWS: dict[str, Callable[[int, int, int, str], list[int]]] = {
+    "even": _draw_evenly,
+    "random": _draw_randomly,
 }

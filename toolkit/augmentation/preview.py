@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from toolkit.augmentation import chance, contact_sheet
+import numpy as np
+
+from toolkit.augmentation import contact_sheet
 from toolkit.augmentation.contact_sheet import Tile
 from toolkit.augmentation.transforms import compose
 from toolkit.augmentation.transforms.policy import Policy, PolicyEntry
@@ -41,7 +43,7 @@ def write_preview(
     rows = _rows(policy, shown)
     parents = {name: _parents(source, name) for name in shown}
     made = [
-        _row(folder, next(parents[name]), entry, chance.Seeds([seed, 0, 0, 0, at]), size)
+        _row(folder, next(parents[name]), entry, np.random.SeedSequence([seed, 0, 0, 0, at]), size)
         for at, (entry, name) in enumerate(rows)
     ]
     contact_sheet.write_rows(path, made)
@@ -71,14 +73,18 @@ def _parents(source: Manifest, label: str) -> Iterator[Sample]:
 
 
 def _row(
-    folder: Path, parent: Sample, entry: PolicyEntry, seeds: chance.Seeds, size: int | None
+    folder: Path,
+    parent: Sample,
+    entry: PolicyEntry,
+    sequence: np.random.SeedSequence,
+    size: int | None,
 ) -> list[Tile]:
     """The parent and some of its children."""
     data = samples.sample_bytes(folder, parent)
     picture = samples.sample_picture(folder, size, parent, data)
     row = [contact_sheet.tile(picture, contact_sheet.caption(parent))]
-    for own in seeds.generate(CHILDREN):
-        name, params = compose.sample_params(entry, chance.Generator(own), picture)
+    for own in sequence.generate_state(CHILDREN).tolist():
+        name, params = compose.sample_params(entry, np.random.default_rng(own), picture)
         child = replace(parent, parent=parent.id, transform=name, params=params)
         made = compose.change(name, picture, params)
         row.append(contact_sheet.tile(made, contact_sheet.caption(child)))

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.random import default_rng
 from ruamel.yaml import YAML
 
 from toolkit.augmentation import render
-from toolkit.augmentation.chance import Generator
 from toolkit.augmentation.params import ArmParams, AugmentParams, ByClass, EntryParams
 from toolkit.augmentation.transforms import compose, parsing, policy, presets
 from toolkit.augmentation.transforms.presets import POLICIES
@@ -40,7 +40,7 @@ def group(transform, of, limit=None, **arguments):
 
 
 def drawn(chosen, count=60):
-    return [parsing.draw_params(chosen, Generator(seed), PICTURE) for seed in range(count)]
+    return [parsing.draw_params(chosen, default_rng(seed), PICTURE) for seed in range(count)]
 
 
 def names(params):
@@ -157,7 +157,7 @@ def test_a_crop_is_kept_from_cutting_too_much_away():
 def test_a_named_policy_within_limits(seed, name, rotation, translation, shear):
     limit = {"rotation": rotation, "translation": translation, "shear": shear}
     name, params = parsing.draw_params(
-        make({"transform": name, "limit": limit}), Generator(seed), PICTURE
+        make({"transform": name, "limit": limit}), default_rng(seed), PICTURE
     )
     for key, most in limit.items():
         assert compose._taken(key, name, params, PICTURE.size) <= most
@@ -174,7 +174,7 @@ def test_a_limit_that_no_draw_keeps_is_said():
     wide = images.to_picture(np.zeros((10, 90, 3), np.uint8))
     crop = make({"transform": "resized_crop", "limit": {"crop": 0.1}})
     with pytest.raises(InputError, match=r"resized_crop: none of .* 90 x 10 .*'crop': 0.1.*loosen"):
-        parsing.draw_params(crop, Generator(0), wide)
+        parsing.draw_params(crop, default_rng(0), wide)
 
 
 def test_an_image_that_cannot_keep_the_limit_is_named(tmp_path):
@@ -270,7 +270,9 @@ def test_whatever_is_written_is_a_policy_that_replays_or_one_mistake(tmp_path_fa
     path = tmp_path_factory.getbasetemp() / "whatever.yaml"
     YAML(typ="safe", pure=True).dump([choice], path)
     try:
-        name, drawn_numbers = parsing.draw_params(parsing.make_policy(path), Generator(7), PICTURE)
+        name, drawn_numbers = parsing.draw_params(
+            parsing.make_policy(path), default_rng(7), PICTURE
+        )
     except InputError as error:
         assert "whatever.yaml:" in str(error) or "loosen it" in str(error)  # noqa: PT017
         return

@@ -7,9 +7,9 @@ that a row says what was done in what order, and replays without the policy.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from numpy.random import Generator
 from PIL import Image
 
-from toolkit.augmentation.chance import Generator
 from toolkit.augmentation.transforms import external, policy, registry, sampling
 from toolkit.augmentation.transforms.policy import PolicyEntry
 from toolkit.augmentation.transforms.sampling import Params

@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.random import Generator
+
 from toolkit import errors
-from toolkit.augmentation.chance import Generator
 from toolkit.errors import InputError
 from toolkit.io.images import Pixels
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from numpy.random import Generator
+
 from toolkit import errors
-from toolkit.augmentation.chance import Generator
 from toolkit.augmentation.transforms import compose, external
 from toolkit.augmentation.transforms.policy import (
     GROUPS,

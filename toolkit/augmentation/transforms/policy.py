@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from toolkit.augmentation.chance import Generator
+from numpy.random import Generator
+
 from toolkit.augmentation.transforms import external, registry
 from toolkit.augmentation.transforms.registry import Argument, is_number, is_pair
 from toolkit.errors import InputError

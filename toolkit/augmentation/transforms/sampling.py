@@ -7,9 +7,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from numpy.random import Generator
 from PIL import Image
-
-from toolkit.augmentation.chance import Generator
 
 Params = Mapping[str, Any]
 """What was drawn: JSON scalars and lists under readable names."""
