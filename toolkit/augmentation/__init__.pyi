@@ -1,7 +1,6 @@
 from .params import ArmParams as ArmParams, AugmentParams as AugmentParams
 from .plan import (
     PlannedImage as PlannedImage,
-    make_plan as make_plan,
     quotas as quotas,
     read_plan as read_plan,
 )
