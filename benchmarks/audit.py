@@ -1,13 +1,13 @@
-"""How fast `toolkit audit` looks at a folder, beside other libraries that look for the same.
+"""Speed of `toolkit audit`, compared with libraries that search for the same problems.
 
     python benchmarks/audit.py [--images 100000] [--folder WORK] [--peers PATH]
 
-Images: JPEG of 128 px, each blended from two drawn faces and turned, moved and lit by chance; one
-of 50 is a copy of the one before, encoded again. Each measurement is a process of its own, from its
-start to its end; memory is that of all its processes, what they share counted once. "again" runs
-once more with the work file of the first time; "killed" is ended by SIGKILL when half is measured,
-and goes on. --peers: where the libraries are (`pip install --target PATH imagehash imagededup
-cleanvision`): 10,000 images.
+Images: JPEGs of 128 px, each blended from two drawn faces, with random rotation, crop and
+brightness; one in 50 is the previous one re-encoded. Each measurement is a process of its own, from
+start to end; memory is that of all its processes, with shared pages counted once. "again" repeats
+the audit with the work file of the first run; "killed" is ended by SIGKILL when half of the images
+are measured, and resumes. --peers: where the libraries are (`pip install --target PATH imagehash
+imagededup cleanvision`), on 10,000 images.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from toolkit.io import parallel
 ROOT = Path(__file__).resolve().parent.parent
 SIDE, DRAWN, COPIES = 128, 600, 50
 SIZES, PEERED = (1_000, 10_000), 10_000
-HASHED = 8  # bits of 64 that may differ
+MAX_BITS = 8  # of 64 that may differ
 PEERS = ("ImageHash", "imagededup", "cleanvision")
 
 
@@ -42,7 +42,7 @@ PEERS = ("ImageHash", "imagededup", "cleanvision")
 
 
 def make(folder: Path, images: int) -> None:
-    """Write `images` files into two classes, of which one is rare."""
+    """Write this many images into two classes, one of them rare."""
     draw = partial(_face, size=SIDE)
     faces = list(parallel.ordered_map(draw, range(DRAWN), parallel.cores()))
     for label in ("a", "b"):
@@ -78,18 +78,18 @@ def _picture(faces: Sequence[Image.Image], rng: np.random.Generator) -> Image.Im
 
 
 def audit(folder: Path, work: Path) -> list[str]:
-    """The command; its output lies in the work folder."""
+    """Return the command; it writes into the work folder."""
     options = ["--output", f"{work}/audit.json", "--work", str(work), "--quiet"]
     return [sys.executable, "-m", "toolkit", "audit", str(folder), *options]
 
 
 def cost(command: Sequence[str], peers: str = "") -> Cost | None:
-    """What a command costs here, with modules from `peers`; None if it fails."""
+    """Measure a command, with modules from `peers`; None if it fails."""
     return measure(command, os.pathsep.join(filter(None, (str(ROOT), peers))), Path.cwd())
 
 
 def killed(folder: Path, work: Path, images: int) -> Cost | None:
-    """What the second run costs when the first was killed half-way."""
+    """Measure the second run after the first was killed half-way."""
     process = subprocess.Popen(audit(folder, work), stdout=subprocess.DEVNULL)
     half = images * RECORD.itemsize // 2
     while process.poll() is None:
@@ -100,7 +100,7 @@ def killed(folder: Path, work: Path, images: int) -> Cost | None:
 
 
 def ours(root: Path, images: int, whole: Path) -> None:
-    """Print the rows of so many images."""
+    """Print the rows for this many images."""
     folder = part(root, whole, images)
     first, second = root / f"work{images}", root / f"killed{images}"
     row("toolkit", images, cost(audit(folder, first)))
@@ -112,7 +112,7 @@ def ours(root: Path, images: int, whole: Path) -> None:
 
 
 def part(root: Path, whole: Path, images: int) -> Path:
-    """A folder with the first so many images, linked hard."""
+    """Hard-link the first images into a folder of their own."""
     folder = root / f"images{images}"
     for path in sorted(whole.rglob("*.jpg"), key=lambda p: p.name)[:images]:
         target = folder / path.relative_to(whole)
@@ -121,12 +121,12 @@ def part(root: Path, whole: Path, images: int) -> Path:
     return folder
 
 
-def row(name: str, images: int, found: Cost | None) -> None:
+def row(name: str, images: int, result: Cost | None) -> None:
     """Print one row of the table."""
     cells = ["not installed, or failed", "", ""]
-    if found:
-        each = 1000 * found.cpu / images
-        cells = [f"{found.wall:.1f}", f"{each:.2f}", f"{found.memory:.0f}"]
+    if result:
+        each = 1000 * result.cpu / images
+        cells = [f"{result.wall:.1f}", f"{each:.2f}", f"{result.memory:.0f}"]
     print(f"| {name} | {images:,} | {' | '.join(cells)} |", flush=True)
 
 
@@ -134,27 +134,27 @@ def row(name: str, images: int, found: Cost | None) -> None:
 
 
 def imagehash_all_pairs(folder: Path) -> None:
-    """Perceptual hashes, every pair compared: no mirror images, no crops, no other check."""
+    """Compare the perceptual hashes of all pairs: no mirror images, no crops, no other check."""
     import imagehash
 
     paths = sorted(folder.rglob("*.jpg"))
-    found = [imagehash.phash(Image.open(io.BytesIO(path.read_bytes()))) for path in paths]
-    bits = np.packbits([one.hash.ravel() for one in found], axis=1).view(np.uint64).ravel()
+    hashes = [imagehash.phash(Image.open(io.BytesIO(path.read_bytes()))) for path in paths]
+    bits = np.packbits([one.hash.ravel() for one in hashes], axis=1).view(np.uint64).ravel()
     for k, one in enumerate(bits):
-        np.flatnonzero(np.bitwise_count(bits[k + 1 :] ^ one) <= HASHED)
+        np.flatnonzero(np.bitwise_count(bits[k + 1 :] ^ one) <= MAX_BITS)
 
 
 def imagededup(folder: Path) -> None:
-    """Perceptual hashes and its search."""
+    """Run its perceptual hash and search."""
     from imagededup.methods import PHash
 
     hasher = PHash(verbose=False)
     encodings = hasher.encode_images(image_dir=folder, recursive=True, num_enc_workers=2)
-    hasher.find_duplicates(encoding_map=encodings, max_distance_threshold=HASHED)
+    hasher.find_duplicates(encoding_map=encodings, max_distance_threshold=MAX_BITS)
 
 
 def cleanvision(folder: Path) -> None:
-    """All its default checks."""
+    """Run all default checks."""
     from cleanvision import Imagelab
 
     Imagelab(data_path=str(folder)).find_issues(n_jobs=2, verbose=False)
@@ -170,21 +170,23 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--peers", default="")
     parser.add_argument("--peer", nargs=2, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.peer:
-        RUN[given.peer[0]](Path(given.peer[1]))
+    options = parser.parse_args()
+    if options.peer:
+        RUN[options.peer[0]](Path(options.peer[1]))
         return
-    root = Path(tempfile.mkdtemp(dir=given.folder))
+    root = Path(tempfile.mkdtemp(dir=options.folder))
     try:
-        make(root / "whole", given.images)
-        print("| | images | s | CPU, ms an image | peak, MB |\n| --- | ---: | ---: | ---: | ---: |")
-        for images in [size for size in SIZES if size < given.images] + [given.images]:
+        make(root / "whole", options.images)
+        print(
+            "| | images | s | CPU, ms per image | peak, MB |\n| --- | ---: | ---: | ---: | ---: |"
+        )
+        for images in [size for size in SIZES if size < options.images] + [options.images]:
             ours(root, images, root / "whole")
-        fewer = min(PEERED, given.images)
+        fewer = min(PEERED, options.images)
         for name in PEERS:
             folder = str(root / f"images{fewer}")
             command = [sys.executable, __file__, "--peer", name, folder]
-            row(name, fewer, cost(command, given.peers))
+            row(name, fewer, cost(command, options.peers))
     finally:
         shutil.rmtree(root)
 

@@ -14,7 +14,7 @@ def photos(tmp_path):
 
 @pytest.mark.parametrize("check", ["dark", "bright", "blurred", "low_information", "odd_aspect",
                                    "odd_size", "grey"])  # fmt: skip
-def test_one_odd_picture_is_the_only_one_flagged(photos, check):
+def test_one_odd_image_is_the_only_one_flagged(photos, check):
     sound = Image.fromarray(images.read_image(photos / "a" / "000.png"))
     (photos / "a" / "000.png").write_bytes(planted.FILES[check](sound))
     result = audits.run(photos, near_duplicates="warn")
@@ -31,7 +31,7 @@ def test_thresholds_are_params_and_action_may_drop(photos):
     assert scores == sorted(scores, reverse=True)
 
 
-def test_grey_pictures_among_grey_ones_are_not_odd(photos):
+def test_grayscale_images_among_grayscale_ones_are_not_odd(photos):
     for path in sorted(photos.rglob("*.png"))[:10]:
         Image.open(path).convert("L").save(path)
     assert audits.run(photos).findings_of("grey") == []

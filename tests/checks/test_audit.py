@@ -32,7 +32,7 @@ def test_every_check_takes_a_folder_without_images(tmp_path, folder):
 
 
 @pytest.mark.parametrize("check", audit.CHECKS)
-def test_every_check_has_its_action_and_says_its_threshold(photos, check):
+def test_every_check_reports_its_action_and_threshold(photos, check):
     outcome = audits.run(photos).checks[check]
     assert outcome.action == getattr(params.AuditParams(), check)
     assert "{" not in outcome.meaning

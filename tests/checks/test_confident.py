@@ -1,4 +1,4 @@
-"""Wrong labels are found by their pictures, and what cannot be judged is said."""
+"""Label errors are found by the images, and labels that cannot be judged are reported."""
 
 import sys
 
@@ -17,7 +17,7 @@ LIMITS = images.ImageLimits()
 
 
 def cloud(counts, seed=0, apart=2.0):
-    """Points of each class around a place of its own: vectors, labels, pictures."""
+    """Return Gaussian clusters, one per class: vectors, labels, groups."""
     rng = np.random.default_rng(seed)
     labels = [name for name, n in counts.items() for _ in range(n)]
     places = {name: apart * np.eye(6)[at] for at, name in enumerate(counts)}
@@ -32,7 +32,7 @@ def needs_cleanlab():
 
 @pytest.mark.usefixtures("needs_cleanlab")
 def test_planted_errors_are_found_and_come_first(tmp_path):
-    """Of 240 drawn faces, 40 of the rare class, twelve lie in the wrong folder."""
+    """Of 240 drawn faces, 40 of the rare class, 12 are in the wrong folder."""
     wrong = [("with_mask", n) for n in range(10)] + [("without_mask", n) for n in range(2)]
     for path, data in draw.draw_images(dict(zip(CLASSES, (200, 40), strict=True)), size=48, seed=1,
                                        workers=1):  # fmt: skip
@@ -52,12 +52,12 @@ def test_planted_errors_are_found_and_come_first(tmp_path):
 
 @pytest.mark.usefixtures("needs_cleanlab")
 def test_of_three_classes_the_right_one_is_named():
-    vectors, labels, pictures = cloud({"a": 60, "b": 40, "c": 25})
+    vectors, labels, groups = cloud({"a": 60, "b": 40, "c": 25})
     labels[3], labels[110] = "c", "a"
-    judged = confident.find_label_issues(vectors, labels, pictures)
-    assert {(issue.index, issue.predicted) for issue in judged.issues} == {(3, "a"), (110, "c")}
-    assert judged.auc > 0.9
-    assert judged.too_small == {}
+    result = confident.find_label_issues(vectors, labels, groups)
+    assert {(issue.index, issue.predicted) for issue in result.issues} == {(3, "a"), (110, "c")}
+    assert result.auc > 0.9
+    assert result.too_small == {}
 
 
 @pytest.mark.usefixtures("needs_cleanlab")
@@ -72,33 +72,33 @@ def test_the_answer_is_the_same_each_time_and_with_any_number_of_workers():
     assert once.issues
 
 
-def test_a_picture_is_judged_by_what_saw_no_file_of_it():
-    """Pictures without a class of their own, four files each: known files would give it away."""
+def test_an_image_is_judged_by_a_classifier_that_saw_no_duplicate_of_it():
+    """Random images, four files each: only a duplicate in training could predict the class."""
     rng = np.random.default_rng(0)
     vectors = np.repeat(rng.normal(size=(60, 6)), 4, axis=0)
     given = np.repeat(np.arange(60) % 2, 4)
-    pictures = np.repeat(np.arange(60), 4)
+    groups = np.repeat(np.arange(60), 4)
 
     def right(shown):
         likely = confident.out_of_fold_probabilities(vectors, given, shown, seed=0)
         return (likely.argmax(axis=1) == given).mean()
 
     assert right(np.arange(240)) > 0.9
-    assert right(pictures) < 0.65
+    assert right(groups) < 0.65
 
 
 @pytest.mark.usefixtures("needs_cleanlab")
 def test_small_classes_are_named_and_left_out():
-    """Files of one picture count once."""
-    vectors, labels, pictures = cloud({"a": 40, "b": 30, "c": 19, "d": 40})
-    pictures[-40:] = 89
-    judged = confident.find_label_issues(vectors, labels, pictures)
-    assert judged.too_small == {"c": 19, "d": 1}
-    assert judged.auc is not None
-    assert not any(labels[issue.index] in "cd" for issue in judged.issues)
+    """Duplicates count once."""
+    vectors, labels, groups = cloud({"a": 40, "b": 30, "c": 19, "d": 40})
+    groups[-40:] = 89
+    result = confident.find_label_issues(vectors, labels, groups)
+    assert result.too_small == {"c": 19, "d": 1}
+    assert result.auc is not None
+    assert not any(labels[issue.index] in "cd" for issue in result.issues)
 
 
-def test_one_class_large_enough_is_not_judged():
+def test_a_single_class_that_is_large_enough_is_not_judged():
     assert confident.find_label_issues(*cloud({"a": 40, "b": 5})) == confident.LabelIssues(
         (), None, {"b": 5}
     )
@@ -106,10 +106,10 @@ def test_one_class_large_enough_is_not_judged():
     assert confident.find_label_issues(*nothing) == confident.LabelIssues((), None, {})
 
 
-def test_classes_that_look_alike_are_not_doubted():
-    judged = confident.find_label_issues(*cloud({"a": 60, "b": 60}, apart=0))
-    assert judged.issues == ()
-    assert judged.auc < confident.MIN_AUC
+def test_inseparable_classes_have_no_label_issues():
+    result = confident.find_label_issues(*cloud({"a": 60, "b": 60}, apart=0))
+    assert result.issues == ()
+    assert result.auc < confident.MIN_AUC
 
 
 def test_what_does_not_decode_is_left_out(tmp_path):
@@ -131,11 +131,13 @@ def test_the_audit_says_what_could_not_be_judged(tmp_path):
         said[0]
         == "class c has 3 distinct images: too few to judge its labels, at least 20 are needed"
     )
-    assert said[1].startswith("no labels were judged: the classifier barely separates the classes")
+    assert said[1].startswith(
+        "no label errors are reported: the classifier barely separates the classes"
+    )
     assert not audits.run(folder, label_errors="fail").failures
 
 
-def test_labels_are_not_looked_at_unless_asked(tmp_path, monkeypatch):
+def test_labels_are_not_checked_unless_asked(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cleanlab", None)
     folder = audits.fill(tmp_path / "photos", {"a": 3, "b": 3})
     assert audits.run(folder).checks["label_errors"].action == "skip"

@@ -1,4 +1,4 @@
-"""One picture again is found in whatever form, and different pictures are told apart."""
+"""Duplicates are found in whatever form, and different images are told apart."""
 
 import shutil
 import zipfile
@@ -32,14 +32,14 @@ def picture(path):
 # --- recall and false alarms ------------------------------------------------------------------
 
 
-def test_of_each_kind_of_copy_95_of_100_are_found(faces):
-    recall = audit_table.copies(faces, range(60))
+def test_95_percent_of_each_kind_of_copy_are_found(faces):
+    recall = audit_table.recall(faces, range(60))
     assert {kind: share for kind, share in recall.items() if share < 0.95} == {}
 
 
-def test_different_faces_are_not_called_one(faces):
+def test_different_faces_are_not_duplicates(faces):
     pairs = len(faces) * (len(faces) - 1) / 2
-    assert len(audit_table.found(faces)) <= pairs / 1000
+    assert len(audit_table.near_duplicates(faces)) <= pairs / 1000
 
 
 def test_copies_of_real_photos_are_found():
@@ -50,9 +50,9 @@ def test_copies_of_real_photos_are_found():
         for name in [n for n in sorted(archive.namelist()) if not n.endswith("/")][::40]:
             pictures.append(images.decode_picture(archive.read(name)))
             pictures[-1].thumbnail((256, 256))
-    recall = audit_table.copies(pictures, range(len(pictures)))
+    recall = audit_table.recall(pictures, range(len(pictures)))
     assert {kind: share for kind, share in recall.items() if share < 0.95} == {}
-    assert len(audit_table.found(pictures)) <= len(pictures) * (len(pictures) - 1) / 2000
+    assert len(audit_table.near_duplicates(pictures)) <= len(pictures) * (len(pictures) - 1) / 2000
 
 
 def test_far_fewer_pairs_are_compared_than_there_are(faces):
@@ -72,7 +72,7 @@ def test_equal_pixels_in_other_bytes_are_exact_duplicates(photos):
     assert finding.message == "2 files have identical pixels"
 
 
-def test_a_near_group_holds_the_exact_copies_of_its_members_too(photos):
+def test_a_near_duplicate_set_holds_the_exact_duplicates_of_its_members(photos):
     shutil.copy(photos / "a" / "003.png", photos / "a" / "again.png")
     picture(photos / "a" / "003.png").save(photos / "a" / "near.jpg", quality=60)
     result = audits.run(photos)
@@ -82,11 +82,13 @@ def test_a_near_group_holds_the_exact_copies_of_its_members_too(photos):
     assert result.findings_of("exact_duplicates")[0].paths == ("a/003.png", "a/again.png")
 
 
-def test_one_picture_under_two_labels_is_a_conflict(photos):
+def test_duplicates_with_two_labels_are_a_conflict(photos):
     shutil.copy(photos / "a" / "000.png", photos / "b" / "same.png")
     picture(photos / "a" / "001.png").save(photos / "c" / "near.jpg", quality=60)
-    told = {f.message: (f.paths, f.action) for f in audits.run(photos).findings_of("conflicts")}
-    assert told == {
+    conflicts = {
+        f.message: (f.paths, f.action) for f in audits.run(photos).findings_of("conflicts")
+    }
+    assert conflicts == {
         "duplicates with 2 labels: a, b": (("a/000.png", "b/same.png"), "warn"),
         "near-duplicates with 2 labels: a, c": (("a/001.png", "c/near.jpg"), "warn"),
     }
@@ -94,7 +96,7 @@ def test_one_picture_under_two_labels_is_a_conflict(photos):
     assert (same.drop, near.drop) == (same.samples, near.samples)
 
 
-def test_one_picture_in_two_splits_is_a_leak(tmp_path):
+def test_near_duplicates_in_two_splits_are_a_leak(tmp_path):
     folder = audits.fill(tmp_path / "x", {"train/a": 5, "train/b": 5, "test/a": 3, "test/b": 3})
     picture(folder / "train/a/000.png").save(folder / "test/a/near.jpg", quality=60)
     (leak,) = audits.run(folder).findings_of("leaks")
@@ -112,18 +114,18 @@ def test_dropping_keeps_the_first_of_exact_and_the_largest_of_near_duplicates(ph
     assert {paths[ident] for ident in kept} == {"a/000.png", "b/large.png"}
 
 
-def test_flat_pictures_are_not_compared(photos):
+def test_flat_images_are_not_compared(photos):
     for k in range(4):
         Image.new("RGB", (48, 48), (90 + k, 90, 90)).save(photos / "a" / f"flat{k}.png")
     assert audits.run(photos).findings_of("near_duplicates") == []
 
 
 def alike(rng, part):
-    """The same machine part each time, seen by a camera with some noise."""
+    """Return the same machine part with some camera noise."""
     return np.clip(part + rng.normal(0, 6, part.shape), 0, 255).astype(np.uint8)
 
 
-def test_very_many_that_look_alike_are_no_copies(tmp_path):
+def test_a_crowd_of_similar_images_is_not_grouped(tmp_path):
     folder = audits.fill(tmp_path / "photos", {"a": 30, "b": 30})
     rng = np.random.default_rng(7)
     part = audits.picture(rng).astype(float)
@@ -136,8 +138,8 @@ def test_very_many_that_look_alike_are_no_copies(tmp_path):
     assert result.findings_of("conflicts") == []
 
 
-def test_what_a_whole_folder_shares_does_not_make_two_pictures_one():
-    """Faces that fill the picture, machine parts: only what is left without it counts."""
+def test_what_a_whole_folder_shares_does_not_make_duplicates():
+    """Faces that fill the frame, machine parts: only the remainder is compared."""
     rng = np.random.default_rng(0)
     part = audits.picture(rng).astype(float)
     own = [(0.8 * part + 0.2 * audits.picture(rng)).astype(np.uint8) for _ in range(420)]

@@ -1,4 +1,4 @@
-"""Files that are no images, are damaged, or are not what their names say."""
+"""Files that are not images, are damaged, or are not what their names say, are flagged."""
 
 import io
 
@@ -26,7 +26,7 @@ def saved(form, size=(48, 48), **options):
     return stream.getvalue()
 
 
-def test_an_empty_file_is_told_from_one_that_is_no_image(photos):
+def test_an_empty_file_is_distinguished_from_one_that_is_not_an_image(photos):
     (photos / "a" / "x.png").touch()
     (photos / "a" / "notes.txt").write_text("hello")
     found = audits.flagged(audits.run(photos))
@@ -71,14 +71,14 @@ def test_a_link_and_an_image_beyond_the_limits_are_unreadable(photos):
         ("PPM", "x.pgm", False),
     ],
 )
-def test_the_name_of_another_format_is_told(photos, form, name, wrong):
+def test_the_extension_of_another_format_is_flagged(photos, form, name, wrong):
     (photos / "a" / name).write_bytes(saved(form))
     found = audits.flagged(audits.run(photos)).get("wrong_extension", [])
     assert found == ([f"a/{name}"] if wrong else [])
 
 
 @pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF"])
-def test_several_frames_or_pages_are_told(photos, form):
+def test_several_frames_or_pages_are_flagged(photos, form):
     data = saved(form, save_all=True, append_images=[image(seed=8)])
     (photos / "a" / f"several.{form.lower()}").write_bytes(data)
     (photos / "a" / f"one.{form.lower()}").write_bytes(saved(form))

@@ -52,6 +52,6 @@ def test_blur_lowers_the_sharpness_and_light_does_not():
     assert blurred["sharpness"] < sharp["sharpness"] / 4
 
 
-def test_a_large_picture_is_measured_at_256_pixels():
+def test_a_large_image_is_measured_at_256_pixels():
     assert measures.downscale(Image.new("RGB", (1000, 500))).size == (256, 128)
     assert measures.downscale(Image.new("RGB", (100, 50))).size == (100, 50)

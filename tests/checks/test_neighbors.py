@@ -1,4 +1,4 @@
-"""Pairs and groups are those that trying everything would find."""
+"""The search finds the pairs and groups that comparing everything would find."""
 
 import itertools
 
@@ -11,8 +11,8 @@ from toolkit.io import images
 
 
 @pytest.fixture(scope="module")
-def copies():
-    """90 pictures, of which each third one is a noisy copy of the one before."""
+def descriptors():
+    """Descriptors of 90 images, every third of which is a noisy copy of the one before."""
     rng = np.random.default_rng(0)
     pictures = [audits.picture(rng) for _ in range(90)]
     for k in range(2, 90, 3):
@@ -21,34 +21,34 @@ def copies():
     return np.stack([hashing.descriptor(images.to_picture(picture)) for picture in pictures])
 
 
-def test_the_pairs_are_those_that_trying_all_would_find(copies):
-    pairs = neighbors.find_pairs(copies.__getitem__, len(copies), 0.95)
-    first, second = np.array(list(itertools.combinations(range(len(copies)), 2))).T
-    agree = np.maximum(
-        hashing.similarity(copies[first], copies[second]),
-        hashing.similarity(hashing.mirrored(copies[first]), copies[second]),
+def test_the_pairs_are_those_of_comparing_all(descriptors):
+    pairs = neighbors.find_pairs(descriptors.__getitem__, len(descriptors), 0.95)
+    first, second = np.array(list(itertools.combinations(range(len(descriptors)), 2))).T
+    similarity = np.maximum(
+        hashing.similarity(descriptors[first], descriptors[second]),
+        hashing.similarity(hashing.mirrored(descriptors[first]), descriptors[second]),
     )
-    expected = agree >= 0.95
+    expected = similarity >= 0.95
     assert pairs.first.tolist() == first[expected].tolist()
     assert pairs.second.tolist() == second[expected].tolist()
-    assert pairs.similarity == pytest.approx(agree[expected], abs=1e-4)
+    assert pairs.similarity == pytest.approx(similarity[expected], abs=1e-4)
     assert expected.sum() >= 30
 
 
-def test_they_are_the_same_with_several_processes_and_in_small_blocks(copies, monkeypatch):
-    whole = neighbors.find_pairs(copies.__getitem__, len(copies), 0.95)
+def test_pairs_do_not_depend_on_processes_and_blocks(descriptors, monkeypatch):
+    whole = neighbors.find_pairs(descriptors.__getitem__, len(descriptors), 0.95)
     monkeypatch.setattr(neighbors, "BLOCK", 1)
-    parts = neighbors.find_pairs(copies.__getitem__, len(copies), 0.95, processes=2)
+    parts = neighbors.find_pairs(descriptors.__getitem__, len(descriptors), 0.95, processes=2)
     assert whole.first.tolist() == parts.first.tolist()
     assert whole.second.tolist() == parts.second.tolist()
 
 
-def test_groups_are_what_pairs_join_with_the_weakest_of_them():
+def test_groups_are_connected_pairs_with_their_lowest_similarity():
     first, second = np.array([0, 1, 5, 2]), np.array([4, 4, 6, 1])
-    agreement = np.array([0.99, 0.96, 0.97, 0.98], dtype=np.float32)
-    groups = neighbors.connected_groups(neighbors.Pairs(first, second, agreement, 4), 8)
+    similarity = np.array([0.99, 0.96, 0.97, 0.98], dtype=np.float32)
+    groups = neighbors.connected_groups(neighbors.Pairs(first, second, similarity, 4), 8)
     assert [rows.tolist() for rows, _ in groups] == [[0, 1, 2, 4], [5, 6]]
-    assert [round(weakest, 2) for _, weakest in groups] == [0.96, 0.97]
+    assert [round(lowest, 2) for _, lowest in groups] == [0.96, 0.97]
 
 
 def test_without_pairs_there_are_no_groups():
@@ -57,13 +57,13 @@ def test_without_pairs_there_are_no_groups():
     assert neighbors.connected_groups(pairs, 3) == []
 
 
-def test_a_copy_agrees_wholly_and_noise_does_not(copies):
-    one = copies[:1]
+def test_a_copy_is_similar_and_another_image_is_not(descriptors):
+    one = descriptors[:1]
     assert hashing.similarity(one, one) == pytest.approx(1, abs=1e-3)
-    assert hashing.similarity(one, copies[3:4]) < 0.5
+    assert hashing.similarity(one, descriptors[3:4]) < 0.5
 
 
-def test_signatures_have_length_one_and_turn_with_the_picture(copies):
-    vectors = hashing.signatures(copies)
+def test_signatures_are_unit_vectors_and_change_with_a_flip(descriptors):
+    vectors = hashing.signatures(descriptors)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
-    assert not np.allclose(hashing.signatures(hashing.mirrored(copies)), vectors)
+    assert not np.allclose(hashing.signatures(hashing.mirrored(descriptors)), vectors)

@@ -1,4 +1,4 @@
-"""A few small pictures of what was found: made within limits, and read back."""
+"""Thumbnails of the findings are made within the limits, and read back."""
 
 import numpy as np
 import pytest
@@ -29,14 +29,14 @@ def about(folder, *paths, check="dark"):
 @pytest.mark.parametrize(
     ("size", "shown"), [((400, 200), (48, 96)), ((30, 20), (20, 30)), ((3000, 2), (1, 96))]
 )
-def test_a_picture_is_small_and_keeps_its_shape(tmp_path, size, shown):
+def test_a_thumbnail_keeps_the_aspect_ratio(tmp_path, size, shown):
     (tmp_path / "a").mkdir()
     Image.new("CMYK", size).save(tmp_path / "a" / "x.jpg")
     found = thumbnails.make_thumbnails(*audited(tmp_path, about(tmp_path, "a/x.jpg")), LIMITS)
     assert [one.pixels.shape for one in found.values()] == [(*shown, 3)]
 
 
-def test_the_first_of_each_check_are_pictured_with_label_and_split(tmp_path):
+def test_the_first_findings_of_each_check_have_thumbnails_with_label_and_split(tmp_path):
     folder = audits.fill(tmp_path / "photos", {"train/a": 20, "test/a": 2})
     paths = [f"train/a/{n:03d}.png" for n in range(20)]
     singles = [about(folder, path) for path in paths]
@@ -46,7 +46,7 @@ def test_the_first_of_each_check_are_pictured_with_label_and_split(tmp_path):
     assert {(one.label, one.split) for one in found.values()} == {("a", "train"), ("a", "test")}
 
 
-def test_what_does_not_decode_or_is_beyond_the_limits_has_no_picture(tmp_path):
+def test_an_image_that_does_not_decode_has_no_thumbnail(tmp_path):
     folder = audits.fill(tmp_path / "photos", {"a": 3})
     whole = (folder / "a" / "001.png").read_bytes()
     (folder / "a" / "001.png").write_bytes(whole[: len(whole) // 2])
@@ -79,7 +79,7 @@ def test_a_damaged_folder_is_refused_by_name(tmp_path, text):
         thumbnails.read_thumbnails(tmp_path)
 
 
-def test_a_folder_of_somebody_else_is_not_replaced(tmp_path):
+def test_a_folder_of_other_files_is_not_replaced(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
     with pytest.raises(InputError, match="was not written by the toolkit"):

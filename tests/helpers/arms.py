@@ -27,7 +27,7 @@ def arm(folder: Path, counts: dict[str, int], *, size: int = 32, seed: int = 0) 
 
 
 def tensors(folder: Path, counts: dict[str, int], *, size: int = 32, seed: int = 0) -> Tensors:
-    """The same, loaded."""
+    """Write the same and load it."""
     return dataset.load_tensors(arm(folder, counts, size=size, seed=seed))
 
 

@@ -1,9 +1,9 @@
-"""How much of what is planted in drawn faces the audit finds, and what it flags wrongly.
+"""How many problems planted among drawn faces the audit finds, and what it flags wrongly.
 
 python -m tests.helpers.audit_table [--pictures 300] [--photos face-mask.zip] [--peer]
 
-With --photos the same copies are planted among the photos of a zip; --peer (pip install imagehash)
-looks for them with a perceptual hash as well.
+With --photos the same duplicates are planted among the photos of a zip; --peer (pip install
+imagehash) searches for them with a perceptual hash as well.
 """
 
 import argparse
@@ -25,11 +25,11 @@ from toolkit.errors import InputError
 from toolkit.io import images
 
 SIDE = 96
-HASHED = 8  # bits of 64 that may differ, as is usual
+MAX_BITS = 8  # of 64 that may differ, as is usual
 
 
 def faces(count: int, seed: int = 0) -> list[planted.Picture]:
-    """Drawn faces of both classes, in turn."""
+    """Draw faces of both classes, in turn."""
     labels = draw.LABELS
     return [
         Image.fromarray(draw.draw_face(labels[k % 2], k, size=SIDE, seed=seed))
@@ -37,53 +37,55 @@ def faces(count: int, seed: int = 0) -> list[planted.Picture]:
     ]
 
 
-# --- copies -----------------------------------------------------------------------------------
+# --- duplicates -------------------------------------------------------------------------------
 
 
-def found(pictures: Sequence[planted.Picture]) -> set[tuple[int, int]]:
-    """The pairs of pictures that are called one picture."""
-    copies = np.stack([hashing.descriptor(picture) for picture in pictures])
-    pairs = neighbors.find_pairs(copies.__getitem__, len(copies), 0.95)
+def near_duplicates(pictures: Sequence[planted.Picture]) -> set[tuple[int, int]]:
+    """Return the pairs of pictures that the audit calls near-duplicates."""
+    descriptors = np.stack([hashing.descriptor(picture) for picture in pictures])
+    pairs = neighbors.find_pairs(descriptors.__getitem__, len(descriptors), 0.95)
     return set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
 
 
-def copies(pictures: Sequence[planted.Picture], chosen: Sequence[int]) -> dict[str, float]:
-    """Kind of copy -> the share of the chosen pictures whose copy is found among all pictures."""
-    recall = {}
+def recall(pictures: Sequence[planted.Picture], chosen: Sequence[int]) -> dict[str, float]:
+    """Return for each kind of copy how many of the chosen pictures are found with their copy."""
+    recalls = {}
     for kind, change in planted.COPIES.items():
-        pairs = found([*pictures, *(change(pictures[k]) for k in chosen)])
+        pairs = near_duplicates([*pictures, *(change(pictures[k]) for k in chosen)])
         hits = [(k, len(pictures) + n) in pairs for n, k in enumerate(chosen)]
-        recall[kind] = float(np.mean(hits))
-    return recall
+        recalls[kind] = float(np.mean(hits))
+    return recalls
 
 
-def hashed(
+def phash_recall(
     pictures: Sequence[planted.Picture], chosen: Sequence[int]
 ) -> tuple[dict[str, float], int]:
-    """The same with ImageHash's pHash, all pairs; and how many pairs of pictures it calls one."""
+    """Return the same for ImageHash's pHash, all pairs, and its near-duplicates among pictures."""
     import imagehash
 
     def bits(picture: planted.Picture) -> np.ndarray:
         return imagehash.phash(picture).hash.ravel()
 
-    own = np.array([bits(picture) for picture in pictures])
-    near = [int((np.sum(row != own[k + 1 :], axis=1) <= HASHED).sum()) for k, row in enumerate(own)]
-    recall = {
+    rows = np.array([bits(picture) for picture in pictures])
+    near = [
+        int((np.sum(row != rows[k + 1 :], axis=1) <= MAX_BITS).sum()) for k, row in enumerate(rows)
+    ]
+    recalls = {
         kind: float(
-            np.mean([np.sum(bits(change(pictures[k])) != own[k]) <= HASHED for k in chosen])
+            np.mean([np.sum(bits(change(pictures[k])) != rows[k]) <= MAX_BITS for k in chosen])
         )
         for kind, change in planted.COPIES.items()
     }
-    return recall, sum(near)
+    return recalls, sum(near)
 
 
 # --- files ------------------------------------------------------------------------------------
 
 
-def files(
+def flagged_rates(
     folder: Path, pictures: Sequence[planted.Picture], each: int
 ) -> dict[str, tuple[float, float]]:
-    """Check -> the share of its planted files that it flags, and of the sound ones."""
+    """Return for each check the fraction of its planted files that it flags, and of sound ones."""
     for number, picture in enumerate(pictures):
         audits.put(folder / "ab"[number % 2] / f"sound{number}.png", planted.png(picture))
     for check, change in planted.FILES.items():
@@ -98,16 +100,16 @@ def files(
     return rates
 
 
-def shortcuts(folder: Path, pictures: Sequence[planted.Picture]) -> dict[str, bool]:
-    """Property -> whether it is found where one class of the pictures has it; "none": in none."""
-    told = {}
+def found_shortcuts(folder: Path, pictures: Sequence[planted.Picture]) -> dict[str, bool]:
+    """Return whether each property of one class is found; "none" is a folder without any."""
+    found = {}
     for kind, change in {"none": planted.png, **planted.SHORTCUTS}.items():
         for number, picture in enumerate(pictures):
             data = change(picture) if number % 2 else planted.png(picture)
             audits.put(folder / kind / "ab"[number % 2] / f"{number}.png", data)
-        told[kind] = "shortcuts" in {f.check for f in audits.run(folder / kind).findings}
+        found[kind] = bool(audits.run(folder / kind).findings_of("shortcuts"))
         shutil.rmtree(folder / kind)
-    return told
+    return found
 
 
 # --- the tables -------------------------------------------------------------------------------
@@ -119,42 +121,45 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=300)
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--peer", action="store_true")
-    given = parser.parse_args()
-    drawn = faces(given.pictures)
+    options = parser.parse_args()
+    drawn = faces(options.pictures)
     sets = {"drawn faces": drawn}
-    if given.photos:
-        sets["photos"] = photos(given.photos)
-    _copies(sets, given.pictures, given.peer)
+    if options.photos:
+        sets["photos"] = photos(options.photos)
+    _print_recall(sets, options.pictures, options.peer)
     with tempfile.TemporaryDirectory() as folder:
-        rates = files(Path(folder) / "files", drawn, given.pictures // 3)
-        table(
+        rates = flagged_rates(Path(folder) / "files", drawn, options.pictures // 3)
+        print_table(
             ("check", "planted files flagged", "sound files flagged"),
             ((name, f"{hit:.1%}", f"{wrong:.1%}") for name, (hit, wrong) in rates.items()),
         )
-        told = shortcuts(Path(folder), drawn)
-        table(("shortcut planted", "told"), ((k, "yes" if v else "no") for k, v in told.items()))
+        found = found_shortcuts(Path(folder), drawn)
+        rows = ((kind, "yes" if value else "no") for kind, value in found.items())
+        print_table(("planted shortcut", "found"), rows)
 
 
-def _copies(sets: dict[str, list[planted.Picture]], count: int, peer: bool) -> None:
+def _print_recall(sets: dict[str, list[planted.Picture]], count: int, peer: bool) -> None:
     columns: dict[str, dict[str, str]] = {}
     for name, pictures in sets.items():
         chosen = np.random.default_rng(0).permutation(len(pictures))[:count].tolist()
-        recall, alarms = copies(pictures, chosen), len(found(pictures))
-        columns[name] = _column(recall, alarms, len(pictures))
+        recalls, pairs = recall(pictures, chosen), len(near_duplicates(pictures))
+        columns[name] = _column(recalls, pairs, len(pictures))
         if peer:
-            columns[f"{name}, pHash"] = _column(*hashed(pictures, chosen), len(pictures))
+            columns[f"{name}, pHash"] = _column(*phash_recall(pictures, chosen), len(pictures))
     rows = next(iter(columns.values()))
-    table(("copy", *columns), ((kind, *(of[kind] for of in columns.values())) for kind in rows))
+    print_table(
+        ("copy", *columns), ((kind, *(of[kind] for of in columns.values())) for kind in rows)
+    )
 
 
-def _column(recall: dict[str, float], alarms: int, pictures: int) -> dict[str, str]:
+def _column(recalls: dict[str, float], near: int, pictures: int) -> dict[str, str]:
     pairs = pictures * (pictures - 1) // 2
-    cells = {kind: f"{share:.1%}" for kind, share in recall.items()}
-    return cells | {"pairs of files, all": f"{pairs:,}", "of them called one": f"{alarms:,}"}
+    cells = {kind: f"{value:.1%}" for kind, value in recalls.items()}
+    return cells | {"all pairs of files": f"{pairs:,}", "called near-duplicates": f"{near:,}"}
 
 
 def photos(archive: Path) -> list[planted.Picture]:
-    """The images of a zip that can be read, reduced to 256 px."""
+    """Return the readable images of a zip, reduced to 256 px."""
     pictures = []
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(archive) as opened:
         opened.extractall(folder)
@@ -168,8 +173,8 @@ def photos(archive: Path) -> list[planted.Picture]:
     return pictures
 
 
-def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """Print it as markdown."""
+def print_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Print a table as Markdown."""
     cells = list(header)
     for line in (cells, ["---"] * len(cells), *rows):
         sys.stdout.write(f"| {' | '.join(line)} |\n")

@@ -1,4 +1,4 @@
-"""Folders of pictures in which no check finds anything, and their audit."""
+"""Folders of images in which no check finds anything, and their audit."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from toolkit.io import images
 
 
 def picture(rng: np.random.Generator, size: int = 48) -> images.Pixels:
-    """Smooth colours with a grain, as a photo has it."""
+    """Draw smooth colors with the grain of a photo."""
     grain = rng.normal(0, 20, (size, size, 1))
     return np.clip(noise(rng, size) * 0.8 + 25 + grain, 0, 255).astype(np.uint8)
 
@@ -34,13 +34,13 @@ def put(path: Path, data: bytes) -> None:
 
 
 def run(folder: Path, processes: int = 1, **settings) -> findings.Audit:
-    """The audit of a folder, which keeps its measurements beside it."""
+    """Audit a folder, with the work file beside it."""
     chosen, work = params.AuditParams.model_validate(settings), folder.parent / "work"
     return audit.run_checks(folders.scan(folder), folder, chosen, work, processes=processes)
 
 
 def flagged(result: findings.Audit) -> dict[str, list[str]]:
-    """Check -> the files of its findings, for checks that found any."""
+    """Return the flagged files of each check that has findings."""
     return {
         name: sorted({path for finding in result.findings_of(name) for path in finding.paths})
         for name in result.checks

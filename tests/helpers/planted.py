@@ -1,4 +1,4 @@
-"""What may be wrong with a picture in a collection: name -> the picture or its file, changed."""
+"""Problems to plant in a dataset: by name, functions that change an image or write its file."""
 
 import io
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def saved(picture: Picture, form: str, **options) -> bytes:
     return stream.getvalue()
 
 
-# --- copies -----------------------------------------------------------------------------------
+# --- duplicates -------------------------------------------------------------------------------
 
 
 def _encoded(picture: Picture, form: str, quality: int) -> Picture:
@@ -32,7 +32,7 @@ def _resized(picture: Picture, across: float, down: float) -> Picture:
 
 
 def _cropped(picture: Picture, left: float, top: float, right: float, bottom: float) -> Picture:
-    """Without these shares of the sides."""
+    """Crop these fractions of the sides."""
     width, height = picture.size
     box = (left * width, top * height, (1 - right) * width, (1 - bottom) * height)
     return picture.crop(tuple(map(round, box)))
@@ -71,7 +71,7 @@ def _cut(picture: Picture) -> bytes:
 
 
 def _damaged(picture: Picture) -> bytes:
-    """A chunk of the PNG does not fit its checksum."""
+    """Break the checksum of a PNG chunk."""
     data = bytearray(png(picture))
     data[data.index(b"IDAT") + 20] ^= 255
     return bytes(data)
@@ -101,7 +101,7 @@ FILES: dict[str, Callable[[Picture], bytes]] = {
     "odd_size": lambda p: _stretched(p, 9, 9),
     "grey": lambda p: png(p.convert("L")),
 }
-"""Check -> a file, to be called .png, that the check is for."""
+"""By check, a file to be called .png that the check must flag."""
 
 # --- folders ----------------------------------------------------------------------------------
 
@@ -116,6 +116,6 @@ SHORTCUTS: dict[str, Callable[[Picture], bytes]] = {
     "format": lambda p: saved(p, "BMP"),
     "compression": lambda p: png(_encoded(p, "JPEG", 30)),
     "brightness": lambda p: png(_lit(p, 0.5)),
-    "colour cast": lambda p: png(_shifted(p, 2)),
+    "color cast": lambda p: png(_shifted(p, 2)),
 }
-"""A property -> the file of a picture of one class, where the other class has plain PNG."""
+"""By property, the file of an image of one class, while the other class has plain PNG."""

@@ -77,7 +77,7 @@ def limitations(result: LabelIssues) -> list[str]:
     ]
     if result.auc is not None and result.auc < confident.MIN_AUC:
         sentences.append(
-            f"no labels were judged: the classifier barely separates the classes (AUC "
+            f"no label errors are reported: the classifier barely separates the classes (AUC "
             f"{result.auc:.2f}, at least {confident.MIN_AUC} is needed)"
         )
     return sentences
