@@ -1,11 +1,15 @@
-"""What MkDocs adds to docs/ when it builds: the front page, the command line, a page a room."""
+"""What MkDocs adds to docs/ when it builds: the front page, the command line, the package."""
 
+import importlib
 import re
+import textwrap
 from pathlib import Path
 
+import griffe
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 from typer.cli import get_docs_for_click
 
 from toolkit.cli.main import app
@@ -25,8 +29,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made from other files and from the code."""
     pages = {page: (ROOT / source).read_text() for source, page in PAGES.items()}
     pages["cli.md"] = commands()
-    rooms = sorted(path.parent.name for path in (ROOT / "toolkit").glob("*/__init__.py"))
-    pages |= {f"api/{room}.md": f"::: toolkit.{room}\n" for room in rooms}
+    rooms = sorted(path.parent.name for path in (ROOT / "toolkit").glob("*/__init__.pyi"))
+    pages |= {f"api/{room}.md": face(f"toolkit.{room}", level=1) for room in rooms}
     for page, text in pages.items():
         files.append(File.generated(config, page, content=text))
     for name in ("LICENSE", "CITATION.cff"):
@@ -34,11 +38,19 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: object) -> str:
-    """Point links between the repository's files at the site's pages."""
-    for source, page in PAGES.items():
-        markdown = re.sub(rf"\]\((\.\./)?{re.escape(source)}", f"]({page}", markdown)
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """Add the package's face to its page, and point links at the site's pages."""
+    if page.file.src_uri == "python.md":
+        markdown += face("toolkit", level=2)
+    for source, target in PAGES.items():
+        markdown = re.sub(rf"\]\((\.\./)?{re.escape(source)}", f"]({target}", markdown)
     return re.sub(r"\]\((\.\./)?docs/", "](", markdown)
+
+
+def face(module: str, *, level: int) -> str:
+    """Return the Markdown that shows what a module offers to others."""
+    names = importlib.import_module(module).__all__
+    return f"\n\n::: {module}\n    options: {{members: {names}, heading_level: {level}}}\n"
 
 
 def commands() -> str:
@@ -48,3 +60,22 @@ def commands() -> str:
         obj=command, ctx=typer.Context(command), name="toolkit", title="Command line"
     )
     return re.sub(r"\*\*Commands\*\*:.*?(?=^## )", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+class Plain(griffe.Extension):
+    """Docstrings are plain text: their examples are code, and `<class>/file` is no HTML."""
+
+    def on_object(self, *, obj: griffe.Object, **_: object) -> None:
+        """Rewrite the docstring of one object as Markdown."""
+        if obj.docstring:
+            code = r"(?ms)^>>>.*?(?=\n\n|\Z)|`[^`]*`|<"
+            obj.docstring.value = re.sub(code, _as_markdown, obj.docstring.value)
+
+    def on_package(self, *, pkg: griffe.Module, **_: object) -> None:
+        """Rewrite the docstring of the package."""
+        self.on_object(obj=pkg)
+
+
+def _as_markdown(match: re.Match[str]) -> str:
+    text = match[0]
+    return "&lt;" if text == "<" else textwrap.indent(text, "    " * text.startswith(">>>"))
