@@ -275,13 +275,13 @@ def test_damage_gives_safe_names_or_one_clear_error(base, changes, tmp_path_fact
         assert not any(name.is_absolute() or ".." in name.parts for name in names)
 
 
-def test_obtain_verifies_a_local_archive_before_it_is_unpacked(path, tmp_path):
+def test_a_local_archive_is_verified_before_it_is_unpacked(path, tmp_path):
     path.write_bytes(b"PK")
     digest = hashlib.sha256(b"PK").hexdigest()
-    assert archives.obtain(str(path), digest, tmp_path) == path
+    assert archives.fetch_archive(str(path), digest, tmp_path) == path
     with pytest.raises(InputError, match=f"images: sha256 must be {'0' * 64}, found {digest}"):
-        archives.obtain(str(path), "0" * 64, tmp_path)
+        archives.fetch_archive(str(path), "0" * 64, tmp_path)
     with pytest.raises(InputError, match=r"missing: no such archive; check fetch.location"):
-        archives.obtain(str(tmp_path / "missing"), digest, tmp_path)
+        archives.fetch_archive(str(tmp_path / "missing"), digest, tmp_path)
     with pytest.raises(InputError, match="must be a local path or an http or https address"):
-        archives.obtain(path.as_uri(), digest, tmp_path)
+        archives.fetch_archive(path.as_uri(), digest, tmp_path)

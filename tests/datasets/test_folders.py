@@ -42,7 +42,7 @@ def test_splits_at_the_top_get_our_names(tmp_path):
     assert sorted(s.split for s in found.samples) == ["test", "train", "valid", "valid", "valid"]
     assert found.classes == ("a",)
     assert found.notes["rejected"] == [
-        {"path": "train/loose.png", "reason": "it is in no class folder"}
+        {"path": "train/loose.png", "reason": "not in a class folder"}
     ]
 
 
@@ -133,10 +133,10 @@ def test_every_file_is_an_image_or_rejected_or_skipped(paths, images, tmp_path_f
     assert all(names == sorted(names) for names in listed)
 
 
-def test_hidden_looks_at_every_part():
-    assert folders.hidden(PurePosixPath("a/.b/c"))
-    assert folders.hidden(PurePosixPath("__MACOSX/a"))
-    assert not folders.hidden(PurePosixPath("a.b/c"))
+def test_a_path_is_hidden_if_any_part_is():
+    assert folders.is_hidden(PurePosixPath("a/.b/c"))
+    assert folders.is_hidden(PurePosixPath("__MACOSX/a"))
+    assert not folders.is_hidden(PurePosixPath("a.b/c"))
 
 
 @pytest.mark.parametrize("workers", [2, 5])

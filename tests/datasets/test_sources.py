@@ -159,7 +159,7 @@ REFUSED = {
     "class 'b' has no image: found 2 other files, such as b/1.png: not an image": {
         "a__1.png": RED, "b__1.png": b"text", "b__2.png": b"text",
     },
-    "the path 'a/x/1.png' stands more than once": {"a__x": RED, "a__x__1.png": RED},
+    "the path 'a/x/1.png' occurs more than once": {"a__x": RED, "a__x__1.png": RED},
     "leads out": {"a__1.png": RED, "b__1.png": BLUE, "..__x.png": RED},
 }  # fmt: skip
 
@@ -288,7 +288,7 @@ def test_a_name_that_stands_twice_refuses_the_whole(second, tmp_path):
             packed.writestr(name, RED)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     section = settings(source="archive", location=str(path), sha256=digest)
-    with pytest.raises(InputError, match=r"fetch: the path 'a/1.png.*' stands more than once"):
+    with pytest.raises(InputError, match=r"fetch: the path 'a/1.png.*' occurs more than once"):
         sources.fetch_source(section, tmp_path / "raw", tmp_path)
     assert not (tmp_path / "raw").exists()
 

@@ -163,7 +163,7 @@ def photos(archive: Path) -> list[planted.Picture]:
     pictures = []
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(archive) as opened:
         opened.extractall(folder)
-        for path in folders.walk(Path(folder))[0]:
+        for path in folders.list_tree(Path(folder))[0]:
             try:
                 picture = images.read_picture(Path(folder) / path)
             except InputError:

@@ -264,7 +264,7 @@ def _images(place: Path) -> list[Path]:
 
     if not place.is_dir():
         return [place]
-    found = [place / path for path in folders.walk(place)[0]]
+    found = [place / path for path in folders.list_tree(place)[0]]
     if links := [path for path in found if path.is_symlink()]:
         console.say(f"{links[0]}: {len(links)} symbolic links, such as this, are not followed")
     return [path for path in found if not path.is_symlink()]

@@ -19,7 +19,7 @@ from toolkit.datasets import download, folders
 from toolkit.errors import InputError
 from toolkit.progress import Track, silent
 
-ArchiveEntry = tuple[PurePosixPath, bytes]
+SourceFile = tuple[PurePosixPath, bytes]
 """One file of a source: its relative path and its bytes, both as found."""
 
 MAX_FILES = 1_000_000
@@ -39,7 +39,7 @@ DAMAGED = (
 )  # fmt: skip
 
 
-def obtain(location: str, sha256: str, work: Path, track: Track = silent) -> Path:
+def fetch_archive(location: str, sha256: str, work: Path, track: Track = silent) -> Path:
     """The verified archive at `location`: a local path, or an http(s) URL kept in `work`.
 
     Raises InputError for a missing file, another sha256, and all that `download` refuses.
@@ -52,11 +52,11 @@ def obtain(location: str, sha256: str, work: Path, track: Track = silent) -> Pat
     path = Path(location).expanduser()
     if not path.is_file():
         raise InputError(f"{path}: no such archive; check fetch.location")
-    download.verify(path, sha256, str(path))
+    download.verify_sha256(path, sha256, str(path))
     return path
 
 
-def unpack_archive(path: Path, folder: str = "", track: Track = silent) -> Iterator[ArchiveEntry]:
+def unpack_archive(path: Path, folder: str = "", track: Track = silent) -> Iterator[SourceFile]:
     """The regular files of a zip, tar, tar.gz, tar.bz2 or tar.xz, with paths below `folder`.
 
     Names are in Unicode's form NFC, whatever the system that packed them; hidden files and __MACOSX
@@ -64,7 +64,7 @@ def unpack_archive(path: Path, folder: str = "", track: Track = silent) -> Itera
     entry, for absolute paths, "..", links, devices, encrypted entries, names that are not UTF-8,
     and for more than the limits above; also for damaged archives and where `folder` is not in it.
     """
-    base = _normal(member_path(folder, "fetch.folder"))
+    base = _normal(relative_path(folder, "fetch.folder"))
     budget, given, tops = Budget(str(path)), 0, set[str]()
     try:
         for found, read in track(_members(path, budget), "unpack"):
@@ -73,7 +73,7 @@ def unpack_archive(path: Path, folder: str = "", track: Track = silent) -> Itera
             if name.parts[: len(base.parts)] != base.parts or name == base:
                 continue
             below = name.relative_to(base)
-            if not folders.hidden(below):
+            if not folders.is_hidden(below):
                 given += 1
                 yield below, read()
     except InputError:
@@ -89,7 +89,7 @@ def _normal(path: PurePosixPath) -> PurePosixPath:
     return PurePosixPath(unicodedata.normalize("NFC", str(path)))
 
 
-def member_path(name: str, where: str) -> PurePosixPath:
+def relative_path(name: str, where: str) -> PurePosixPath:
     """`name` as a relative path. Raises InputError, which begins with `where`, if it leads out."""
     try:
         name.encode("utf-8")
@@ -184,7 +184,7 @@ def _zip_name(info: zipfile.ZipInfo, budget: Budget) -> PurePosixPath:
         budget.refuse(name, "is compressed by another method than deflate and bzip2")
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         budget.refuse(name, "is a link or a device")
-    return member_path(name.replace("\\", "/"), budget.where)
+    return relative_path(name.replace("\\", "/"), budget.where)
 
 
 def _tar(plain: Readable, compressed: IO[bytes], budget: Budget) -> Iterator[Member]:
@@ -193,7 +193,7 @@ def _tar(plain: Readable, compressed: IO[bytes], budget: Budget) -> Iterator[Mem
     with tarfile.open(fileobj=source, mode="r|", encoding="utf-8") as archive:  # type: ignore[call-overload]
         while (member := archive.next()) is not None:
             archive.members = []  # it would keep all of them
-            name = member_path(member.name, budget.where)
+            name = relative_path(member.name, budget.where)
             if member.isdir():
                 continue
             if not member.isreg() or member.issparse():

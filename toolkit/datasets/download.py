@@ -53,14 +53,14 @@ def download(url: str, sha256: str, work: Path, track: Track = silent) -> Path:
             part.unlink()
             _persist(url, part, track)
         try:
-            verify(part, sha256, redacted_url(url))
+            verify_sha256(part, sha256, redacted_url(url))
         except InputError:
             part.unlink()
             raise
         return part.replace(kept)
 
 
-def verify(path: Path, sha256: str, name: str) -> None:
+def verify_sha256(path: Path, sha256: str, name: str) -> None:
     """Raise InputError, which begins with `name`, where the file has another sha256."""
     found = files.sha256(path)
     if found == sha256:

@@ -1,4 +1,4 @@
-"""The images of a folder as people lay it out."""
+"""Folders of images as people lay them out, and what in them is an image."""
 
 import hashlib
 import json
@@ -12,71 +12,78 @@ from toolkit.io.manifest import Manifest, Sample
 from toolkit.io.parallel import forked
 from toolkit.progress import Track, silent
 
-SPLITS = {
+SPLIT_NAMES = {
     "train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test",
 }  # fmt: skip
 LAYOUT = "expected <split>/<class>/file or <class>/file"
-TOGETHER = 16  # files that a worker reads for one answer
+CHUNK = 16  # files that a worker reads per task
 
 
 def scan(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
-    """The images of a folder laid out <split>/<class>/... or <class>/..., sorted by path.
+    """Return the manifest of a folder laid out <split>/<class>/... or <class>/..., by path.
 
-    Where every folder at the top is a split (train; valid, val or validation; test; in any case of
-    letters) the classes are the folders below. The header decides what is an image; what is none,
-    symbolic links (they are not followed) and files in no class are listed in notes["rejected"] as
-    {"path", "reason"}. Hidden files and those at the top are skipped, but for links. A sample's
-    `group` is its sha256, so that equal files share one. Where the folder holds a manifest of ours,
-    that is read instead. Raises InputError for a missing folder and for names that are not UTF-8.
+    If every folder at the top is named for a split (train; valid, val or validation; test; in
+    either case) the classes are the folders below. The header decides what is an image; all other
+    files, symbolic links (they are not followed) and files outside any class folder are listed in
+    notes["rejected"] as {"path", "reason"}. Hidden files and those at the top are skipped, except
+    for links. A sample's `group` is its sha256, so that equal files share one. A folder that holds
+    a manifest of ours is not scanned: that manifest is returned. Raises InputError for a missing
+    folder and for names that are not UTF-8.
     """
     if (folder / manifest.TABLE).is_file() and (folder / manifest.SIDE).is_file():
         return manifest.read_manifest(folder)
-    return survey(folder, track, workers)
+    return rescan(folder, track, workers)
 
 
-def survey(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
-    """`scan` of a folder whose manifest, if it has one, is not to be believed."""
-    paths, folders = walk(folder)
-    splits = by_split(folders)
-    found, rejected = [], []
-    below = [path for path in paths if len(path.parts) > 1 or (folder / path).is_symlink()]
-    placed = [(path, *locate(path, splits)) for path in below]
-    read = _read([(folder / path, label) for path, _, label in placed], track, workers)
-    for (path, split, label), (digest, reason) in zip(placed, read, strict=True):
+def rescan(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
+    """Return what `scan` finds, whether or not the folder holds a manifest."""
+    paths, folders = list_tree(folder)
+    splits = has_splits(folders)
+    paths = [path for path in paths if len(path.parts) > 1 or (folder / path).is_symlink()]
+    places = [parse_path(path, splits) for path in paths]
+    files = [(folder / path, label) for path, (_, label) in zip(paths, places, strict=True)]
+    accepted, rejected = [], []
+    for path, place, (digest, reason) in zip(
+        paths, places, _hash_files(files, track, workers), strict=True
+    ):
         if digest:
-            found.append((path, split, label, digest))
+            accepted.append((path, place, digest))
         else:
             rejected.append({"path": str(path), "reason": reason})
-    ids = manifest.unique_ids(digest for *_, digest in found)
+    ids = manifest.unique_ids(digest for *_, digest in accepted)
     samples = tuple(
-        Sample(id_, str(path), label, split, group=digest)
-        for id_, (path, split, label, digest) in zip(ids, found, strict=True)
+        Sample(ident, str(path), label, split, group=digest)
+        for ident, (path, (split, label), digest) in zip(ids, accepted, strict=True)
     )
-    return Manifest(classes(folders, splits), samples, {"rejected": rejected})
+    return Manifest(find_classes(folders, splits), samples, {"rejected": rejected})
 
 
-def walk(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
-    """Files (and links, and all else that is no folder) and folders below `root`, sorted."""
+def list_tree(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
+    """Return all files (links and devices included) and all folders below `root`, each sorted.
+
+    Hidden ones are left out. Raises InputError for a folder that is missing or cannot be read,
+    and for names that are not UTF-8.
+    """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder")
-    found, folders, waiting = [], [], [PurePosixPath()]
-    while waiting:
-        above = waiting.pop()
+    files, folders, pending = [], [], [PurePosixPath()]
+    while pending:
+        parent = pending.pop()
         try:
-            entries = list(os.scandir(root / above))
+            entries = list(os.scandir(root / parent))
         except OSError as error:
-            raise InputError(f"{root / above}: cannot be read ({error.strerror})") from error
+            raise InputError(f"{root / parent}: cannot be read ({error.strerror})") from error
         for entry in entries:
-            path = above / entry.name
-            if hidden(PurePosixPath(entry.name)):
+            path = parent / entry.name
+            if is_hidden(PurePosixPath(entry.name)):
                 continue
             _check_name(root, path)
             if entry.is_dir(follow_symlinks=False):
                 folders.append(path)
-                waiting.append(path)
+                pending.append(path)
             else:
-                found.append(path)
-    return sorted(found, key=str), sorted(folders, key=str)
+                files.append(path)
+    return sorted(files, key=str), sorted(folders, key=str)
 
 
 def _check_name(root: Path, path: PurePosixPath) -> None:
@@ -87,60 +94,58 @@ def _check_name(root: Path, path: PurePosixPath) -> None:
         raise InputError(f"{message}; rename it") from None
 
 
-def by_split(folders: list[PurePosixPath]) -> bool:
-    """Whether every folder at the top has the name of a split."""
+def has_splits(folders: list[PurePosixPath]) -> bool:
+    """Return whether every folder at the top is named for a split."""
     tops = [path.name.lower() for path in folders if len(path.parts) == 1]
-    return bool(tops) and all(name in SPLITS for name in tops)
+    return bool(tops) and all(name in SPLIT_NAMES for name in tops)
 
 
-def classes(folders: list[PurePosixPath], splits: bool) -> tuple[str, ...]:
-    """The names of the class folders, those that are empty too, in alphabetical order."""
+def find_classes(folders: list[PurePosixPath], splits: bool) -> tuple[str, ...]:
+    """Return the names of the class folders, empty ones included, in alphabetical order."""
     depth = 2 if splits else 1
     return tuple(sorted({path.name for path in folders if len(path.parts) == depth}))
 
 
-def locate(path: PurePosixPath, splits: bool) -> tuple[str, str]:
-    """Split and class of a file; "" for what it has none of."""
-    *folders, _ = path.parts
-    if not splits:
-        return "", folders[0] if folders else ""
-    return SPLITS[folders[0].lower()] if folders else "", folders[1] if len(folders) > 1 else ""
+def parse_path(path: PurePosixPath, splits: bool) -> tuple[str, str]:
+    """Return split and class of a file, each "" if it has none."""
+    top, below, *_ = (*path.parts[:-1], "", "")
+    return (SPLIT_NAMES.get(top.lower(), ""), below) if splits else ("", top)
 
 
-def _read(
-    placed: Sequence[tuple[Path, str]], track: Track, workers: int
+def _hash_files(
+    files: Sequence[tuple[Path, str]], track: Track, workers: int
 ) -> Iterator[tuple[str, str]]:
-    """For each file and its class, in order: its sha256, or "" and the reason why not."""
+    """Yield for each file and its class, in order: its sha256, or "" and why it is rejected."""
 
     def task(part: int) -> Iterator[bytes]:
-        for path, label in placed[part * TOGETHER : (part + 1) * TOGETHER]:
+        for path, label in files[part * CHUNK : (part + 1) * CHUNK]:
             try:
-                told = (_hash(path, label), "")
+                answer = (_hash(path, label), "")
             except InputError as error:
-                told = ("", str(error))
-            yield json.dumps(told).encode() + b"\n"
+                answer = ("", str(error))
+            yield json.dumps(answer).encode() + b"\n"
 
-    parts = range(-(-len(placed) // TOGETHER))
+    parts = range(-(-len(files) // CHUNK))
     lines = dict(track(forked(task, parts, workers), "scan", len(parts)))
     return ((d, r) for part in parts for d, r in map(json.loads, lines[part].splitlines()))
 
 
 def _hash(path: Path, label: str) -> str:
-    """The sha256 of an image file. Raises InputError with the reason where it is none."""
-    data = unlinked_bytes(path)
+    """Return the sha256 of an image file. Raises InputError with the reason if it is not one."""
+    data = read_unlinked(path)
     if not label:
-        raise InputError("it is in no class folder")
+        raise InputError("not in a class folder")
     images.identify(data)
     return hashlib.sha256(data).hexdigest()
 
 
-def unlinked_bytes(path: Path) -> bytes:
-    """The bytes of a file that is no link. Raises InputError with the reason, without the name."""
+def read_unlinked(path: Path) -> bytes:
+    """Return the bytes of a file that is not a link. Raises InputError with the reason alone."""
     if path.is_symlink():
         raise InputError("a symbolic link, which is not followed")
     return images.read_bounded(path)
 
 
-def hidden(path: PurePosixPath) -> bool:
-    """Whether a part of the path begins with a dot or is macOS's __MACOSX."""
+def is_hidden(path: PurePosixPath) -> bool:
+    """Return whether a part of the path begins with a dot or is macOS's __MACOSX."""
     return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
