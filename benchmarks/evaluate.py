@@ -70,8 +70,10 @@ def three(given: Predictions, resamples: int) -> Drawn:
     table = np.asarray(given.scores)
     matrices = bootstrap.resample_matrices(rng, confusion.matrix_of(given), resamples)
     own = table[np.arange(len(actual)), actual]
-    chosen = bootstrap.bootstrap_weights(rng, actual, own, resamples)
-    drawn = scores.ranking_metrics(actual[chosen.images], table[chosen.images], 1, chosen.drawn)
+    weighted = bootstrap.bootstrap_weights(rng, actual, own, resamples)
+    drawn = scores.ranking_metrics(
+        actual[weighted.samples], table[weighted.samples], 1, weighted.weights
+    )
     return {"gmean": confusion.gmean(matrices), **drawn}
 
 

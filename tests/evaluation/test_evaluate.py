@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score, log_loss, precision_score
 from typer.testing import CliRunner
 
@@ -35,7 +36,7 @@ def drawn(seed, n=60, rare=15, bias=1.0, classes=("no", "yes")):
     logits = rng.normal(0, 1.5, (n, len(classes)))
     logits[np.arange(n), labels] += 2
     logits[:, 0] += bias
-    scores = calibration.softmax(2 * logits)
+    scores = softmax(2 * logits, axis=1)
     actual, said = (tuple(classes[k] for k in row) for row in (labels, scores.argmax(axis=1)))
     return Predictions(classes, tuple(f"{seed}-{k}" for k in range(n)), actual, said, scores)
 
@@ -309,7 +310,10 @@ def test_predictions_of_another_tool_are_tuned_on_others_of_it(tmp_path, monkeyp
     assert "say which class is the positive one, with --positive" in done.output
     options = ("--positive", "yes", "--threshold", "cost:5", "--output", "out")
     done = call("test.csv", "--valid-predictions", "valid.csv", *options)
-    assert "(chosen on valid, a missed positive costing 5 false alarms): G-mean" in done.output
+    assert (
+        "(chosen on valid, lowest cost, a false negative costing 5 false positives): G-mean"
+        in done.output
+    )
     done = call("test.csv", "--valid-predictions", "test.csv", "--output", "other")
     assert "valid and test share the image" in str(done.exception)
 

@@ -77,11 +77,11 @@ def test_the_marginals_of_paired_draws_are_those_of_single_ones():
 def test_the_weights_of_a_class_add_up_to_its_images():
     actual = np.repeat([0, 1, 2], [30, 5, 3000])
     found = bootstrap.bootstrap_weights(rng(), actual, np.arange(3035.0), 20)
-    labels = actual[found.images]
+    labels = actual[found.samples]
     for label, images in enumerate((30, 5, 3000)):
-        np.testing.assert_allclose(found.drawn[:, labels == label].sum(axis=1), images)
+        np.testing.assert_allclose(found.weights[:, labels == label].sum(axis=1), images)
         assert found.counts[labels == label].sum() == images
-    assert len(found.images) == 30 + 5 + bootstrap.MOST
+    assert len(found.samples) == 30 + 5 + bootstrap.MOST
 
 
 def test_a_number_varies_as_much_from_representatives_as_from_all_images(monkeypatch):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 
 from toolkit.errors import InputError
 from toolkit.metrics import calibration, scores
@@ -16,9 +16,9 @@ def drawn(seed, n=400, classes=3, spread=1.0, heat=1.0):
     """Images whose actual class is drawn from softmax(logits), and that softmax(logits / heat)."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, spread, (n, classes))
-    true = calibration.softmax(logits)
+    true = softmax(logits, axis=1)
     actual = [int(rng.choice(classes, p=row)) for row in true]
-    return made(actual, calibration.softmax(logits / heat))
+    return made(actual, softmax(logits / heat, axis=1))
 
 
 def made(actual, given):
@@ -30,12 +30,6 @@ def made(actual, given):
 
 def loss(given):
     return scores.log_loss(given.actual_index, given.scores)
-
-
-def test_softmax_agrees_with_torch_and_does_not_overflow():
-    logits = np.array([[1.0, 2.0, 3.0], [1000.0, 0.0, -1000.0]])
-    expected = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
-    assert np.allclose(calibration.softmax(logits), expected, rtol=1e-15, atol=0)
 
 
 @pytest.mark.parametrize("heat", [0.25, 0.5, 2.0, 4.0])

@@ -73,7 +73,7 @@ def test_the_reliability_of_a_class_is_scikit_learns_calibration_curve(case):
     actual, table = case
     found = curves.reliability_curve(actual, table, 1)
     share, score = calibration_curve(actual == 1, table[:, 1], n_bins=scores.BINS)
-    assert found.share == pytest.approx(share)
+    assert found.fraction == pytest.approx(share)
     assert found.score == pytest.approx(score)
     assert found.count.sum() == len(actual)
 
@@ -82,7 +82,7 @@ def test_the_reliability_of_a_class_is_scikit_learns_calibration_curve(case):
 def test_the_gaps_of_the_reliability_make_the_calibration_error(case):
     actual, table = case
     found = curves.reliability_curve(actual, table)
-    gaps = np.abs(found.share - found.score) * found.count / len(actual)
+    gaps = np.abs(found.fraction - found.score) * found.count / len(actual)
     assert gaps.sum() == pytest.approx(scores.ece(actual, table), abs=1e-12)
 
 

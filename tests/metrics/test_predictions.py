@@ -94,11 +94,14 @@ def test_score_columns_keep_a_class_that_never_occurs(csv_file):
             "actual;predicted\na;b\n",
             "column 'actual' is missing; the columns are: actual;predicted",
         ),
-        ("actual,predicted,actual\na,b,a\n", "column 'actual' stands more than once"),
+        ("actual,predicted,actual\na,b,a\n", "column 'actual' occurs more than once"),
         ("actual,predicted\na,b\nb\n", "line 3 must have 2 fields, got 1"),
-        ("actual,predicted\na,b\nb,\n", "line 3: predicted must name a class, got nothing"),
+        (
+            "actual,predicted\na,b\nb,\n",
+            "line 3: predicted must be the name of a class, got nothing",
+        ),
         ("actual,predicted\na,a\n", "at least two classes"),
-        ("id,actual,predicted\n7,a,b\n7,b,b\n", "id '7' stands more than once"),
+        ("id,actual,predicted\n7,a,b\n7,b,b\n", "id '7' occurs 2 times"),
         ("actual,predicted,score_a\na,b,1\n", "score columns are missing: score_b; give one"),
         ("actual,predicted,score_a,score_b\na,b,1,x\n", "line 2: score_b must be a finite number"),
         ("actual,predicted,score_a,score_b\na,b,nan,0\n", "score_a must be a finite number.*'nan'"),
@@ -138,3 +141,7 @@ def test_predictions_that_contradict_themselves_are_refused(four, change, messag
     given = {name: getattr(four, name) for name in ("classes", "ids", "actual", "predicted")}
     with pytest.raises(InputError, match=message):
         Predictions(**{**given, **change})
+
+
+def test_predictions_are_shown_in_one_line(four):
+    assert repr(four) == "Predictions(4 images, 2 classes, accuracy 0.750, with scores)"

@@ -1,12 +1,57 @@
-"""Areas and their covariance, against the definition by all pairs."""
+"""Tests and intervals of differences, against scipy, the definitions and known answers."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from toolkit.metrics import significance
+from toolkit.metrics.significance import (
+    delong_covariance,
+    difference,
+    holm,
+    mcnemar,
+    mean_interval,
+    t_quantile,
+)
+
+MANY = 10**9  # so many images that their number adds no uncertainty
+
+
+def test_quantiles_are_scipys():
+    assert t_quantile(0.975) == pytest.approx(stats.norm.ppf(0.975))
+    assert t_quantile(0.975, 3) == pytest.approx(stats.t.ppf(0.975, 3))
+
+
+def test_holm_steps_down_and_never_decreases():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == [1, 1]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_lies_between_no_correction_and_bonferronis(ps):
+    for before, after in zip(ps, holm(ps), strict=True):
+        assert before <= after <= min(1, before * len(ps))
+
+
+# --- two networks on the same images ----------------------------------------------------------
+
+
+@given(st.integers(0, 400), st.integers(0, 400))
+def test_mcnemar_is_the_binomial_test_of_the_discordant_images(only_arm, only_other):
+    arm = np.repeat([True, False, True], [only_arm, only_other, 20])
+    other = np.repeat([False, True, True], [only_arm, only_other, 20])
+    result = mcnemar(arm, other)
+    assert (result.only_arm, result.only_other) == (only_arm, only_other)
+    if only_arm + only_other:
+        expected = stats.binomtest(only_arm, only_arm + only_other).pvalue
+        assert result.p == pytest.approx(expected, rel=1e-12)
+
+
+def test_mcnemar_of_equal_networks_is_one():
+    assert mcnemar(np.array([True, False]), np.array([True, False])).p == 1
 
 
 def by_all_pairs(positive, scores):
@@ -25,7 +70,7 @@ def test_areas_and_covariance_are_those_of_all_pairs_also_with_ties(seed, networ
     rng = np.random.default_rng(seed)
     positive = np.array([True, True, False, False, *(rng.random(20) < 0.4)])
     scores = rng.integers(0, levels, (networks, 24)) / levels
-    areas, covariance = significance.delong_covariance(positive, scores)
+    areas, covariance = delong_covariance(positive, scores)
     expected, spread = by_all_pairs(positive, scores)
     np.testing.assert_allclose(areas, expected, rtol=1e-12)
     np.testing.assert_allclose(covariance, spread, rtol=1e-9, atol=1e-15)
@@ -35,21 +80,82 @@ def test_areas_and_covariance_are_those_of_all_pairs_also_with_ties(seed, networ
 def test_the_same_network_twice_differs_by_nothing():
     rng = np.random.default_rng(0)
     positive, row = rng.random(100) < 0.3, rng.random(100)
-    _, covariance = significance.delong_covariance(positive, np.stack([row, row]))
+    _, covariance = delong_covariance(positive, np.stack([row, row]))
     assert abs(np.array([1, -1]) @ covariance @ np.array([1, -1])) < 1e-15
 
 
 def test_the_variance_is_what_other_test_images_would_give():
-    """Over many draws of 90 and 500 images, the spread of the AUC is what one draw predicts."""
+    """Over many samples of 90 and 500 images, the spread of the AUC is what one predicts."""
     rng = np.random.default_rng(0)
     positive = np.arange(590) < 90
-    draws = rng.standard_normal((400, 590)) + 1.5 * positive
-    found = [significance.delong_covariance(positive, row[None]) for row in draws]
-    spread = np.std([area[0] for area, _ in found])
-    predicted = np.mean([covariance[0, 0] for _, covariance in found]) ** 0.5
+    rows = rng.standard_normal((400, 590)) + 1.5 * positive
+    results = [delong_covariance(positive, row[None]) for row in rows]
+    spread = np.std([area[0] for area, _ in results])
+    predicted = np.mean([covariance[0, 0] for _, covariance in results]) ** 0.5
     assert predicted == pytest.approx(spread, rel=0.1)
 
 
 def test_one_image_of_a_kind_has_no_variance():
-    with pytest.raises(ValueError, match="two images of either kind at least, got 1 and 2"):
-        significance.delong_covariance(np.array([True, False, False]), np.zeros((1, 3)))
+    with pytest.raises(ValueError, match="two images of each kind, got 1 and 2"):
+        delong_covariance(np.array([True, False, False]), np.zeros((1, 3)))
+
+
+# --- two arms, each trained several times -----------------------------------------------------
+
+
+def test_without_variance_of_images_it_is_welchs_test():
+    """Nothing varies but training: the two-sample t-test with unequal variances."""
+    arm, other = np.array([0.91, 0.94, 0.92, 0.95]), np.array([0.88, 0.93, 0.90])
+    result = difference(arm, other, np.zeros((7, 7)), MANY)
+    welch = stats.ttest_ind(arm, other, equal_var=False)
+    assert result.p == pytest.approx(welch.pvalue)
+    interval = welch.confidence_interval(0.95)
+    assert (result.low, result.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_without_variance_of_training_it_is_the_images_alone():
+    """All runs equal and fully dependent on the images: a z-test of their difference."""
+    covariance = np.full((4, 4), 0.0004)
+    covariance[:2, 2:] = covariance[2:, :2] = 0.0001
+    result = difference(np.array([0.9, 0.9]), np.array([0.8, 0.8]), covariance, MANY)
+    error = (0.0004 + 0.0004 - 2 * 0.0001) ** 0.5
+    assert result.p == pytest.approx(2 * stats.norm.sf(0.1 / error))
+    assert result.high - result.value == pytest.approx(1.959964 * error)
+    assert result.detectable == pytest.approx((1.959964 + 0.841621) * error, rel=1e-5)
+
+
+def test_one_run_each_counts_what_the_images_do_to_both():
+    covariance = np.array([[0.0004, 0.0003], [0.0003, 0.0005]])
+    result = difference(np.array([0.9]), np.array([0.88]), covariance, 90)
+    reach = stats.t.ppf(0.975, 89) * (0.0004 + 0.0005 - 2 * 0.0003) ** 0.5
+    assert (result.low, result.high) == pytest.approx((0.02 - reach, 0.02 + reach))
+
+
+def test_few_rare_images_widen_the_interval():
+    arm, other, covariance = np.array([0.9]), np.array([0.8]), np.diag([0.0004, 0.0004])
+    results = [difference(arm, other, covariance, images) for images in (3, 40, 900)]
+    widths = [result.high - result.low for result in results]
+    assert widths == sorted(widths, reverse=True)
+
+
+def test_nothing_that_varies_leaves_no_doubt():
+    nothing = np.zeros((2, 2))
+    assert difference(np.array([0.9]), np.array([0.9]), nothing, 9).p == 1
+    assert difference(np.array([0.9]), np.array([0.8]), nothing, 9).p == 0
+
+
+def test_the_mean_of_runs_has_students_interval():
+    values = np.array([0.91, 0.94, 0.92])
+    expected = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
+    assert mean_interval(values, np.zeros((3, 3)), MANY) == pytest.approx(expected)
+
+
+def test_runs_that_happen_to_agree_are_no_surer_than_these_very_networks():
+    """Three independent runs, equal by luck: their number alone does not make them sure."""
+    values, covariance = np.full(3, 0.9), np.eye(6) * 0.0009
+    reach = stats.t.ppf(0.975, 89) * (0.0009 / 3) ** 0.5
+    assert mean_interval(values, covariance[:3, :3], 90) == pytest.approx(
+        (0.9 - reach, 0.9 + reach)
+    )
+    result = difference(values, values, covariance, 90)
+    assert result.high == pytest.approx(2**0.5 * reach)

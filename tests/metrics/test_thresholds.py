@@ -26,7 +26,7 @@ def scored(positive, negative, ids=None, start=0):
 
 
 def confusion(given, threshold):
-    """Hits, misses, false alarms, right rejections: counted one by one."""
+    """Count true positives, false negatives, false positives and true negatives one by one."""
     found = thresholds.apply_threshold(given, "yes", threshold)
     pairs = list(zip(found.actual, found.predicted, strict=True))
     return [pairs.count(pair) for pair in (("yes", "yes"), ("yes", "no"), ("no", "yes"),
@@ -34,18 +34,18 @@ def confusion(given, threshold):
 
 
 def gmean(given, threshold):
-    hits, misses, alarms, rejections = confusion(given, threshold)
-    return np.sqrt(hits / (hits + misses) * (rejections / (alarms + rejections)))
+    tp, fn, fp, tn = confusion(given, threshold)
+    return np.sqrt(tp / (tp + fn) * (tn / (fp + tn)))
 
 
 def recall(given, threshold):
-    hits, misses, *_ = confusion(given, threshold)
-    return hits / (hits + misses)
+    tp, fn, *_ = confusion(given, threshold)
+    return tp / (tp + fn)
 
 
 def cost(given, threshold, ratio):
-    _, misses, alarms, _ = confusion(given, threshold)
-    return ratio * misses + alarms
+    _, fn, fp, _ = confusion(given, threshold)
+    return ratio * fn + fp
 
 
 def everywhere(given):
@@ -72,7 +72,7 @@ def test_no_threshold_is_cheaper(given, ratio):
 
 
 @given(images, st.sampled_from([0.05, 0.5, 0.7, 0.95, 1]))
-def test_the_wanted_recall_is_reached_and_no_higher_threshold_reaches_it(given, wanted):
+def test_the_minimum_recall_is_reached_and_no_higher_threshold_reaches_it(given, wanted):
     chosen = thresholds.choose_threshold(given, "yes", rule(rule="recall", recall=wanted))
     assert recall(given, chosen) >= wanted
     higher = [t for t in everywhere(given) if t > chosen and recall(given, t) >= wanted]
@@ -103,7 +103,7 @@ def test_of_equally_good_thresholds_the_widest_gap_decides(positive, negative, e
     assert chosen == pytest.approx(expected, abs=1e-15)
 
 
-def test_neighbouring_floats_are_divided():
+def test_adjacent_floats_are_separated():
     low = 0.5
     high = np.nextafter(low, 1)
     given = scored([high], [low])
@@ -111,7 +111,7 @@ def test_neighbouring_floats_are_divided():
 
 
 def test_a_threshold_may_lie_above_a_score_of_one():
-    """False alarms are so dear that nothing is called positive."""
+    """False positives cost so much that nothing is predicted as positive."""
     given = scored([0.5, 1.0], [1.0])
     chosen = thresholds.choose_threshold(given, "yes", rule(rule="cost", ratio=0.01))
     assert confusion(given, chosen) == [0, 2, 0, 1]
@@ -135,7 +135,7 @@ def test_applying_keeps_images_and_scores_and_takes_the_threshold_itself():
     ("settings", "words"),
     [
         (GMEAN, "best G-mean"),
-        ({"rule": "cost", "ratio": 5}, "a missed positive costing 5 false alarms"),
+        ({"rule": "cost", "ratio": 5}, "lowest cost, a false negative costing 5 false positives"),
         ({"rule": "recall", "recall": 0.95}, "recall of at least 0.95"),
     ],
 )

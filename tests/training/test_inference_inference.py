@@ -80,9 +80,9 @@ def test_an_explanation_is_of_the_chosen_images_in_their_order(run, test_split):
         inference.explain_examples(run, test_split, choices),
         manifest.read_manifest(test_split),
     )
-    assert tuple(item.choice for item in found) == choices
+    assert tuple(item.example for item in found) == choices
     for item in found:
-        assert item.path == table.by_id[item.choice.id].path
+        assert item.path == table.by_id[item.example.id].path
         assert np.array_equal(item.photo, read_image(test_split / item.path))
         assert (item.heatmap.dtype, item.heatmap.shape) == (np.float32, (32, 32))
 

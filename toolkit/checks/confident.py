@@ -22,7 +22,7 @@ from toolkit.datasets import features
 from toolkit.errors import InputError
 from toolkit.io import images, sandbox
 from toolkit.metrics import scores
-from toolkit.metrics.scores import Floats, Labels
+from toolkit.metrics.arrays import Floats, Labels
 
 SIDE = 96
 """Height and width to which all images are resized, so that their size says nothing."""

@@ -13,7 +13,7 @@ from toolkit.checks.confident import LabelIssues
 from toolkit.checks.findings import Finding
 from toolkit.checks.records import Measurements
 from toolkit.io.images import ImageLimits
-from toolkit.metrics.scores import Labels
+from toolkit.metrics.arrays import Labels
 
 
 def check_labels(

@@ -157,7 +157,7 @@ def evaluate(
     ] = None,
     positive: options.PositiveClass = None,
     threshold: Annotated[
-        str | None, typer.Option(help="How it is chosen: gmean, cost:RATIO or recall:SHARE.")
+        str | None, typer.Option(help="How it is chosen: gmean, cost:RATIO or recall:MINIMUM.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:

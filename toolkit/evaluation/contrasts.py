@@ -9,8 +9,8 @@ import numpy as np
 
 from toolkit.evaluation.results import RunResult
 from toolkit.metrics import bootstrap, confusion, significance
+from toolkit.metrics.arrays import Flags, Floats
 from toolkit.metrics.confusion import confusion_matrix
-from toolkit.metrics.scores import Floats
 from toolkit.metrics.significance import Difference, McNemar
 
 TESTED = "gmean"
@@ -80,7 +80,7 @@ class Contrast:
         One training run of an arm says nothing about another run of it: then it is inconclusive.
         """
         untold = self.trained and self.scope == "networks"
-        if untold or self.p_holm >= 1 - significance.LEVEL or self.tested.value == 0:
+        if untold or self.p_holm >= 1 - significance.CONFIDENCE or self.tested.value == 0:
             return INCONCLUSIVE
         return BETTER if self.tested.value > 0 else WORSE
 
@@ -139,9 +139,7 @@ def _covariance(drawn: Floats, images: int) -> Floats:
     return np.atleast_2d(np.cov(drawn)) * ((images + 2) / max(1, images - 1))
 
 
-def _area(
-    inside: significance.Flags, scores: Sequence[Floats | None], k: int
-) -> dict[str, MetricEstimate]:
+def _area(inside: Flags, scores: Sequence[Floats | None], k: int) -> dict[str, MetricEstimate]:
     images = int(min(inside.sum(), (~inside).sum()))
     if images < 2:
         return {}
@@ -208,7 +206,7 @@ def _mcnemar(arm: Sequence[RunResult], other: Sequence[RunResult]) -> tuple[McNe
     return tuple(significance.mcnemar(_right(a), _right(b)) for a, b in pairs)
 
 
-def _right(result: RunResult) -> significance.Flags:
+def _right(result: RunResult) -> Flags:
     found = result.predictions
     return np.asarray(found.actual_index == found.predicted_index)
 

@@ -9,8 +9,8 @@ import numpy as np
 from toolkit.evaluation.results import RunResult
 from toolkit.io import csv
 from toolkit.metrics import curves
+from toolkit.metrics.arrays import Floats, Labels
 from toolkit.metrics.predictions import Predictions
-from toolkit.metrics.scores import Floats, Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ def _reliability(results: Sequence[RunResult]) -> CurvePoints | None:
     positive = results[0].positive
     column = results[0].predictions.classes.index(positive) if positive else None
     curve = curves.reliability_curve(*known, column)
-    return CurvePoints(curve.score, curve.share, curve.count)
+    return CurvePoints(curve.score, curve.fraction, curve.count)
 
 
 def _thresholds(results: Sequence[RunResult]) -> CurvePoints | None:
@@ -130,7 +130,7 @@ def reliability_csv(given: Predictions) -> str:
     for number, name in enumerate(("", *given.classes)):
         column = None if number == 0 else number - 1
         found = curves.reliability_curve(given.actual_index, given.scores, column)
-        for score, share, count in zip(found.score, found.share, found.count, strict=True):
+        for score, share, count in zip(found.score, found.fraction, found.count, strict=True):
             lines.append([name, float(score), float(share), int(count)])
     return csv.csv_text(["of", "score", "share", "images"], lines)
 

@@ -22,7 +22,7 @@ from toolkit.io.manifest import Sample
 from toolkit.io.parallel import ordered_map
 from toolkit.io.samples import sample_pixels
 from toolkit.metrics import scores
-from toolkit.metrics.scores import Floats, Labels
+from toolkit.metrics.arrays import Floats, Labels
 
 FOLDS = 5
 STRENGTH = 0.03

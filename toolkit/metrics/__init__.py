@@ -1,4 +1,4 @@
-"""From predictions to numbers: scores, curves, thresholds, calibration, intervals, tests."""
+"""From predictions to metrics, curves, thresholds, calibration, confidence intervals and tests."""
 
 import lazy_loader
 

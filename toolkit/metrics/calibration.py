@@ -1,69 +1,67 @@
-"""Scores that mean what they say: a temperature fitted on valid, and a change of class balance."""
+"""Calibration of scores: temperature scaling, and correction for a change of class balance."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from toolkit.errors import InputError
+from toolkit.metrics.arrays import Floats, Labels
 from toolkit.metrics.predictions import Predictions
 
-Floats = npt.NDArray[np.float64]
-
-COLDEST, HOTTEST = 0.1, 10.0
-"""The temperatures that are tried. Where valid has no mistake, any cold one would do."""
+LOWEST, HIGHEST = 0.1, 10.0
+"""Range of temperatures. Where valid has no mistake, the lowest always fits best."""
 FLOOR = float(np.finfo(np.float64).eps)
-"""Scores below count as this, as in the log loss."""
-HALVINGS = 40
+"""Scores are clipped here, as in the log loss."""
+BISECTIONS = 40
 
 
 def fit_temperature(valid: Predictions) -> float:
-    """The T, 0.1 to 10, with which softmax(log(scores) / T) has the least log loss on `valid`.
+    """Return the T, 0.1 to 10, that minimizes the log loss of softmax(log(scores) / T) on `valid`.
 
-    Guo, Pleiss, Sun and Weinberger, 2017. Above 1 the network is too sure of itself. The loss is
-    convex in 1 / T, so the sign of its slope leads there by bisection. 1 where no other T is
-    better. Raises InputError without scores.
+    Guo, Pleiss, Sun and Weinberger, 2017. Above 1 the network is overconfident. The loss is convex
+    in 1 / T, so that bisection by the sign of its slope finds the minimum. Returns 1 if no other T
+    is better. Raises InputError without scores.
     """
     logs, actual = _logs(valid), valid.actual_index
-    low, high = np.log(COLDEST), np.log(HOTTEST)
-    for _ in range(HALVINGS):
+    low, high = np.log(LOWEST), np.log(HIGHEST)
+    for _ in range(BISECTIONS):
         middle = (low + high) / 2
         hotter = _slope(logs, actual, np.exp(middle)) > 0
         low, high = (middle, high) if hotter else (low, middle)
-    found = float(np.clip(np.exp((low + high) / 2), COLDEST, HOTTEST))
-    return found if _loss(logs, actual, found) < _loss(logs, actual, 1.0) else 1.0
+    fitted = float(np.clip(np.exp((low + high) / 2), LOWEST, HIGHEST))
+    return fitted if _loss(logs, actual, fitted) < _loss(logs, actual, 1.0) else 1.0
 
 
-def _slope(logs: Floats, actual: npt.NDArray[np.int64], heat: float) -> float:
-    """The derivative of the log loss by 1 / T: expected less actual log score."""
-    expected = (softmax(logs / heat) * logs).sum(axis=1)
+def _slope(logs: Floats, actual: Labels, temperature: float) -> float:
+    """Return the derivative of the log loss by 1 / T: expected minus actual log score."""
+    expected = (_softmax(logs / temperature) * logs).sum(axis=1)
     return float((expected - logs[np.arange(len(logs)), actual]).mean())
 
 
-def _loss(logs: Floats, actual: npt.NDArray[np.int64], heat: float) -> float:
-    scores = softmax(logs / heat)[np.arange(len(logs)), actual]
+def _loss(logs: Floats, actual: Labels, temperature: float) -> float:
+    scores = _softmax(logs / temperature)[np.arange(len(logs)), actual]
     return float(-np.log(np.maximum(scores, FLOOR)).mean())
 
 
-def apply_temperature(predictions: Predictions, heat: float) -> Predictions:
-    """The same with softmax(log(scores) / `heat`) for scores; the predicted classes stay."""
-    return replace(predictions, scores=softmax(_logs(predictions) / heat))
+def apply_temperature(predictions: Predictions, temperature: float) -> Predictions:
+    """Return the predictions with the scores softmax(log(scores) / T); the classes stay."""
+    return replace(predictions, scores=_softmax(_logs(predictions) / temperature))
 
 
 def correct_prior(
     predictions: Predictions, trained: Mapping[str, int], target: Mapping[str, int]
 ) -> Predictions:
-    """Predictions as if the classes had been as frequent in training as they are in `target`.
+    """Return the predictions as if classes had been as frequent in training as in `target`.
 
-    Both are counts of images by class. Each score is multiplied by the class's share in `target`
-    over that in `trained`, and the rows are made to add up to 1 again; the likeliest class is
-    predicted (Saerens, Latinne and Decaestecker, 2002). Raises InputError where a class has no
+    Both are numbers of images by class. Each score is multiplied by the ratio of the class's
+    frequencies in `target` and `trained`, rows are normalized, and the class with the highest score
+    is predicted (Saerens, Latinne and Decaestecker, 2002). Raises InputError where a class has no
     image in one of them, and without scores.
     """
-    classes, scores = predictions.classes, _scores(predictions)
-    weighed = scores * _prior(target, classes, "valid") / _prior(trained, classes, "training")
-    corrected = weighed / weighed.sum(axis=1, keepdims=True)
+    classes, scores = predictions.classes, predictions.required_scores("calibration")
+    weighted = scores * _prior(target, classes, "valid") / _prior(trained, classes, "training")
+    corrected = weighted / weighted.sum(axis=1, keepdims=True)
     predicted = tuple(classes[index] for index in corrected.argmax(axis=1))
     return replace(predictions, predicted=predicted, scores=corrected)
 
@@ -77,16 +75,11 @@ def _prior(counts: Mapping[str, int], classes: tuple[str, ...], where: str) -> F
 
 
 def _logs(predictions: Predictions) -> Floats:
-    return np.asarray(np.log(np.maximum(_scores(predictions), FLOOR)))
+    scores = predictions.required_scores("calibration")
+    return np.asarray(np.log(np.maximum(scores, FLOOR)))
 
 
-def softmax(logits: Floats) -> Floats:
-    """Rows of logits [N, K] as probabilities that add up to 1."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+def _softmax(logits: Floats) -> Floats:
+    from scipy.special import softmax
 
-
-def _scores(predictions: Predictions) -> Floats:
-    if predictions.scores is None:
-        raise InputError("calibration needs scores; add score_<class> columns")
-    return predictions.scores
+    return np.asarray(softmax(logits, axis=1))

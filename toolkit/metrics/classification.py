@@ -1,6 +1,6 @@
-"""Predictions -> all numbers by name: those of the confusion matrix and those of the scores.
+"""All metrics of predictions by name: those of the confusion matrix and those of the scores.
 
-What is undefined, as a class has no images, is left out.
+Metrics that are undefined because a class has no samples are left out.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,23 +9,24 @@ from functools import partial
 import numpy as np
 
 from toolkit.errors import InputError
+from toolkit.metrics.arrays import Floats, Labels
 from toolkit.metrics.confusion import METRICS, PER_CLASS, Matrices, fbeta, matrix_of
 from toolkit.metrics.predictions import Predictions
-from toolkit.metrics.scores import ONE_VS_REST, RANKINGS, SCORES, Floats, Labels, ranking_metrics
+from toolkit.metrics.scores import ONE_VS_REST, RANKINGS, SCORES, ranking_metrics
 
 
 def compute_metrics(
     predictions: Predictions, positive: str | None = None, beta: float = 2.0
 ) -> dict[str, float]:
-    """All metrics, flat: `n` and what `of_matrix` and `of_scores` give, without what is undefined.
+    """Compute `n` and everything that `matrix_metrics` and `score_metrics` return.
 
-    Raises InputError where `positive` is no class.
+    Raises InputError if `positive` is not one of the classes.
     """
     classes, matrix = predictions.classes, matrix_of(predictions)
     if positive is not None and positive not in classes:
-        known = ", ".join(map(repr, classes))
+        listed = ", ".join(map(repr, classes))
         raise InputError(
-            f"the positive class (evaluate.positive) must be one of {known}, got {positive!r}"
+            f"the positive class (evaluate.positive) must be one of {listed}, got {positive!r}"
         )
     values = matrix_metrics(matrix, classes, positive, beta)
     if predictions.scores is not None:
@@ -36,11 +37,12 @@ def compute_metrics(
 def matrix_metrics(
     matrix: Matrices, classes: Sequence[str], positive: str | None = None, beta: float = 2.0
 ) -> dict[str, Floats]:
-    """All metrics of [..., K, K] matrices by name, each [...].
+    """Compute all metrics of confusion matrices [..., K, K] by name, each [...].
 
-    `<metric>`, `<metric>_<class>` and `macro_<metric>`, the mean over the classes (that of the
-    recalls is the balanced accuracy); with `positive` also the `<metric>` of that class. What is
-    undefined for one matrix or more is left out.
+    The names are `<metric>`, `<metric>_<class>` and `macro_<metric>`, the mean over the classes
+    (except for recall, whose mean is the balanced accuracy). With `positive`, per-class metrics
+    also stand under their plain name, for that class. Metrics that are undefined for any of the
+    matrices are left out.
     """
     values = {name: metric(matrix) for name, metric in METRICS.items()}
     for name, metric in (PER_CLASS | {"fbeta": partial(fbeta, beta=beta)}).items():
@@ -59,16 +61,16 @@ def score_metrics(
     positive: str | None = None,
     weights: Floats | None = None,
 ) -> dict[str, Floats]:
-    """All metrics of the scores by name, each [...] with weights [..., N] (see `scores`).
+    """Compute all metrics of the scores by name, each [...] for weights [..., N] (see `scores`).
 
-    `loss`, `brier` and `ece` are of all classes together. With the name of a class, and the two
-    rankings always, numbers are of that class against the rest; `macro_<metric>` is their mean.
-    Rankings without a class are of `positive`, or that mean if it is None. What is undefined, as
-    a class has no images or all of them, is left out.
+    `loss`, `brier` and `ece` are of all classes together, `<metric>_<class>` of one class against
+    the rest and `macro_<metric>` the mean of these. The plain names of the ranking metrics stand
+    for the class `positive`, or for the mean if it is None. Metrics that are undefined, because a
+    class has no samples or all of them, are left out.
     """
     values = {name: metric(actual, scores, weights) for name, metric in SCORES.items()}
-    images = np.bincount(actual, minlength=len(classes))
-    for name, each in _one_vs_rest(actual, scores, images, weights).items():
+    support = np.bincount(actual, minlength=len(classes))
+    for name, each in _one_vs_rest(actual, scores, support, weights).items():
         named = {f"{name}_{classes[number]}": value for number, value in each.items()}
         if len(each) == len(classes):
             named[f"macro_{name}"] = np.mean(list(each.values()), axis=0)
@@ -80,17 +82,17 @@ def score_metrics(
 
 
 def _one_vs_rest(
-    actual: Labels, scores: Floats, images: Labels, weights: Floats | None
+    actual: Labels, scores: Floats, support: Labels, weights: Floats | None
 ) -> dict[str, dict[int, Floats]]:
-    """Metric -> the number of each class for which it is defined -> its values."""
-    found: dict[str, dict[int, Floats]] = {name: {} for name in (*ONE_VS_REST, *RANKINGS)}
-    for number, n in enumerate(images):
+    """Map each metric to its values by the number of each class for which it is defined."""
+    values: dict[str, dict[int, Floats]] = {name: {} for name in (*ONE_VS_REST, *RANKINGS)}
+    for number, samples in enumerate(support):
         for name, metric in ONE_VS_REST.items():
-            found[name][number] = metric(actual, scores, number, weights)
-        if 0 < n < len(actual):
+            values[name][number] = metric(actual, scores, number, weights)
+        if 0 < samples < len(actual):
             for name, value in ranking_metrics(actual, scores, number, weights).items():
-                found[name][number] = value
-    return found
+                values[name][number] = value
+    return values
 
 
 def _by_class(name: str, each: Iterable[Floats], classes: Sequence[str]) -> dict[str, Floats]:

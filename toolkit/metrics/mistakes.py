@@ -1,4 +1,4 @@
-"""The images worth a look: which they are, and the pictures of them that evaluation keeps."""
+"""The test images that are worth looking at: confident mistakes and hard images."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ MOST = 8
 
 @dataclass(frozen=True)
 class HardExample:
-    """An image to look at: a "mistake" or one of the "hardest", and the `score` of `label`.
+    """A test image of the kind "mistake" or "hardest", and the score of the class `label`.
 
-    `label` is the predicted class of a mistake, the actual one of a hard image.
+    `label` is the predicted class of a mistake and the actual class of a hard image.
     """
 
     kind: str
@@ -30,12 +30,12 @@ class HardExample:
 
 @dataclass(frozen=True, eq=False)
 class ExplainedExample:
-    """A chosen image: its path in the manifest, the photo, and what spoke for the choice's label.
+    """An example with its path in the manifest, its image, and a heatmap of its label's score.
 
     photo: uint8 [H, W, 3]; heatmap: float32 [H, W], 0 to 1.
     """
 
-    choice: HardExample
+    example: HardExample
     path: str
     photo: Pixels
     heatmap: npt.NDArray[np.float32]
@@ -44,36 +44,36 @@ class ExplainedExample:
 def choose_examples(
     predictions: Predictions, positive: str | None = None
 ) -> tuple[HardExample, ...]:
-    """The 8 mistakes with the highest scores, then the 8 hardest images of the rare class.
+    """Return the 8 most confident mistakes, then the 8 hardest images of the rare class.
 
-    The hardest are those with the lowest score of their actual class, found or not. The rare class
-    is `positive`, or else the one with the fewest images (of equals the one found least often).
-    Equal scores keep the order of the predictions. None without scores.
+    The hardest are those with the lowest score of their actual class, whatever was predicted. The
+    rare class is `positive`, or else the one with the fewest images, of equals the one with the
+    lowest recall. Equal scores keep the order of the predictions. Without scores there are none.
     """
     if predictions.scores is None:
         return ()
     actual, predicted = predictions.actual_index, predictions.predicted_index
     rows = np.arange(len(actual))
     rare = predictions.classes.index(positive or _rarest(predictions))
-    shown = {
+    kinds = {
         "mistake": (actual != predicted, predicted, -predictions.scores[rows, predicted]),
         "hardest": (actual == rare, actual, predictions.scores[rows, actual]),
     }
     return tuple(
-        _choice(predictions, kind, row, label[row])
-        for kind, (among, label, order) in shown.items()
-        for row in rows[among][np.argsort(order[among], kind="stable")][:MOST]
+        _example(predictions, kind, row, label[row])
+        for kind, (members, label, order) in kinds.items()
+        for row in rows[members][np.argsort(order[members], kind="stable")][:MOST]
     )
 
 
 def _rarest(predictions: Predictions) -> str:
     images = Counter(predictions.actual)
     pairs = zip(predictions.actual, predictions.predicted, strict=True)
-    found = Counter(actual for actual, predicted in pairs if actual == predicted)
-    return min(images, key=lambda name: (images[name], found[name], name))
+    correct = Counter(actual for actual, predicted in pairs if actual == predicted)
+    return min(images, key=lambda name: (images[name], correct[name], name))
 
 
-def _choice(predictions: Predictions, kind: str, row: int, label: int) -> HardExample:
+def _example(predictions: Predictions, kind: str, row: int, label: int) -> HardExample:
     scores = np.asarray(predictions.scores)
     names = (predictions.actual[row], predictions.predicted[row], predictions.classes[label])
     return HardExample(kind, predictions.ids[row], *names, float(scores[row, label]))

@@ -1,10 +1,13 @@
-"""The sections evaluate and compare of params.yaml."""
+"""The sections `evaluate` and `compare` of params.yaml."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from toolkit.io.schema import Name, Section, Seed
+
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Resamples = Annotated[int, Field(ge=200)]
 
 
 class GmeanRule(Section):
@@ -14,14 +17,14 @@ class GmeanRule(Section):
 
 
 class CostRule(Section):
-    """The cheapest threshold, where a missed positive costs `ratio` times a false alarm."""
+    """The threshold with the lowest cost; a false negative costs `ratio` false positives."""
 
     rule: Literal["cost"]
-    ratio: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    ratio: PositiveFloat
 
 
 class RecallRule(Section):
-    """The highest threshold that finds at least this share of the positives."""
+    """The highest threshold that reaches at least this recall."""
 
     rule: Literal["recall"]
     recall: Annotated[float, Field(gt=0, le=1)]
@@ -31,23 +34,24 @@ ThresholdRule = Annotated[GmeanRule | CostRule | RecallRule, Field(discriminator
 
 
 class EvaluateParams(Section):
-    """`positive` is the class that precision, recall and ROC speak of; null for none."""
+    """How the predictions of one run are evaluated."""
 
     positive: str | None = None
+    """The class that precision, recall and ROC are about; null for none."""
     threshold: ThresholdRule = GmeanRule(rule="gmean")
-    """How the threshold on the positive class's score is chosen, on the valid split."""
-    beta: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
-    """Of F-beta: how many times recall counts as much as precision."""
-    resamples: Annotated[int, Field(ge=200)] = 2000
-    """Of the bootstrap that gives the intervals; 2,000 are enough for two digits."""
+    """How the threshold on the positive class's score is chosen on the valid split."""
+    beta: PositiveFloat = 2.0
+    """Weight of recall in F-beta: how many times as important as precision it is."""
+    resamples: Resamples = 2000
+    """Bootstrap resamples for the confidence intervals; 2,000 give two stable digits."""
     seed: Seed = 0
 
 
 class CompareParams(Section):
-    """The experiment: every arm with every recipe and seed, against the baseline.
+    """Which arms, recipes and seeds are trained and compared with the baseline.
 
-    With `control`, an arm of plain copies, the other arms are set against that as well: it tells
-    new pictures from more training steps and evener classes.
+    `control` names an arm of plain duplicates. The other arms are compared with it too, which
+    separates the effect of new images from that of more training steps and balanced classes.
     """
 
     baseline: Name = "original"
@@ -55,7 +59,7 @@ class CompareParams(Section):
     arms: Annotated[list[Name], Field(min_length=1)]
     recipes: Annotated[list[Name], Field(min_length=1)]
     seeds: Annotated[list[Seed], Field(min_length=1)]
-    """Three or more: with one, no verdict can tell an effect from the luck of training."""
-    resamples: Annotated[int, Field(ge=200)] = 2000
-    """Of the bootstrap that gives the differences' intervals."""
+    """At least three: one run cannot separate the effect of an arm from the noise of training."""
+    resamples: Resamples = 2000
+    """Bootstrap resamples for the confidence intervals of the differences."""
     seed: Seed = 0

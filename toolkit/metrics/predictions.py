@@ -1,4 +1,4 @@
-"""What a network, or any other tool, said about the test images."""
+"""Predictions of a network, or of any other tool, and the CSV file that holds them."""
 
 import csv
 import math
@@ -7,33 +7,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
-import numpy.typing as npt
 
 from toolkit.errors import InputError
 from toolkit.io import files
 from toolkit.io.csv import bare, csv_text
+from toolkit.metrics.arrays import Floats, Labels
 
 SCORE = "score_"
+"""How the columns with scores begin; the class follows."""
 TOLERANCE = 0.01
-"""How far from 1 a row's scores may add up: other tools write few digits."""
+"""How far the scores of a row may add up to more or less than 1: other tools write few digits."""
+
+Line = tuple[int, list[str]]
+"""A row of a CSV file, and the number of the line that it ends on."""
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """N test images: id, actual and predicted class, and where known a probability per class.
+    """Actual and predicted classes of N images, with class probabilities where they are known.
 
-    `classes` are alphabetical (K of them, at least two), `scores` float64 [N, K]. Raises
-    InputError for repeated ids, unknown classes, and scores that are no probabilities.
+    `classes` are K >= 2 names in alphabetical order, `scores` float64 [N, K]. Raises InputError
+    for duplicate ids, unknown classes and scores that are not probabilities.
     """
 
     classes: tuple[str, ...]
     ids: tuple[str, ...]
     actual: tuple[str, ...]
     predicted: tuple[str, ...]
-    scores: npt.NDArray[np.float64] | None = None
+    scores: Floats | None = None
 
     def __post_init__(self) -> None:
         """Check what the class promises."""
@@ -42,15 +45,27 @@ class Predictions:
         if self.scores is not None:
             _check_scores(self, self.scores)
 
+    def __repr__(self) -> str:
+        accuracy = float((self.actual_index == self.predicted_index).mean())
+        scores = "without scores" if self.scores is None else "with scores"
+        size = f"{len(self.ids)} images, {len(self.classes)} classes"
+        return f"Predictions({size}, accuracy {accuracy:.3f}, {scores})"
+
     @cached_property
-    def actual_index(self) -> npt.NDArray[np.int64]:
-        """The actual classes as positions in `classes`, [N]."""
+    def actual_index(self) -> Labels:
+        """The actual classes as positions in `classes`, int64 [N]."""
         return _positions(self.actual, self.classes)
 
     @cached_property
-    def predicted_index(self) -> npt.NDArray[np.int64]:
-        """The predicted classes as positions in `classes`, [N]."""
+    def predicted_index(self) -> Labels:
+        """The predicted classes as positions in `classes`, int64 [N]."""
         return _positions(self.predicted, self.classes)
+
+    def required_scores(self, purpose: str) -> Floats:
+        """Return the scores [N, K]. Raises InputError where there are none for the purpose."""
+        if self.scores is None:
+            raise InputError(f"{purpose} needs scores; add score_<class> columns")
+        return self.scores
 
 
 def _check_classes(classes: tuple[str, ...]) -> None:
@@ -60,31 +75,32 @@ def _check_classes(classes: tuple[str, ...]) -> None:
         raise InputError(f"there must be at least two classes, got {list(classes)}")
 
 
-def _check_labels(given: Predictions) -> None:
-    if not len(given.ids) == len(given.actual) == len(given.predicted) > 0:
-        sizes = f"{len(given.ids)}, {len(given.actual)} and {len(given.predicted)}"
+def _check_labels(predictions: Predictions) -> None:
+    ids, actual, predicted = predictions.ids, predictions.actual, predictions.predicted
+    if not len(ids) == len(actual) == len(predicted) > 0:
+        sizes = f"{len(ids)}, {len(actual)} and {len(predicted)}"
         raise InputError(f"ids, actual and predicted must be equally long, got {sizes}")
-    for name, count in Counter(given.ids).items():
+    for name, count in Counter(ids).items():
         if count > 1:
-            raise InputError(f"id {name!r} stands more than once in the predictions")
-    for label in {*given.actual, *given.predicted} - set(given.classes):
-        raise InputError(f"class must be one of {list(given.classes)}, got {label!r}")
+            raise InputError(f"id {name!r} occurs {count} times in the predictions")
+    for label in {*actual, *predicted} - set(predictions.classes):
+        raise InputError(f"class must be one of {list(predictions.classes)}, got {label!r}")
 
 
-def _check_scores(given: Predictions, scores: npt.NDArray[np.float64]) -> None:
-    if scores.shape != (len(given.ids), len(given.classes)):
-        shape = f"[{len(given.ids)}, {len(given.classes)}]"
+def _check_scores(predictions: Predictions, scores: Floats) -> None:
+    shape = [len(predictions.ids), len(predictions.classes)]
+    if list(scores.shape) != shape:
         raise InputError(f"scores must have the shape {shape}, got {list(scores.shape)}")
-    fine = (scores >= 0).all(axis=1) & (np.abs(scores.sum(axis=1) - 1) <= TOLERANCE)
-    if not fine.all():
-        row = int(np.flatnonzero(~fine)[0])
+    valid = (scores >= 0).all(axis=1) & (np.abs(scores.sum(axis=1) - 1) <= TOLERANCE)
+    if not valid.all():
+        row = int(np.flatnonzero(~valid)[0])
         raise InputError(
             f"scores must be probabilities that add up to 1, got {scores[row].tolist()} for "
-            f"id {given.ids[row]!r}; apply softmax, or remove the score columns"
+            f"id {predictions.ids[row]!r}; apply softmax, or remove the score columns"
         )
 
 
-def _positions(labels: Sequence[str], classes: Sequence[str]) -> npt.NDArray[np.int64]:
+def _positions(labels: Sequence[str], classes: Sequence[str]) -> Labels:
     position = {name: index for index, name in enumerate(classes)}
     return np.array([position[label] for label in labels], dtype=np.int64)
 
@@ -93,9 +109,9 @@ def _positions(labels: Sequence[str], classes: Sequence[str]) -> npt.NDArray[np.
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write a CSV with the columns id, actual, predicted and, where known, score_<class>.
+    """Write a CSV file with the columns id, actual, predicted and, if known, score_<class>.
 
-    Floats read back exactly. Without scores a class that never occurs is lost.
+    Scores read back exactly. Without scores, a class that never occurs is lost.
     """
     names = [] if predictions.scores is None else [f"{SCORE}{c}" for c in predictions.classes]
     numbers = np.empty((len(predictions.ids), 0)) if not names else predictions.scores
@@ -108,10 +124,10 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read a CSV with the columns actual and predicted; id and score_<class> are optional.
+    """Read a CSV file with the columns actual and predicted; id and score_<class> are optional.
 
-    Without ids the rows are numbered from 1. Other columns are ignored. The classes are all that
-    occur, and all that have a score column. Raises InputError that names the file and the line.
+    Without ids the rows are numbered from 1. Other columns are ignored. The classes are those that
+    occur or have a score column. Raises InputError that names the file and the line.
     """
     try:
         return _parse(_rows(path))
@@ -123,11 +139,8 @@ def read_predictions(path: Path) -> Predictions:
         raise InputError(f"{path}: {error}") from error
 
 
-Line = tuple[int, list[str]]
-
-
 def _rows(path: Path) -> list[Line]:
-    """The rows that are not blank, each with the number of the line that it ends on."""
+    """Read the rows that are not blank."""
     with path.open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.reader(stream, strict=True)
         return [(reader.line_num, [bare(field) for field in row]) for row in reader if row]
@@ -153,45 +166,39 @@ def _parse(rows: list[Line]) -> Predictions:
 
 
 def _columns(header: list[str]) -> dict[str, int]:
-    """Where each column that we read stands."""
-    found = ", ".join(header[:12])
-    wanted = [h for h in header if h in ("id", "actual", "predicted") or h.startswith(SCORE)]
+    """Return the position of each column that is read."""
+    listed = ", ".join(header[:12])
+    read = [h for h in header if h in ("id", "actual", "predicted") or h.startswith(SCORE)]
     for name in ("actual", "predicted"):
-        if name not in wanted:
-            raise InputError(f"column {name!r} is missing; the columns are: {found}")
-    for name in wanted:
+        if name not in read:
+            raise InputError(f"column {name!r} is missing; the columns are: {listed}")
+    for name in read:
         if header.count(name) > 1:
-            raise InputError(f"column {name!r} stands more than once; the columns are: {found}")
-    return {name: header.index(name) for name in wanted}
+            raise InputError(f"column {name!r} occurs more than once; the columns are: {listed}")
+    return {name: header.index(name) for name in read}
 
 
 def _labels(body: list[Line], name: str, column: int) -> tuple[str, ...]:
     for line, row in body:
         if not row[column]:
-            raise InputError(f"line {line}: {name} must name a class, got nothing")
+            raise InputError(f"line {line}: {name} must be the name of a class, got nothing")
     return tuple(row[column] for _, row in body)
 
 
-def _scores(
-    body: list[Line], classes: tuple[str, ...], columns: dict[str, int]
-) -> npt.NDArray[np.float64]:
-    missing = [f"{SCORE}{name}" for name in classes if f"{SCORE}{name}" not in columns]
-    if missing:
+def _scores(body: list[Line], classes: tuple[str, ...], columns: dict[str, int]) -> Floats:
+    names = [f"{SCORE}{name}" for name in classes]
+    if missing := [name for name in names if name not in columns]:
         message = f"score columns are missing: {', '.join(missing)}"
         raise InputError(f"{message}; give one for every class, or none")
-    chosen = [(f"{SCORE}{name}", columns[f"{SCORE}{name}"]) for name in classes]
-    numbers = [[_number(row[at], name, line) for name, at in chosen] for line, row in body]
-    return np.array(numbers, dtype=np.float64)
+    rows = [[_number(row[columns[name]], name, line) for name in names] for line, row in body]
+    return np.array(rows, dtype=np.float64)
 
 
 def _number(text: str, name: str, line: int) -> float:
-    def refuse() -> NoReturn:
-        raise InputError(f"line {line}: {name} must be a finite number, got {text!r}") from None
-
     try:
         number = float(text)
     except ValueError:
-        refuse()
+        number = math.nan
     if not math.isfinite(number):
-        refuse()
+        raise InputError(f"line {line}: {name} must be a finite number, got {text!r}")
     return number

@@ -1,9 +1,9 @@
-"""Probabilities -> numbers, for all resamples at once.
+"""Metrics of class probabilities, for any number of resamples at once.
 
 Every function takes `actual` (int [N]), `scores` (float64 [N, K], each row probabilities that add
-up to 1) and optional `weights` (float64 [..., N], at least 0; None: each image counts once). The
-leading axes of the weights are resamples: a bootstrap draw that takes an image twice gives it the
-weight 2. The numbers are float64 [...], and equal scikit-learn's with `sample_weight`.
+up to 1) and optionally `weights` (float64 [..., N], at least 0; None counts each sample once). The
+leading axes of the weights are resamples: a bootstrap resample that draws a sample twice gives it
+the weight 2. Metrics are float64 [...], and equal scikit-learn's with `sample_weight`.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,81 +11,75 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from toolkit.errors import InputError
-
-Labels = npt.NDArray[np.integer]
-Floats = npt.NDArray[np.float64]
+from toolkit.metrics.arrays import Flags, Floats, Labels
 
 BINS = 15
-"""Equal-width bins of the expected calibration error."""
-
+"""Bins of equal width for the expected calibration error."""
 BLOCK = 2**17
-"""Weights that are sorted at a time: they stay in the processor's cache, and memory small."""
+"""Weights that are sorted at a time: few enough for the processor's cache."""
 
 
-# --- calibration ------------------------------------------------------------------------------
+# --- losses and calibration -------------------------------------------------------------------
 
 
 def log_loss(actual: Labels, scores: Floats, weights: Floats | None = None) -> Floats:
-    """Mean of -ln(score of the actual class), in nats; scores are held above 2.2e-16."""
-    return _mean(_surprise(scores[np.arange(len(actual)), actual]), weights)
+    """Return the mean of -ln(score of the actual class); scores are clipped at 2.2e-16."""
+    return _mean(_negative_log(scores[np.arange(len(actual)), actual]), weights)
 
 
 def brier(actual: Labels, scores: Floats, weights: Floats | None = None) -> Floats:
-    """Mean squared distance of the scores from the truth (Brier, 1950).
+    """Return the Brier score, the mean squared error of the scores (Brier, 1950).
 
-    0 to 2, summed over the classes; halved to 0 to 1 for two classes, where that is the usual
-    (score of one class - truth) squared. scikit-learn does the same.
+    From 0 to 2, summed over the classes; with two classes it is halved to 0 to 1, the usual
+    squared error of one class's score. scikit-learn does the same.
     """
     classes = scores.shape[1]
-    distances = ((scores - np.eye(classes)[actual]) ** 2).sum(axis=1)
-    return _mean(distances / 2 if classes == 2 else distances, weights)
+    errors = ((scores - np.eye(classes)[actual]) ** 2).sum(axis=1)
+    return _mean(errors / 2 if classes == 2 else errors, weights)
 
 
 def ece(actual: Labels, scores: Floats, weights: Floats | None = None) -> Floats:
-    """Expected calibration error of the highest score, 0 to 1 (Guo and others, 2017)."""
+    """Return the expected calibration error of the highest score, 0 to 1 (Guo et al., 2017)."""
     return _calibration_error(scores.max(axis=1), scores.argmax(axis=1) == actual, weights)
 
 
 def class_loss(
     actual: Labels, scores: Floats, positive: int, weights: Floats | None = None
 ) -> Floats:
-    """The log loss of class number `positive` against the rest, whose score is what is left."""
+    """Return the log loss of class number `positive` against the rest."""
     score = scores[:, positive]
-    return _mean(_surprise(np.where(actual == positive, score, 1 - score)), weights)
+    return _mean(_negative_log(np.where(actual == positive, score, 1 - score)), weights)
 
 
 def class_brier(
     actual: Labels, scores: Floats, positive: int, weights: Floats | None = None
 ) -> Floats:
-    """Mean of (score of class number `positive` - whether it is true) squared, 0 to 1."""
+    """Return the Brier score of class number `positive` against the rest, 0 to 1."""
     return _mean((scores[:, positive] - (actual == positive)) ** 2, weights)
 
 
 def class_ece(
     actual: Labels, scores: Floats, positive: int, weights: Floats | None = None
 ) -> Floats:
-    """Expected calibration error of class number `positive`'s score, 0 to 1.
+    """Return the expected calibration error of the score of class number `positive`, 0 to 1.
 
-    Its mean over the classes is the class-wise error (Kull and others, 2019).
+    Its mean over the classes is the classwise calibration error (Kull et al., 2019).
     """
     return _calibration_error(scores[:, positive], actual == positive, weights)
 
 
-def _surprise(chosen: Floats) -> Floats:
-    return np.abs(np.log(np.clip(chosen, np.finfo(np.float64).eps, 1)))
+def _negative_log(probabilities: Floats) -> Floats:
+    return np.abs(np.log(np.clip(probabilities, np.finfo(np.float64).eps, 1)))
 
 
-def _calibration_error(
-    score: Floats, true: npt.NDArray[np.bool_], weights: Floats | None
-) -> Floats:
-    """Mean over the images of |mean of (true - score)| in the bin of each."""
+def _calibration_error(score: Floats, outcome: Flags, weights: Floats | None) -> Floats:
+    """Return the mean over the samples of |mean of (outcome - score)| in the bin of each."""
     bins = bin_of(score)
     order = np.argsort(bins, kind="stable")
     starts = np.flatnonzero(np.diff(bins[order], prepend=-1))
-    gaps = (true - score)[order]
+    gaps = (outcome - score)[order]
 
     def errors(rows: Floats) -> Floats:
         sums = np.add.reduceat(np.take(rows, order, axis=1) * gaps, starts, axis=1)
@@ -98,7 +92,7 @@ def _calibration_error(
 
 
 def bin_of(values: Floats) -> Labels:
-    """The bin of each score, 0 to 14: equal widths, each without its lower, with its upper end."""
+    """Return the bin of each score, 0 to 14: bins are open below and closed above."""
     bins = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], values, side="left")
     return bins.astype(np.int8)  # NumPy sorts small integers fast
 
@@ -110,12 +104,12 @@ def _mean(values: Floats, weights: Floats | None) -> Floats:
     return mean
 
 
-def _counts(images: Labels | Floats, weights: Floats | None) -> Floats:
-    return np.ones(len(images)) if weights is None else weights
+def _counts(samples: Labels | Floats, weights: Floats | None) -> Floats:
+    return np.ones(len(samples)) if weights is None else weights
 
 
 def _blocks(weights: Floats) -> list[Floats]:
-    """The resamples as [R, N], some of them at a time."""
+    """Split the resamples into blocks [R, N]."""
     rows = weights.reshape(-1, weights.shape[-1])
     return np.array_split(rows, max(1, min(len(rows), rows.size // BLOCK)))
 
@@ -124,11 +118,11 @@ def _blocks(weights: Floats) -> list[Floats]:
 
 
 def roc_auc(actual: Labels, scores: Floats, positive: int, weights: Floats | None = None) -> Floats:
-    """Area under the ROC curve of class number `positive` against the rest, 0 to 1.
+    """Return the area under the ROC curve of class number `positive` against the rest, 0 to 1.
 
-    The share of pairs of a positive and another image in which the positive has the higher score;
-    a tie is half a pair (Hanley and McNeil, 1982). Raises InputError for a class without images,
-    and one with all of them, in any resample.
+    It is the fraction of pairs of a positive and a negative sample in which the positive has the
+    higher score; a tie counts half (Hanley and McNeil, 1982). Raises InputError if the class has
+    no samples, or all of them, in any resample.
     """
     return _measure((_area,), actual, scores, positive, weights)[0]
 
@@ -136,9 +130,10 @@ def roc_auc(actual: Labels, scores: Floats, positive: int, weights: Floats | Non
 def average_precision(
     actual: Labels, scores: Floats, positive: int, weights: Floats | None = None
 ) -> Floats:
-    """Mean over the images of class `positive` of the precision at their scores, 0 to 1.
+    """Return the average precision of class number `positive` against the rest, 0 to 1.
 
-    The area under the precision-recall curve by steps. Raises InputError as `roc_auc` does.
+    It is the area under the precision-recall curve without interpolation. Raises InputError as
+    `roc_auc` does.
     """
     return _measure((_precision,), actual, scores, positive, weights)[0]
 
@@ -146,34 +141,37 @@ def average_precision(
 def ranking_metrics(
     actual: Labels, scores: Floats, positive: int, weights: Floats | None = None
 ) -> dict[str, Floats]:
-    """All RANKINGS of one class by name, with one sort. Raises InputError as `roc_auc` does."""
+    """Return all RANKINGS of one class by name, sorting once. Raises as `roc_auc` does."""
     values = _measure((_area, _precision), actual, scores, positive, weights)
     return dict(zip(RANKINGS, values, strict=True))
 
 
 @dataclass(frozen=True)
 class _Order:
-    """P positives and M others as positions in [N], both from the highest score down.
+    """Positions in [N] of P positives and M negatives, both in order of descending score.
 
-    `higher` and `others_upto` are [P]: how many of the others have a higher score than each
-    positive, and how many at least the same; `upto` counts the positives with at least the same.
+    The other three are [P], counts for each positive: `higher` of the negatives with a higher
+    score, `negatives_upto` of those with at least its score, and `upto` of the positives with at
+    least its score.
     """
 
     positives: Labels
-    others: Labels
+    negatives: Labels
     higher: Labels
-    others_upto: Labels
+    negatives_upto: Labels
     upto: Labels
 
 
-def _order(positive: npt.NDArray[np.bool_], score: Floats) -> _Order:
-    found, others = (_descending(np.flatnonzero(side), score) for side in (positive, ~positive))
-    high, low = -score[found], -score[others]
+def _order(positive: Flags, score: Floats) -> _Order:
+    positives, negatives = (
+        _descending(np.flatnonzero(side), score) for side in (positive, ~positive)
+    )
+    high, low = -score[positives], -score[negatives]
     return _Order(
-        positives=found,
-        others=others,
+        positives=positives,
+        negatives=negatives,
         higher=np.searchsorted(low, high, side="left"),
-        others_upto=np.searchsorted(low, high, side="right"),
+        negatives_upto=np.searchsorted(low, high, side="right"),
         upto=np.searchsorted(high, high, side="right"),
     )
 
@@ -184,35 +182,36 @@ def _descending(rows: Labels, score: Floats) -> Labels:
 
 @dataclass(frozen=True, eq=False)
 class _Ranked:
-    """R resamples in that order: weights of the positives [R, P], running sums of the others'."""
+    """R resamples in that order: weights of the positives [R, P], cumulative of the negatives."""
 
     order: _Order
-    found: Floats
-    others: Floats
+    positives: Floats
+    negatives: Floats
 
     @cached_property
-    def level(self) -> Floats:
-        """Weight of the others with at least the score of each positive, [R, P]."""
-        return np.take(self.others, self.order.others_upto, axis=1)
+    def false_positives(self) -> Floats:
+        """Weight of the negatives with at least the score of each positive, [R, P]."""
+        return np.take(self.negatives, self.order.negatives_upto, axis=1)
 
 
 def _area(ranked: _Ranked) -> Floats:
-    ahead = np.take(ranked.others, ranked.order.higher, axis=1) + ranked.level
-    lost = (ranked.found * ahead).sum(axis=1)
-    pairs = 2 * ranked.found.sum(axis=1) * ranked.others[:, -1]
+    higher = np.take(ranked.negatives, ranked.order.higher, axis=1) + ranked.false_positives
+    lost = (ranked.positives * higher).sum(axis=1)
+    pairs = 2 * ranked.positives.sum(axis=1) * ranked.negatives[:, -1]
     area: Floats = np.maximum(1 - lost / pairs, 0)
     return area
 
 
 def _precision(ranked: _Ranked) -> Floats:
-    right = np.take(_running(ranked.found), ranked.order.upto, axis=1)
-    called = np.maximum(right + ranked.level, np.finfo(np.float64).tiny)  # 0 / 0 gives 0
-    mean: Floats = (ranked.found * (right / called)).sum(axis=1) / ranked.found.sum(axis=1)
+    true = np.take(_cumulative(ranked.positives), ranked.order.upto, axis=1)
+    predicted = np.maximum(true + ranked.false_positives, np.finfo(np.float64).tiny)  # 0 / 0 is 0
+    weights = ranked.positives
+    mean: Floats = (weights * (true / predicted)).sum(axis=1) / weights.sum(axis=1)
     return mean
 
 
-def _running(weights: Floats) -> Floats:
-    """Sums of the first 0, 1, ... M of each row, [R, M + 1]."""
+def _cumulative(weights: Floats) -> Floats:
+    """Return the sums of the first 0, 1, ... M weights of each row, [R, M + 1]."""
     sums = np.zeros((len(weights), weights.shape[1] + 1))
     np.cumsum(weights, axis=1, out=sums[:, 1:])
     return sums
@@ -225,21 +224,21 @@ def _measure(
     positive: int,
     weights: Floats | None,
 ) -> Sequence[Floats]:
-    """One sort for all resamples, then block by block: [...] for each measure."""
+    """Return [...] for each measure, with one sort for all resamples, block by block."""
     counts, values = _counts(actual, weights), []
     order = _order(actual == positive, scores[:, positive])
     for block in _blocks(counts):
-        found = np.take(block, order.positives, axis=1)
-        others = _running(np.take(block, order.others, axis=1))
-        if not (found.any(axis=1).all() and others[:, -1].all()):
+        positives = np.take(block, order.positives, axis=1)
+        negatives = _cumulative(np.take(block, order.negatives, axis=1))
+        if not (positives.any(axis=1).all() and negatives[:, -1].all()):
             raise undefined_ranking(positive)
-        ranked = _Ranked(order, found, others)
+        ranked = _Ranked(order, positives, negatives)
         values.append([measure(ranked) for measure in measures])
     return list(np.concatenate(values, axis=1).reshape(-1, *counts.shape[:-1]))
 
 
 def undefined_ranking(positive: int) -> InputError:
-    """The error for a class that cannot be ranked against the rest, as one of the two is empty."""
+    """Return the error for a class with no samples, or with all of them."""
     return InputError(
         f"class number {positive} has no images, or all of them, so its ROC curve and average "
         "precision are undefined; add images or leave the class out"
@@ -251,7 +250,7 @@ SCORES: dict[str, Callable[[Labels, Floats, Floats | None], Floats]] = {
     "brier": brier,
     "ece": ece,
 }
-"""Actual classes, scores and weights -> one number a resample."""
+"""Name -> metric of actual classes, scores and weights."""
 
 OneVsRest = Callable[[Labels, Floats, int, Floats | None], Floats]
 
@@ -260,10 +259,10 @@ ONE_VS_REST: dict[str, OneVsRest] = {
     "brier": class_brier,
     "ece": class_ece,
 }
-"""The same, of one class, by its number, against the rest."""
+"""The same for one class, given by its number, against the rest."""
 
 RANKINGS: dict[str, OneVsRest] = {
     "roc_auc": roc_auc,
     "average_precision": average_precision,
 }
-"""What is known only of a class against the rest."""
+"""Metrics that exist only for a class against the rest."""

@@ -1,9 +1,12 @@
-"""Is a difference more than luck? Intervals and tests that numbers alone decide.
+"""Tests and confidence intervals of differences between networks and between arms.
 
-Two kinds of luck are told apart: which images the test split happens to hold, and which random
-numbers a training run happens to draw. The analysis is that of readers and cases in radiology
-(Obuchowski and Rockette, 1995; Hillis, 2007 and 2014), with training runs as the readers: each arm
-has its own, and all see the same images.
+Two sources of variance are told apart: which images the test split happens to hold, and which
+random numbers a training run happens to draw. The analysis is that of multi-reader multi-case
+studies in radiology (Obuchowski and Rockette, 1995; Hillis, 2007 and 2014), with training runs as
+the readers: each arm has its own, and all see the same images.
+
+Distributions come from scipy.special: importing scipy.stats takes 0.5 s, as long as all else that
+`toolkit compare` does.
 """
 
 import math
@@ -11,22 +14,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
+from toolkit.metrics.arrays import Flags, Floats
 
-LEVEL = 0.95
-"""Of every interval. A verdict asks for p below 1 - LEVEL."""
-TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+CONFIDENCE = 0.95
+"""Confidence level of every interval. A verdict asks for p below 1 - CONFIDENCE."""
+TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 POWER = 0.8
+"""Probability that a detectable difference is found."""
+
+StandardError = tuple[float, float]
+"""A standard error and its degrees of freedom."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Arm minus the other arm, with its 95 % interval and two-sided p.
+    """One arm minus another, with its 95 % confidence interval and two-sided p-value.
 
-    `detectable` is the size that a true difference would need to be found four times in five.
+    `detectable` is the size of a true difference that would be found with the probability POWER.
     """
 
     value: float
@@ -38,74 +43,118 @@ class Difference:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Two networks on the same images: how many only one of them got right, and the exact p."""
+    """Images that only one of two networks predicts correctly, and the exact two-sided p-value."""
 
     only_arm: int
     only_other: int
     p: float
 
 
-def mcnemar(arm_right: npt.NDArray[np.bool_], other_right: npt.NDArray[np.bool_]) -> McNemar:
-    """McNemar's exact test (1947) on which images [N] each network got right."""
-    from scipy.special import bdtr
+def t_quantile(probability: float, freedom: float = math.inf) -> float:
+    """Return a quantile of Student's t distribution; of the normal one for infinite freedom."""
+    from scipy.special import ndtri, stdtrit
 
-    arm = int((arm_right & ~other_right).sum())
-    other = int((other_right & ~arm_right).sum())
-    p = min(1.0, 2 * float(bdtr(min(arm, other), arm + other, 0.5)))
-    return McNemar(arm, other, p)
+    return float(ndtri(probability) if math.isinf(freedom) else stdtrit(freedom, probability))
+
+
+def _p_value(ratio: float, freedom: float) -> float:
+    """Return the two-sided p-value of a difference that is `ratio` standard errors."""
+    from scipy.special import ndtr, stdtr
+
+    return 2 * float(ndtr(-ratio) if math.isinf(freedom) else stdtr(freedom, -ratio))
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Holm's correction (1979): p-values, in their order, that may each be read on its own."""
+    """Return p-values adjusted for multiple testing (Holm, 1979), in their order."""
     order = sorted(range(len(ps)), key=lambda i: ps[i])
-    corrected, largest = [1.0] * len(ps), 0.0
+    adjusted, largest = [1.0] * len(ps), 0.0
     for rank, i in enumerate(order):
         largest = max(largest, min(1.0, ps[i] * (len(ps) - rank)))
-        corrected[i] = largest
-    return corrected
+        adjusted[i] = largest
+    return adjusted
+
+
+# --- two networks on the same images ----------------------------------------------------------
+
+
+def mcnemar(arm_correct: Flags, other_correct: Flags) -> McNemar:
+    """Return McNemar's exact test (1947) of which images [N] each network predicts correctly.
+
+    The p-value is that of `scipy.stats.binomtest`.
+    """
+    from scipy.special import betainc
+
+    arm = int((arm_correct & ~other_correct).sum())
+    other = int((other_correct & ~arm_correct).sum())
+    smaller, larger = sorted((arm, other))
+    p = min(1.0, 2 * float(betainc(larger, smaller + 1, 0.5)))  # the binomial distribution
+    return McNemar(arm, other, p)
+
+
+def delong_covariance(positive: Flags, scores: Floats) -> tuple[Floats, Floats]:
+    """Return the ROC AUCs [M] of M networks on the same N images and their covariance [M, M].
+
+    `positive` [N] marks the images of the class, `scores` [M, N] are each network's scores of it;
+    ties count half (DeLong, DeLong and Clarke-Pearson, 1988). Raises ValueError for fewer than two
+    positive or two negative images.
+    """
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    if min(positives, negatives) < 2:
+        raise ValueError(f"expected two images of each kind, got {positives} and {negatives}")
+    pairs = [_components(row[positive], row[~positive]) for row in scores]
+    inside, outside = (np.stack(parts) for parts in zip(*pairs, strict=True))
+    covariance = np.cov(inside) / positives + np.cov(outside) / negatives
+    return inside.mean(axis=1), np.atleast_2d(covariance)
+
+
+def _components(inside: Floats, outside: Floats) -> tuple[Floats, Floats]:
+    """Return for each image the fraction of the other kind that it is ranked correctly against."""
+    return _fraction_below(inside, outside), 1 - _fraction_below(outside, inside)
+
+
+def _fraction_below(scores: Floats, others: Floats) -> Floats:
+    ranked = np.sort(others)
+    below = np.searchsorted(ranked, scores, "left") + np.searchsorted(ranked, scores, "right")
+    return np.asarray(below / (2 * len(others)))
 
 
 # --- two arms, each trained several times -----------------------------------------------------
 
 
 def difference(arm: Floats, other: Floats, covariance: Floats, images: int) -> Difference:
-    """The mean of `arm` [A] minus that of `other` [B], one number from 0 to 1 a training run.
+    """Return the mean of `arm` [A] minus that of `other` [B], one metric from 0 to 1 of each run.
 
-    `covariance` [A + B, A + B] is how the runs' numbers vary together from one draw of test images
-    to the next, known from `images`, the number of the rarest class. With two runs or more on both
-    sides the interval counts images and training; else it is about these very networks, and counts
-    the images alone. What cannot be told of these networks is never told of their arms: where few
-    runs happen to agree, the wider of the two intervals is taken.
+    `covariance` [A + B, A + B] is that of the runs' metrics over samples of test images, estimated
+    from `images`, the number of the rarest class. With two runs or more on both sides the interval
+    accounts for test images and training; otherwise it is about these very networks and accounts
+    for the test images alone. Where few runs happen to agree, the wider of the two is taken: what
+    is uncertain about these networks is uncertain about their arms.
     """
-    error, freedom = _error(arm, other, covariance, images)
+    error, freedom = _difference_error(arm, other, covariance, images)
     value = float(arm.mean() - other.mean())
     if error == 0:
         return Difference(value, value, value, 1.0 if value == 0 else 0.0, 0.0)
     reach, power = t_quantile(TAILS[1], freedom), t_quantile(POWER, freedom)
-    p = 2 * _tail(abs(value) / error, freedom)
+    p = _p_value(abs(value) / error, freedom)
     low, high = max(-1.0, value - reach * error), min(1.0, value + reach * error)
     return Difference(value, low, high, p, (reach + power) * error)
 
 
 def mean_interval(values: Floats, covariance: Floats, images: int) -> tuple[float, float]:
-    """The 95 % interval of the mean of `values` [A], A at least 2, counting images and training.
+    """Return the 95 % confidence interval of the mean of `values` [A], at least two runs.
 
-    Never narrower than that of these very networks, which counts the images alone.
+    It accounts for test images and training, and is never narrower than that of these very
+    networks, which accounts for the test images alone.
     """
     between = (max(0.0, _between(covariance)), max(1, images - 1))
-    both = _sum([_training(values), between])
+    both = _combined([_training(values), between])
     weights = np.full(len(values), 1 / len(values))
     reach = max(map(_reach, (both, _images_alone(weights, covariance, images))))
-    middle = float(values.mean())
-    return middle - reach, middle + reach
+    mean = float(values.mean())
+    return mean - reach, mean + reach
 
 
-Error = tuple[float, float]
-"""A standard error, and its degrees of freedom."""
-
-
-def _error(arm: Floats, other: Floats, covariance: Floats, images: int) -> Error:
-    """That of the difference of the means."""
+def _difference_error(arm: Floats, other: Floats, covariance: Floats, images: int) -> StandardError:
     a, b = len(arm), len(other)
     weights = np.concatenate([np.full(a, 1 / a), np.full(b, -1 / b)])
     alone = _images_alone(weights, covariance, images)
@@ -113,72 +162,34 @@ def _error(arm: Floats, other: Floats, covariance: Floats, images: int) -> Error
         return alone
     shared = _between(covariance[:a, :a]) + _between(covariance[a:, a:])
     shared -= 2 * float(covariance[:a, a:].mean())
-    both = _sum([_training(arm), _training(other), (max(0.0, shared), max(1, images - 1))])
-    return max(both, alone, key=_reach)
+    images_part = (max(0.0, shared), max(1, images - 1))
+    return max(_combined([_training(arm), _training(other), images_part]), alone, key=_reach)
 
 
-def _images_alone(weights: Floats, covariance: Floats, images: int) -> Error:
-    """That of a weighted sum of these networks' numbers."""
-    return _sum([(max(0.0, float(weights @ covariance @ weights)), max(1, images - 1))])
+def _images_alone(weights: Floats, covariance: Floats, images: int) -> StandardError:
+    """Return the standard error of a weighted sum of these networks' metrics."""
+    variance = max(0.0, float(weights @ covariance @ weights))
+    return _combined([(variance, max(1, images - 1))])
 
 
-def _reach(error: Error) -> float:
-    """Half of the interval's width."""
+def _reach(error: StandardError) -> float:
+    """Return half the width of the confidence interval."""
     return t_quantile(TAILS[1], error[1]) * error[0]
 
 
 def _training(values: Floats) -> tuple[float, float]:
-    """The variance that training leaves in the mean, and its degrees of freedom."""
+    """Return the variance of the mean due to training, and its degrees of freedom."""
     return float(values.var(ddof=1)) / len(values), len(values) - 1
 
 
 def _between(covariance: Floats) -> float:
-    """The mean covariance of two different runs of one arm [A, A]."""
+    """Return the mean covariance of two different runs of one arm [A, A]."""
     runs = len(covariance)
     return float(covariance.sum() - np.trace(covariance)) / (runs * (runs - 1))
 
 
-def _sum(parts: Sequence[tuple[float, float]]) -> Error:
-    """Root of a sum of variances, and its degrees of freedom from theirs (Satterthwaite, 1946)."""
+def _combined(parts: Sequence[tuple[float, float]]) -> StandardError:
+    """Add variances with their degrees of freedom (Satterthwaite, 1946)."""
     variance = sum(part for part, _ in parts)
     spread = sum(part**2 / freedom for part, freedom in parts if part)
     return math.sqrt(variance), variance**2 / spread if spread else math.inf
-
-
-def t_quantile(share: float, freedom: float = math.inf) -> float:
-    """Quantile of Student's t; of the normal distribution with infinite degrees of freedom."""
-    from scipy.special import ndtri, stdtrit
-
-    return float(ndtri(share) if math.isinf(freedom) else stdtrit(freedom, share))
-
-
-def _tail(ratio: float, freedom: float) -> float:
-    from scipy.special import ndtr, stdtr
-
-    return float(ndtr(-ratio) if math.isinf(freedom) else stdtr(freedom, -ratio))
-
-
-def delong_covariance(positive: Flags, scores: Floats) -> tuple[Floats, Floats]:
-    """The AUCs [M] of M networks on the same N images, and their covariance [M, M].
-
-    `positive` [N] says which images are of the class, `scores` [M, N] how sure each network is;
-    equal scores count half. Raises ValueError for fewer than two images of either kind.
-    """
-    found, rest = int(positive.sum()), int((~positive).sum())
-    if min(found, rest) < 2:
-        raise ValueError(f"expected two images of either kind at least, got {found} and {rest}")
-    pairs = [_components(row[positive], row[~positive]) for row in scores]
-    inside, outside = (np.stack(parts) for parts in zip(*pairs, strict=True))
-    covariance = np.cov(inside) / found + np.cov(outside) / rest
-    return inside.mean(axis=1), np.atleast_2d(covariance)
-
-
-def _components(inside: Floats, outside: Floats) -> tuple[Floats, Floats]:
-    """For each image the share of the other kind that stands on its right side."""
-    return _share_below(inside, outside), 1 - _share_below(outside, inside)
-
-
-def _share_below(scores: Floats, others: Floats) -> Floats:
-    ranked = np.sort(others)
-    below = np.searchsorted(ranked, scores, "left") + np.searchsorted(ranked, scores, "right")
-    return np.asarray(below / (2 * len(others)))

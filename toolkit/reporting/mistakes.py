@@ -28,7 +28,7 @@ def write_mistakes(folder: Path, explained: Sequence[ExplainedExample]) -> None:
     """
     lines = []
     for number, item in enumerate(explained):
-        name, of = f"{number:02d}.jpg", item.choice
+        name, of = f"{number:02d}.jpg", item.example
         files.write_file(
             folder / name, encode_jpeg(overlay_picture(item.photo, item.heatmap), QUALITY)
         )

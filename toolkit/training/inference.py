@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.special import softmax
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from toolkit.errors import InputError
 from toolkit.io import csv, manifest
 from toolkit.io.images import Pixels, read_image, resize
-from toolkit.metrics.calibration import softmax
 from toolkit.metrics.mistakes import ExplainedExample, HardExample
 from toolkit.metrics.predictions import Predictions
 from toolkit.progress import Track, silent
@@ -123,7 +123,9 @@ def classify(run: Run, network: nn.Module, images: Tensor) -> Scores:
     digits could differ.
     """
     with device.reproducible(run.threads, CPU):
-        return softmax(device.logits(network, images, run.settings.batch).double().numpy())
+        logits = device.logits(network, images, run.settings.batch).double().numpy()
+        scores: Scores = softmax(logits, axis=1)
+    return scores
 
 
 def guesses_csv(classes: Sequence[str], guesses: Sequence[Guess]) -> str:

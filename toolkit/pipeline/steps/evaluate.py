@@ -38,7 +38,7 @@ def evaluate(
     `source` is what `predict` gave, a CSV of any tool's predictions, or a run, which is then tested
     on the images in `test`. The threshold of the `positive` class and the temperature are chosen
     on the images in `valid`, or on `valid_predictions`: by the rule `threshold`, which is "gmean",
-    "cost:RATIO" or "recall:SHARE". `beta` is that of F-beta. The intervals take `resamples` and
+    "cost:RATIO" or "recall:MINIMUM". `beta` is that of F-beta. The intervals take `resamples` and
     `seed`. `output` is a folder to write: predictions, metrics, confusion matrix and, of a run,
     curves and mistakes. Raises InputError for images or predictions that do not fit together.
     """
