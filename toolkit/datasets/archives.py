@@ -1,4 +1,8 @@
-"""Zip and tar files: every entry is checked, and its bytes are handed over, never extracted."""
+"""Zip and tar files: every entry is checked, and its bytes are yielded; nothing is extracted.
+
+zipfile and tarfile parse the headers. What stands around them here are limits that they lack: on
+bytes, files, compression ratio, a tar's header, and the memory that an xz stream may ask for.
+"""
 
 import bz2
 import gzip
@@ -13,24 +17,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, Protocol
+from typing import IO, NoReturn, Protocol
 
-from toolkit.datasets import download, folders
+from toolkit.datasets import download
+from toolkit.datasets.folders import is_hidden
 from toolkit.errors import InputError
 from toolkit.progress import Track, silent
 
 SourceFile = tuple[PurePosixPath, bytes]
-"""One file of a source: its relative path and its bytes, both as found."""
+"""One file of a source: its relative path and its bytes, both unchanged."""
 
 MAX_FILES = 1_000_000
 MAX_FILE = 200_000_000  # bytes of one file
 MAX_TOTAL = 20_000_000_000  # bytes of all files
-MAX_RATIO = 200  # bytes out for one byte in ...
-MAX_MEMORY = 200_000_000  # bytes that the decompressor of an xz may take
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
-BLOCK = 1 << 16
 MAX_HEADER = 12_000_000  # bytes of a tar's header, which tarfile reads into memory
-RATIO_FROM = 10_000_000  # ... where more than this many bytes come out
+MAX_MEMORY = 200_000_000  # bytes that the decompressor of an xz may take
+MAX_RATIO = 200  # bytes out for one byte in ...
+RATIO_FROM = 10_000_000  # ... if more than this many bytes come out
+BLOCK = 1 << 16
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 
 # What zipfile, tarfile and the decompressors raise for damaged files.
 DAMAGED = (
@@ -40,9 +45,9 @@ DAMAGED = (
 
 
 def fetch_archive(location: str, sha256: str, work: Path, track: Track = silent) -> Path:
-    """The verified archive at `location`: a local path, or an http(s) URL kept in `work`.
+    """Return the verified archive at `location`: a local path, or an http(s) URL kept in `work`.
 
-    Raises InputError for a missing file, another sha256, and all that `download` refuses.
+    Raises InputError for a missing file, a wrong sha256, and whatever `download` refuses.
     """
     scheme, separator, _ = location.partition("://")
     if scheme.lower() in ("http", "https") and separator:
@@ -57,40 +62,42 @@ def fetch_archive(location: str, sha256: str, work: Path, track: Track = silent)
 
 
 def unpack_archive(path: Path, folder: str = "", track: Track = silent) -> Iterator[SourceFile]:
-    """The regular files of a zip, tar, tar.gz, tar.bz2 or tar.xz, with paths below `folder`.
+    """Yield the regular files of a zip, tar, tar.gz, tar.bz2 or tar.xz, with paths below `folder`.
 
-    Names are in Unicode's form NFC, whatever the system that packed them; hidden files and __MACOSX
-    are left out; archives in the archive are files like others. Raises InputError, which names the
-    entry, for absolute paths, "..", links, devices, encrypted entries, names that are not UTF-8,
-    and for more than the limits above; also for damaged archives and where `folder` is not in it.
+    Names are normalized to Unicode's form NFC, whatever system packed them; hidden files and
+    __MACOSX are left out; an archive inside is a file like any other. Raises InputError, which
+    names the entry, for absolute paths, "..", links, devices, encrypted entries, names that are
+    not UTF-8, and anything over the limits above; also for damaged archives and if `folder` is not
+    in the archive.
     """
-    base = _normal(relative_path(folder, "fetch.folder"))
-    budget, given, tops = Budget(str(path)), 0, set[str]()
+    base = _normalize(relative_path(folder, "fetch.folder"))
+    budget, empty, tops = Budget(str(path)), True, set[str]()
     try:
-        for found, read in track(_members(path, budget), "unpack"):
-            name = _normal(found)
+        for raw_name, read in track(_members(path, budget), "unpack"):
+            name = _normalize(raw_name)
             tops.update(name.parts[:1])
-            if name.parts[: len(base.parts)] != base.parts or name == base:
-                continue
-            below = name.relative_to(base)
-            if not folders.is_hidden(below):
-                given += 1
-                yield below, read()
+            if name != base and name.is_relative_to(base):
+                below = name.relative_to(base)
+                if not is_hidden(below):
+                    empty = False
+                    yield below, read()
     except InputError:
         raise
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: the name {error.object!r} is not UTF-8") from None
     except DAMAGED as error:
         raise InputError(f"{path}: damaged archive ({type(error).__name__}: {error})") from error
-    if not given:
+    if empty:
         top = ", ".join(sorted(tops)[:10]) or "nothing"
         raise InputError(f"{path}: no file below folder {folder!r}; at its top it has {top}")
 
 
-def _normal(path: PurePosixPath) -> PurePosixPath:
+def _normalize(path: PurePosixPath) -> PurePosixPath:
     return PurePosixPath(unicodedata.normalize("NFC", str(path)))
 
 
 def relative_path(name: str, where: str) -> PurePosixPath:
-    """`name` as a relative path. Raises InputError, which begins with `where`, if it leads out."""
+    """Return `name` as a path. Raises InputError, led by `where`, unless it stays inside."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
@@ -105,14 +112,14 @@ def relative_path(name: str, where: str) -> PurePosixPath:
 
 @dataclass
 class Budget:
-    """What a source has held so far. Its methods raise InputError for the entry that is over."""
+    """What a source has yielded so far. Its methods raise InputError for an entry that is over."""
 
     where: str
     count: int = 0
     total: int = 0
 
-    def refuse(self, name: str, why: str) -> None:
-        """Raise: a source is taken as a whole or not at all."""
+    def refuse(self, name: str, why: str) -> NoReturn:
+        """Raise InputError: a source is taken as a whole or not at all."""
         raise InputError(f"{self.where}: entry {name!r} {why}; nothing of it is taken")
 
     def spend(self, name: str, size: int) -> None:
@@ -125,17 +132,17 @@ class Budget:
         if self.total > MAX_TOTAL:
             self.refuse(name, f"brings all to more than {MAX_TOTAL:,} bytes")
 
-    def ratio(self, name: str, compressed: int, size: int) -> None:
-        """Check how far `compressed` bytes were blown up."""
+    def check_ratio(self, name: str, compressed: int, size: int) -> None:
+        """Refuse `size` bytes that come out of too few `compressed` ones."""
         if size > RATIO_FROM and size > MAX_RATIO * max(compressed, 1):
             self.refuse(name, f"is compressed more than {MAX_RATIO} times, like a zip bomb")
 
 
 class Readable(Protocol):
-    """What tarfile needs of a stream."""
+    """The part of a stream that tarfile needs."""
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes."""
+        """Return at most `size` bytes."""
 
 
 Member = tuple[PurePosixPath, Callable[[], bytes]]
@@ -148,9 +155,9 @@ def _members(path: Path, budget: Budget) -> Iterator[Member]:
         if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             yield from _zip(stream, budget)
             return
-        for magic, opened in DECOMPRESSORS.items():
+        for magic, decompress in DECOMPRESSORS.items():
             if start.startswith(magic):
-                yield from _tar(opened(stream), stream, budget)
+                yield from _tar(decompress(stream), stream, budget)
                 return
         if start[257:262] != b"ustar":
             raise InputError(f"{path}: neither zip nor tar (first bytes are {start[:16]!r})")
@@ -158,48 +165,43 @@ def _members(path: Path, budget: Budget) -> Iterator[Member]:
 
 
 def _zip(stream: IO[bytes], budget: Budget) -> Iterator[Member]:
-    """All entries are checked before the first one is given."""
-    with zipfile.ZipFile(stream) as archive:
-        found = [(_zip_name(info, budget), info) for info in archive.infolist()]
-        regular = [(name, info) for name, info in found if info.filename[-1] not in "/\\"]
-        whole = stream.seek(0, os.SEEK_END)
-        for _, info in regular:
+    """Check all entries before the first one is yielded."""
+    # Many writers put UTF-8 there and do not say so.
+    with zipfile.ZipFile(stream, metadata_encoding="utf-8") as archive:
+        members = [(_zip_name(info, budget), info) for info in archive.infolist()]
+        members = [(name, info) for name, info in members if info.filename[-1] not in "/\\"]
+        archive_size = stream.seek(0, os.SEEK_END)
+        for _, info in members:
             budget.spend(info.filename, info.file_size)
-            budget.ratio(info.filename, info.compress_size, info.file_size)
-            budget.ratio(info.filename, whole, budget.total)  # entries may overlap
-        for name, info in regular:
+            budget.check_ratio(info.filename, info.compress_size, info.file_size)
+            budget.check_ratio(info.filename, archive_size, budget.total)  # entries may overlap
+        for name, info in members:
             yield name, partial(archive.read, info)
 
 
 def _zip_name(info: zipfile.ZipInfo, budget: Budget) -> PurePosixPath:
-    name = info.filename
-    if not info.flag_bits & 0x800:  # zipfile read it as cp437; many writers put UTF-8 there
-        try:
-            name = name.encode("cp437").decode("utf-8")
-        except ValueError:
-            budget.refuse(name, "has a name that is not UTF-8")
     if info.flag_bits & 0x1:
-        budget.refuse(name, "is encrypted")
+        budget.refuse(info.filename, "is encrypted")
     if info.compress_type not in METHODS:
-        budget.refuse(name, "is compressed by another method than deflate and bzip2")
+        budget.refuse(info.filename, "is compressed by another method than deflate and bzip2")
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        budget.refuse(name, "is a link or a device")
-    return relative_path(name.replace("\\", "/"), budget.where)
+        budget.refuse(info.filename, "is a link or a device")
+    return relative_path(info.filename.replace("\\", "/"), budget.where)
 
 
 def _tar(plain: Readable, compressed: IO[bytes], budget: Budget) -> Iterator[Member]:
-    """One pass: each entry is checked before its bytes are given."""
-    source = _Counted(plain, compressed, budget, MAX_HEADER)
+    """Check each entry before its bytes are yielded, in one pass."""
+    source = _LimitedStream(plain, compressed, budget, MAX_HEADER)
     with tarfile.open(fileobj=source, mode="r|", encoding="utf-8") as archive:  # type: ignore[call-overload]
         while (member := archive.next()) is not None:
-            archive.members = []  # it would keep all of them
+            archive.members = []  # tarfile would keep all of them
             name = relative_path(member.name, budget.where)
             if member.isdir():
                 continue
             if not member.isreg() or member.issparse():
                 budget.refuse(member.name, "is a link, a device or a sparse file")
             budget.spend(member.name, member.size)
-            source.name, source.most = member.name, source.size + member.size + MAX_HEADER
+            source.name, source.limit = member.name, source.size + member.size + MAX_HEADER
             yield name, partial(_content, archive, member)
 
 
@@ -209,50 +211,46 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 @dataclass
-class _Counted:
-    """The decompressed stream, which stops where too much comes out of too little."""
+class _LimitedStream:
+    """A decompressed stream that refuses more than `limit` bytes, or too many out of too few."""
 
     plain: Readable
     compressed: IO[bytes]
     budget: Budget
-    most: int
+    limit: int
     name: str = ""
     size: int = 0
 
     def read(self, size: int, /) -> bytes:
-        """What tarfile asks for."""
+        """Return the bytes that tarfile asks for."""
         data = self.plain.read(size)
         self.size += len(data)
-        self.budget.ratio(self.name, self.compressed.tell(), self.size)
-        if self.size > self.most:
+        self.budget.check_ratio(self.name, self.compressed.tell(), self.size)
+        if self.size > self.limit:
             self.budget.refuse(self.name, f"is followed by a header of over {MAX_HEADER:,} bytes")
         return data
 
 
-def _gzip(stream: IO[bytes]) -> Readable:
-    return gzip.GzipFile(fileobj=stream)
-
-
 class _Xz:
-    """What lzma.LZMAFile is, but within MAX_MEMORY: a header can ask for 4 GB."""
+    """lzma.LZMAFile within MAX_MEMORY, for a header can ask for 4 GB."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._decompressor = lzma.LZMADecompressor(memlimit=MAX_MEMORY)
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes. Raises EOFError where the stream is cut off."""
+        """Return at most `size` bytes. Raises EOFError if the stream is cut off."""
         while not self._decompressor.eof:
             data = b""
             if self._decompressor.needs_input and not (data := self._stream.read(BLOCK)):
-                raise EOFError("it ends before its end")
+                raise EOFError("it ends too early")
             if out := self._decompressor.decompress(data, size):
                 return out
         return b""
 
 
 DECOMPRESSORS: dict[bytes, Callable[[IO[bytes]], Readable]] = {
-    b"\x1f\x8b": _gzip,
-    b"BZh": bz2.BZ2File,
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
     b"\xfd7zXZ\x00": _Xz,
 }
