@@ -126,14 +126,15 @@ def child(parent: Sample, ident: str, path: str, line: JournalEntry) -> Sample:
     return replace(parent, id=ident, path=path, parent=parent.id, **drawn)
 
 
-def work(job: RenderJob, unit: int) -> Iterator[bytes]:
-    """Write the images of a unit, which are files or a shard; yield a journal line for each."""
+def work(job: RenderJob, unit: int) -> list[JournalEntry]:
+    """Write the images of a unit, which are files or a shard; return a journal entry for each."""
+    entries = list[JournalEntry]()
     todo, building = job.together(unit), job.building
     shard = todo[0].shard
     if shard is None:
         for batch in todo:
-            yield from _make(job, batch, lambda name, data: files.put(f"{building}/{name}", data))
-        return
+            entries += _make(job, batch, lambda name, data: files.put(f"{building}/{name}", data))
+        return entries
     with shards.writing(building / shard) as add:
         for batch in todo:
             label = b"%d" % job.classes.index(batch.parent.label)
@@ -143,10 +144,13 @@ def work(job: RenderJob, unit: int) -> Iterator[bytes]:
                 add(member, data)
                 add(f"{member.partition('.')[0]}.cls", label)
 
-            yield from _make(job, batch, put)
+            entries += _make(job, batch, put)
+    return entries
 
 
-def _make(job: RenderJob, batch: Batch, put: Callable[[str, bytes], None]) -> Iterator[bytes]:
+def _make(
+    job: RenderJob, batch: Batch, put: Callable[[str, bytes], None]
+) -> Iterator[JournalEntry]:
     """Make the images of a batch.
 
     A parent is decoded once, and of equal images (of the same transform and numbers, or without a
@@ -175,7 +179,7 @@ def _make(job: RenderJob, batch: Batch, put: Callable[[str, bytes], None]) -> It
         put(job.path(batch, row.number), found.data)
         look = found.look
         seen = (found.same, look.change, look.moved, again or look.near)
-        yield JournalEntry(row.number, row.transform, params, row.seed, found.digest, *seen).pack()
+        yield JournalEntry(row.number, row.transform, params, row.seed, found.digest, *seen)
 
 
 @dataclass(frozen=True)

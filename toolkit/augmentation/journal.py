@@ -8,7 +8,7 @@ so that they can be checked before they are believed.
 import contextlib
 import os
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,8 +104,9 @@ class Journal:
                 at += len(head) + size
                 yield unit, lines, at
 
-    def add(self, unit: int, positions: Sequence[int], lines: bytes) -> None:
+    def add(self, unit: int, positions: Sequence[int], entries: Iterable[JournalEntry]) -> None:
         """Append a finished unit."""
+        lines = b"".join(entry.pack() for entry in entries)
         head = b"%d %d\n" % (unit, len(lines))
         self._note(positions, lines, self._end + len(head))
         data = head + lines

@@ -31,7 +31,7 @@ from toolkit.io.manifest import (
     write_manifest,
     write_sidecar,
 )
-from toolkit.io.parallel import forked
+from toolkit.io.parallel import unordered_map
 
 
 class Settings(Protocol):
@@ -182,9 +182,9 @@ def _render_all(job: RenderJob, done: Journal, workers: int, track: progress.Tra
     """Do the units that the journal does not have, or whose files are not what it says."""
     finished = done.load(job.positions, partial(batches.good, job))
     todo = [unit for unit in range(len(job.units)) if unit not in finished]
-    made = forked(partial(batches.work, job), todo, workers)
-    for unit, lines in track(made, "augment", len(todo)):
-        done.add(unit, job.positions(unit), lines)
+    rendered = unordered_map(partial(batches.work, job), todo, workers)
+    for unit, entries in track(rendered, "augment", len(todo)):
+        done.add(unit, job.positions(unit), entries)
 
 
 # --- tables -----------------------------------------------------------------------------------

@@ -1,22 +1,19 @@
 """Folders of images as people lay them out, and what in them is an image."""
 
 import hashlib
-import json
 import os
-from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from toolkit.errors import InputError
 from toolkit.io import images, manifest
 from toolkit.io.manifest import Manifest, Sample
-from toolkit.io.parallel import forked
+from toolkit.io.parallel import ordered_map
 from toolkit.progress import Track, silent
 
 SPLIT_NAMES = {
     "train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test",
 }  # fmt: skip
 LAYOUT = "expected <split>/<class>/file or <class>/file"
-CHUNK = 16  # files that a worker reads per task
 
 
 def scan(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
@@ -43,9 +40,8 @@ def rescan(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
     places = [parse_path(path, splits) for path in paths]
     files = [(folder / path, label) for path, (_, label) in zip(paths, places, strict=True)]
     accepted, rejected = [], []
-    for path, place, (digest, reason) in zip(
-        paths, places, _hash_files(files, track, workers), strict=True
-    ):
+    digests = track(ordered_map(_hash_or_reason, files, workers), "scan", len(files))
+    for path, place, (digest, reason) in zip(paths, places, digests, strict=True):
         if digest:
             accepted.append((path, place, digest))
         else:
@@ -112,22 +108,12 @@ def parse_path(path: PurePosixPath, splits: bool) -> tuple[str, str]:
     return (SPLIT_NAMES.get(top.lower(), ""), below) if splits else ("", top)
 
 
-def _hash_files(
-    files: Sequence[tuple[Path, str]], track: Track, workers: int
-) -> Iterator[tuple[str, str]]:
-    """Yield for each file and its class, in order: its sha256, or "" and why it is rejected."""
-
-    def task(part: int) -> Iterator[bytes]:
-        for path, label in files[part * CHUNK : (part + 1) * CHUNK]:
-            try:
-                answer = (_hash(path, label), "")
-            except InputError as error:
-                answer = ("", str(error))
-            yield json.dumps(answer).encode() + b"\n"
-
-    parts = range(-(-len(files) // CHUNK))
-    lines = dict(track(forked(task, parts, workers), "scan", len(parts)))
-    return ((d, r) for part in parts for d, r in map(json.loads, lines[part].splitlines()))
+def _hash_or_reason(file: tuple[Path, str]) -> tuple[str, str]:
+    """Return the sha256 of a file in a class folder, or "" and why the file is rejected."""
+    try:
+        return _hash(*file), ""
+    except InputError as error:
+        return "", str(error)
 
 
 def _hash(path: Path, label: str) -> str:

@@ -1,191 +1,240 @@
-"""Work on many items with several processes."""
+"""Map a function over many items in forked processes.
 
-import contextlib
+Each worker has a pipe of its own. `concurrent.futures` has one for the results of all workers, and
+hangs when a worker is killed in the middle of a result, which the kernel does for lack of memory.
+"""
+
+import ctypes
+import multiprocessing
 import os
-import select
+import pickle
 import signal
-import struct
+import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import connection
+from multiprocessing.process import BaseProcess
+from typing import Any, NoReturn, TypeVar
 
 from toolkit.errors import InputError
 
 A = TypeVar("A")
 B = TypeVar("B")
 
-WORTH_A_POOL = 64  # below this many items, starting processes costs more than it saves
-AHEAD = 2  # items that a process is given before it has answered
-TASK, HEAD = struct.Struct("<I"), struct.Struct("<BII")
-DONE, REFUSED, SYSTEM, FAILED = range(4)
+PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+AHEAD = 2  # items that a worker has at once, so that it need not wait for the next
+SPAN = 1000  # items from the first unfinished one to the last one sent, where the order matters
+NO_MEMORY = 70  # exit code
 KILLED = "a worker process was killed, perhaps for lack of memory; run again with --workers 1"
 
 
 def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def ordered_map(function: Callable[[A], B], items: Sequence[A], workers: int) -> Iterator[B]:
-    """Yield `function(item)` in the order of `items`, whatever the number of workers.
+    """Yield `function(item)` for each item, in the order of `items`.
 
-    The processes are forked, and end with this one: those of concurrent.futures outlive it when it
-    is killed, and keep its locks. Results must be picklable. Raises InputError when a worker is
-    killed twice, and what `function` raises.
+    The workers inherit function and items, return pickled results, and end with this process. With
+    fewer than two workers or items, no process is started. An InputError or OSError is raised here
+    as the function raised it, any other exception as RuntimeError with the worker's traceback.
+    Raises InputError if a worker is killed, and so is the next one at the same item.
     """
-    if workers <= 1 or len(items) < WORTH_A_POOL:
-        yield from map(function, items)
-        return
-    from toolkit.io import sandbox
-
-    for result in sandbox.sandboxed_map(function, items, workers):
-        if isinstance(result, sandbox.Stopped):
-            raise InputError(KILLED)
-        yield result
+    if min(workers, len(items)) < 2:
+        return map(function, items)
+    return Pool(function, items, _refuse).in_order(workers)
 
 
-# --- forked -----------------------------------------------------------------------------------
-
-Task = Callable[[int], Iterable[bytes]]
-
-
-@dataclass(frozen=True)
-class _Worker:
-    """A forked process, and this process's ends of its pipes."""
-
-    pid: int
-    tasks: int
-    answers: int
-
-
-def forked(task: Task, indices: Sequence[int], workers: int) -> Iterator[tuple[int, bytes]]:
-    """Yield (index, the pieces of `task(index)` joined) for all indices, in no certain order.
-
-    The processes are forked: they share what this process has in memory, start in a millisecond,
-    and end at the next piece when this process is killed. Raises the task's InputError, InputError
-    when a worker is killed, its OSError, and RuntimeError with the traceback for what else a task
-    raises.
-    """
-    if workers <= 1 or len(indices) < 2 or not hasattr(os, "fork"):
-        yield from ((index, b"".join(task(index))) for index in indices)
-        return
-    started: list[_Worker] = []
-    try:
-        for _ in range(min(workers, len(indices))):
-            started.append(_start(task, started))
-        yield from _served(started, indices)
-    finally:
-        for worker in started:
-            _stop(worker)
+def unordered_map(
+    function: Callable[[A], B], items: Sequence[A], workers: int
+) -> Iterator[tuple[A, B]]:
+    """Yield `(item, function(item))` in the order of completion; otherwise as `ordered_map`."""
+    if min(workers, len(items)) < 2:
+        return ((item, function(item)) for item in items)
+    done = Pool(function, items, _refuse).as_completed(workers)
+    return ((items[index], _result(answer)) for index, answer in done)
 
 
 def at_once(tasks: Sequence[Callable[[], None]], workers: int) -> None:
-    """Do all the tasks, in no certain order. Raises as `forked` does."""
-
-    def task(index: int) -> Iterator[bytes]:
-        tasks[index]()
-        yield b""
-
-    for _ in forked(task, range(len(tasks)), workers):
+    """Run all tasks, in no certain order. Raises as `ordered_map` does."""
+    for _ in unordered_map(_call, tasks, workers):
         pass
 
 
-def _served(started: Sequence[_Worker], indices: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-    waiting = iter(indices)
-    by_answers = {worker.answers: worker for worker in started}
-    for worker in [*started] * AHEAD:
-        _give(worker, waiting)
-    for _ in indices:
-        ready = select.select(list(by_answers), [], [])[0][0]
-        kind, index, length = HEAD.unpack(_exactly(ready, HEAD.size))
-        answer = _exactly(ready, length)
-        if kind == REFUSED:
-            raise InputError(answer.decode())
-        if kind == SYSTEM:
-            number, _, name = answer.decode(errors="surrogateescape").partition(" ")
-            raise OSError(int(number), os.strerror(int(number)), name or None)
-        if kind == FAILED:
-            raise RuntimeError(f"in a worker process:\n{answer.decode()}")
-        _give(by_answers[ready], waiting)
-        yield index, answer
+def _call(task: Callable[[], None]) -> None:
+    task()
 
 
-def _give(worker: _Worker, waiting: Iterator[int]) -> None:
-    index = next(waiting, None)
-    if index is not None:
-        with contextlib.suppress(BrokenPipeError):  # seen when its answer is missing
-            os.write(worker.tasks, TASK.pack(index))
+def _refuse(exit_code: int) -> NoReturn:  # noqa: ARG001
+    raise InputError(KILLED)
 
 
-def _exactly(source: int, length: int) -> bytes:
-    parts = []
-    while length:
-        part = os.read(source, length)
-        if not part:
-            raise InputError(KILLED)
-        parts.append(part)
-        length -= len(part)
-    return b"".join(parts)
+@dataclass(frozen=True)
+class _Raised:
+    error: Exception
 
 
-def _start(task: Task, others: Sequence[_Worker]) -> _Worker:
-    task_source, tasks = os.pipe()
-    answers, answer_sink = os.pipe()
-    parent = os.getpid()
-    with warnings.catch_warnings():
-        # Python 3.12 warns where there are threads: progress bars, pools of libraries. A task
-        # takes no lock that they could hold.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if not pid:
-        # The other workers must see the end of their tasks when this process's parent is gone.
-        for end in (tasks, answers, *(end for o in others for end in (o.tasks, o.answers))):
-            os.close(end)
-        _serve(task, task_source, answer_sink, parent)
-    os.close(task_source)
-    os.close(answer_sink)
-    return _Worker(pid, tasks, answers)
+def _result(answer: Any) -> Any:
+    if isinstance(answer, _Raised):
+        raise answer.error
+    return answer
 
 
-def _serve(task: Task, source: int, sink: int, parent: int) -> NoReturn:
+@dataclass
+class _Worker:
+    process: BaseProcess
+    line: "connection.Connection[Any, Any]"
+    indices: deque[int] = field(default_factory=deque)
+    """Of the items sent and not answered."""
+
+
+class Pool:
+    """Workers for a sequence of items, with a new worker for each that ends before its time."""
+
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        items: Sequence[Any],
+        lost: Callable[[int], Any],
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        """`lost(exit code)` is the result of an item that ended its worker, or raises.
+
+        An item whose worker was killed from outside gets a second one first. Each worker calls
+        `prepare` at its start.
+        """
+        self._job = (function, items, prepare, os.getpid())
+        self._lost = lost
+        self._end = self._count = len(items)  # items from `_end` on must not be sent yet
+        self._next = 0
+        self._again = deque[int]()
+        self._killed = set[int]()
+        self._workers = list[_Worker]()
+
+    def in_order(self, workers: int) -> Iterator[Any]:
+        """Yield the results in the order of the items."""
+        position, early = 0, dict[int, Any]()
+        self._end = SPAN
+        for index, answer in self.as_completed(workers):
+            early[index] = answer
+            while position in early:
+                yield _result(early.pop(position))
+                position += 1
+                self._end = position + SPAN
+
+    def as_completed(self, workers: int) -> Iterator[tuple[int, Any]]:
+        """Yield `(index, result or _Raised)`."""
+        open_items = self._count
+        try:
+            for _ in range(min(workers, self._count)):
+                self._start()
+            while open_items:
+                self._send()
+                for answer in self._receive():
+                    open_items -= 1
+                    yield answer
+        finally:
+            for worker in self._workers:
+                worker.process.kill()
+                _end(worker)
+
+    def _start(self) -> None:
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.get_context("fork").Process(
+            target=_serve, args=(*self._job, theirs), daemon=True
+        )
+        with warnings.catch_warnings():
+            # Python 3.12 warns where there are threads: progress bars, pools of libraries. A worker
+            # takes no lock that they could hold.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process.start()
+        theirs.close()
+        self._workers.append(_Worker(process, ours))
+
+    def _send(self) -> None:
+        """Fill up the workers, evenly."""
+        for level in range(AHEAD):
+            for worker in self._workers:
+                if len(worker.indices) <= level and (index := self._take()) is not None:
+                    worker.indices.append(index)
+                    with suppress(BrokenPipeError):  # its answer will be missing
+                        worker.line.send_bytes(b"%d" % index)
+
+    def _take(self) -> int | None:
+        if self._again:
+            return self._again.popleft()
+        if self._next == min(self._end, self._count):
+            return None
+        self._next += 1
+        return self._next - 1
+
+    def _receive(self) -> Iterator[tuple[int, Any]]:
+        """Wait for answers, and yield those that have come."""
+        ready = connection.wait([worker.line for worker in self._workers if worker.indices])
+        for worker in [worker for worker in self._workers if worker.line in ready]:
+            index = worker.indices.popleft()
+            try:
+                answer = worker.line.recv()
+            except (EOFError, OSError):
+                exit_code = self._replace(worker)
+                if exit_code != -signal.SIGKILL or index in self._killed:
+                    yield index, self._lost(exit_code)
+                else:
+                    self._killed.add(index)
+                    self._again.appendleft(index)
+            else:
+                yield index, answer
+
+    def _replace(self, worker: _Worker) -> int:
+        """Start a worker for one that has ended, and return that one's exit code."""
+        _end(worker)
+        self._again.extendleft(reversed(worker.indices))
+        self._workers.remove(worker)
+        self._start()
+        return worker.process.exitcode or 0
+
+
+def _end(worker: _Worker) -> None:
+    worker.process.join()
+    worker.line.close()
+
+
+# --- in the worker ----------------------------------------------------------------------------
+
+
+def _serve(
+    function: Callable[[A], B],
+    items: Sequence[A],
+    prepare: Callable[[], None] | None,
+    parent: int,
+    line: "connection.Connection[Any, Any]",
+) -> NoReturn:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends us
+    _end_with(parent)
+    if prepare:
+        prepare()
+    while True:
+        line.send_bytes(_answer(function, items[int(line.recv_bytes())]))
+
+
+def _end_with(parent: int) -> None:
+    """End at once when the parent is killed, and free its locks."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # killed before the call
+        os._exit(1)
+
+
+def _answer(function: Callable[[A], B], item: A) -> bytes:
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and stops us
-        while data := os.read(source, TASK.size):
-            (index,) = TASK.unpack(data)
-            kind, answer = _answer(task, index, parent)
-            _write(sink, HEAD.pack(kind, index, len(answer)) + answer)
-    finally:
-        os._exit(0)  # nothing of the parent's is flushed or cleaned up here
-
-
-def _answer(task: Task, index: int, parent: int) -> tuple[int, bytes]:
-    pieces = []
-    try:
-        for piece in task(index):
-            if os.getppid() != parent:
-                os._exit(1)
-            pieces.append(piece)
-    except InputError as error:
-        return REFUSED, str(error).encode()
-    except OSError as error:
-        name = os.fsencode(str(error.filename or ""))
-        return SYSTEM, b"%d %b" % (error.errno or 0, name)
-    except BaseException:  # noqa: BLE001 - told to the parent, which raises
-        import traceback
-
-        return FAILED, traceback.format_exc().encode()
-    return DONE, b"".join(pieces)
-
-
-def _write(sink: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(sink, data) :]
-
-
-def _stop(worker: _Worker) -> None:
-    os.close(worker.tasks)
-    os.close(worker.answers)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(worker.pid, signal.SIGKILL)
-    os.waitpid(worker.pid, 0)
+        return pickle.dumps(function(item))
+    except MemoryError:
+        os._exit(NO_MEMORY)
+    except (InputError, OSError) as error:
+        return pickle.dumps(_Raised(error))
+    except Exception:  # noqa: BLE001 - raised in the parent
+        message = f"in a worker process:\n{traceback.format_exc()}"
+        return pickle.dumps(_Raised(RuntimeError(message)))
