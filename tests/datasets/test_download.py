@@ -105,8 +105,8 @@ def serve(monkeypatch):
         server.server_close()
 
 
-def left(work):
-    """The files that a download left, its lock aside."""
+def remaining(work):
+    """The files that a download left, without its lock."""
     return sorted(p.name for p in (work / "downloads").iterdir() if not p.name.endswith(".lock"))
 
 
@@ -114,21 +114,21 @@ def test_a_second_run_asks_for_nothing(serve, tmp_path):
     url, seen = serve(whole)
     for _ in range(2):
         assert download.download(url, SUM, tmp_path).read_bytes() == DATA
-    assert left(tmp_path) == [SUM]
+    assert remaining(tmp_path) == [SUM]
     assert len(seen) == 1
 
 
-def test_a_cut_download_goes_on_where_it_stopped(serve, tmp_path):
+def test_a_cut_download_continues_where_it_stopped(serve, tmp_path):
     url, seen = serve(ok(DATA[:1000], len(DATA)), whole)
     assert download.download(url, SUM, tmp_path).read_bytes() == DATA
     assert [headers["Range"] for _, headers in seen] == [None, "bytes=1000-"]
 
 
-def test_a_later_run_goes_on_too(serve, tmp_path):
+def test_a_later_run_resumes_too(serve, tmp_path):
     url, seen = serve(ok(DATA[:1000], len(DATA)), status(500), status(500), status(500), whole)
-    with pytest.raises(InputError, match=r"HTTP status 500.*run again: it goes on"):
+    with pytest.raises(InputError, match=r"HTTP status 500.*run again to resume"):
         download.download(url, SUM, tmp_path)
-    assert left(tmp_path) == [f"{SUM}.part"]
+    assert remaining(tmp_path) == [f"{SUM}.part"]
     assert download.download(url, SUM, tmp_path).read_bytes() == DATA
     assert seen[-1][1]["Range"] == "bytes=1000-"
 
@@ -139,7 +139,7 @@ def test_a_server_without_ranges_is_read_from_the_start(serve, tmp_path):
 
 
 @pytest.mark.parametrize("old", [b"of another file", bytes(len(DATA)), bytes(len(DATA) + 5)])
-def test_a_wrong_beginning_is_thrown_away(old, serve, tmp_path):
+def test_a_wrong_beginning_is_discarded(old, serve, tmp_path):
     (tmp_path / "downloads").mkdir()
     (tmp_path / "downloads" / f"{SUM}.part").write_bytes(old)
     url, _ = serve(whole)
@@ -159,7 +159,7 @@ def test_a_complete_file_is_used_and_a_damaged_one_is_not(name, serve, tmp_path)
     assert len(seen) == 1
 
 
-def test_a_range_that_was_not_asked_for_is_refused(serve, tmp_path):
+def test_a_range_that_was_not_requested_is_refused(serve, tmp_path):
     url, _ = serve(
         ok(DATA[:1000], len(DATA)), status(206, **{"Content-Range": "bytes 7-9/10"}), whole
     )
@@ -170,10 +170,10 @@ def test_a_wrong_sum_names_both_and_leaves_nothing(serve, tmp_path):
     url, _ = serve(whole)
     with pytest.raises(InputError, match=f"images.zip: sha256 must be {'0' * 64}, found {SUM}"):
         download.download(url, "0" * 64, tmp_path)
-    assert left(tmp_path) == []
+    assert remaining(tmp_path) == []
 
 
-def test_a_web_page_is_recognised(serve, tmp_path):
+def test_a_web_page_is_recognized(serve, tmp_path):
     url, _ = serve(ok(b"\n<!DOCTYPE html><html>Please log in</html>"))
     with pytest.raises(InputError, match="it is a web page, not an archive"):
         download.download(url, SUM, tmp_path)
@@ -185,7 +185,7 @@ def test_a_body_without_length_that_ends_early_has_another_sum(serve, tmp_path):
         download.download(url, SUM, tmp_path)
 
 
-def test_statuses_that_stay_end_at_once_and_others_are_tried_again(serve, tmp_path):
+def test_permanent_statuses_end_at_once_and_transient_ones_are_retried(serve, tmp_path):
     url, seen = serve(status(404))
     with pytest.raises(InputError, match=r"images.zip: HTTP status 404 Not Found; check"):
         download.download(url, SUM, tmp_path)
@@ -218,7 +218,7 @@ def test_a_host_that_cannot_be_reached(tmp_path):
         download.download(f"http://127.0.0.1:{port}/x.zip", SUM, tmp_path)
     with pytest.raises(InputError, match=r"http://host.invalid/x.zip: cannot be downloaded"):
         download.download("http://host.invalid/x.zip", SUM, tmp_path)
-    assert left(tmp_path) == []
+    assert remaining(tmp_path) == []
 
 
 @pytest.mark.parametrize("url", ["http://[x/a.zip", "http://host:port/a.zip"])
@@ -237,7 +237,7 @@ def test_redirects_are_followed_but_not_to_other_schemes_nor_for_ever(serve, tmp
         with pytest.raises(InputError, match=r"redirected to .* only http or https is followed"):
             download.download(url, "0" * 64, tmp_path)
     url, _ = serve(status(307, Location="/again"))
-    with pytest.raises(InputError, match="redirected too often"):
+    with pytest.raises(InputError, match="too many redirects"):
         download.download(url, "0" * 64, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Prepared folders: equal PNG files, manifests that tell the truth, copies in one split."""
+"""Prepared folders: PNG files of one size, manifests that match them, duplicates in one split."""
 
 import shutil
 
@@ -16,10 +16,14 @@ COUNTS = {"counts": {"train": {"a": 5, "b": 3, "c": 2}, "valid": 2, "test": 2}}
 
 def run(photos, output, processes=1, **settings):
     raw = folders.scan(photos)
-    found = audit.run_checks(raw, photos, AuditParams(), output.parent / "work")
-    chosen = params.PrepareParams.model_validate({"size": 16, "split": COUNTS, **settings})
+    result = audit.run_checks(raw, photos, AuditParams(), output.parent / "work")
     return prepare.write_splits(
-        raw, photos, output, chosen, drop=found.dropped, groups=found.grouped, processes=processes
+        raw,
+        photos,
+        output,
+        params.PrepareParams.model_validate({"size": 16, "split": COUNTS, **settings}),
+        selection=prepare.Selection(result.dropped, result.grouped),
+        processes=processes,
     )
 
 
@@ -50,7 +54,7 @@ def test_the_same_bytes_again_and_with_any_number_of_workers(photos, tmp_path):
     assert tree(tmp_path / "one") == tree(tmp_path / "two") == tree(tmp_path / "again")
 
 
-def test_copies_of_one_picture_share_a_split_and_a_group(photos, tmp_path):
+def test_duplicates_share_a_split_and_a_group(photos, tmp_path):
     for k in range(3):
         pixels = images.read_image(photos / "a" / f"00{k}.png")
         Image.fromarray(pixels).save(photos / "a" / f"copy{k}.bmp")
@@ -63,7 +67,7 @@ def test_copies_of_one_picture_share_a_split_and_a_group(photos, tmp_path):
 def test_a_broken_image_is_left_out(photos, tmp_path):
     broken = photos / "c" / "000.png"
     broken.write_bytes(broken.read_bytes()[:-30])
-    with pytest.raises(InputError, match="class 'c' has 5 usable images, 6 were asked for"):
+    with pytest.raises(InputError, match="class 'c' has 5 usable images, but 6 were requested"):
         run(photos, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -85,7 +89,7 @@ def test_it_is_done_again_over_its_own_output(photos, tmp_path):
     assert (tmp_path / "out" / "valid" / "manifest.csv").is_file()
 
 
-def test_near_copies_share_a_split_too_also_over_exact_ones(photos, tmp_path):
+def test_near_duplicates_share_a_split_even_through_exact_ones(photos, tmp_path):
     """near -> exact -> near: the two ends need not agree with each other."""
     pixels = images.read_image(photos / "a" / "000.png")
     (photos / "a" / "again.png").write_bytes((photos / "a" / "000.png").read_bytes())

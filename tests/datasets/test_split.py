@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.datasets import params
-from toolkit.datasets.split import assign_splits, split_groups
+from toolkit.datasets.split import assign_splits, group_samples
 from toolkit.errors import InputError
 from toolkit.io.manifest import Sample
 
 COUNTS = {"train": {"a": 5, "b": 2}, "valid": {"a": 2, "b": 1}, "test": 2}
 
 
-def made(n: dict[str, int], split: str = "", group: str = "") -> list[Sample]:
+def make_samples(n: dict[str, int], split: str = "", group: str = "") -> list[Sample]:
     return [
         Sample(f"{split}{c}{k}", f"{split}{c}{k}", c, split, group and f"{group}{c}{k // 2}")
         for c, m in n.items()
@@ -25,24 +25,24 @@ def made(n: dict[str, int], split: str = "", group: str = "") -> list[Sample]:
 
 def split(samples, setting, together=(), seed=0):
     settings = params.PrepareParams.model_validate({"split": setting})
-    found = split_groups(samples, together)
+    groups = group_samples(samples, together)
     rng = np.random.default_rng(seed)
-    return assign_splits(found, sorted({s.label for s in samples}), settings, rng)
+    return assign_splits(groups, sorted({s.label for s in samples}), settings, rng)
 
 
-def counted(chosen):
+def count_labels(chosen):
     return {name: Counter(s.label for s in samples) for name, samples in chosen.items()}
 
 
 def test_counts_are_met_exactly():
-    chosen = split(made({"a": 20, "b": 9}), {"counts": COUNTS})
-    assert counted(chosen) == {"train": {"a": 5, "b": 2}, "valid": {"a": 2, "b": 1},
+    chosen = split(make_samples({"a": 20, "b": 9}), {"counts": COUNTS})
+    assert count_labels(chosen) == {"train": {"a": 5, "b": 2}, "valid": {"a": 2, "b": 1},
                                "test": {"a": 2, "b": 2}}  # fmt: skip
 
 
 @given(seed=st.integers(0, 2**32 - 1), data=st.data())
 def test_a_group_never_crosses_a_split(seed, data):
-    samples = made({"a": 30, "b": 12})
+    samples = make_samples({"a": 30, "b": 12})
     ids = [s.id for s in samples]
     together = data.draw(st.lists(st.lists(st.sampled_from(ids), min_size=2, max_size=4)))
     chosen = split(samples, {"fractions": {"train": 0.6, "valid": 0.2, "test": 0.2}}, [], seed)
@@ -52,13 +52,13 @@ def test_a_group_never_crosses_a_split(seed, data):
     except InputError:
         return  # the groups are too large to meet the counts: refused, not bent
     place = {s.id: name for name, part in chosen.items() for s in part}
-    for group in split_groups(samples, together):
+    for group in group_samples(samples, together):
         assert len({place.get(s.id) for s in group}) == 1
 
 
 def test_samples_with_one_group_value_stay_together():
     chosen = split(
-        made({"a": 20, "b": 20}, group="g"), {"counts": {"train": 4, "valid": 4, "test": 4}}
+        make_samples({"a": 20, "b": 20}, group="g"), {"counts": {"train": 4, "valid": 4, "test": 4}}
     )
     place = {}
     for name, part in chosen.items():
@@ -67,43 +67,43 @@ def test_samples_with_one_group_value_stay_together():
 
 
 def test_another_seed_chooses_others():
-    samples = made({"a": 20, "b": 9})
+    samples = make_samples({"a": 20, "b": 9})
     first, again, other = (split(samples, {"counts": COUNTS}, seed=s) for s in (0, 0, 1))
     assert first == again != other
 
 
 def test_too_few_images_names_class_and_numbers():
-    with pytest.raises(InputError, match="class 'b' has 3 usable images, 5 were asked for"):
-        split(made({"a": 20, "b": 3}), {"counts": COUNTS})
+    with pytest.raises(InputError, match="class 'b' has 3 usable images, but 5 were requested"):
+        split(make_samples({"a": 20, "b": 3}), {"counts": COUNTS})
 
 
 def test_counts_must_name_every_class():
     with pytest.raises(InputError, match=r"counts.train must name the classes \['a', 'b', 'c'\]"):
-        split(made({"a": 20, "b": 9, "c": 9}), {"counts": COUNTS})
+        split(make_samples({"a": 20, "b": 9, "c": 9}), {"counts": COUNTS})
 
 
 def test_the_sources_own_splits_are_kept():
-    samples = made({"a": 8, "b": 4}, "train") + made({"a": 3, "b": 3}, "test")
+    samples = make_samples({"a": 8, "b": 4}, "train") + make_samples({"a": 3, "b": 3}, "test")
     chosen = split(samples, "source")
-    assert counted(chosen)["test"] == {"a": 3, "b": 3}
-    assert counted(chosen)["valid"] == {"a": 2, "b": 1}
+    assert count_labels(chosen)["test"] == {"a": 3, "b": 3}
+    assert count_labels(chosen)["valid"] == {"a": 2, "b": 1}
     assert all(s.split == "train" for s in (*chosen["train"], *chosen["valid"]))
 
 
 def test_counts_never_take_a_test_image_for_train():
-    samples = made({"a": 8, "b": 4}, "train") + made({"a": 8, "b": 8}, "test")
+    samples = make_samples({"a": 8, "b": 4}, "train") + make_samples({"a": 8, "b": 8}, "test")
     chosen = split(samples, {"counts": COUNTS})
     assert all(s.split == "test" for s in chosen["test"])
     assert all(s.split == "train" for s in (*chosen["train"], *chosen["valid"]))
 
 
 def test_a_picture_in_train_and_test_stays_in_test_only():
-    samples = made({"a": 8, "b": 4}, "train") + made({"a": 3, "b": 3}, "test")
+    samples = make_samples({"a": 8, "b": 4}, "train") + make_samples({"a": 3, "b": 3}, "test")
     chosen = split(samples, "source", [("traina0", "testa0")])
     assert "testa0" in {s.id for s in chosen["test"]}
     assert "traina0" not in {s.id for part in chosen.values() for s in part}
 
 
-def test_source_splits_that_are_not_there_are_said_so():
+def test_missing_source_splits_are_an_error():
     with pytest.raises(InputError, match="do not lie in train/ and test/ folders"):
-        split(made({"a": 8, "b": 4}), "source")
+        split(make_samples({"a": 8, "b": 4}), "source")

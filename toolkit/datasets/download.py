@@ -1,7 +1,7 @@
-"""A file from an http(s) URL: resumed, verified by its sha256, and kept.
+"""Download a file from an http(s) URL: resumed, verified by its sha256, and kept.
 
-urllib and not requests: it is in the standard library, hands over the body as it was sent, and
-leaves redirects to us.
+urllib rather than requests: it is in the standard library, returns the body as it was sent, and
+leaves redirects to the caller.
 """
 
 import base64
@@ -26,19 +26,20 @@ from toolkit.progress import Track, silent
 
 STALL = 60.0  # seconds without a byte
 DEADLINE = 6 * 3600.0  # seconds in all: a server that drips never stalls
-BACKOFF = (1.0, 3.0, 9.0)  # seconds before each new try; a try that got further starts over
+BACKOFF = (1.0, 3.0, 9.0)  # seconds before each retry; progress resets the count
 BLOCK = 1 << 18
 MAX_BYTES = 20_000_000_000
+MAX_REQUESTS = 6  # of one try, redirects included
 REDIRECTS = (301, 302, 303, 307, 308)
-PASSING = (408, 429, 500, 502, 503, 504)  # HTTP statuses worth another try
+TRANSIENT = (408, 429, 500, 502, 503, 504)  # HTTP statuses worth a retry
 
 
 def download(url: str, sha256: str, work: Path, track: Track = silent) -> Path:
-    """The file with this sha256, from `work`/downloads or else from `url`.
+    """Return the file with this sha256, from `work`/downloads or else from `url`.
 
-    An interrupted download goes on where it stopped. Raises InputError, without the credentials
+    An interrupted download continues where it stopped. Raises InputError, without the credentials
     that `url` may hold, for a host that cannot be reached, an HTTP error, a body that ends early
-    or takes too long, and for another sha256; then nothing is kept but what can be resumed.
+    or takes too long, and a wrong sha256; then nothing is kept but what can be resumed.
     """
     kept = work / "downloads" / sha256
     part = kept.with_name(f"{sha256}.part")
@@ -61,20 +62,20 @@ def download(url: str, sha256: str, work: Path, track: Track = silent) -> Path:
 
 
 def verify_sha256(path: Path, sha256: str, name: str) -> None:
-    """Raise InputError, which begins with `name`, where the file has another sha256."""
-    found = files.sha256(path)
-    if found == sha256:
+    """Raise InputError, led by `name`, unless the file has this sha256."""
+    actual = files.sha256(path)
+    if actual == sha256:
         return
     with path.open("rb") as stream:
         start = stream.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    message = f"{name}: sha256 must be {sha256}, found {found} ({path.stat().st_size:,} bytes)"
+    message = f"{name}: sha256 must be {sha256}, found {actual} ({path.stat().st_size:,} bytes)"
     if start.startswith((b"<!doctype html", b"<html", b"<head")):
         message += "; it is a web page, not an archive: give the address of the file itself"
     raise InputError(message)
 
 
 def redacted_url(url: str) -> str:
-    """`url` without what may be secret: user, password and query."""
+    """Return `url` without its possible secrets: user, password and query."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -82,26 +83,20 @@ def redacted_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _persist(url: str, part: Path, track: Track) -> None:
-    """Download to `part`; a few more tries where the error may pass."""
-    with _ended_after(DEADLINE, url):
-        _try(url, part, track)
-
-
 @contextlib.contextmanager
-def _ended_after(seconds: float, url: str) -> Iterator[None]:
-    """Raise InputError in the block after so long, whatever the server drips: headers too.
+def _deadline(seconds: float, url: str) -> Iterator[None]:
+    """Raise InputError in the block after so long, whatever the server drips, headers included.
 
-    Only the main thread can be interrupted; in others a server that never stalls is waited for.
+    Only the main thread can be interrupted; any other waits for a server that never stalls.
     """
 
-    def ring(_number: int, _frame: object) -> None:
+    def expire(_number: int, _frame: object) -> None:
         raise InputError(f"{redacted_url(url)}: took longer than {seconds:g} seconds; run again")
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGALRM, ring)
+    before = signal.signal(signal.SIGALRM, expire)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
@@ -110,27 +105,28 @@ def _ended_after(seconds: float, url: str) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _try(url: str, part: Path, track: Track) -> None:
+def _persist(url: str, part: Path, track: Track) -> None:
+    """Download to `part` before the deadline, retrying after errors that may pass."""
     failures = 0
-    while True:
-        before = _size(part)
-        try:
-            return _continue(url, part, track)
-        except ConnectionError as error:
-            failures = 1 if _size(part) > before else failures + 1
-            if failures > len(BACKOFF):
-                message = (
-                    f"{redacted_url(url)}: cannot be downloaded ({error}); check the address and "
-                )
-                raise InputError(f"{message}the network, then run again: it goes on") from error
-            time.sleep(BACKOFF[failures - 1])
+    with _deadline(DEADLINE, url):
+        while True:
+            before = _size(part)
+            try:
+                return _resume(url, part, track)
+            except ConnectionError as error:
+                failures = 1 if _size(part) > before else failures + 1
+                if failures > len(BACKOFF):
+                    message = f"{redacted_url(url)}: cannot be downloaded ({error})"
+                    remedy = "check the address and the network, then run again to resume"
+                    raise InputError(f"{message}; {remedy}") from error
+                time.sleep(BACKOFF[failures - 1])
 
 
-def _continue(url: str, part: Path, track: Track) -> None:
-    """One try, from where `part` ends. Raises ConnectionError where another may help."""
+def _resume(url: str, part: Path, track: Track) -> None:
+    """Download once, from where `part` ends. Raises ConnectionError if a retry may help."""
     part.parent.mkdir(parents=True, exist_ok=True)
     with _request(url, _size(part)) as response, part.open("ab") as stream:
-        _start(response, stream)
+        _seek(response, stream)
         length = response.headers.get("Content-Length")
         missing = int(length) if length and length.isdigit() else None
         end = None if missing is None else stream.tell() + missing
@@ -145,18 +141,18 @@ def _continue(url: str, part: Path, track: Track) -> None:
         os.fsync(stream.fileno())
 
 
-def _start(response: HTTPResponse, stream: BinaryIO) -> None:
-    """Throw away what is there unless the server goes on exactly behind it."""
+def _seek(response: HTTPResponse, stream: BinaryIO) -> None:
+    """Discard what was downloaded before unless the server continues exactly after it."""
     position = response.headers.get("Content-Range", "")
     if response.status != 206 or not position.startswith(f"bytes {stream.tell()}-"):
         stream.truncate(0)
         stream.seek(0)
         if response.status == 206 and not position.startswith("bytes 0-"):
-            raise ConnectionError(f"the server sent another range than asked for: {position!r}")
+            raise ConnectionError(f"the server sent another range than requested: {position!r}")
 
 
 def _blocks(response: HTTPResponse) -> Iterator[bytes]:
-    """The body as it comes. Raises ConnectionError when the line breaks, with all before given."""
+    """Yield the body as it arrives. Raises ConnectionError when the connection breaks."""
     while True:
         try:
             block = response.read1(BLOCK)
@@ -168,9 +164,9 @@ def _blocks(response: HTTPResponse) -> Iterator[bytes]:
 
 
 def _request(url: str, start: int) -> HTTPResponse:
-    """The answer to GET from byte `start` on, with redirects followed."""
+    """Return the response to GET from byte `start` on, with redirects followed."""
     address = url
-    for _ in range(6):
+    for _ in range(MAX_REQUESTS):
         try:
             return _open(address, start)
         except HTTPError as error:
@@ -179,12 +175,12 @@ def _request(url: str, start: int) -> HTTPResponse:
                 address = _redirected(address, error.headers.get("Location", ""))
             elif error.code == 416 and start:
                 start = 0
-            elif error.code in PASSING:
+            elif error.code in TRANSIENT:
                 raise ConnectionError(f"HTTP status {error.code} {error.reason}") from None
             else:
                 message = f"{redacted_url(url)}: HTTP status {error.code} {error.reason}"
                 raise InputError(f"{message}; check the address") from None
-    raise InputError(f"{redacted_url(url)}: redirected too often")
+    raise InputError(f"{redacted_url(url)}: too many redirects")
 
 
 def _open(address: str, start: int) -> HTTPResponse:
@@ -209,7 +205,7 @@ def _redirected(address: str, location: str) -> str:
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """HTTP and HTTPS with the environment's proxies, and nothing else: no ftp, no file."""
+    """Return an opener for HTTP and HTTPS, with the environment's proxies: no ftp, no file."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),

@@ -1,4 +1,4 @@
-"""The sections fetch and prepare of params.yaml."""
+"""The sections `fetch` (where images come from) and `prepare` (how they are split and resized)."""
 
 from typing import Annotated, Literal
 
@@ -6,15 +6,15 @@ from pydantic import Field, model_validator
 
 from toolkit.io.schema import Commit, Hex64, Positive, Section, Seed, Share
 
-# --- fetch: where the images come from -------------------------------------------------------
+Side = Annotated[int, Field(ge=16, le=1024)]  # pixels
 
 
 class Synthetic(Section):
-    """Drawn faces."""
+    """Drawn faces with and without masks, `size` x `size` pixels; nothing is downloaded."""
 
     source: Literal["synthetic"]
     counts: dict[Literal["with_mask", "without_mask"], Positive]
-    size: Annotated[int, Field(ge=16, le=1024)] = 128
+    size: Side = 128
     seed: Seed = 0
 
 
@@ -26,7 +26,7 @@ class Folder(Section):
 
 
 class Archive(Section):
-    """A zip or tar file, local or at an http(s) URL; `folder` is the part of it to take."""
+    """A zip or tar file, local or at an http(s) URL; only the part below `folder` is used."""
 
     source: Literal["archive"]
     location: str
@@ -44,13 +44,13 @@ class Git(Section):
 
 
 class Facemask(Section):
-    """The public face-mask photos, through git."""
+    """The public face-mask photos, from their git repository."""
 
     source: Literal["facemask"]
 
 
 class Elpv(Section):
-    """Solar cells of the elpv-dataset package; from `threshold` on a cell counts as defective."""
+    """Solar cells of the elpv-dataset package, defective from a probability of `threshold` on."""
 
     source: Literal["elpv"]
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -59,50 +59,52 @@ class Elpv(Section):
 FetchParams = Annotated[
     Synthetic | Folder | Archive | Git | Facemask | Elpv, Field(discriminator="source")
 ]
+"""The section `fetch`; its key `source` selects the class."""
 
 
 class SplitCounts(Section):
-    """Images of each class in each split; one number stands for every class."""
+    """Images per class in each split; one number stands for every class."""
 
     train: Positive | dict[str, Positive]
     valid: Positive | dict[str, Positive]
     test: Positive | dict[str, Positive]
 
 
+class ByCounts(Section):
+    """Split into exactly so many images."""
+
+    counts: SplitCounts
+
+
 class SplitFractions(Section):
-    """The share of each class in each split."""
+    """Fraction of each class in each split; together at most 1."""
 
     train: Share
     valid: Share
     test: Share
 
     @model_validator(mode="after")
-    def _at_most_all(self) -> "SplitFractions":
+    def _check_sum(self) -> "SplitFractions":
         if self.train + self.valid + self.test > 1 + 1e-9:
             raise ValueError("train, valid and test must add up to at most 1")
         return self
 
 
-class ByCounts(Section):
-    """Split by counts."""
-
-    counts: SplitCounts
-
-
 class ByFractions(Section):
-    """Split by fractions."""
+    """Split every class by the same fractions."""
 
     fractions: SplitFractions
 
 
 Split = Literal["source"] | ByCounts | ByFractions
+"""`source` keeps the splits that the images already lie in."""
 
 
 class PrepareParams(Section):
-    """How the images are split and resized."""
+    """The section `prepare`; images become `size` x `size` pixels."""
 
-    size: Annotated[int, Field(ge=16, le=1024)] = 128
+    size: Side = 128
     seed: Seed = 0
     split: Split = ByFractions(fractions=SplitFractions(train=0.7, valid=0.15, test=0.15))
     valid_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """With `split: source`, the share of train that becomes valid where the source has none."""
+    """With `split: source`, the fraction of train that becomes valid if the source has none."""

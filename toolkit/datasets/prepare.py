@@ -1,21 +1,29 @@
-"""Choose, split, decode, resize: from the images as found to three folders of equal PNG files."""
+"""Select, split, decode and resize: from raw images to three folders of PNG files of one size."""
 
 import functools
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from toolkit import progress
 from toolkit.datasets import params
-from toolkit.datasets.split import assign_splits, split_groups
+from toolkit.datasets.split import assign_splits, group_samples
 from toolkit.errors import InputError
 from toolkit.io import files, images, manifest, sandbox
 from toolkit.io.manifest import Manifest, Sample
 
 MARKER = f"train/{manifest.SIDE}"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What an audit decides: ids of images to leave out, and groups of ids that share a split."""
+
+    drop: Collection[str] = ()
+    groups: Sequence[Sequence[str]] = ()
 
 
 def write_splits(
@@ -24,51 +32,51 @@ def write_splits(
     output: Path,
     settings: params.PrepareParams,
     *,
-    drop: Collection[str] = (),
-    groups: Sequence[Sequence[str]] = (),
+    selection: Selection = Selection(),
     limits: images.ImageLimits = images.LIMITS,
     processes: int = 1,
     track: progress.Track = progress.silent,
 ) -> dict[str, Manifest]:
     """Write `output`/{train,valid,test}: <class>/<id>.png of `settings.size`, and a manifest each.
 
-    The samples whose ids are in `drop` are left out; those of each of `groups` stay in one split.
-    A file's name begins with the id of the raw image. Raises InputError for a file that has
-    changed since the manifest was written (and see `split.assign_splits`).
+    `folder` holds the files of `raw`. A new file's name begins with the id of its raw image.
+    Raises InputError for a file that has changed since `raw` was written, or that cannot be decoded
+    within `limits`, and whenever `split.assign_splits` does.
     """
-    kept = [sample for sample in raw.samples if sample.id not in drop]
-    found = split_groups(kept, groups)
-    group_of = {sample.id: group[0].id for group in found for sample in group}
+    kept = [sample for sample in raw.samples if sample.id not in selection.drop]
+    groups = group_samples(kept, selection.groups)
+    group_of = {sample.id: group[0].id for group in groups for sample in group}
     rng = np.random.default_rng(settings.seed)
-    chosen = assign_splits(found, raw.classes, settings, rng)
+    assigned = assign_splits(groups, raw.classes, settings, rng)
     convert = functools.partial(_convert, folder, settings.size, limits)
-    result = {}
+    manifests = {}
     with files.new_folder(output, MARKER) as building:
-        for split, samples in chosen.items():
-            placed = [replace(s, split=split, group=group_of[s.id]) for s in samples]
-            placed.sort(key=_name)
+        for split, members in assigned.items():
+            samples = [replace(s, split=split, group=group_of[s.id]) for s in members]
+            samples.sort(key=_file_name)
             encoded = sandbox.sandboxed_map(
-                convert, placed, processes, seconds=limits.seconds, memory=limits.memory
+                convert, samples, processes, seconds=limits.seconds, memory=limits.memory
             )
-            shown = track(encoded, f"prepare {split}", len(placed))
-            named = [replace(s, path=_name(s)) for s in placed]
-            written = _write(building / split, named, _checked(shown, folder, placed))
-            result[split] = Manifest(raw.classes, written, {"size": settings.size})
-            manifest.write_manifest(building / split, result[split])
-    return result
+            tracked = track(encoded, f"prepare {split}", len(samples))
+            written = _write(building / split, samples, _checked(tracked, folder, samples))
+            manifests[split] = Manifest(raw.classes, written, {"size": settings.size})
+            manifest.write_manifest(building / split, manifests[split])
+    return manifests
 
 
 def _write(folder: Path, samples: Sequence[Sample], encoded: Iterable[bytes]) -> tuple[Sample, ...]:
-    """Write the files; return the samples with the ids of what was written."""
+    """Write the files, and return the samples with their new paths and ids."""
     hashes = []
     for sample, data in zip(samples, encoded, strict=True):
-        files.put(folder / sample.path, data)
+        files.put(folder / _file_name(sample), data)
         hashes.append(hashlib.sha256(data).hexdigest())
-    ids = manifest.unique_ids(hashes)
-    return tuple(replace(sample, id=ident) for sample, ident in zip(samples, ids, strict=True))
+    return tuple(
+        replace(sample, id=ident, path=_file_name(sample))
+        for sample, ident in zip(samples, manifest.unique_ids(hashes), strict=True)
+    )
 
 
-def _name(sample: Sample) -> str:
+def _file_name(sample: Sample) -> str:
     digest, *copy = sample.id.split("-")
     return f"{sample.label}/{'-'.join((digest[:16], *copy))}.png"
 
@@ -95,4 +103,4 @@ def _checked(
 
 
 def _unfit(path: Path, reason: str) -> InputError:
-    return InputError(f"{path}: {reason}; run `toolkit audit` again, so that it is left out")
+    return InputError(f"{path}: {reason}; run `toolkit audit` again to leave it out")

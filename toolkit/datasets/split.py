@@ -1,4 +1,4 @@
-"""Which image goes to which split: groups stay whole, counts are met exactly or refused."""
+"""Assign images to splits: groups stay whole, and counts are met exactly or refused."""
 
 import math
 from collections import Counter, defaultdict
@@ -11,12 +11,12 @@ from toolkit.errors import InputError
 from toolkit.io.manifest import SPLITS, Sample
 
 SplitGroup = tuple[Sample, ...]
-Wanted = dict[str, dict[str, int]]
+Counts = dict[str, dict[str, int]]
 """Split -> class -> images."""
 
 
-def split_groups(samples: Iterable[Sample], together: Iterable[Sequence[str]]) -> list[SplitGroup]:
-    """Partition samples: those of one `group` value or of one tuple of ids in `together` unite."""
+def group_samples(samples: Iterable[Sample], together: Iterable[Sequence[str]]) -> list[SplitGroup]:
+    """Partition samples: those with one `group`, or with ids in one item of `together`, unite."""
     root: dict[str, str] = {}
 
     def find(key: str) -> str:
@@ -37,34 +37,33 @@ def split_groups(samples: Iterable[Sample], together: Iterable[Sequence[str]]) -
 
 
 def assign_splits(
-    found: Sequence[SplitGroup],
+    groups: Sequence[SplitGroup],
     classes: Sequence[str],
     settings: params.PrepareParams,
     rng: np.random.Generator,
 ) -> dict[str, list[Sample]]:
-    """Split -> samples. Where the source has splits of its own, no image leaves test for train.
+    """Return split -> samples. An image that the source has in test is never put in train.
 
-    Raises InputError when a class has fewer images than asked for, or a split would lack a class.
+    Raises InputError if a class has fewer images than requested, or a split would lack a class.
     """
-    kept = [_one_split(group) for group in found]
-    wanted = _wanted(kept, classes, settings)
-    order = [kept[i] for i in rng.permutation(len(kept))]
-    own = {sample.split for group in kept for sample in group}
-    chosen: dict[str, list[Sample]] = {}
-    free = order
+    groups = [_in_one_split(group) for group in groups]
+    requested = _requested(groups, classes, settings)
+    source_splits = {sample.split for group in groups for sample in group}
+    remaining = [groups[i] for i in rng.permutation(len(groups))]
+    assigned: dict[str, list[Sample]] = {}
     for split in ("test", "valid", "train"):
-        allowed = [group for group in free if _may_go(group, split, own)]
-        taken = _take(allowed, wanted[split])
-        chosen[split] = [sample for group in taken for sample in group]
+        allowed = [group for group in remaining if _allowed(group, split, source_splits)]
+        taken = _take(allowed, requested[split])
+        assigned[split] = [sample for group in taken for sample in group]
         used = {id(group) for group in taken}
-        free = [group for group in free if id(group) not in used]
+        remaining = [group for group in remaining if id(group) not in used]
     exact = isinstance(settings.split, params.ByCounts)
-    _check(chosen, wanted, kept, exact)
-    return {split: chosen[split] for split in SPLITS}
+    _check(assigned, requested, groups, exact)
+    return {split: assigned[split] for split in SPLITS}
 
 
-def _one_split(group: SplitGroup) -> SplitGroup:
-    """Of a group that the source spread over splits, the part in test, else valid, else train."""
+def _in_one_split(group: SplitGroup) -> SplitGroup:
+    """Return the part of a group that the source has in test, else in valid, else in train."""
     for split in ("test", "valid", "train"):
         part = tuple(sample for sample in group if sample.split == split)
         if part:
@@ -72,87 +71,92 @@ def _one_split(group: SplitGroup) -> SplitGroup:
     return group
 
 
-def _may_go(group: SplitGroup, split: str, own: set[str]) -> bool:
+def _allowed(group: SplitGroup, split: str, source_splits: set[str]) -> bool:
     source = group[0].split
-    if split == "valid" and "valid" not in own:
+    if split == "valid" and "valid" not in source_splits:
         return source in ("", "train")
     return source in ("", split)
 
 
-def _take(allowed: Iterable[SplitGroup], wanted: Mapping[str, int]) -> list[SplitGroup]:
-    """Groups, in the order given, that fit into what is still wanted of each class."""
-    left, taken = Counter(wanted), []
-    for group in allowed:
-        needs = Counter(sample.label for sample in group)
-        if all(left[label] >= n for label, n in needs.items()):
-            left -= needs
+def _take(groups: Iterable[SplitGroup], requested: Mapping[str, int]) -> list[SplitGroup]:
+    """Take groups, in their order, that fit into what is still missing of each class."""
+    missing, taken = Counter(requested), []
+    for group in groups:
+        counts = Counter(sample.label for sample in group)
+        if all(missing[label] >= n for label, n in counts.items()):
+            missing -= counts
             taken.append(group)
     return taken
 
 
-def _wanted(
-    found: Sequence[SplitGroup], classes: Sequence[str], settings: params.PrepareParams
-) -> Wanted:
-    have = {
-        split: Counter(s.label for group in found for s in group if s.split == split)
+def _requested(
+    groups: Sequence[SplitGroup], classes: Sequence[str], settings: params.PrepareParams
+) -> Counts:
+    available = {
+        split: Counter(s.label for group in groups for s in group if s.split == split)
         for split in ("", *SPLITS)
     }
     split = settings.split
     if isinstance(split, params.ByCounts):
-        return {name: _named(getattr(split.counts, name), name, classes) for name in SPLITS}
+        return {name: _per_class(getattr(split.counts, name), name, classes) for name in SPLITS}
     if isinstance(split, params.ByFractions):
-        total = sum(have.values(), Counter())
-        return _shares(total, split.fractions, classes)
-    return _as_in_source(have, classes, settings.valid_fraction)
+        total = sum(available.values(), Counter())
+        return _by_fractions(total, split.fractions, classes)
+    return _as_in_source(available, classes, settings.valid_fraction)
 
 
-def _named(value: int | dict[str, int], split: str, classes: Sequence[str]) -> dict[str, int]:
-    if isinstance(value, int):
-        return dict.fromkeys(classes, value)
-    if sorted(value) != sorted(classes):
+def _per_class(count: int | dict[str, int], split: str, classes: Sequence[str]) -> dict[str, int]:
+    if isinstance(count, int):
+        return dict.fromkeys(classes, count)
+    if sorted(count) != sorted(classes):
         key = f"prepare.split.counts.{split}"
-        raise InputError(f"{key} must name the classes {list(classes)}, got {sorted(value)}")
-    return value
+        raise InputError(f"{key} must name the classes {list(classes)}, got {sorted(count)}")
+    return count
 
 
-def _shares(total: Counter[str], share: params.SplitFractions, classes: Sequence[str]) -> Wanted:
-    wanted: Wanted = {split: {} for split in SPLITS}
+def _by_fractions(
+    total: Counter[str], fractions: params.SplitFractions, classes: Sequence[str]
+) -> Counts:
+    counts: Counts = {split: {} for split in SPLITS}
     for name in classes:
         n = total[name]
-        wanted["valid"][name] = max(1, round(n * share.valid))
-        wanted["test"][name] = max(1, round(n * share.test))
-        rest = n - wanted["valid"][name] - wanted["test"][name]
-        wanted["train"][name] = max(1, min(rest, math.ceil(n * share.train)))
-    return wanted
+        counts["valid"][name] = max(1, round(n * fractions.valid))
+        counts["test"][name] = max(1, round(n * fractions.test))
+        rest = n - counts["valid"][name] - counts["test"][name]
+        counts["train"][name] = max(1, min(rest, math.ceil(n * fractions.train)))
+    return counts
 
 
 def _as_in_source(
-    have: Mapping[str, Counter[str]], classes: Sequence[str], valid_fraction: float
-) -> Wanted:
-    if have[""] or not have["test"] or not have["train"]:
+    available: Mapping[str, Counter[str]], classes: Sequence[str], valid_fraction: float
+) -> Counts:
+    if available[""] or not available["test"] or not available["train"]:
         raise InputError(
             "prepare.split is 'source', but the images do not lie in train/ and test/ folders; "
             "set prepare.split to {fractions: {train: 0.7, valid: 0.15, test: 0.15}} or to counts"
         )
-    wanted = {split: {name: have[split][name] for name in classes} for split in SPLITS}
-    if not have["valid"]:
+    counts = {split: {name: available[split][name] for name in classes} for split in SPLITS}
+    if not available["valid"]:
         for name in classes:
-            wanted["valid"][name] = max(1, round(valid_fraction * have["train"][name]))
-            wanted["train"][name] -= wanted["valid"][name]
-    return wanted
+            counts["valid"][name] = max(1, round(valid_fraction * available["train"][name]))
+            counts["train"][name] -= counts["valid"][name]
+    return counts
 
 
 def _check(
-    chosen: Mapping[str, Sequence[Sample]], wanted: Wanted, found: Sequence[SplitGroup], exact: bool
+    assigned: Mapping[str, Sequence[Sample]],
+    requested: Counts,
+    groups: Sequence[SplitGroup],
+    exact: bool,
 ) -> None:
-    have = Counter(sample.label for group in found for sample in group)
+    available = Counter(sample.label for group in groups for sample in group)
     for split in SPLITS:
-        got = Counter(sample.label for sample in chosen[split])
-        for name, n in wanted[split].items():
-            if got[name] == 0 or (exact and got[name] < n):
-                asked = sum(counts[name] for counts in wanted.values())
+        counts = Counter(sample.label for sample in assigned[split])
+        for name, n in requested[split].items():
+            if counts[name] == 0 or (exact and counts[name] < n):
+                total = sum(per_class[name] for per_class in requested.values())
                 raise InputError(
-                    f"prepare.split: class {name!r} has {have[name]} usable images, {asked} were "
-                    f"asked for; {split} got {got[name]} of {n}. Lower prepare.split.counts or "
-                    f"add images (copies of one picture stay in one split)"
+                    f"prepare.split: class {name!r} has {available[name]} usable images, but "
+                    f"{total} were requested; {split} got {counts[name]} of {n}. Lower "
+                    f"prepare.split.counts or add images (duplicates stay in one split)"
                 )

@@ -8,7 +8,7 @@ from typing import Any
 from toolkit.checks.findings import Audit, read_audit
 from toolkit.datasets import folders
 from toolkit.datasets.params import PrepareParams, SplitFractions
-from toolkit.datasets.prepare import write_splits
+from toolkit.datasets.prepare import Selection, write_splits
 from toolkit.io import parallel
 from toolkit.io.images import LIMITS, ImageLimits
 from toolkit.io.manifest import Manifest
@@ -68,8 +68,7 @@ def prepare(
         folder,
         place,
         build(PrepareParams, params, ""),
-        drop=result.dropped if result else (),
-        groups=result.grouped if result else (),
+        selection=Selection(result.dropped, result.grouped) if result else Selection(),
         limits=limits,
         processes=workers or parallel.cores(),
         track=track,
