@@ -1,4 +1,4 @@
-"""What is measured of an image: known answers."""
+"""Image statistics with known answers."""
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ PICTURE = noise(np.random.default_rng(0), 64)
 
 
 def part(name: str, pixels: np.ndarray) -> np.ndarray:
-    grey = pixels.mean(axis=2, dtype=np.float32) / 255
-    return np.ravel(features.FEATURES[name](pixels, grey))
+    gray = pixels.mean(axis=2, dtype=np.float32) / 255
+    return np.ravel(features.FEATURES[name](pixels, gray))
 
 
 @given(
@@ -24,9 +24,9 @@ def part(name: str, pixels: np.ndarray) -> np.ndarray:
 def test_every_image_gives_the_same_number_of_finite_numbers(height, width, seed, values):
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, values, (height, width, 3)).astype(np.uint8)
-    found = features.image_features(pixels)
-    assert found.shape == (117,)
-    assert np.isfinite(found).all()
+    vector = features.image_features(pixels)
+    assert vector.shape == (117,)
+    assert np.isfinite(vector).all()
 
 
 def test_a_tiny_image_is_refused():
@@ -34,10 +34,10 @@ def test_a_tiny_image_is_refused():
         features.image_features(np.zeros((7, 20, 3), dtype=np.uint8))
 
 
-def test_colours_and_contrast_are_those_of_the_blocks():
+def test_colors_and_contrast_are_those_of_the_blocks():
     pixels = np.zeros((8, 8, 3), dtype=np.uint8)
     pixels[:2, :2] = (255, 0, 51)
-    assert part("colours", pixels)[:6].tolist() == pytest.approx([1, 0, 0.2, 0, 0, 0])
+    assert part("colors", pixels)[:6].tolist() == pytest.approx([1, 0, 0.2, 0, 0, 0])
     assert part("contrast", pixels).tolist() == [0] * 16
     pixels[0, 0] = pixels[1, 1] = 255
     pixels[0, 1] = pixels[1, 0] = 0
@@ -52,7 +52,7 @@ def test_a_blurred_image_is_less_sharp_and_a_grainy_one_noisier():
     assert (part("noise", grainy) > part("noise", PICTURE)).all()
 
 
-def test_edges_say_which_way_the_grey_rises():
+def test_edges_tell_the_direction_of_the_gradient():
     ramp = np.repeat(np.arange(0, 128, 2, dtype=np.uint8), 64 * 3).reshape(64, 64, 3)
     assert part("edges", ramp).argmax() == 4  # downwards: a quarter turn is sector 4 of 8
     assert part("edges", ramp.swapaxes(0, 1).copy()).argmax() == 0
@@ -74,6 +74,6 @@ def test_levels_that_a_stretched_image_does_not_use_are_found():
     assert unused == pytest.approx(1 - 128 / 255)
 
 
-def test_repeats_are_equal_neighbours():
+def test_repeats_are_equal_neighbors():
     columns = np.tile(np.arange(16, dtype=np.uint8)[None, :, None], (16, 1, 3))
     assert part("repeats", columns).tolist() == [0, 1, 0, 0]
