@@ -13,7 +13,7 @@ from toolkit.augmentation import explain, render
 from toolkit.augmentation.params import AugmentParams
 from toolkit.augmentation.render import OutputFormat
 from toolkit.augmentation.transforms.presets import POLICIES
-from toolkit.cli.augment import Call, augment_from_options
+from toolkit.cli.augment import AugmentOptions, augment_from_options
 from toolkit.errors import InputError
 from toolkit.io import manifest, shards
 
@@ -113,7 +113,7 @@ def test_a_name_does_not_forge_a_line(made):
 
 
 def test_nothing_else_can_be_asked_for_at_once(made):
-    call = Call(explain=made / "x.png", target="3")
+    call = AugmentOptions(explain=made / "x.png", target="3")
     with pytest.raises(InputError, match="--explain takes a new image, --output, --force and --q"):
         augment_from_options(call)
 

@@ -7,7 +7,6 @@ from tests.cli.test_main import toolkit, tree
 from toolkit.augmentation import params, preview
 from toolkit.augmentation.transforms import parsing
 from toolkit.augmentation.transforms.presets import POLICIES
-from toolkit.datasets import folders
 from toolkit.errors import InputError
 from toolkit.io import images
 
@@ -16,10 +15,22 @@ def rows_of(chosen, labels):
     return [(entry.transform, name) for entry, name in preview._rows(chosen, labels)]
 
 
+def only(name):
+    return params.ByClass(by_class={name: "homework"})
+
+
 def test_there_is_a_row_for_each_entry_and_classes_take_turns():
     rows = rows_of(parsing.make_policy("homework"), ["a", "b"])
     assert [name for _, name in rows] == ["a", "b"] * 4
     assert [t for t, _ in rows] == [choice.transform for choice in POLICIES["homework"].choices]
+
+
+def test_each_row_shows_an_image_of_its_class(photos, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(preview, "_row", lambda _folder, parent, *_: shown.append(parent.label))
+    monkeypatch.setattr(preview.contact_sheet, "write_rows", lambda *_: None)
+    preview.write_preview(tmp_path / "p.png", photos, params.AugmentParams(), "homework")
+    assert shown == ["b", "c"] * 4
 
 
 def test_a_policy_of_one_entry_is_shown_on_six_images():
@@ -37,10 +48,10 @@ def test_classes_with_policies_of_their_own_have_rows_of_their_own():
 
 @pytest.mark.parametrize("name", sorted(POLICIES))
 def test_every_policy_has_a_preview_that_its_seed_decides(photos, tmp_path, name):
-    source, chosen = folders.scan(photos), parsing.make_policy(name)
     sheets = []
     for seed in (0, 0, 1):
-        preview.write_preview(tmp_path / "p.png", photos, source, ["c"], chosen, seed=seed, size=16)
+        settings = params.AugmentParams(target={"c": 7}, seed=seed)
+        preview.write_preview(tmp_path / "p.png", photos, settings, name, size=16)
         sheets.append(images.read_image(tmp_path / "p.png"))
     assert np.array_equal(sheets[0], sheets[1])
     assert np.array_equal(sheets[1], sheets[2]) == (name == "duplicate")
@@ -76,19 +87,21 @@ def test_a_folder_without_images_is_said(tmp_path):
 
 
 def test_where_nothing_grows_classes_with_a_policy_are_shown(photos, tmp_path):
-    chosen, source = (
-        parsing.make_policy(params.ByClass(by_class={"a": "homework"})),
-        folders.scan(photos),
-    )
-    assert preview.write_preview(tmp_path / "p.png", photos, source, [], chosen, seed=0) == 8
-    other = parsing.make_policy(params.ByClass(by_class={"z": "homework"}))
+    settings, out = params.AugmentParams(target=1), tmp_path / "p.png"
+    assert preview.write_preview(out, photos, settings, only("a")) == 8
+
+
+def test_an_empty_class_is_not_shown(photos, tmp_path):
+    (photos / "d").mkdir()
+    settings = params.AugmentParams(target={"c": 6})
     with pytest.raises(InputError, match="photos: holds no image of a class that has a policy"):
-        preview.write_preview(tmp_path / "p.png", photos, source, [], other, seed=0)
+        preview.write_preview(tmp_path / "p.png", photos, settings, only("d"))
 
 
 def test_a_policy_that_lacks_a_class_is_said(photos, tmp_path):
-    chosen = parsing.make_policy(params.ByClass(by_class={"a": "homework"}))
-    with pytest.raises(InputError, match="nothing for class 'b'"):
-        preview.write_preview(
-            tmp_path / "p.png", photos, folders.scan(photos), ["b"], chosen, seed=0
-        )
+    for name, message in (
+        ("a", "nothing for class 'b'"),
+        ("z", "unknown class in by_class .* 'z'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            preview.write_preview(tmp_path / "p.png", photos, params.AugmentParams(), only(name))

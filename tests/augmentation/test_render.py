@@ -11,7 +11,7 @@ import pytest
 from toolkit.augmentation import params, plan, render
 from toolkit.augmentation.params import EntryParams
 from toolkit.augmentation.render import OutputFormat
-from toolkit.augmentation.transforms import parsing
+from toolkit.augmentation.transforms import compose, parsing
 from toolkit.datasets import folders
 from toolkit.errors import InputError
 from toolkit.io import manifest
@@ -93,7 +93,7 @@ def test_every_image_is_made_again_from_its_row_alone(plain, tmp_path):
             pixels = read_picture(tmp_path / "out" / made.by_id[row.parent].path)
             name = f"{row.label}/new-{row.number:06d}-{row.parent[:8]}.png"
             data = (tmp_path / "out" / name).read_bytes()
-            assert ENCODERS["png"](render.render_image(row, pixels)) == data
+            assert ENCODERS["png"](compose.change(row.transform, pixels, row.params)) == data
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tests.augmentation.test_render import augment, folder, stopping, tree
 from tests.helpers import pages
 from toolkit.augmentation import batches
 from toolkit.augmentation.render import OutputFormat
-from toolkit.cli.augment import Call, augment_from_options
+from toolkit.cli.augment import AugmentOptions, augment_from_options
 from toolkit.errors import InputError
 from toolkit.evaluation import probe
 from toolkit.io import images, manifest, shards
@@ -137,7 +137,7 @@ def test_an_arm_in_shards_is_shown_on_the_page_as_one_in_folders(tmp_path, monke
     monkeypatch.chdir(tmp_path)  # away from the params.yaml here
     given, seen = pages.inputs(tmp_path / "project"), []
     for count in (0, 3):
-        call = Call(
+        call = AugmentOptions(
             given.prepared / "train",
             given.arms / "augmented",
             target="9",

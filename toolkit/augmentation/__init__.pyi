@@ -8,7 +8,6 @@ from .render import (
     AugmentationResult as AugmentationResult,
     OutputFormat as OutputFormat,
     augment_folder as augment_folder,
-    render_image as render_image,
     write_original as write_original,
 )
 from .transforms.parsing import make_policy as make_policy

@@ -1,20 +1,17 @@
-"""The section augment of params.yaml."""
+"""The section `augment` of params.yaml, and what is asked for outside a project."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from toolkit.errors import InputError
-from toolkit.io import images
 from toolkit.io.schema import Name, Positive, Section, Seed, Share
 
 
 class EntryParams(Section):
-    """One entry of a policy: a transform, how often it is drawn, and its fixed arguments.
+    """One entry of a policy: a transform or a group, its weight, and its fixed arguments.
 
-    A group (`policy.GROUPS`) has entries of its own, `of`; `limit` bounds what is drawn
+    A group (`policy.GROUPS`) has entries of its own, `of`. `limit` bounds what is drawn
     (`policy.LIMITS`).
     """
 
@@ -25,15 +22,15 @@ class EntryParams(Section):
     limit: dict[str, Any] = {}
 
 
-EntriesParams = str | Annotated[list[EntryParams], Field(min_length=1)]
-"""A named policy, or one written out."""
+PolicyParams = str | Annotated[list[EntryParams], Field(min_length=1)]
+"""The name of a policy, or its entries."""
 
 
 class ByClass(Section):
-    """A policy for each class; `otherwise` is that of the classes that are not named."""
+    """A policy for each class; `otherwise` is the policy of the classes not listed."""
 
-    by_class: Annotated[dict[str, EntriesParams], Field(min_length=1)]
-    otherwise: EntriesParams | None = None
+    by_class: Annotated[dict[str, PolicyParams], Field(min_length=1)]
+    otherwise: PolicyParams | None = None
 
 
 class ArmParams(Section):
@@ -42,15 +39,24 @@ class ArmParams(Section):
     `without`: the names of transforms that the arm leaves out of its policy.
     """
 
-    policy: EntriesParams | ByClass
+    policy: PolicyParams | ByClass
     without: list[str] = []
 
 
-Target = Positive | Share | str | dict[str, Positive]
+def _check_number(value: Any) -> Any:
+    if isinstance(value, int | float) and not (0 < value <= 1 or (value > 1 and value % 1 == 0)):
+        raise PydanticCustomError(
+            "target", "a whole number of 1 or more, or a ratio between 0 and 1"
+        )
+    return value
+
+
+Target = Annotated[Positive | Share | str | dict[str, Positive], BeforeValidator(_check_number)]
+"""The number of images that a class ends with, or how to compute it: see `plan.quotas`."""
 
 
 class AugmentParams(Section):
-    """How many images each class ends with, who is copied, and how."""
+    """How many images each class ends with, which originals are copied, and how."""
 
     target: Target = "auto"
     classes: list[str] | None = None
@@ -64,36 +70,3 @@ class AugmentParams(Section):
         if "original" in self.arms:
             raise ValueError("the arm 'original' is the prepared data itself: choose another name")
         return self
-
-
-PlainTarget = int | float | str | Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Arm:
-    """See `params.ArmParams`."""
-
-    policy: Any
-    without: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Request:
-    """The fields and defaults of `AugmentParams`. Raises InputError that names the option."""
-
-    target: PlainTarget = "auto"
-    classes: Sequence[str] | None = None
-    draw: Literal["even", "random"] = "even"
-    seed: int = 0
-    format: str = "png"
-    arms: Mapping[str, Arm] = field(default_factory=lambda: {"augmented": Arm("homework")})
-
-    def __post_init__(self) -> None:
-        """Check what `params.AugmentParams` checks of the same options."""
-        if self.format not in images.ENCODERS:
-            known = " or ".join(repr(name) for name in images.ENCODERS)
-            raise InputError(f"--format must be {known}, got {self.format!r}")
-        if isinstance(self.target, int | float) and self.target <= 0:
-            raise InputError(f"--target must be more than 0, got {self.target}")
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"--seed must be from 0 to 2**32 - 1, got {self.seed}")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from toolkit import errors
+from toolkit.augmentation.params import Target
 from toolkit.augmentation.transforms import compose, parsing
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.errors import InputError
@@ -19,7 +20,6 @@ from toolkit.io.csv import read_rows
 from toolkit.io.images import Picture
 from toolkit.io.manifest import Sample
 
-Target = int | float | str | Mapping[str, int]
 COLUMNS = ("parent", "label", "number", "transform", "params", "seed")
 TABLE = "plan.csv"
 ATTEMPTS = 50

@@ -2,19 +2,25 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+from numpy.random import SeedSequence, default_rng
 
 from toolkit.augmentation import contact_sheet
 from toolkit.augmentation.contact_sheet import Tile
+from toolkit.augmentation.originals import check_originals
+from toolkit.augmentation.params import AugmentParams
+from toolkit.augmentation.plan import quotas
 from toolkit.augmentation.transforms import compose
+from toolkit.augmentation.transforms.parsing import PolicySpec, check_policy_classes, make_policy
 from toolkit.augmentation.transforms.policy import Policy, PolicyEntry
+from toolkit.datasets import folders
 from toolkit.errors import InputError
 from toolkit.io import samples
-from toolkit.io.manifest import Manifest, Sample
+from toolkit.io.manifest import Sample
+from toolkit.progress import Track, silent
 
 LEAST, MOST, CHILDREN = 6, 24, 5
 """Rows at least and at most, and new images in each."""
@@ -23,31 +29,36 @@ LEAST, MOST, CHILDREN = 6, 24, 5
 def write_preview(
     path: Path,
     folder: Path,
-    source: Manifest,
-    labels: Sequence[str],
-    policy: Policy,
+    settings: AugmentParams,
+    policy: Policy | PolicySpec,
     *,
-    seed: int,
     size: int | None = None,
+    track: Track = silent,
 ) -> int:
-    """Write a sheet with a row for each entry of the policy; gives the number of rows.
+    """Write a sheet with a row for each entry of the policy, and return the number of rows.
 
-    `source` is the manifest of the originals in `folder`, `labels` the classes that would grow
-    (none of them: all with a policy are shown), `size` as for `render.augment_folder`.
-    Raises InputError where there is no image to show, and as drawing and decoding do.
+    The arguments are those of `render.augment_folder`. Shown are the classes that would get new
+    images, or all that have a policy where there are none. Raises InputError where there is no
+    image to show, and as `augment_folder` does.
     """
-    known = [n for n in source.classes if policy.choices or n in policy.by_class]
-    shown = list(labels) or [name for name in known if source.counts()[name]]
+    chosen = policy if isinstance(policy, Policy) else make_policy(policy)
+    source = folders.scan(folder, track)
+    check_originals(source, folder)
+    counts = source.counts()
+    labels = list(quotas(counts, settings.target, settings.classes))
+    check_policy_classes(chosen, source.classes, labels)
+    with_policy = [n for n in source.classes if chosen.choices or n in chosen.by_class]
+    shown = labels or [name for name in with_policy if counts[name]]
     if not shown:
         raise InputError(f"{folder}: holds no image of a class that has a policy")
-    rows = _rows(policy, shown)
-    parents = {name: _parents(source, name) for name in shown}
-    made = [
-        _row(folder, next(parents[name]), entry, np.random.SeedSequence([seed, 0, 0, 0, at]), size)
-        for at, (entry, name) in enumerate(rows)
+    originals = [sample for sample in source.samples if not sample.derived]
+    parents = {name: itertools.cycle([s for s in originals if s.label == name]) for name in shown}
+    rows = [
+        _row(folder, next(parents[name]), entry, SeedSequence([settings.seed, 0, 0, 0, at]), size)
+        for at, (entry, name) in enumerate(_rows(chosen, shown))
     ]
-    contact_sheet.write_rows(path, made)
-    return len(made)
+    contact_sheet.write_rows(path, rows)
+    return len(rows)
 
 
 def _rows(policy: Policy, labels: Sequence[str]) -> list[tuple[PolicyEntry, str]]:
@@ -65,18 +76,11 @@ def _rows(policy: Policy, labels: Sequence[str]) -> list[tuple[PolicyEntry, str]
     return [(entry, next(turn)) for entry, turn in (once * math.ceil(LEAST / len(once)))[:MOST]]
 
 
-def _parents(source: Manifest, label: str) -> Iterator[Sample]:
-    found = [sample for sample in source.samples if sample.label == label and not sample.derived]
-    if not found:
-        raise InputError(f"class {label!r} has no image to show")
-    return itertools.cycle(found)
-
-
 def _row(
     folder: Path,
     parent: Sample,
     entry: PolicyEntry,
-    sequence: np.random.SeedSequence,
+    sequence: SeedSequence,
     size: int | None,
 ) -> list[Tile]:
     """The parent and some of its children."""
@@ -84,7 +88,7 @@ def _row(
     picture = samples.sample_picture(folder, size, parent, data)
     row = [contact_sheet.tile(picture, contact_sheet.caption(parent))]
     for own in sequence.generate_state(CHILDREN).tolist():
-        name, params = compose.sample_params(entry, np.random.default_rng(own), picture)
+        name, params = compose.sample_params(entry, default_rng(own), picture)
         child = replace(parent, parent=parent.id, transform=name, params=params)
         made = compose.change(name, picture, params)
         row.append(contact_sheet.tile(made, contact_sheet.caption(child)))

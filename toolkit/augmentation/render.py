@@ -7,19 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from toolkit import progress
 from toolkit.augmentation import batches, contact_sheet, journal, originals, plan
 from toolkit.augmentation.batches import RenderJob
 from toolkit.augmentation.journal import Journal, JournalEntry
-from toolkit.augmentation.plan import PlannedImage
+from toolkit.augmentation.params import AugmentParams
 from toolkit.augmentation.summary import AugmentationReport, Tally
-from toolkit.augmentation.transforms import compose, parsing
+from toolkit.augmentation.transforms import parsing
+from toolkit.augmentation.transforms.parsing import PolicySpec
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.errors import InputError
 from toolkit.io import files, images
-from toolkit.io.images import Picture
 from toolkit.io.manifest import (
     COLUMNS,
     TABLE,
@@ -32,16 +32,6 @@ from toolkit.io.manifest import (
     write_sidecar,
 )
 from toolkit.io.parallel import unordered_map
-
-
-class Settings(Protocol):
-    """`params.AugmentParams`, or `request.Request`."""
-
-    target: Any
-    classes: Any
-    draw: Any
-    seed: Any
-    format: Any
 
 
 @dataclass(frozen=True)
@@ -82,16 +72,11 @@ class AugmentationResult:
     shown: Manifest
 
 
-def render_image(row: PlannedImage, picture: Picture) -> Picture:
-    """The new image that the row describes, from its parent; of the same size."""
-    return compose.change(row.transform, picture, row.params)
-
-
 def augment_folder(
     folder: Path,
     output: Path,
-    settings: Settings,
-    policy: "Policy | parsing.Setting",
+    settings: AugmentParams,
+    policy: Policy | PolicySpec,
     *,
     size: int | None = None,
     form: OutputFormat = OutputFormat(),

@@ -170,29 +170,12 @@ def augment(
 
     Example: toolkit augment --explain photos/balanced/rare/new-000001-5d02d1b1.png
     """
-    from toolkit.cli.augment import Call, augment_from_options
+    options = dict(locals())
+    from toolkit.cli.augment import AugmentOptions, augment_from_options
 
     if train is not None and output is None and not preview:
         raise typer.BadParameter("a folder to write to is needed: --output OUT")
-    call = Call(
-        train,
-        output,
-        target,
-        classes,
-        policy,
-        seed,
-        file_format,
-        size,
-        only_new,
-        arm,
-        shards,
-        explain,
-        preview,
-        force,
-        workers,
-        quiet,
-    )
-    augment_from_options(call)
+    augment_from_options(AugmentOptions(**options))
 
 
 def policies(

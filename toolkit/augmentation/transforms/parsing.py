@@ -4,11 +4,13 @@ import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 from numpy.random import Generator
+from pydantic import TypeAdapter, ValidationError
 
 from toolkit import errors
+from toolkit.augmentation.params import ArmParams, ByClass, EntryParams
 from toolkit.augmentation.transforms import compose, external
 from toolkit.augmentation.transforms.policy import (
     GROUPS,
@@ -21,18 +23,17 @@ from toolkit.augmentation.transforms.policy import (
 from toolkit.augmentation.transforms.presets import POLICIES
 from toolkit.augmentation.transforms.registry import TRANSFORMS
 from toolkit.errors import InputError
+from toolkit.io import schema, yaml
 
-if TYPE_CHECKING:  # params brings pydantic, which is slow to import
-    from toolkit.augmentation import params
-    from toolkit.augmentation.params import ByClass, EntryParams
+PolicySpec = str | Path | list[EntryParams] | ByClass
+"""A policy as it is asked for: see `make_policy`."""
 
-Setting: TypeAlias = "str | Path | list[EntryParams] | ByClass"
 Where = list[int | str]
 Fail = Callable[[Where, str], InputError]
 SUFFIXES = (".yaml", ".yml")
 
 
-def make_policy(setting: Setting, key: str = "policy") -> Policy:
+def make_policy(setting: PolicySpec, key: str = "policy") -> Policy:
     """A policy by its name, from a YAML file (a path or a name in .yaml), or written out.
 
     Written out it is a list of `params.EntryParams`, or a `params.ByClass`; so is a file. A
@@ -48,7 +49,7 @@ def make_policy(setting: Setting, key: str = "policy") -> Policy:
     return _built(setting, lambda where, message: InputError(f"{_dotted(key, where)}: {message}"))
 
 
-def of_arm(name: str, arm: "params.ArmParams | params.Arm") -> Policy:
+def of_arm(name: str, arm: ArmParams) -> Policy:
     """The policy of the arm `name`, less what it leaves out.
 
     Raises InputError as `make` does, for a transform in `without` that the policy does not have,
@@ -120,11 +121,6 @@ def _left(entry: PolicyEntry, names: Collection[str]) -> PolicyEntry | None:
 
 
 def _load(path: Path) -> Policy:
-    from pydantic import TypeAdapter, ValidationError
-
-    from toolkit.augmentation.params import ByClass, EntryParams
-    from toolkit.io import schema, yaml
-
     data = yaml.read_yaml(path, "a policy file is a YAML list")
     kind: Any = ByClass if isinstance(data, dict) else list[EntryParams]
     try:
@@ -145,7 +141,7 @@ def _failure(_where: Where, message: str) -> InputError:
     return InputError(message)
 
 
-def _built(setting: "list[EntryParams] | ByClass", fail: Fail) -> Policy:
+def _built(setting: list[EntryParams] | ByClass, fail: Fail) -> Policy:
     if isinstance(setting, list):
         return _part(setting, [], fail)
     by_class = {
@@ -156,7 +152,7 @@ def _built(setting: "list[EntryParams] | ByClass", fail: Fail) -> Policy:
     return replace(_part(setting.otherwise, ["otherwise"], fail), by_class=by_class)
 
 
-def _part(setting: "str | list[EntryParams]", where: Where, fail: Fail) -> Policy:
+def _part(setting: str | list[EntryParams], where: Where, fail: Fail) -> Policy:
     """A named policy, or the one that a list is."""
     if isinstance(setting, str):
         if setting not in POLICIES:
@@ -170,7 +166,7 @@ def _part(setting: "str | list[EntryParams]", where: Where, fail: Fail) -> Polic
     return Policy(tuple(map(narrow, choices)), keep_identical=False)
 
 
-def _entry(choice: "EntryParams") -> PolicyEntry:
+def _entry(choice: EntryParams) -> PolicyEntry:
     """An entry as written. One that names a policy is one of that policy's."""
     if choice.transform in POLICIES and not (choice.of or choice.arguments):
         of = POLICIES[choice.transform].choices

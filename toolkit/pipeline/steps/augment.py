@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.augmentation import contact_sheet, render, summary
-from toolkit.augmentation.params import AugmentParams, EntriesParams, Target
+from toolkit.augmentation.params import AugmentParams, PolicyParams, Target
 from toolkit.augmentation.render import AugmentationResult, OutputFormat
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.errors import InputError
@@ -46,7 +46,7 @@ def augment(
     *,
     target: Target = "auto",
     classes: Sequence[str] | None = None,
-    policy: str | Path | EntriesParams | Policy = "homework",
+    policy: str | Path | PolicyParams | Policy = "homework",
     draw: str = "even",
     seed: int = 0,
     format: str = "png",  # noqa: A002 - the name of the option
