@@ -74,8 +74,8 @@ def test_the_difference_is_that_of_the_means_over_seeds():
         arm: np.mean([r.metrics["gmean"] for r in results if r.arm == arm])
         for arm in ("original", "augmented")
     }
-    assert [row.arm for row in compared.rows] == ["original", "augmented"]
-    for row in compared.rows:
+    assert [row.arm for row in compared.estimates] == ["original", "augmented"]
+    for row in compared.estimates:
         assert row.mean("gmean") == pytest.approx(means[row.arm])
         low, high = row.intervals["gmean"]
         assert low < means[row.arm] < high
@@ -89,7 +89,7 @@ def test_every_class_and_the_area_are_compared_too():
     assert compared.metrics == (
         "gmean", "accuracy", "balanced_accuracy", "recall", "recall_a", "recall_b", "roc_auc",
     )  # fmt: skip
-    assert compared.test == {"a": 500, "b": 90}
+    assert compared.test_images == {"a": 500, "b": 90}
 
 
 def test_runs_of_one_seed_are_paired_for_mcnemar():
@@ -178,7 +178,7 @@ def test_a_recipe_without_the_baseline_is_refused():
 
 
 def test_a_run_given_twice_is_refused():
-    with pytest.raises(InputError, match="original-net-0 is given 2 times"):
+    with pytest.raises(InputError, match="the run original-net-0 occurs 2 times"):
         compare_results([result("original")] * 2)
 
 
@@ -201,12 +201,19 @@ def test_nothing_to_compare_is_refused():
 
 
 def test_the_spread_over_the_seeds_is_their_standard_deviation():
-    (one,) = compare_results([result("original")]).rows
-    assert one.spread("gmean") is None
-    (three,) = compare_results(arms(original=BASE)).rows
-    assert three.spread("gmean") == pytest.approx(np.std(three.values["gmean"], ddof=1))
+    (one,) = compare_results([result("original")]).estimates
+    assert one.std("gmean") is None
+    (three,) = compare_results(arms(original=BASE)).estimates
+    assert three.std("gmean") == pytest.approx(np.std(three.values["gmean"], ddof=1))
 
 
 def test_a_class_without_test_images_leaves_nothing_to_compare():
     with pytest.raises(InputError, match=r"class 'b' has no images.*G-mean"):
         compare_results([result("original", images=(30, 0)), result("augmented", images=(30, 0))])
+
+
+def test_a_comparison_is_shown_in_one_line():
+    results = arms(original=BASE, augmented=GOOD, flipped=BASE)
+    expected = "Comparison(baseline='original', 1 recipes x 3 arms; 1 better, 1 inconclusive)"
+    assert repr(compare_results(results)) == expected
+    assert "1 arms; no contrasts" in repr(compare_results(arms(original=BASE)))

@@ -54,7 +54,7 @@ def tuned(values):
 
 def test_without_valid_there_are_the_metrics_and_their_intervals():
     numbers = evaluate.evaluate_run(RunOutputs(KEY, drawn(0)), YES)
-    assert numbers.values == compute_metrics(drawn(0), "yes")
+    assert numbers.metrics == compute_metrics(drawn(0), "yes")
     assert numbers.intervals == confidence_intervals(drawn(0), "yes", resamples=200)
 
 
@@ -65,7 +65,7 @@ def test_the_threshold_is_chosen_on_valid_and_used_on_test():
         positive="yes", threshold={"rule": "recall", "recall": 1.0}, resamples=200
     )
     numbers = evaluate.evaluate_run(RunOutputs(KEY, test, valid), wanted)
-    values = numbers.values
+    values = numbers.metrics
     found = valid.scores[[name == "yes" for name in valid.actual], 1]
     below = max(score for score in valid.scores[:, 1] if score < found.min())
     assert values["threshold"] == pytest.approx((below + found.min()) / 2)
@@ -78,7 +78,7 @@ def test_the_threshold_is_chosen_on_valid_and_used_on_test():
 
 def test_temperature_and_prior_change_the_scores_of_test():
     test, valid = drawn(0), drawn(1)
-    values = evaluate.evaluate_run(RunOutputs(KEY, test, valid, {"no": 45, "yes": 45}), YES).values
+    values = evaluate.evaluate_run(RunOutputs(KEY, test, valid, {"no": 45, "yes": 45}), YES).metrics
     heat = values["temperature"]
     assert heat == calibration.fit_temperature(valid)
     expected = log_loss(test.actual, calibration.apply_temperature(test, heat).scores)
@@ -97,7 +97,7 @@ def test_nothing_that_is_chosen_depends_on_test(rule):
         test.classes, test.ids, test.actual[::-1], test.predicted, test.scores[:, ::-1].copy()
     )
     found = [
-        evaluate.evaluate_run(RunOutputs(KEY, part, drawn(1)), given).values
+        evaluate.evaluate_run(RunOutputs(KEY, part, drawn(1)), given).metrics
         for part in (test, turned, drawn(2))
     ]
     assert len({(values["threshold"], values["temperature"]) for values in found}) == 1
@@ -106,17 +106,17 @@ def test_nothing_that_is_chosen_depends_on_test(rule):
 
 def test_without_a_positive_class_or_with_three_there_is_no_threshold():
     three = ("no", "yes", "zebra")
-    assert "threshold" not in evaluate.evaluate_run(RunOutputs(KEY, drawn(0), drawn(1)), NO).values
+    assert "threshold" not in evaluate.evaluate_run(RunOutputs(KEY, drawn(0), drawn(1)), NO).metrics
     parts = [drawn(seed, classes=three) for seed in (0, 1)]
     for part in parts:  # a class without test images is refused
         object.__setattr__(part, "actual", (*part.actual[:-1], "zebra"))
-    values = evaluate.evaluate_run(RunOutputs(KEY, *parts), YES).values
+    values = evaluate.evaluate_run(RunOutputs(KEY, *parts), YES).metrics
     assert tuned(values) == ["temperature", *(f"calibrated_{n}" for n in ("loss", "brier", "ece"))]
 
 
 def test_without_known_training_counts_there_is_no_prior_correction():
     assert (
-        "prior_loss" not in evaluate.evaluate_run(RunOutputs(KEY, drawn(0), drawn(1)), YES).values
+        "prior_loss" not in evaluate.evaluate_run(RunOutputs(KEY, drawn(0), drawn(1)), YES).metrics
     )
 
 
@@ -131,7 +131,7 @@ def test_equal_settings_give_equal_numbers_and_another_seed_other_intervals():
         for seed in (0, 0, 1)
     )
     assert first == second
-    assert first.values == other.values
+    assert first.metrics == other.metrics
     assert first.intervals["gmean"] != other.intervals["gmean"]
 
 
@@ -158,7 +158,7 @@ def test_an_evaluation_leaves_its_files_and_they_read_back(tmp_path, past):
         "metrics.json", "mistakes", "predictions.csv", "reliability.csv", "valid_predictions.csv",
     ]  # fmt: skip
     read = read_result(output)
-    assert (read.metrics, read.key, read.positive) == (numbers.values, KEY, "yes")
+    assert (read.metrics, read.key, read.positive) == (numbers.metrics, KEY, "yes")
     assert np.array_equal(read.valid.scores, drawn(1).scores)
     (mistake,) = read_mistakes(output)
     assert (mistake.id, mistake.path, mistake.score) == ("0-3", "yes/3.png", 0.9)
@@ -168,7 +168,7 @@ def test_an_evaluation_leaves_its_files_and_they_read_back(tmp_path, past):
 def test_predictions_alone_leave_what_can_be_known_of_them(tmp_path):
     values = evaluation.write_evaluation(
         tmp_path / "out", RunOutputs(KEY, bare(drawn(0))), NO
-    ).values
+    ).metrics
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "confusion_matrix.csv", "confusion_matrix.png", "metrics.json", "predictions.csv",
     ]  # fmt: skip
@@ -227,6 +227,11 @@ def test_the_table_is_short_and_names_the_classes():
     ]
 
 
+def test_an_evaluation_is_shown_in_one_line():
+    numbers = Evaluation({"n": 9.0, "gmean": 0.5, "accuracy": 0.75}, {"gmean": (0.25, 0.75)})
+    assert repr(numbers) == "Evaluation(accuracy 0.750, G-mean 0.500; 3 metrics)"
+
+
 def test_the_recall_of_very_many_classes_is_not_printed():
     values = {"accuracy": 0.5} | {f"recall_{n}": 0.5 for n in range(50)}
     assert len(evaluate.metric_table(Evaluation(values, {}), [str(n) for n in range(50)])) == 2
@@ -234,7 +239,7 @@ def test_the_recall_of_very_many_classes_is_not_printed():
 
 def test_tuning_is_told_in_sentences():
     evidence = RunOutputs(KEY, drawn(0), drawn(1), {"no": 45, "yes": 45})
-    values = evaluate.evaluate_run(evidence, YES).values
+    values = evaluate.evaluate_run(evidence, YES).metrics
     threshold, temperature, prior = evaluate.evaluation_notes(evidence, values, YES)
     assert threshold.startswith(f"threshold {values['threshold']:.4g} (chosen on valid, best G-m")
     assert f"G-mean {values['gmean']:.4f} -> {values['threshold_gmean']:.4f}" in threshold
@@ -254,9 +259,9 @@ def test_a_class_without_test_images_is_told_and_leaves_the_other_numbers(tmp_pa
     found = json.loads((tmp_path / "out" / results.METRICS_FILE).read_text())
     assert {"accuracy", "threshold_accuracy", "calibrated_ece", "prior_loss"} < set(found)
     assert not {"gmean", "recall", "threshold_gmean", "prior_gmean"} & set(found)
-    first, *_ = evaluate.evaluation_notes(evidence, numbers.values, YES)
-    assert first.startswith("class 'yes' has no test images: its recall, G-mean")
-    assert read_result(tmp_path / "out").metrics["accuracy"] == numbers.values["accuracy"]
+    first, *_ = evaluate.evaluation_notes(evidence, numbers.metrics, YES)
+    assert first.startswith("class 'yes' has no test images: its recall, the G-mean")
+    assert read_result(tmp_path / "out").metrics["accuracy"] == numbers.metrics["accuracy"]
 
 
 def test_the_bins_of_the_calibration_errors_give_the_errors_again(tmp_path):
@@ -267,7 +272,7 @@ def test_the_bins_of_the_calibration_errors_give_the_errors_again(tmp_path):
         bins = [row for row in rows if row["of"] == of]
         gaps = [int(b["images"]) * abs(float(b["score"]) - float(b["share"])) for b in bins]
         assert sum(int(b["images"]) for b in bins) == 60
-        assert sum(gaps) / 60 == pytest.approx(numbers.values[name])
+        assert sum(gaps) / 60 == pytest.approx(numbers.metrics[name])
 
 
 # --- the command ------------------------------------------------------------------------------
@@ -307,7 +312,7 @@ def test_predictions_of_another_tool_are_tuned_on_others_of_it(tmp_path, monkeyp
     done = call("test.csv", "--valid-predictions", "valid.csv", "--output", "out")
     assert "temperature" in done.output
     assert read_result(tmp_path / "out").key == RunKey("test", "predictions", 0)
-    assert "say which class is the positive one, with --positive" in done.output
+    assert "name the positive class with --positive" in done.output
     options = ("--positive", "yes", "--threshold", "cost:5", "--output", "out")
     done = call("test.csv", "--valid-predictions", "valid.csv", *options)
     assert (

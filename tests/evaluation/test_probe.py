@@ -125,3 +125,10 @@ def test_a_tiny_image_is_named(tmp_path):
     tiny = ("copy", lambda pixels, _rng: pixels[:4, :4])
     with pytest.raises(InputError, match=r"a/1.png: must be at least 8 x 8 pixels, got 4 x 4"):
         probe.probe_arm(arm(tmp_path, {"a": (3, [tiny])}))
+
+
+def test_a_probe_is_shown_in_one_line(tmp_path):
+    shown = "Probe(AUC 0.50 (0.50 to 0.50), 20 new images, 20 originals)"
+    assert repr(probe.probe_arm(arm(tmp_path, {"a": (20, [COPY])}))) == shown
+    nothing = probe.Probe(None, None, None, 3, 0, {})
+    assert repr(nothing) == "Probe(no AUC, 0 new images, 3 originals)"

@@ -74,7 +74,7 @@ def points() -> list[SweepPoint]:
 @pytest.fixture(scope="module")
 def effects() -> list[TransformEffect]:
     found = {
-        "": [*runs("original", 5), *runs("augmented", 30)],
+        None: [*runs("original", 5), *runs("augmented", 30)],
         "rotate": [*runs("original", 5), *runs("augmented", 12)],
         "blur": [*runs("original", 5), *runs("augmented", 38)],
         "flip": [*runs("original", 5), *runs("augmented", 30)],
@@ -112,7 +112,7 @@ def test_a_target_without_an_arm_that_has_new_images_is_refused():
 def test_each_transform_is_left_out_once_beside_what_is_left_out_already():
     found = ablation_experiments(settings(without=["rotate"]), "augmented", "less")
     assert {key: (e.name, e.changes) for key, e in found.items()} == {
-        "": ("less-augmented", {}),
+        None: ("less-augmented", {}),
         "sharpness": (
             "less-augmented-without-sharpness",
             {"augment.arms.augmented.without": ["rotate", "sharpness"]},
@@ -126,7 +126,7 @@ def test_each_transform_is_left_out_once_beside_what_is_left_out_already():
 
 def test_transforms_of_groups_are_left_out_too():
     found = ablation_experiments(settings(policy="augmix"), "augmented", "less")
-    assert list(found)[:3] == ["", "autocontrast", "equalize"]
+    assert list(found)[:3] == [None, "autocontrast", "equalize"]
     assert len(found) == 10
 
 

@@ -32,7 +32,7 @@ def test_one_arm_alone_differs_from_nothing():
 
 def test_gmeans_name_the_seeds(compared):
     spot = charts.gmean_chart(compared).drawing.spots[0]
-    first, second = compared.rows[0].values["gmean"]
+    first, second = compared.estimates[0].values["gmean"]
     assert f"seeds: {first:.3f}, {second:.3f}" in spot.text
 
 

@@ -35,7 +35,7 @@ def test_the_verdict_has_a_sentence_an_arm_and_a_picture(given):
 
 
 def test_recalls_of_very_many_classes_are_a_table_alone(given):
-    many = replace(given.compared, test={str(n): 1 for n in range(100)})
+    many = replace(given.compared, test_images={str(n): 1 for n in range(100)})
     assert page.verdict_section(many)["recalls"] == []
 
 
@@ -122,5 +122,5 @@ def test_predictions_alone_are_enough(bare):
 
 
 def test_more_classes_than_can_be_read_have_no_matrix(bare):
-    many = replace(bare.compared, test={str(n): 1 for n in range(13)})
+    many = replace(bare.compared, test_images={str(n): 1 for n in range(13)})
     assert page.network_section(replace(bare, compared=many))["matrices"] == {"net": []}

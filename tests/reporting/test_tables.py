@@ -29,8 +29,8 @@ def train(copies):
 def test_arms_have_means_and_intervals(compared):
     header, first, _ = tables.arm_table(compared)
     assert header[:4] == ["recipe", "arm", "seeds", "G-mean"]
-    low, high = compared.rows[0].intervals["gmean"]
-    assert first[3] == f"{compared.rows[0].mean('gmean'):.3f} ({low:.3f} to {high:.3f})"
+    low, high = compared.estimates[0].intervals["gmean"]
+    assert first[3] == f"{compared.estimates[0].mean('gmean'):.3f} ({low:.3f} to {high:.3f})"
 
 
 def test_contrasts_say_all_that_the_verdict_rests_on(compared):

@@ -68,9 +68,9 @@ def test_the_table_has_a_row_an_arm():
 def test_notes_say_what_was_counted():
     said = " ".join(comparison_notes(compare_results(arms(original=BASE, augmented=GOOD))))
     assert "'b' has 90 test images: each of them is 0.011 of its recall." in said
-    assert "3 seeds: intervals count the luck of the test images and of training." in said
+    assert "3 seeds: intervals account for the test images and for training." in said
     one = " ".join(comparison_notes(compare_results([result("original"), result("augmented")])))
-    assert "the luck of the test images alone" in one
+    assert "account for the test images alone" in one
 
 
 def test_notes_warn_of_a_class_that_was_never_found():

@@ -133,7 +133,7 @@ def sweep(
         say=partial(console.say, quiet=quiet),
     )
     typer.echo(console.table(made.rows))
-    for line in verdict.comparison_notes(made.comparison):
+    for line in verdict.comparison_notes(*made.comparisons):
         typer.echo(line)
     console.say(f"{made.table} and {made.picture.name}: written", quiet=quiet)
 

@@ -192,9 +192,9 @@ def evaluate(
         evidence = _of_file(source, valid_predictions)
     numbers = evaluation.write_evaluation(output, evidence, settings)
     typer.echo(console.table(metric_table(numbers, evidence.test.classes)))
-    for line in evaluation_notes(evidence, numbers.values, settings):
+    for line in evaluation_notes(evidence, numbers.metrics, settings):
         typer.echo(line)
-    console.say(f"{output}/metrics.json: all {len(numbers.values)} numbers", quiet=quiet)
+    console.say(f"{output}/metrics.json: all {len(numbers.metrics)} numbers", quiet=quiet)
 
 
 def _of_run(

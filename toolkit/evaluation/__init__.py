@@ -1,4 +1,4 @@
-"""From the results of runs to comparisons and verdicts; the probe; sweeps as numbers."""
+"""From the results of runs to comparisons, verdicts and sweeps; and the probe of new images."""
 
 import lazy_loader
 

@@ -1,8 +1,10 @@
-"""Results of arms, recipes and seeds -> each arm against the baseline, and against the control."""
+"""Comparison of arms: each with the baseline and with the control, recipe by recipe."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,33 +23,39 @@ from toolkit.metrics.predictions import Predictions
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows and contrasts in the order of the results, the baseline first within each recipe.
+    """Estimates of all arms and their contrasts, the baseline first within each recipe.
 
-    `control`, where there is one, is a second arm that the others are set against: plain copies
-    tell new pictures from more training. `metrics` are those compared, `test` the test images of
-    each class.
+    `control`, if there is one, is a second arm that the others are compared with: plain duplicates
+    separate the effect of new images from that of more training. `metrics` are those compared,
+    `test_images` the number of test images of each class.
     """
 
     baseline: str
     control: str | None
     metrics: tuple[str, ...]
-    rows: tuple[ArmEstimate, ...]
+    estimates: tuple[ArmEstimate, ...]
     contrasts: tuple[Contrast, ...]
-    test: Mapping[str, int]
+    test_images: Mapping[str, int]
     positive: str | None = None
+
+    def __repr__(self) -> str:
+        verdicts = Counter(contrast.verdict for contrast in self.contrasts)
+        listed = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+        size = f"{len(self.recipes)} recipes x {len(self.arms)} arms"
+        return f"Comparison(baseline={self.baseline!r}, {size}; {listed or 'no contrasts'})"
 
     @property
     def recipes(self) -> tuple[str, ...]:
         """The recipes, each once."""
-        return tuple(dict.fromkeys(row.recipe for row in self.rows))
+        return tuple(dict.fromkeys(estimate.recipe for estimate in self.estimates))
 
     @property
     def arms(self) -> tuple[str, ...]:
         """The arms, each once."""
-        return tuple(dict.fromkeys(row.arm for row in self.rows))
+        return tuple(dict.fromkeys(estimate.arm for estimate in self.estimates))
 
     def against(self, other: str) -> tuple[Contrast, ...]:
-        """The contrasts with the baseline, or with the control."""
+        """Return the contrasts with the arm `other`: the baseline or the control."""
         return tuple(c for c in self.contrasts if c.against == other)
 
 
@@ -59,34 +67,68 @@ def compare_results(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Comparison:
-    """Set every arm against `baseline`, and all other arms against `control`, recipe by recipe.
+    """Compare every arm with `baseline`, and the other arms with `control`, recipe by recipe.
 
-    Raises InputError where a recipe lacks the baseline, a run is given twice, or two results are
-    not on the same test images. A recipe without the control is compared with the baseline alone.
+    p-values are corrected for all contrasts. A recipe without the control is compared with the
+    baseline alone. Raises InputError if a recipe lacks the baseline, a run occurs twice, or two
+    runs were not evaluated on the same test images.
     """
     _check(results)
     ids = results[0].predictions.ids
     results = [replace(r, predictions=_in_order(r.predictions, ids)) for r in results]
     positives = {result.positive for result in results}
     positive = results[0].positive if len(positives) == 1 else None
-    rows: list[ArmEstimate] = []
-    pairs: list[Contrast] = []
+    estimates: list[ArmEstimate] = []
+    contrasts: list[Contrast] = []
     for recipe in dict.fromkeys(result.recipe for result in results):
-        group = [result for result in results if result.recipe == recipe]
-        arms = _arms(group, baseline)
-        measured = estimate_metrics(group, positive, resamples, seed)
-        rows += [estimate_arm(group, chosen, measured) for chosen in arms.values()]
-        pairs += [
-            contrast_arms(group, arms[arm], arms[other], measured)
+        runs = [result for result in results if result.recipe == recipe]
+        arms = _arms(runs, baseline)
+        metrics = estimate_metrics(runs, positive, resamples, seed)
+        estimates += [estimate_arm(runs, chosen, metrics) for chosen in arms.values()]
+        contrasts += [
+            contrast_arms(runs, arms[arm], arms[other], metrics)
             for other in dict.fromkeys((baseline, control))
             for arm in arms
             if other in arms and arm not in (baseline, other)
         ]
     first = results[0].predictions
-    test = {name: first.actual.count(name) for name in first.classes}
-    shared = tuple(m for m in rows[0].values if all(m in row.values for row in rows))
-    done = apply_holm(pairs)
-    return Comparison(baseline, control, shared, tuple(rows), done, test, positive)
+    return Comparison(
+        baseline,
+        control,
+        tuple(m for m in estimates[0].values if all(m in of.values for of in estimates)),
+        tuple(estimates),
+        apply_holm(contrasts),
+        {name: first.actual.count(name) for name in first.classes},
+        positive,
+    )
+
+
+K = TypeVar("K", bound=Hashable)
+
+
+def compare_groups(
+    groups: Mapping[K, Sequence[RunResult]],
+    baseline: str = "original",
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> dict[K, Comparison]:
+    """Compare the arms of each group; p-values are corrected for the contrasts of all groups.
+
+    Raises InputError as `compare_results` does, also for test images that differ between groups.
+    """
+    first = next(result for results in groups.values() for result in results)
+    for results in groups.values():
+        _check_same_images(first, results[0])
+    comparisons = {
+        key: compare_results(results, baseline, resamples=resamples, seed=seed)
+        for key, results in groups.items()
+    }
+    adjusted = iter(apply_holm([c for of in comparisons.values() for c in of.contrasts]))
+    return {
+        key: replace(of, contrasts=tuple(islice(adjusted, len(of.contrasts))))
+        for key, of in comparisons.items()
+    }
 
 
 def _check(results: Sequence[RunResult]) -> None:
@@ -94,7 +136,7 @@ def _check(results: Sequence[RunResult]) -> None:
         raise InputError("there are no results to compare; run `toolkit evaluate` first")
     for key, count in Counter(result.key for result in results).items():
         if count > 1:
-            raise InputError(f"the result {key} is given {count} times")
+            raise InputError(f"the run {key} occurs {count} times among the results")
     for result in results[1:]:
         _check_same_images(results[0], result)
 
@@ -110,16 +152,16 @@ def _check_same_images(one: RunResult, other: RunResult) -> None:
             f"{len(right)} images, {len(differing)} differ in id or actual class, such as id "
             f"{differing[0][:80]!r}; evaluate both on one test split"
         )
-    ours, theirs = one.predictions.classes, other.predictions.classes
-    if ours != theirs:
+    classes = one.predictions.classes, other.predictions.classes
+    if classes[0] != classes[1]:
         raise InputError(
-            f"{one.key} and {other.key} know different classes: {list(ours)} and {list(theirs)}; "
-            "give both a score column for every class"
+            f"{one.key} and {other.key} have different classes: {list(classes[0])} and "
+            f"{list(classes[1])}; give both a score column for every class"
         )
 
 
 def _in_order(predictions: Predictions, ids: tuple[str, ...]) -> Predictions:
-    """The same predictions with the images in the order of `ids`."""
+    """Return the same predictions with the images in the order of `ids`."""
     if predictions.ids == ids:
         return predictions
     position = {name: index for index, name in enumerate(predictions.ids)}
@@ -134,16 +176,16 @@ def _in_order(predictions: Predictions, ids: tuple[str, ...]) -> Predictions:
     )
 
 
-def _arms(results: Sequence[RunResult], baseline: str) -> dict[str, list[int]]:
-    """The arms of one recipe, the baseline first, and where their runs stand, by seed."""
-    names = list(dict.fromkeys(result.arm for result in results))
+def _arms(runs: Sequence[RunResult], baseline: str) -> dict[str, list[int]]:
+    """Map the arms of one recipe, the baseline first, to the positions of their runs by seed."""
+    names = list(dict.fromkeys(run.arm for run in runs))
     if baseline not in names:
         raise InputError(
-            f"recipe {results[0].recipe!r} has no result of the baseline {baseline!r} "
+            f"recipe {runs[0].recipe!r} has no result of the baseline {baseline!r} "
             f"to compare with; its arms are {names}; name one of them with --baseline"
         )
-    found = {
-        name: [i for i, result in enumerate(results) if result.arm == name]
+    positions = {
+        name: [i for i, run in enumerate(runs) if run.arm == name]
         for name in sorted(names, key=lambda name: name != baseline)
     }
-    return {name: sorted(chosen, key=lambda i: results[i].seed) for name, chosen in found.items()}
+    return {name: sorted(of, key=lambda i: runs[i].seed) for name, of in positions.items()}

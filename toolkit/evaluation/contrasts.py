@@ -1,4 +1,4 @@
-"""Runs of one recipe -> each arm's numbers, and each arm against another, with intervals."""
+"""Estimates of the arms of one recipe, and contrasts between them, with confidence intervals."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from toolkit.metrics.significance import Difference, McNemar
 TESTED = "gmean"
 """The metric that a verdict is about."""
 COMPARED = (TESTED, "accuracy", "balanced_accuracy")
-"""Compared always; with them each class's recall, and `recall` and `roc_auc` of the positive."""
+"""Always compared; and each class's recall, and `recall` and `roc_auc` of the positive class."""
 BETTER, WORSE, INCONCLUSIVE = "better", "worse", "inconclusive"
 
 
@@ -24,8 +24,9 @@ BETTER, WORSE, INCONCLUSIVE = "better", "worse", "inconclusive"
 class ArmEstimate:
     """One arm with one recipe.
 
-    `values` holds a number a seed for each metric, `intervals` the 95 % interval of their mean:
-    with two seeds or more it counts test images and training, with one the test images alone.
+    `values` has one number per seed for each metric, `intervals` the 95 % confidence interval of
+    their mean: with two seeds or more it accounts for test images and training, with one for the
+    test images alone.
     """
 
     recipe: str
@@ -35,11 +36,11 @@ class ArmEstimate:
     intervals: Mapping[str, tuple[float, float]]
 
     def mean(self, metric: str) -> float:
-        """The mean over the seeds."""
+        """Return the mean over the seeds."""
         return math.fsum(self.values[metric]) / len(self.values[metric])
 
-    def spread(self, metric: str) -> float | None:
-        """The standard deviation over the seeds; None with one."""
+    def std(self, metric: str) -> float | None:
+        """Return the standard deviation over the seeds; None for one seed."""
         return stdev(self.values[metric]) if len(self.seeds) > 1 else None
 
 
@@ -47,10 +48,11 @@ class ArmEstimate:
 class Contrast:
     """One arm against another with one recipe, by metric.
 
-    `scope` is "training" where both have two seeds or more: test images and training are counted.
-    Else it is "networks": the differences are between these very networks, and count test images
-    alone. `trained` says whether the networks are training runs of ours or just predictions.
-    `p_holm` is the tested metric's p, corrected for all contrasts of the comparison.
+    `scope` is "training" if both have two seeds or more: the differences account for test images
+    and training. Otherwise it is "networks": they are differences between these very networks, and
+    account for the test images alone. `trained` says whether the networks are training runs or
+    just predictions. `p_holm` is the tested metric's p-value, corrected for all contrasts of the
+    comparison.
     """
 
     recipe: str
@@ -70,27 +72,27 @@ class Contrast:
 
     @property
     def detectable(self) -> float:
-        """How large the tested difference had to be to be found four times in five."""
+        """The size of a true difference that would be found four times in five."""
         return self.tested.detectable
 
     @property
     def verdict(self) -> str:
-        """Better, worse or inconclusive, at 5 % false alarms for the whole comparison.
+        """Better, worse or inconclusive, with a familywise error rate of 5 %.
 
-        One training run of an arm says nothing about another run of it: then it is inconclusive.
+        One training run of an arm says nothing about the next one: then it is inconclusive.
         """
-        untold = self.trained and self.scope == "networks"
-        if untold or self.p_holm >= 1 - significance.CONFIDENCE or self.tested.value == 0:
+        single = self.trained and self.scope == "networks"
+        if single or self.p_holm >= 1 - significance.CONFIDENCE or self.tested.value == 0:
             return INCONCLUSIVE
         return BETTER if self.tested.value > 0 else WORSE
 
 
 @dataclass(frozen=True)
 class MetricEstimate:
-    """One metric of M runs: values [M], their covariance [M, M] over draws of test images.
+    """One metric of M runs: values [M] and their covariance [M, M] over samples of test images.
 
-    `images` is the number of the rarest class; `drawn` [M, R] are the draws, None where the
-    covariance is known without.
+    `images` is the number of images of the rarest class. `drawn` [M, R] are bootstrap resamples;
+    None if the covariance is known without them.
     """
 
     values: Floats
@@ -100,42 +102,45 @@ class MetricEstimate:
 
 
 def estimate_metrics(
-    results: Sequence[RunResult], positive: str | None, resamples: int, seed: int
+    runs: Sequence[RunResult], positive: str | None, resamples: int, seed: int
 ) -> dict[str, MetricEstimate]:
-    """The compared metrics of runs that have the same test images, in the same order.
+    """Estimate the compared metrics of runs that have the same test images in the same order.
 
-    Raises InputError that names a class without images: there is no G-mean then.
+    Raises InputError that names a class without images: then there is no G-mean.
     """
-    first = results[0].predictions
+    first = runs[0].predictions
     classes, actual = first.classes, first.actual_index
-    predicted = np.stack([result.predictions.predicted_index for result in results])
+    predicted = np.stack([run.predictions.predicted_index for run in runs])
     rng = np.random.default_rng(seed)
     drawn = bootstrap.paired_matrices(rng, actual, predicted, len(classes), resamples)
     matrices = np.stack([confusion_matrix(actual, row, len(classes)) for row in predicted])
-    points, numbers = (_compared(of, classes, positive) for of in (matrices, drawn))
+    values, resampled = (_compared(of, classes, positive) for of in (matrices, drawn))
     images = int(min(np.bincount(actual)))
-    found = {
-        name: MetricEstimate(points[name], _covariance(of, images), images, of)
-        for name, of in numbers.items()
+    estimates = {
+        name: MetricEstimate(values[name], _covariance(of, images), images, of)
+        for name, of in resampled.items()
     }
-    scores = [result.predictions.scores for result in results]
+    scores = [run.predictions.scores for run in runs]
     if positive and all(of_run is not None for of_run in scores):
-        found |= _area(actual == classes.index(positive), scores, classes.index(positive))
-    return found
+        estimates |= _area(actual == classes.index(positive), scores, classes.index(positive))
+    return estimates
 
 
 def _compared(
     matrices: confusion.Matrices, classes: Sequence[str], positive: str | None
 ) -> dict[str, Floats]:
-    """The compared metrics of matrices [..., K, K], each [...]."""
+    """Return the compared metrics of matrices [..., K, K], each [...]."""
     recalls = np.moveaxis(confusion.recall(matrices, classes), -1, 0)
     named = {f"recall_{name}": of for name, of in zip(classes, recalls, strict=True)}
-    own = {"recall": named[f"recall_{positive}"]} if positive else {}
-    return {name: confusion.METRICS[name](matrices) for name in COMPARED} | own | named
+    plain = {"recall": named[f"recall_{positive}"]} if positive else {}
+    return {name: confusion.METRICS[name](matrices) for name in COMPARED} | plain | named
 
 
 def _covariance(drawn: Floats, images: int) -> Floats:
-    """Of draws [M, R]; undone is that the bootstrap of n images divides by n + 2, not by n - 1."""
+    """Return the covariance of resamples [M, R].
+
+    The bootstrap of n images divides by n + 2 instead of n - 1, which is undone.
+    """
     return np.atleast_2d(np.cov(drawn)) * ((images + 2) / max(1, images - 1))
 
 
@@ -148,22 +153,22 @@ def _area(inside: Flags, scores: Sequence[Floats | None], k: int) -> dict[str, M
 
 
 def estimate_arm(
-    results: Sequence[RunResult], chosen: Sequence[int], measured: Mapping[str, MetricEstimate]
+    runs: Sequence[RunResult], chosen: Sequence[int], metrics: Mapping[str, MetricEstimate]
 ) -> ArmEstimate:
-    """What the runs at the positions `chosen`, all of one arm, reached together."""
-    first = results[chosen[0]]
-    seeds = tuple(results[i].seed for i in chosen)
-    values = {name: tuple(m.values[chosen].tolist()) for name, m in measured.items()}
-    intervals = {name: _interval(m, chosen) for name, m in measured.items()}
+    """Summarize the runs at the positions `chosen`, all of one arm."""
+    first = runs[chosen[0]]
+    seeds = tuple(runs[i].seed for i in chosen)
+    values = {name: tuple(m.values[chosen].tolist()) for name, m in metrics.items()}
+    intervals = {name: _interval(m, chosen) for name, m in metrics.items()}
     return ArmEstimate(first.recipe, first.arm, seeds, values, intervals)
 
 
-def _interval(measured: MetricEstimate, chosen: Sequence[int]) -> tuple[float, float]:
-    values, covariance = measured.values[chosen], measured.covariance[np.ix_(chosen, chosen)]
+def _interval(metric: MetricEstimate, chosen: Sequence[int]) -> tuple[float, float]:
+    values, covariance = metric.values[chosen], metric.covariance[np.ix_(chosen, chosen)]
     if len(chosen) > 1:
-        low, high = significance.mean_interval(values, covariance, measured.images)
-    elif measured.drawn is not None:
-        low, high = np.quantile(measured.drawn[chosen[0]], significance.TAILS)
+        low, high = significance.mean_interval(values, covariance, metric.images)
+    elif metric.drawn is not None:
+        low, high = np.quantile(metric.drawn[chosen[0]], significance.TAILS)
         low, high = min(low, values[0]), max(high, values[0])
     else:
         reach = significance.t_quantile(significance.TAILS[1]) * math.sqrt(covariance[0, 0])
@@ -172,46 +177,46 @@ def _interval(measured: MetricEstimate, chosen: Sequence[int]) -> tuple[float, f
 
 
 def contrast_arms(
-    results: Sequence[RunResult],
+    runs: Sequence[RunResult],
     arm: Sequence[int],
     other: Sequence[int],
-    measured: Mapping[str, MetricEstimate],
+    metrics: Mapping[str, MetricEstimate],
 ) -> Contrast:
-    """The runs at the positions `arm` against those at `other`, before Holm's correction."""
+    """Compare the runs at the positions `arm` with those at `other`; p is not yet corrected."""
     both = [*arm, *other]
     differences = {
         name: significance.difference(
             m.values[list(arm)], m.values[list(other)], m.covariance[np.ix_(both, both)], m.images
         )
-        for name, m in measured.items()
+        for name, m in metrics.items()
     }
-    first, second = results[arm[0]], results[other[0]]
+    first, second = runs[arm[0]], runs[other[0]]
     return Contrast(
         recipe=first.recipe,
         arm=first.arm,
         against=second.arm,
         scope="training" if min(len(arm), len(other)) > 1 else "networks",
-        trained=any(results[i].history is not None for i in both),
+        trained=any(runs[i].history is not None for i in both),
         seeds=(len(arm), len(other)),
         differences=differences,
-        mcnemar=_mcnemar([results[i] for i in arm], [results[i] for i in other]),
+        mcnemar=_mcnemar([runs[i] for i in arm], [runs[i] for i in other]),
         p_holm=differences[TESTED].p,
     )
 
 
 def _mcnemar(arm: Sequence[RunResult], other: Sequence[RunResult]) -> tuple[McNemar, ...]:
-    """One test for each pair of runs with the same seed."""
-    others = {result.seed: result for result in other}
-    pairs = [(result, others[result.seed]) for result in arm if result.seed in others]
-    return tuple(significance.mcnemar(_right(a), _right(b)) for a, b in pairs)
+    """Test each pair of runs with the same seed."""
+    others = {run.seed: run for run in other}
+    pairs = [(run, others[run.seed]) for run in arm if run.seed in others]
+    return tuple(significance.mcnemar(_correct(a), _correct(b)) for a, b in pairs)
 
 
-def _right(result: RunResult) -> Flags:
-    found = result.predictions
-    return np.asarray(found.actual_index == found.predicted_index)
+def _correct(run: RunResult) -> Flags:
+    predictions = run.predictions
+    return np.asarray(predictions.actual_index == predictions.predicted_index)
 
 
 def apply_holm(contrasts: Sequence[Contrast]) -> tuple[Contrast, ...]:
-    """The same with Holm's correction over all of them."""
-    ps = significance.holm([c.differences[TESTED].p for c in contrasts])
+    """Return the contrasts with p-values corrected for all of them."""
+    ps = significance.holm([c.tested.p for c in contrasts])
     return tuple(replace(c, p_holm=p) for c, p in zip(contrasts, ps, strict=True))

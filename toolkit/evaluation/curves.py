@@ -1,4 +1,4 @@
-"""DIAGRAMS of scores: which points each has for a run, and all runs' points as CSV."""
+"""Diagrams of scores: the points of each for a run, and those of all runs as CSV."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from toolkit.metrics.predictions import Predictions
 
 @dataclass(frozen=True, eq=False)
 class CurvePoints:
-    """A curve, [T]; where points stand for several images, how many."""
+    """A curve, [T], with the number of images of each point where points are bins of images."""
 
     x: Floats
     y: Floats
@@ -26,10 +26,10 @@ class CurvePoints:
 class Diagram:
     """One kind of diagram.
 
-    `x` and `y` name the axes, {positive} standing for the class; `columns` the same in a CSV.
-    `points` are those of one run or of several together, None where they lack what it needs;
-    `pooled` says that an arm's runs are drawn together. `metric` is the number that sums a run up,
-    called `of`; `steps` is matplotlib's drawstyle; `diagonal` is drawn where it means something.
+    `x` and `y` are the axis labels, in which {positive} is the class; `columns` are their names in
+    a CSV. `points` are those of one run or of several pooled, None if they lack what it needs;
+    `pooled` says that the runs of an arm are drawn as one curve. `metric` summarizes a run, `of` is
+    its name; `steps` is matplotlib's drawstyle; `diagonal` is drawn where it means something.
     """
 
     title: str
@@ -45,59 +45,61 @@ class Diagram:
 
 
 def _roc(results: Sequence[RunResult]) -> CurvePoints | None:
-    known = _rare([result.predictions for result in results], results[0].positive)
-    if known is None:
+    scored = _one_vs_rest([result.predictions for result in results], results[0].positive)
+    if scored is None:
         return None
-    curve = curves.thin(curves.roc_curve(*known))
+    curve = curves.thin(curves.roc_curve(*scored))
     return CurvePoints(curve.false_positive_rate, curve.recall)
 
 
 def _precision_recall(results: Sequence[RunResult]) -> CurvePoints | None:
-    known = _rare([result.predictions for result in results], results[0].positive)
-    if known is None:
+    scored = _one_vs_rest([result.predictions for result in results], results[0].positive)
+    if scored is None:
         return None
-    curve = curves.thin(curves.precision_recall_curve(*known))
+    curve = curves.thin(curves.precision_recall_curve(*scored))
     return CurvePoints(curve.recall, curve.precision)
 
 
 def _reliability(results: Sequence[RunResult]) -> CurvePoints | None:
-    known = _known([result.predictions for result in results])
-    if known is None:
+    scored = _scored([result.predictions for result in results])
+    if scored is None:
         return None
     positive = results[0].positive
     column = results[0].predictions.classes.index(positive) if positive else None
-    curve = curves.reliability_curve(*known, column)
+    curve = curves.reliability_curve(*scored, column)
     return CurvePoints(curve.score, curve.fraction, curve.count)
 
 
 def _thresholds(results: Sequence[RunResult]) -> CurvePoints | None:
     valid = [result.valid for result in results if result.valid]
-    known = _rare(valid, results[0].positive) if len(valid) == len(results) else None
-    if known is None:
+    scored = _one_vs_rest(valid, results[0].positive) if len(valid) == len(results) else None
+    if scored is None:
         return None
-    curve = curves.thin(curves.threshold_curve(*known))
+    curve = curves.thin(curves.threshold_curve(*scored))
     return CurvePoints(curve.threshold, curve.gmean)
 
 
-def _known(given: Sequence[Predictions]) -> tuple[Labels, Floats] | None:
-    """Actual classes and scores of all together, where all have scores."""
-    scores = [of.scores for of in given if of.scores is not None]
-    if len(scores) < len(given):
+def _scored(predictions: Sequence[Predictions]) -> tuple[Labels, Floats] | None:
+    """Pool actual classes and scores; None unless all have scores."""
+    scores = [of.scores for of in predictions if of.scores is not None]
+    if len(scores) < len(predictions):
         return None
-    return np.concatenate([of.actual_index for of in given]), np.concatenate(scores)
+    return np.concatenate([of.actual_index for of in predictions]), np.concatenate(scores)
 
 
-def _rare(given: Sequence[Predictions], positive: str | None) -> tuple[Labels, Floats, int] | None:
-    """The same, and the positive class, where there are images of it and others."""
-    known = _known(given)
-    if known is None or positive is None or len(set(known[0].tolist())) < 2:
+def _one_vs_rest(
+    predictions: Sequence[Predictions], positive: str | None
+) -> tuple[Labels, Floats, int] | None:
+    """Add the number of the positive class; None unless there are images of it and of others."""
+    scored = _scored(predictions)
+    if scored is None or positive is None or len(set(scored[0].tolist())) < 2:
         return None
-    column = given[0].classes.index(positive)
-    return (*known, column) if column in known[0] else None
+    column = predictions[0].classes.index(positive)
+    return (*scored, column) if column in scored[0] else None
 
 
 def threshold_point(result: RunResult) -> tuple[float, float] | None:
-    """The threshold that was chosen on valid, and the G-mean that it gives there."""
+    """Return the threshold that was chosen on valid, and the G-mean that it gives there."""
     points = _thresholds([result])
     if points is None or "threshold" not in result.metrics:
         return None
@@ -107,9 +109,9 @@ def threshold_point(result: RunResult) -> tuple[float, float] | None:
 
 
 def curves_csv(results: Sequence[RunResult], diagram: Diagram) -> str:
-    """All runs' points as one long CSV: run, arm, recipe, seed and the diagram's columns."""
+    """Return the points of all runs as one long CSV: run, arm, recipe, seed, diagram.columns."""
     header = ["run", "arm", "recipe", "seed", *diagram.columns]
-    return csv.csv_text(header, (row for one in results for row in _points(one, diagram)))
+    return csv.csv_text(header, (row for result in results for row in _points(result, diagram)))
 
 
 def _points(result: RunResult, diagram: Diagram) -> Iterator[list[object]]:
@@ -118,20 +120,18 @@ def _points(result: RunResult, diagram: Diagram) -> Iterator[list[object]]:
         yield [str(result.key), result.arm, result.recipe, result.seed, float(x), float(y)]
 
 
-def reliability_csv(given: Predictions) -> str:
-    """The bins of the calibration errors as CSV: how sure, how often right, how many images.
+def reliability_csv(predictions: Predictions) -> str:
+    """Return the bins of the calibration errors as CSV: score, share that is correct, images.
 
-    `of` is a class against the rest, and empty for the highest score. Raises ValueError without
-    scores.
+    `of` is the class that is held against the rest, and empty for the highest score. Raises
+    InputError without scores.
     """
-    if given.scores is None:
-        raise ValueError("expected predictions with scores")
+    actual, scores = predictions.actual_index, predictions.required_scores("calibration")
     lines: list[list[object]] = []
-    for number, name in enumerate(("", *given.classes)):
-        column = None if number == 0 else number - 1
-        found = curves.reliability_curve(given.actual_index, given.scores, column)
-        for score, share, count in zip(found.score, found.fraction, found.count, strict=True):
-            lines.append([name, float(score), float(share), int(count)])
+    for column, name in enumerate(("", *predictions.classes), start=-1):
+        curve = curves.reliability_curve(actual, scores, None if column < 0 else column)
+        for score, fraction, count in zip(curve.score, curve.fraction, curve.count, strict=True):
+            lines.append([name, float(score), float(fraction), int(count)])
     return csv.csv_text(["of", "score", "share", "images"], lines)
 
 
@@ -158,7 +158,7 @@ DIAGRAMS = {
     "reliability": Diagram(
         "Reliability",
         "score of {positive}",
-        "share that is {positive}",
+        "fraction that is {positive}",
         ("score", "share"),
         _reliability,
         "ece",

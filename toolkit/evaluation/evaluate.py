@@ -1,13 +1,11 @@
-"""Predictions -> the numbers of one evaluation, its folder, and what is printed of it."""
+"""Evaluation of one run: its metrics on test, and those tuned on valid."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from toolkit.evaluation.results import (
-    RunKey,
-)
+from toolkit.evaluation.results import RunKey
 from toolkit.io.text import shorten
 from toolkit.metrics import calibration, thresholds
 from toolkit.metrics.classification import compute_metrics
@@ -19,7 +17,7 @@ from toolkit.metrics.predictions import Predictions
 THRESHOLD = ("accuracy", "gmean", "balanced_accuracy", "recall", "precision", "f1")
 CALIBRATED = ("loss", "brier", "ece")
 PRIOR = (*CALIBRATED, "accuracy", "gmean")
-"""What is measured again at the threshold, with the temperature, with the corrected prior."""
+"""Metrics computed again at the threshold, with the temperature, with the corrected prior."""
 TITLES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -30,20 +28,20 @@ TITLES = {
     "brier": "Brier score",
     "ece": "ECE",
 }
+"""The metrics that are printed, and their names for people."""
 MOST_CLASSES = 12
-"""Classes up to which the recall of each is printed."""
-
+"""Number of classes up to which the recall of each is printed."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
 class RunOutputs:
-    """What is evaluated: test predictions, and where known what else the run left.
+    """What is evaluated: predictions on test, and whatever else a run left.
 
-    `valid` are predictions of the valid split, on which threshold and temperature are chosen;
-    `trained` the images of each class that the run was trained on; `history` the run's
-    history.csv; `explained` the images to show, None where there is no network to explain them.
+    `valid` are predictions on the valid split, which the threshold and the temperature are chosen
+    on; `trained` the number of training images of each class; `history` the run's history.csv;
+    `explained` the images to show, None without a network to explain them.
     """
 
     key: RunKey
@@ -56,96 +54,94 @@ class RunOutputs:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics by name, and the 95 % intervals of those that have one."""
+    """Metrics by name, and the 95 % confidence intervals of those that have one."""
 
-    values: Mapping[str, float]
+    metrics: Mapping[str, float]
     intervals: Mapping[str, ConfidenceInterval]
 
+    def __repr__(self) -> str:
+        main = [name for name in TITLES if name in self.metrics][:3]
+        shown = [f"{TITLES[name]} {self.metrics[name]:.3f}" for name in main]
+        return f"Evaluation({', '.join(shown)}; {len(self.metrics)} metrics)"
 
-# --- the numbers ------------------------------------------------------------------------------
 
+def evaluate_run(run: RunOutputs, params: EvaluateParams) -> Evaluation:
+    """Compute `classification.compute_metrics` of test, and the metrics tuned on valid.
 
-def evaluate_run(evidence: RunOutputs, settings: EvaluateParams) -> Evaluation:
-    """All numbers of an evaluation: `classification.compute_metrics`'s and those tuned on valid.
-
-    With valid predictions also `temperature` and calibrated_<name>; with two classes and a positive
-    one `threshold` and threshold_<name>; with known training counts prior_<name>, corrected to the
-    class balance of valid. Test decides none of them. Raises InputError as
+    With valid predictions these are `temperature` and calibrated_<name>; with two classes, one of
+    them positive, `threshold` and threshold_<name>; with the training counts also prior_<name>,
+    corrected to the class balance of valid. Nothing is tuned on test. Raises InputError as
     `compute_metrics`, `thresholds.check_disjoint` and `thresholds.choose_threshold` do.
     """
-    numbers = _measured(evidence.test, settings)
-    if evidence.valid is None:
-        return numbers
-    thresholds.check_disjoint(evidence.valid, evidence.test)
-    decided = _at_threshold(evidence.test, evidence.valid, settings)
-    values = {**numbers.values, **decided.values}
-    values |= _calibrated(evidence.test, evidence.valid, settings)
-    values |= _corrected(evidence.test, evidence.valid, evidence.trained, settings)
-    return Evaluation(values, {**numbers.intervals, **decided.intervals})
+    evaluation = _evaluate(run.test, params)
+    if run.valid is None:
+        return evaluation
+    thresholds.check_disjoint(run.valid, run.test)
+    tuned = _at_threshold(run.test, run.valid, params)
+    metrics = {**evaluation.metrics, **tuned.metrics}
+    metrics |= _calibrated(run.test, run.valid, params)
+    metrics |= _prior_corrected(run.test, run.valid, run.trained, params)
+    return Evaluation(metrics, {**evaluation.intervals, **tuned.intervals})
 
 
-def _measured(predictions: Predictions, settings: EvaluateParams) -> Evaluation:
-    positive, beta = settings.positive, settings.beta
-    draws = {"resamples": settings.resamples, "seed": settings.seed}
-    known = confidence_intervals(predictions, positive, beta=beta, **draws)
-    return Evaluation(compute_metrics(predictions, positive, beta), known)
+def _evaluate(predictions: Predictions, params: EvaluateParams) -> Evaluation:
+    positive, beta = params.positive, params.beta
+    intervals = confidence_intervals(
+        predictions, positive, resamples=params.resamples, seed=params.seed, beta=beta
+    )
+    return Evaluation(compute_metrics(predictions, positive, beta), intervals)
 
 
-def _at_threshold(test: Predictions, valid: Predictions, settings: EvaluateParams) -> Evaluation:
-    positive = settings.positive
+def _at_threshold(test: Predictions, valid: Predictions, params: EvaluateParams) -> Evaluation:
+    positive = params.positive
     if positive is None or len(test.classes) != 2:
         return Evaluation({}, {})
-    threshold = thresholds.choose_threshold(valid, positive, settings)
-    # Without the scores: what depends on them does not change with the threshold.
+    threshold = thresholds.choose_threshold(valid, positive, params)
+    # Without the scores: metrics of the scores do not depend on the threshold.
     decided = replace(thresholds.apply_threshold(test, positive, threshold), scores=None)
-    found = _measured(decided, settings)
-    values = _prefixed("threshold", found.values, THRESHOLD)
-    known = _prefixed("threshold", found.intervals, THRESHOLD)
-    return Evaluation({"threshold": threshold, **values}, known)
+    evaluation = _evaluate(decided, params)
+    metrics = _prefixed("threshold", evaluation.metrics, THRESHOLD)
+    intervals = _prefixed("threshold", evaluation.intervals, THRESHOLD)
+    return Evaluation({"threshold": threshold, **metrics}, intervals)
 
 
-def _prefixed(prefix: str, of: Mapping[str, T], names: Iterable[str]) -> dict[str, T]:
-    """Those of the names that are known, under their new names."""
-    return {f"{prefix}_{name}": of[name] for name in names if name in of}
+def _prefixed(prefix: str, values: Mapping[str, T], names: Iterable[str]) -> dict[str, T]:
+    return {f"{prefix}_{name}": values[name] for name in names if name in values}
 
 
-def _calibrated(
-    test: Predictions, valid: Predictions, settings: EvaluateParams
-) -> dict[str, float]:
-    heat = calibration.fit_temperature(valid)
-    values = compute_metrics(
-        calibration.apply_temperature(test, heat), settings.positive, settings.beta
-    )
-    return {"temperature": heat, **_prefixed("calibrated", values, CALIBRATED)}
+def _calibrated(test: Predictions, valid: Predictions, params: EvaluateParams) -> dict[str, float]:
+    temperature = calibration.fit_temperature(valid)
+    calibrated = calibration.apply_temperature(test, temperature)
+    metrics = compute_metrics(calibrated, params.positive, params.beta)
+    return {"temperature": temperature, **_prefixed("calibrated", metrics, CALIBRATED)}
 
 
-def _corrected(
+def _prior_corrected(
     test: Predictions,
     valid: Predictions,
     trained: Mapping[str, int] | None,
-    settings: EvaluateParams,
+    params: EvaluateParams,
 ) -> dict[str, float]:
     if trained is None:
         return {}
     target = {name: valid.actual.count(name) for name in valid.classes}
     corrected = calibration.correct_prior(test, trained, target)
-    values = compute_metrics(corrected, settings.positive, settings.beta)
-    return _prefixed("prior", values, PRIOR)
+    return _prefixed("prior", compute_metrics(corrected, params.positive, params.beta), PRIOR)
 
 
-# --- what is printed --------------------------------------------------------------------------
+# --- as text ----------------------------------------------------------------------------------
 
 
-def metric_table(numbers: Evaluation, classes: Sequence[str]) -> list[list[str]]:
-    """The main numbers as rows of text, header first."""
+def metric_table(evaluation: Evaluation, classes: Sequence[str]) -> list[list[str]]:
+    """Return the main metrics as rows of text, header first."""
     recalls = {f"recall_{name}": f"recall of {shorten(name, 40)}" for name in classes}
-    shown = TITLES if len(classes) > MOST_CLASSES else {**TITLES, **recalls}
-    known = {key: title for key, title in shown.items() if key in numbers.values}
-    body = [
-        [title, f"{numbers.values[key]:.4f}", _interval(numbers.intervals.get(key))]
-        for key, title in known.items()
+    titles = TITLES if len(classes) > MOST_CLASSES else {**TITLES, **recalls}
+    rows = [
+        [title, f"{evaluation.metrics[name]:.4f}", _interval(evaluation.intervals.get(name))]
+        for name, title in titles.items()
+        if name in evaluation.metrics
     ]
-    return [["metric", "value", "95 % interval"], *body]
+    return [["metric", "value", "95 % interval"], *rows]
 
 
 def _interval(ends: ConfidenceInterval | None) -> str:
@@ -153,29 +149,31 @@ def _interval(ends: ConfidenceInterval | None) -> str:
 
 
 def evaluation_notes(
-    evidence: RunOutputs, values: Mapping[str, float], settings: EvaluateParams
-) -> Iterable[str]:
-    """What is undefined and why, and what tuning on valid changed, in sentences."""
-    for name in sorted({*evidence.test.classes} - {*evidence.test.actual}):
+    run: RunOutputs, metrics: Mapping[str, float], params: EvaluateParams
+) -> Iterator[str]:
+    """Yield sentences on what is undefined, and on what tuning on valid changed."""
+    for name in sorted({*run.test.classes} - {*run.test.actual}):
         yield (
-            f"class {shorten(name, 40)!r} has no test images: its recall, G-mean, balanced "
-            "accuracy and all else that needs one of it are undefined, and left out"
+            f"class {shorten(name, 40)!r} has no test images: its recall, the G-mean, the balanced "
+            "accuracy and all other metrics that need one are undefined and left out"
         )
-    if evidence.valid is not None and settings.positive is None and len(evidence.test.classes) == 2:
-        yield "no threshold was chosen: say which class is the positive one, with --positive"
-    if "threshold" in values:
-        rule = thresholds.describe_rule(settings.threshold)
-        changed = _change(values, "threshold", ("gmean", "recall", "precision"))
-        yield f"threshold {values['threshold']:.4g} (chosen on valid, {rule}): {changed}"
-    if "temperature" in values:
-        changed = _change(values, "calibrated", CALIBRATED)
-        yield f"temperature {values['temperature']:.3g} (fitted on valid): {changed}"
-    if "prior_loss" in values:
-        changed = _change(values, "prior", (*CALIBRATED, "gmean"))
-        yield f"scores corrected to the class balance of valid: {changed}"
+    if run.valid is not None and params.positive is None and len(run.test.classes) == 2:
+        yield "no threshold was chosen: name the positive class with --positive"
+    if "threshold" in metrics:
+        rule = thresholds.describe_rule(params.threshold)
+        change = _change(metrics, "threshold", ("gmean", "recall", "precision"))
+        yield f"threshold {metrics['threshold']:.4g} (chosen on valid, {rule}): {change}"
+    if "temperature" in metrics:
+        change = _change(metrics, "calibrated", CALIBRATED)
+        yield f"temperature {metrics['temperature']:.3g} (fitted on valid): {change}"
+    if "prior_loss" in metrics:
+        change = _change(metrics, "prior", (*CALIBRATED, "gmean"))
+        yield f"scores corrected to the class balance of valid: {change}"
 
 
-def _change(values: Mapping[str, float], prefix: str, names: Iterable[str]) -> str:
-    known = [name for name in names if f"{prefix}_{name}" in values]
-    pairs = ((TITLES.get(n, n), values[n], values[f"{prefix}_{n}"]) for n in known)
-    return ", ".join(f"{title} {before:.4f} -> {after:.4f}" for title, before, after in pairs)
+def _change(metrics: Mapping[str, float], prefix: str, names: Iterable[str]) -> str:
+    tuned = {name: f"{prefix}_{name}" for name in names if f"{prefix}_{name}" in metrics}
+    return ", ".join(
+        f"{TITLES.get(name, name)} {metrics[name]:.4f} -> {metrics[key]:.4f}"
+        for name, key in tuned.items()
+    )

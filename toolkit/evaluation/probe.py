@@ -1,9 +1,10 @@
-"""How well new images can be told from originals: a classifier two-sample test.
+"""Probe: how well a classifier can tell new images from originals.
 
-A classifier is trained to tell the two apart and asked about images that it has not seen; where it
-does no better than chance, the new images look like originals (Lopez-Paz and Oquab, 2017). Here it
-is a logistic regression on what `features` measures. It finds traces of processing such as blur,
-black corners and shifted grey levels, and not whether a picture still shows what its class says.
+A classifier two-sample test (Lopez-Paz and Oquab, 2017): a classifier is trained to tell the two
+apart and scores images that it has not seen; where it does no better than chance, new images look
+like originals. The classifier is a logistic regression on `datasets.features`. It finds traces of
+processing such as blur, black corners and shifted gray levels. It does not find whether an image
+still shows what its class says.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from toolkit import progress
 from toolkit.datasets import features
@@ -22,21 +22,20 @@ from toolkit.io.manifest import Sample
 from toolkit.io.parallel import ordered_map
 from toolkit.io.samples import sample_pixels
 from toolkit.metrics import scores
-from toolkit.metrics.arrays import Floats, Labels
+from toolkit.metrics.arrays import Flags, Floats, Labels
+from toolkit.metrics.significance import TAILS
 
 FOLDS = 5
 STRENGTH = 0.03
-"""Inverse of the regression's L2 penalty: little, for more numbers than parents."""
+"""Inverse of the regression's L2 penalty: small, as there are more features than parents."""
 FAR = 10.0
-"""Standard deviations beyond which a number is cut."""
+"""Standard deviations at which a feature is clipped."""
 DIGITS = 4
-
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Separation:
-    """Area under the ROC curve of new images against originals, its 95 % interval, new images.
+    """ROC AUC of new images against originals, with its 95 % interval, and how many are new.
 
     0.5: they cannot be told apart; 1: always.
     """
@@ -49,9 +48,9 @@ class Separation:
 
 @dataclass(frozen=True)
 class Probe:
-    """All new images against the originals of their classes, and those of each transform.
+    """Separation of all new images from the originals of their classes, and by transform.
 
-    `auc`, `low` and `high` are None where there is no new image, or all are of one parent.
+    `auc`, `low` and `high` are None if there are no new images, or all are of one parent.
     """
 
     auc: float | None
@@ -61,12 +60,19 @@ class Probe:
     new: int
     by_transform: Mapping[str, Separation]
 
+    def __repr__(self) -> str:
+        auc = "no AUC"
+        if self.auc is not None:
+            auc = f"AUC {self.auc:.2f} ({self.low:.2f} to {self.high:.2f})"
+        return f"Probe({auc}, {self.new} new images, {self.originals} originals)"
+
 
 @dataclass(frozen=True, eq=False)
 class _Images:
-    """N images of classes that have new ones; `parents`, `classes` and `transforms` as numbers.
+    """N images of the classes that have new ones, as arrays [N].
 
-    An original counts as its own parent, and files of one picture as one.
+    `parents`, `classes` and `transforms` are numbers, the latter positions in `names` or -1 for an
+    original. An original is its own parent, and files of one picture have one parent.
     """
 
     new: Flags
@@ -77,7 +83,7 @@ class _Images:
 
     @property
     def folds(self) -> int:
-        """Parts that are asked about one after the other: no more than parents with new images."""
+        """Number of folds: no more than parents with new images."""
         return min(FOLDS, len(np.unique(self.parents[self.new])))
 
 
@@ -92,11 +98,11 @@ def probe_arm(
     """Probe the arm in `folder`, which `augment` wrote.
 
     Only classes with new images count, and images are told apart within their class. A parent and
-    its copies are always asked about together, by a classifier that has seen none of them. The
-    interval is a Bayesian bootstrap (Rubin, 1981) over parents, whose copies are no independent
-    images, widened because the classifiers share training images (Nadeau and Bengio, 2003).
-    Raises InputError for a folder without manifest, and for an image that is damaged, is not the
-    manifest's, or is smaller than 8 x 8 pixels.
+    its copies are in the same fold, so that the classifier that scores them has seen none of them.
+    The interval is a Bayesian bootstrap (Rubin, 1981) over parents, as copies of one parent are not
+    independent, widened because the classifiers share training images (Nadeau and Bengio, 2003).
+    Raises InputError for a folder without a manifest, and for an image that is damaged, differs
+    from the manifest, or is smaller than 8 x 8 pixels.
     """
     samples = manifest.read_manifest(folder).samples
     classes = {sample.label for sample in samples if sample.derived}
@@ -105,11 +111,11 @@ def probe_arm(
     counts = int((~images.new).sum()), int(images.new.sum())
     if images.folds < 2:
         return Probe(None, None, None, *counts, {})
-    done = ordered_map(partial(_features, folder), samples, workers)
-    vectors = np.stack(list(track(done, "probe", len(samples))))
-    found = _separations(images, _unseen(vectors, images, seed), resamples, seed)
-    whole = found.pop("")
-    return Probe(whole.auc, whole.low, whole.high, *counts, found)
+    rows = ordered_map(partial(_features, folder), samples, workers)
+    vectors = np.stack(list(track(rows, "probe", len(samples))))
+    separations = _separations(images, _predict(vectors, images, seed), resamples, seed)
+    whole = separations.pop("")
+    return Probe(whole.auc, whole.low, whole.high, *counts, separations)
 
 
 def _images(samples: Sequence[Sample]) -> _Images:
@@ -135,26 +141,27 @@ def _features(folder: Path, sample: Sample) -> features.Vector:
         raise InputError(f"{folder / sample.path}: {error}") from error
 
 
-# --- telling apart ----------------------------------------------------------------------------
+# --- the classifier ---------------------------------------------------------------------------
 
 
-def _unseen(vectors: Floats, images: _Images, seed: int) -> Floats:
-    """For each image how likely it is new, says a classifier that saw neither it nor its kin."""
+def _predict(vectors: Floats, images: _Images, seed: int) -> Floats:
+    """Return the probability that each image is new [N], by cross-validation."""
     from sklearn.linear_model import LogisticRegression
 
     folds = _folds(images, seed)
-    found = np.empty(len(vectors))
+    probabilities = np.empty(len(vectors))
     for fold in range(images.folds):
-        own = folds == fold
-        numbers = _standardised(vectors, ~own & ~images.new)
+        held_out = folds == fold
+        inputs = _standardized(vectors, ~held_out & ~images.new)
         model = LogisticRegression(C=STRENGTH, max_iter=5000)
-        model.fit(numbers[~own], images.new[~own], sample_weight=_balanced(images, ~own))
-        found[own] = model.predict_proba(numbers[own])[:, 1]
-    return found
+        weights = _balanced(images, ~held_out)
+        model.fit(inputs[~held_out], images.new[~held_out], sample_weight=weights)
+        probabilities[held_out] = model.predict_proba(inputs[held_out])[:, 1]
+    return probabilities
 
 
 def _folds(images: _Images, seed: int) -> Labels:
-    """Parts of equal size, parents with new images spread evenly over them."""
+    """Return the fold of each image [N]: equal in size and in parents that have new images."""
     rng = np.random.default_rng(seed)
     copied = np.unique(images.parents[images.new])
     others = np.setdiff1d(images.parents, copied)
@@ -164,117 +171,120 @@ def _folds(images: _Images, seed: int) -> Labels:
     return fold[images.parents]
 
 
-def _standardised(vectors: Floats, known: Flags) -> Floats:
-    """Distances from the known originals' mean in their standard deviations, signed and not.
+def _standardized(vectors: Floats, originals: Flags) -> Floats:
+    """Return the features in standard deviations of the originals, signed and unsigned, [N, 2 F].
 
-    Unsigned, what is blurred and what is noisy lie on the same side of a straight border.
+    Unsigned, blurred and noisy images lie on the same side of a linear boundary.
     """
-    typical, spread = vectors[known].mean(axis=0), vectors[known].std(axis=0)
-    signed = np.clip((vectors - typical) / (spread + features.TINY), -FAR, FAR)
+    mean, std = vectors[originals].mean(axis=0), vectors[originals].std(axis=0)
+    signed = np.clip((vectors - mean) / (std + features.TINY), -FAR, FAR)
     return np.hstack([signed, np.abs(signed)])
 
 
 def _balanced(images: _Images, chosen: Flags) -> Floats:
-    """Weights with mean 1 that make originals and new images of every class count the same.
+    """Return weights with mean 1 that balance originals and new images of every class.
 
-    Otherwise the class, of which there may be more among the new images, gave them away.
+    Otherwise the class alone, of which there may be more new images, would give them away.
     """
     cells = 2 * images.classes[chosen] + images.new[chosen]
     counts = np.bincount(cells)
     return np.asarray(len(cells) / (np.count_nonzero(counts) * counts[cells]))
 
 
-# --- how well, and how sure -------------------------------------------------------------------
+# --- the separation ---------------------------------------------------------------------------
 
 
 def _separations(
-    images: _Images, likely: Floats, resamples: int, seed: int
+    images: _Images, probabilities: Floats, resamples: int, seed: int
 ) -> dict[str, Separation]:
-    """By transform, and for all under ""; the mean over classes, weighted by their new images."""
+    """Return the separation by transform, and of all new images under "".
+
+    Each is the mean over the classes, weighted by their new images.
+    """
     rng = np.random.default_rng(seed)
     sums: dict[str, Floats] = {}
     counts: dict[str, int] = {}
     for label in np.unique(images.classes):
-        own = images.classes == label
-        _, parents = np.unique(images.parents[own], return_inverse=True)
-        draws = _draws(rng, parents.max() + 1, resamples)
-        for name, asked in _asked(images, own).items():
-            new = int((images.new[own] & asked).sum())
-            area = _areas(images.new[own][asked], likely[own][asked], parents[asked], draws)
-            sums[name] = sums.get(name, 0) + new * area
-            counts[name] = counts.get(name, 0) + new
+        members = images.classes == label
+        _, parents = np.unique(images.parents[members], return_inverse=True)
+        weights = _weights(rng, parents.max() + 1, resamples)
+        for name, subset in _subsets(images, members).items():
+            new = images.new[members][subset]
+            areas = _areas(new, probabilities[members][subset], parents[subset], weights)
+            sums[name] = sums.get(name, 0) + new.sum() * areas
+            counts[name] = counts.get(name, 0) + int(new.sum())
     return {
         name: _separation(sums[name] / counts[name], counts[name], images.folds)
         for name in sorted(sums)
     }
 
 
-def _asked(images: _Images, own: Flags) -> dict[str, Flags]:
-    """Of one class the originals and, by transform, its new images; all of them under ""."""
-    transforms = images.transforms[own]
-    here = np.unique(transforms[transforms >= 0])
-    some = {images.names[k]: (transforms == k) | (transforms < 0) for k in here}
+def _subsets(images: _Images, members: Flags) -> dict[str, Flags]:
+    """Return a class's originals with the new images of each transform, and all under ""."""
+    transforms = images.transforms[members]
+    occurring = np.unique(transforms[transforms >= 0])
+    some = {images.names[k]: (transforms == k) | (transforms < 0) for k in occurring}
     return {"": np.ones(len(transforms), dtype=bool), **some}
 
 
-def _draws(rng: np.random.Generator, parents: int, resamples: int) -> Floats:
-    """Weights of parents, and last of one more; the first row is the images as they are."""
-    as_they_are = np.append(np.ones(parents), 0)
-    return np.vstack([as_they_are, rng.standard_exponential((resamples, parents + 1))])
+def _weights(rng: np.random.Generator, parents: int, resamples: int) -> Floats:
+    """Draw weights of the parents and of one extra parent; the first row is not resampled."""
+    unchanged = np.append(np.ones(parents), 0)
+    return np.vstack([unchanged, rng.standard_exponential((resamples, parents + 1))])
 
 
-def _areas(new: Flags, likely: Floats, parents: Labels, draws: Floats) -> Floats:
-    """One area for each row of `draws`.
+def _areas(new: Flags, probabilities: Floats, parents: Labels, drawn: Floats) -> Floats:
+    """Return the area under the ROC curve for each row of `drawn`.
 
-    The one more parent, whose images are as often called new as not, keeps few images that are
-    told apart without a mistake from being told apart in every resample (Perks, 1947).
+    The extra parent, whose images are predicted as new half of the time, keeps few images that are
+    separated perfectly from being so in every resample (Perks, 1947).
     """
-    weights, columns = draws[:, parents], np.stack([1 - likely, likely], axis=1)
+    weights, columns = drawn[:, parents], np.stack([1 - probabilities, probabilities], axis=1)
     area = scores.roc_auc(new.astype(np.int64), columns, 1, weights)
-    known = np.ones(len(draws))
+    known = np.ones(len(drawn))
     for side in (new, ~new):
         total, images = weights[:, side].sum(axis=1), side.sum() / len(np.unique(parents[side]))
-        known *= total / (total + images * draws[:, -1])
+        known *= total / (total + images * drawn[:, -1])
     return np.asarray(known * area + (1 - known) / 2)
 
 
 def _separation(areas: Floats, new: int, folds: int) -> Separation:
-    """Of the areas the first is that of the images themselves, the others those of resamples.
+    """Summarize the areas, of which the first is not resampled.
 
-    A part is asked about once, and the others are `folds` - 1 times as large: so much wider.
+    A fold is tested once and the training folds are `folds` - 1 times as large, hence the widening.
     """
-    wider = (1 + folds / (folds - 1)) ** 0.5
-    spread = wider * (np.quantile(areas[1:], (0.025, 0.975)) - areas[0])
+    widening = (1 + folds / (folds - 1)) ** 0.5
+    spread = widening * (np.quantile(areas[1:], TAILS) - areas[0])
     low, high = np.clip(areas[0] + (min(0, spread[0]), max(0, spread[1])), 0, 1)
     auc, low, high = (round(float(number), DIGITS) for number in (areas[0], low, high))
     return Separation(auc, low, high, new)
 
 
-# --- said and written -------------------------------------------------------------------------
+# --- as text and JSON -------------------------------------------------------------------------
 
 
-def probe_table(found: Probe) -> list[list[str]]:
-    """The separation by transform as rows of text, a header first."""
+def probe_table(probe: Probe) -> list[list[str]]:
+    """Return the separation by transform as rows of text, header first."""
     rows = [
         [name, str(part.new), f"{part.auc:.2f}", f"{part.low:.2f} to {part.high:.2f}"]
-        for name, part in found.by_transform.items()
+        for name, part in probe.by_transform.items()
     ]
     return [["transform", "new", "AUC", "95 % interval"], *rows]
 
 
-def describe_probe(found: Probe) -> list[str]:
-    """The result in sentences."""
-    if found.auc is None or found.low is None:
-        why = "all are copies of one original" if found.new else "there are no new images"
+def describe_probe(probe: Probe) -> list[str]:
+    """Return the result in sentences."""
+    if probe.auc is None or probe.low is None:
+        why = "all are copies of one original" if probe.new else "there are no new images"
         return [f"nothing to tell apart: {why}"]
-    told = "can" if found.low > 0.5 else "cannot"
+    verb = "can" if probe.low > 0.5 else "cannot"
     return [
-        f"{found.new} new images {told} be told from {found.originals} originals: "
-        f"AUC {found.auc:.2f} (95 % interval {found.low:.2f} to {found.high:.2f})",
+        f"{probe.new} new images {verb} be told from {probe.originals} originals: "
+        f"AUC {probe.auc:.2f} (95 % interval {probe.low:.2f} to {probe.high:.2f})",
         "0.5: cannot be told apart; 1: always",
     ]
 
 
-def write_probe(path: Path, found: Probe) -> None:
-    """Write the result as JSON; null where it is not known."""
-    files.write_json(path, asdict(found))
+def write_probe(path: Path, probe: Probe) -> None:
+    """Write the result as JSON; unknown numbers are null."""
+    files.write_json(path, asdict(probe))

@@ -1,4 +1,4 @@
-"""What one run reached on the test images, read back from its files."""
+"""Results of runs on the test images, read back from the files that evaluation wrote."""
 
 import csv
 import math
@@ -16,16 +16,17 @@ from toolkit.metrics.predictions import Predictions, read_predictions
 METRICS_FILE, PREDICTIONS_FILE, HISTORY_FILE = "metrics.json", "predictions.csv", "history.csv"
 VALID_FILE, MISTAKES_FILE = "valid_predictions.csv", "mistakes/mistakes.csv"
 HISTORY = ("epoch", "train_loss", "valid_loss", "valid_accuracy", "valid_gmean", "learning_rate")
-NEEDED = ("n", "accuracy")
+REQUIRED = ("n", "accuracy")
+"""Metrics that every evaluation has."""
 MISTAKES_COLUMNS = ("file", "id", "path", "actual", "predicted", "score", "kind")
 
 History = Mapping[str, tuple[float, ...]]
-"""The columns HISTORY, one number an epoch."""
+"""The columns HISTORY, with one number per epoch."""
 
 
 @dataclass(frozen=True)
 class RunKey:
-    """Which run it is; as text, <arm>-<recipe>-<seed>."""
+    """Identity of a run; as text <arm>-<recipe>-<seed>."""
 
     arm: str
     recipe: str
@@ -42,10 +43,11 @@ class RunKey:
 
 @dataclass(frozen=True, eq=False)
 class RunResult:
-    """What one arm, trained with one recipe and seed, reached on the test images.
+    """Metrics and predictions of one run on the test images.
 
-    `metrics` are by name; their intervals stand in metrics.json alone, the comparison's differ.
-    `valid` are the predictions of the valid split, on which a threshold may be chosen.
+    `metrics` are by name, without the intervals in metrics.json, as a comparison has its own.
+    `history` is None for predictions of another tool. `valid` are the predictions on the valid
+    split, on which the threshold was chosen.
     """
 
     arm: str
@@ -59,16 +61,16 @@ class RunResult:
 
     @property
     def key(self) -> RunKey:
-        """Which run it is."""
+        """The identity of the run."""
         return RunKey(self.arm, self.recipe, self.seed)
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image to look at; `file` is its picture: the photo, and at its right the Grad-CAM.
+    """A test image to look at; `file` is its picture: the photo beside its Grad-CAM.
 
-    `path` is the image's in the test manifest. Of kind "mistake" (a most confident one) `score` is
-    the predicted class's, of kind "hardest" (an image of the rare class) the actual class's.
+    `path` is the image's path in the test manifest. `score` is that of the predicted class for the
+    kind "mistake", and of the actual class for the kind "hardest".
     """
 
     file: Path
@@ -83,33 +85,33 @@ class Mistake:
 def read_result(
     path: Path, positive: str | None = None, arm: str | None = None, seed: int = 0
 ) -> RunResult:
-    """Read a folder that `evaluate` wrote, or a CSV of predictions.
+    """Read a folder that `evaluate` wrote, or a CSV file of predictions.
 
-    A CSV becomes an arm (named `arm`, else like the file, or for `predictions.csv` like its folder)
-    in the recipe "predictions" with `seed`, and is evaluated with `positive`; a folder says all
-    that itself. Raises InputError that names the file.
+    A CSV file becomes a run of the recipe "predictions" with `seed`, and is evaluated with
+    `positive`. Its arm is `arm`, or else the name of the file, for predictions.csv that of its
+    folder. A folder ignores these arguments. Raises InputError that names the file.
     """
     if path.name == PREDICTIONS_FILE and (path.parent / METRICS_FILE).is_file():
         path = path.parent
     if path.is_dir():
         return _read_folder(path)
     predictions = read_predictions(path)
-    named = path.absolute().parent.name if path.name == PREDICTIONS_FILE else path.stem
+    name = path.absolute().parent.name if path.name == PREDICTIONS_FILE else path.stem
     try:
         metrics = compute_metrics(predictions, positive)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    return RunResult(arm or named, "predictions", seed, metrics, predictions, positive)
+    return RunResult(arm or name, "predictions", seed, metrics, predictions, positive)
 
 
 def _read_folder(folder: Path) -> RunResult:
     path = folder / METRICS_FILE
     try:
-        found = files.read_json(path)
-        arm, recipe, seed = (found.pop(name) for name in ("arm", "recipe", "seed"))
-        positive = found.pop("positive", None)
-        found.pop("intervals", None)
-        metrics = {name: _number(name, found[name]) for name in (*NEEDED, *found)}
+        content = files.read_json(path)
+        arm, recipe, seed = (content.pop(name) for name in ("arm", "recipe", "seed"))
+        positive = content.pop("positive", None)
+        content.pop("intervals", None)
+        metrics = {name: _number(name, content[name]) for name in (*REQUIRED, *content)}
         key = (str(arm), str(recipe), int(seed))
     except FileNotFoundError:
         message = f"{path}: no such file; `toolkit evaluate` writes it"
@@ -118,23 +120,27 @@ def _read_folder(folder: Path) -> RunResult:
         message = f"{path}: not the metrics of a run ({error}); run `toolkit evaluate` again"
         raise InputError(message) from error
     history, valid = folder / HISTORY_FILE, folder / VALID_FILE
-    predictions = read_predictions(folder / PREDICTIONS_FILE)
-    curves = read_history(history) if history.is_file() else None
-    tuned = read_predictions(valid) if valid.is_file() else None
-    return RunResult(*key, metrics, predictions, positive, curves, tuned)
+    return RunResult(
+        *key,
+        metrics,
+        read_predictions(folder / PREDICTIONS_FILE),
+        positive,
+        read_history(history) if history.is_file() else None,
+        read_predictions(valid) if valid.is_file() else None,
+    )
 
 
 def _number(name: str, value: Any) -> float:
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    if not known or not math.isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):
         raise TypeError(f"{name} must be a finite number, got {value!r}")
     return float(value)
 
 
 def read_mistakes(folder: Path) -> tuple[Mistake, ...]:
-    """The images that `evaluate` chose to show in `folder`; none where it evaluated a CSV file.
+    """Read the images that `evaluate` chose to show in `folder`; none if it evaluated a CSV file.
 
-    Raises InputError that names the file, also where an older version evaluated a run.
+    Raises InputError that names the file, also if an older version evaluated the run.
     """
     path = folder / MISTAKES_FILE
     if not path.is_file() and not (folder / HISTORY_FILE).is_file():
@@ -176,12 +182,12 @@ def read_history(path: Path) -> History:
 
 
 def history_csv(results: Sequence[RunResult]) -> str:
-    """All histories as one long CSV: run, arm, recipe, seed and the columns HISTORY."""
+    """Return all histories as one long CSV: run, arm, recipe, seed and the columns HISTORY."""
     header = ["run", "arm", "recipe", "seed", *HISTORY]
     return csv_text(header, (row for result in results for row in _epochs(result)))
 
 
 def _epochs(result: RunResult) -> Iterator[list[object]]:
-    known = result.history or dict.fromkeys(HISTORY, ())
-    for epoch, *rest in zip(*(known[name] for name in HISTORY), strict=True):
+    history = result.history or dict.fromkeys(HISTORY, ())
+    for epoch, *rest in zip(*(history[name] for name in HISTORY), strict=True):
         yield [str(result.key), result.arm, result.recipe, result.seed, int(epoch), *rest]

@@ -1,32 +1,34 @@
-"""Sweeps as numbers: dose and response, and the effect of each transform."""
+"""Sweeps: the G-mean of each arm at each target, and the effect of each transform of an arm."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from toolkit.evaluation import comparison
-from toolkit.evaluation.comparison import Comparison
+from toolkit.evaluation.comparison import Comparison, compare_groups
 from toolkit.evaluation.contrasts import BETTER, INCONCLUSIVE, TESTED, WORSE, ArmEstimate, Contrast
 from toolkit.evaluation.results import RunResult
 from toolkit.io import csv
 from toolkit.metrics.params import CompareParams
 
-TARGET, WITHOUT = ", target ", ", without "
-"""Between a recipe's name and what was varied: names have neither commas nor spaces."""
-
-
-LESS = "less one transform"
-"""The arm that the whole policy is set against."""
-
-
 EFFECT = {BETTER: "helps", WORSE: "harms", INCONCLUSIVE: "not known"}
+LESS = "less one transform"
+"""The arm that the whole policy is compared with; no arm of params.yaml can have this name."""
+
+POINT_COLUMNS = (
+    "arm", "recipe", "target", "seeds", "gmean", "low", "high",
+    "difference", "difference_low", "difference_high", "p", "verdict",
+)  # fmt: skip
+EFFECT_COLUMNS = (
+    "transform", "recipe", "seeds", "gmean", "gmean_without",
+    "difference", "difference_low", "difference_high", "p", "effect",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class SweepPoint:
-    """What one arm with one recipe reached at one target; None for an arm without new images.
+    """One arm with one recipe at one target; the target is None for an arm without new images.
 
-    `gmean` is the mean over seeds, from `low` to `high` its 95 % interval. `contrast` sets it
-    against the baseline at the same target; None for the baseline.
+    `gmean` is the mean over the seeds, `low` and `high` its 95 % confidence interval. `contrast`
+    compares it with the baseline at the same target; None for the baseline.
     """
 
     arm: str
@@ -41,9 +43,9 @@ class SweepPoint:
 
 @dataclass(frozen=True)
 class TransformEffect:
-    """What one transform does: mean G-mean of the whole policy and of that without it.
+    """One transform: mean G-mean of the whole policy, and of the policy without the transform.
 
-    `contrast` is whole minus without.
+    `contrast` is the whole policy minus the one without.
     """
 
     transform: str
@@ -53,142 +55,122 @@ class TransformEffect:
     contrast: Contrast
 
 
-# --- what came out ----------------------------------------------------------------------------
-
-
-def compare_targets(found: Mapping[int, Sequence[RunResult]], wanted: CompareParams) -> Comparison:
-    """Every arm at every target against the baseline; corrected for all of them together."""
-    results = [
-        replace(result, recipe=f"{result.recipe}{TARGET}{target}")
-        for target, of_target in found.items()
-        for result in of_target
-    ]
-    return _compare(results, wanted.baseline, wanted)
+def compare_targets(
+    results: Mapping[int, Sequence[RunResult]], params: CompareParams
+) -> dict[int, Comparison]:
+    """Compare the arms with the baseline at each target; p is corrected for all targets."""
+    return compare_groups(results, params.baseline, resamples=params.resamples, seed=params.seed)
 
 
 def compare_transforms(
-    found: Mapping[str, Sequence[RunResult]], arm: str, wanted: CompareParams
-) -> Comparison:
-    """The arm's whole policy against that without each transform; corrected for all together."""
-    results = [
-        replace(result, recipe=f"{result.recipe}{WITHOUT}{name}", arm=label)
-        for name in found
-        if name
-        for label, of_arm in ((LESS, found[name]), (arm, found[""]))
-        for result in of_arm
-        if result.arm == arm
+    results: Mapping[str | None, Sequence[RunResult]], arm: str, params: CompareParams
+) -> dict[str, Comparison]:
+    """Compare the arm's whole policy, at None, with the policy without each transform.
+
+    p is corrected for all transforms.
+    """
+    runs = {name: [r for r in of if r.arm == arm] for name, of in results.items()}
+    groups = {
+        name: [*(replace(run, arm=LESS) for run in without), *runs[None]]
+        for name, without in runs.items()
+        if name is not None
+    }
+    return compare_groups(groups, LESS, resamples=params.resamples, seed=params.seed)
+
+
+def sweep_points(comparisons: Mapping[int, Comparison]) -> list[SweepPoint]:
+    """List the points by recipe, arm and target; the original arm, without a target, once."""
+    points: dict[tuple[str, str, int | None], SweepPoint] = {}
+    for target, compared in comparisons.items():
+        contrasts = {(c.recipe, c.arm): c for c in compared.contrasts}
+        for estimate in compared.estimates:
+            place = None if estimate.arm == "original" else target
+            point = _point(estimate, place, contrasts.get((estimate.recipe, estimate.arm)))
+            points.setdefault((point.recipe, point.arm, place), point)
+    recipes, arms = (list(dict.fromkeys(key[k] for key in points)) for k in (0, 1))
+    return sorted(points.values(), key=lambda p: (recipes.index(p.recipe), arms.index(p.arm)))
+
+
+def _point(estimate: ArmEstimate, target: int | None, contrast: Contrast | None) -> SweepPoint:
+    numbers = (len(estimate.seeds), estimate.mean(TESTED), *estimate.intervals[TESTED])
+    return SweepPoint(estimate.arm, estimate.recipe, target, *numbers, contrast)
+
+
+def transform_effects(comparisons: Mapping[str, Comparison]) -> list[TransformEffect]:
+    """List the effects by recipe and transform."""
+    effects = [
+        _effect(transform, contrast, compared.estimates)
+        for transform, compared in comparisons.items()
+        for contrast in compared.contrasts
     ]
-    return _compare(results, LESS, wanted)
+    recipes = list(dict.fromkeys(effect.recipe for effect in effects))
+    return sorted(effects, key=lambda effect: recipes.index(effect.recipe))
 
 
-def _compare(results: Sequence[RunResult], baseline: str, wanted: CompareParams) -> Comparison:
-    return comparison.compare_results(
-        results, baseline, resamples=wanted.resamples, seed=wanted.seed
-    )
+def _effect(
+    transform: str, contrast: Contrast, estimates: Iterable[ArmEstimate]
+) -> TransformEffect:
+    means = {of.arm: of.mean(TESTED) for of in estimates if of.recipe == contrast.recipe}
+    whole, without = means[contrast.arm], means[contrast.against]
+    return TransformEffect(transform, contrast.recipe, whole, without, contrast)
 
 
-def sweep_points(compared: Comparison) -> list[SweepPoint]:
-    """By recipe, arm and target; the arm "original", which has no target, stands once."""
-    contrasts = {(c.recipe, c.arm): c for c in compared.contrasts}
-    found: dict[tuple[str, str, int | None], SweepPoint] = {}
-    for row in compared.rows:
-        point = _point(row, contrasts.get((row.recipe, row.arm)))
-        found.setdefault((point.recipe, point.arm, point.target), point)
-    recipes, arms = (list(dict.fromkeys(key[k] for key in found)) for k in (0, 1))
-    return sorted(found.values(), key=lambda p: (recipes.index(p.recipe), arms.index(p.arm)))
+# --- as tables --------------------------------------------------------------------------------
 
 
-def _point(row: ArmEstimate, contrast: Contrast | None) -> SweepPoint:
-    recipe, target = row.recipe.split(TARGET)
-    number = None if row.arm == "original" else int(target)
-    interval = row.intervals[TESTED]
-    return SweepPoint(
-        row.arm, recipe, number, len(row.seeds), row.mean(TESTED), *interval, contrast
-    )
-
-
-def transform_effects(compared: Comparison) -> list[TransformEffect]:
-    """By recipe and transform."""
-    means = {(row.recipe, row.arm): row.mean(TESTED) for row in compared.rows}
-    found = []
-    for contrast in compared.contrasts:
-        recipe, transform = contrast.recipe.split(WITHOUT)
-        whole, less = (means[contrast.recipe, arm] for arm in (contrast.arm, contrast.against))
-        found.append(TransformEffect(transform, recipe, whole, less, contrast))
-    recipes = list(dict.fromkeys(effect.recipe for effect in found))
-    return sorted(found, key=lambda effect: recipes.index(effect.recipe))
-
-
-# --- as text ----------------------------------------------------------------------------------
-
-
-def point_table(found: Sequence[SweepPoint]) -> list[list[str]]:
-    """Rows of text, a header first."""
+def point_table(points: Sequence[SweepPoint]) -> list[list[str]]:
+    """Return the points as rows of text, header first."""
     header = ["recipe", "arm", "target", "seeds", "G-mean", "against the baseline", "verdict"]
-    return [header, *([p.recipe, p.arm, *_point_cells(p)] for p in found)]
+    return [header, *([p.recipe, p.arm, *_point_cells(p)] for p in points)]
 
 
 def _point_cells(point: SweepPoint) -> list[str]:
     target = "" if point.target is None else str(point.target)
     gmean = f"{point.gmean:.3f} ({point.low:.3f} to {point.high:.3f})"
-    told = ["baseline", ""] if point.contrast is None else _told(point.contrast)
-    return [target, str(point.seeds), gmean, *told]
+    cells = ["baseline", ""] if point.contrast is None else _contrast_cells(point.contrast)
+    return [target, str(point.seeds), gmean, *cells]
 
 
-def effect_table(found: Sequence[TransformEffect]) -> list[list[str]]:
-    """Rows of text, a header first."""
+def effect_table(effects: Sequence[TransformEffect]) -> list[list[str]]:
+    """Return the effects as rows of text, header first."""
     header = ["recipe", "transform", "G-mean with all", "without it", "difference", "it"]
-    return [header, *([e.recipe, e.transform, *_effect_cells(e)] for e in found)]
+    return [header, *([e.recipe, e.transform, *_effect_cells(e)] for e in effects)]
 
 
 def _effect_cells(effect: TransformEffect) -> list[str]:
-    difference, verdict = _told(effect.contrast)
+    difference, verdict = _contrast_cells(effect.contrast)
     return [f"{effect.whole:.3f}", f"{effect.without:.3f}", difference, EFFECT[verdict]]
 
 
-def _told(contrast: Contrast) -> list[str]:
+def _contrast_cells(contrast: Contrast) -> list[str]:
     of = contrast.tested
     return [f"{of.value:+z.3f} ({of.low:+z.3f} to {of.high:+z.3f})", contrast.verdict]
 
 
-POINT_COLUMNS = (
-    "arm", "recipe", "target", "seeds", "gmean", "low", "high",
-    "difference", "difference_low", "difference_high", "p", "verdict",
-)  # fmt: skip
+def points_csv(points: Sequence[SweepPoint]) -> str:
+    """Return CSV with POINT_COLUMNS; the baseline has no difference, the original arm no target."""
+    return csv.csv_text(POINT_COLUMNS, map(_point_fields, points))
 
 
-EFFECT_COLUMNS = (
-    "transform", "recipe", "seeds", "gmean", "gmean_without",
-    "difference", "difference_low", "difference_high", "p", "effect",
-)  # fmt: skip
-
-
-def points_csv(found: Sequence[SweepPoint]) -> str:
-    """POINT_COLUMNS; the baseline has no difference, the original arm no target."""
-    return csv.csv_text(POINT_COLUMNS, [[*_place(p), *_difference(p.contrast)] for p in found])
-
-
-def _place(point: SweepPoint) -> list[object]:
-    target = "" if point.target is None else point.target
+def _point_fields(point: SweepPoint) -> list[object]:
     numbers = _rounded(point.gmean, point.low, point.high)
-    return [point.arm, point.recipe, target, point.seeds, *numbers]
+    fields = [""] * 5 if point.contrast is None else _contrast_fields(point.contrast)
+    return [point.arm, point.recipe, point.target, point.seeds, *numbers, *fields]
 
 
-def effects_csv(found: Sequence[TransformEffect]) -> str:
-    """EFFECT_COLUMNS; the difference is the whole policy's G-mean minus that without it."""
-    return csv.csv_text(EFFECT_COLUMNS, [_effect_fields(e) for e in found])
+def effects_csv(effects: Sequence[TransformEffect]) -> str:
+    """Return CSV with EFFECT_COLUMNS; differences are the whole policy minus the one without."""
+    return csv.csv_text(EFFECT_COLUMNS, map(_effect_fields, effects))
 
 
 def _effect_fields(effect: TransformEffect) -> list[object]:
-    *numbers, verdict = _difference(effect.contrast)
+    *numbers, verdict = _contrast_fields(effect.contrast)
     means = _rounded(effect.whole, effect.without)
     seeds = min(effect.contrast.seeds)
     return [effect.transform, effect.recipe, seeds, *means, *numbers, EFFECT[str(verdict)]]
 
 
-def _difference(contrast: Contrast | None) -> list[object]:
-    if contrast is None:
-        return [""] * 5
+def _contrast_fields(contrast: Contrast) -> list[object]:
     of = contrast.tested
     return [*_rounded(of.value, of.low, of.high, contrast.p_holm), contrast.verdict]
 

@@ -46,7 +46,7 @@ def write_evaluation(output: Path, evidence: RunOutputs, settings: EvaluateParam
             files.write_file(folder / "curves.png", curves)
         if evidence.explained is not None:
             mistakes.write_mistakes((folder / MISTAKES_FILE).parent, evidence.explained)
-        side = {**asdict(evidence.key), "positive": settings.positive, **numbers.values}
+        side = {**asdict(evidence.key), "positive": settings.positive, **numbers.metrics}
         side["intervals"] = dict(numbers.intervals)
         files.write_json(folder / METRICS_FILE, side)
     return numbers

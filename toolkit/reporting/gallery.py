@@ -128,7 +128,7 @@ def changed(compared: Comparison, of: Sequence[RunResult], folder: Path) -> list
         after = [result for result in of if result.arm == arm]
         counts = hits(before), hits(after)
         for word, pair in (("fixed", (before, after)), ("broken", (after, before))):
-            ids = turned(*pair, compared.test)
+            ids = turned(*pair, compared.test_images)
             known = [shown[ident] for ident in ids if ident in shown][:MOST_CHANGED]
             pictures = tuple(_turned(folder, sample, counts, len(after)) for sample in known)
             strips.append(Strip(f"{word} by {arm}", pictures, len(ids)))

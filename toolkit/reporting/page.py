@@ -78,7 +78,7 @@ def page_sections(given: PageInputs) -> dict[str, Any]:
 
 def verdict_section(compared: Comparison) -> dict[str, Any]:
     """1. The verdict."""
-    recalls = [f"recall_{name}" for name in compared.test]
+    recalls = [f"recall_{name}" for name in compared.test_images]
     others = [metric for metric in LISTED if metric not in ("gmean", "recall")]
     drawn = len(recalls) * len(compared.arms) <= MOST_RECALLS
     found = [charts.recall_chart(compared, recipe) for recipe in compared.recipes if drawn]
@@ -150,7 +150,7 @@ def training_section(given: PageInputs) -> dict[str, list[Chart]]:
 
 def network_section(given: PageInputs) -> dict[str, Any]:
     """4. Confusion matrices and diagrams of each recipe, and what tuning changed."""
-    few = len(given.compared.test) <= MOST_WRITTEN
+    few = len(given.compared.test_images) <= MOST_WRITTEN
     recipes = given.recipes()
     return {
         "matrices": {

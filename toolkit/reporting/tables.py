@@ -23,13 +23,13 @@ def arm_table(compared: Comparison) -> Table:
     shown = [metric for metric in verdict.LISTED if metric in compared.metrics]
     names = [verdict.metric_title(metric, compared.positive) for metric in shown]
     header = ["recipe", "arm", "seeds", *names, "G-mean, SD over seeds"]
-    return [header, *([row.recipe, row.arm, *_means(row, shown)] for row in compared.rows)]
+    return [header, *([row.recipe, row.arm, *_means(row, shown)] for row in compared.estimates)]
 
 
 def _means(row: ArmEstimate, shown: Sequence[str]) -> list[str]:
     ends = {metric: row.intervals[metric] for metric in shown}
     cells = [f"{row.mean(m):.3f} ({low:.3f} to {high:.3f})" for m, (low, high) in ends.items()]
-    spread = row.spread("gmean")
+    spread = row.std("gmean")
     return [str(len(row.seeds)), *cells, "" if spread is None else f"{spread:.3f}"]
 
 

@@ -92,27 +92,29 @@ def _family(contrast: Contrast) -> str:
     return f" ({chance(alone)} on its own)" if chance(alone) != chance(contrast.p_holm) else ""
 
 
-def comparison_notes(compared: Comparison) -> list[str]:
-    """What the table does not say: sentences to print below it."""
-    rarest = min(compared.test, key=lambda name: compared.test[name])
-    images = compared.test[rarest]
-    said = [
+def comparison_notes(*comparisons: Comparison) -> list[str]:
+    """Return what tables of comparisons do not say, as sentences to print below them."""
+    test_images = comparisons[0].test_images
+    rarest = min(test_images, key=lambda name: test_images[name])
+    images = test_images[rarest]
+    estimates = [estimate for compared in comparisons for estimate in compared.estimates]
+    contrasts = sum(len(compared.contrasts) for compared in comparisons)
+    notes = [
         f"{rarest!r} has {images} test images: each of them is {1 / images:.3f} of its recall.",
-        _counted(compared),
+        _seeds_note(sorted({len(estimate.seeds) for estimate in estimates})),
     ]
-    if len(compared.contrasts) > 1:
-        said.append(f"p is Holm-corrected for all {len(compared.contrasts)} comparisons.")
-    if any(0.0 in row.values[TESTED] for row in compared.rows):
-        said.append("A G-mean of 0 means a class that was never found: its interval says little.")
-    return said
+    if contrasts > 1:
+        notes.append(f"p is Holm-corrected for all {contrasts} comparisons.")
+    if any(0.0 in estimate.values[TESTED] for estimate in estimates):
+        notes.append("A G-mean of 0 means a class with recall 0: its interval says little.")
+    return notes
 
 
-def _counted(compared: Comparison) -> str:
-    counts = sorted({len(row.seeds) for row in compared.rows})
-    if counts[0] > 1:
-        seeds = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
-        return f"{seeds} seeds: intervals count the luck of the test images and of training."
-    return "Where an arm has one seed, intervals count the luck of the test images alone."
+def _seeds_note(counts: Sequence[int]) -> str:
+    if counts[0] == 1:
+        return "Where an arm has one seed, intervals account for the test images alone."
+    seeds = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
+    return f"{seeds} seeds: intervals account for the test images and for training."
 
 
 # --- tables -----------------------------------------------------------------------------------
@@ -124,7 +126,7 @@ def comparison_table(compared: Comparison) -> list[list[str]]:
     names = [metric_title(metric, compared.positive) for metric in shown]
     header = ["recipe", "arm", "seeds", *names, f"G-mean against {compared.baseline}"]
     contrasts = {(c.recipe, c.arm): c for c in compared.against(compared.baseline)}
-    body = [_cells(row, shown, contrasts.get((row.recipe, row.arm))) for row in compared.rows]
+    body = [_cells(row, shown, contrasts.get((row.recipe, row.arm))) for row in compared.estimates]
     return [[*header, "p", "verdict"], *body]
 
 
@@ -169,7 +171,7 @@ def summarize_comparison(compared: Comparison) -> Summary:
     seeds (`spread`), the differences and the verdicts.
     """
     nested: Summary = {recipe: {} for recipe in compared.recipes}
-    for row in compared.rows:
+    for row in compared.estimates:
         nested[row.recipe][row.arm] = _scalars(row, compared.metrics)
     for contrast in compared.contrasts:
         suffix = "" if contrast.against == compared.baseline else f"_against_{contrast.against}"
@@ -179,7 +181,7 @@ def summarize_comparison(compared: Comparison) -> Summary:
 
 
 def _scalars(row: ArmEstimate, compared: Sequence[str]) -> Scalars:
-    (low, high), spread = row.intervals[TESTED], row.spread(TESTED)
+    (low, high), spread = row.intervals[TESTED], row.std(TESTED)
     ends: Scalars = {"seeds": len(row.seeds), f"{TESTED}_low": low, f"{TESTED}_high": high}
     if spread is not None:
         ends[f"{TESTED}_spread"] = spread

@@ -40,8 +40,8 @@ def test_with_one_arm_its_name_does_not_stand_under_every_class():
 
 def test_an_arm_shows_its_seeds(compared):
     row = forest.arm_intervals(compared)[0]
-    assert row.dots == compared.rows[0].values["gmean"]
-    assert row.value == compared.rows[0].mean("gmean")
+    assert row.dots == compared.estimates[0].values["gmean"]
+    assert row.value == compared.estimates[0].mean("gmean")
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from toolkit.errors import InputError
 from toolkit.evaluation import sweep as numbers
 from toolkit.evaluation.comparison import Comparison
+from toolkit.evaluation.results import RunResult
 from toolkit.io import files
 from toolkit.io.notebook import html_image
+from toolkit.metrics.params import CompareParams
 from toolkit.pipeline import experiments, paths, project
 from toolkit.pipeline.experiments import Experiment
-from toolkit.pipeline.params import Params
 from toolkit.pipeline.sweep import ablation_experiments, parse_targets, target_experiments
 from toolkit.reporting.plots.sweep import contributions, response
 
@@ -22,9 +22,9 @@ STAGE = "compare"
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep: the comparison, its main numbers as rows (header first), and the files."""
+    """A sweep: its comparisons, their main numbers as rows (header first), and the files."""
 
-    comparison: Comparison
+    comparisons: Sequence[Comparison]
     rows: Sequence[Sequence[str]]
     table: Path
     picture: Path
@@ -55,42 +55,44 @@ def sweep(
     if (target is None) == (leave_one_out is None):
         raise InputError("give either target (numbers) or leave_one_out (an arm)")
     settings = project.read_settings(paths.PARAMS)
-    run = partial(_run, force=force, say=say)
     if target is not None:
         text = target if isinstance(target, str) else ",".join(map(str, target))
-        name, made = "target", _targets(settings, text, prefix, run)
+        targets = target_experiments(settings, parse_targets(text), prefix)
+        name, made = "target", _targets(_run(targets, force, say), settings.compare)
     else:
-        name = f"without-{leave_one_out}"
-        made = _transforms(settings, str(leave_one_out), prefix, run)
-    compared, rows, csv, picture = made
+        arm = str(leave_one_out)
+        ablations = ablation_experiments(settings, arm, prefix)
+        made = _transforms(_run(ablations, force, say), arm, settings.compare)
+        name = f"without-{arm}"
+    comparisons, rows, csv, picture = made
     table, image = Path(output) / f"{name}.csv", Path(output) / f"{name}.png"
     files.write_file(table, csv)
     files.write_file(image, picture)
-    return Sweep(compared, rows, table, image)
+    return Sweep(comparisons, rows, table, image)
 
 
-Runner = Callable[[Mapping[Any, Experiment]], dict[Any, Any]]
-Swept = tuple[Comparison, list[list[str]], str, bytes]
+K = TypeVar("K")
+Results = list[RunResult]
+Swept = tuple[Sequence[Comparison], list[list[str]], str, bytes]
 
 
-def _targets(settings: Params, text: str, prefix: str, run: Runner) -> Swept:
-    results = run(target_experiments(settings, parse_targets(text), prefix))
-    compared = numbers.compare_targets(results, settings.compare)
-    points = numbers.sweep_points(compared)
-    return compared, numbers.point_table(points), numbers.points_csv(points), response(points)
+def _targets(results: Mapping[int, Results], params: CompareParams) -> Swept:
+    comparisons = numbers.compare_targets(results, params)
+    points = numbers.sweep_points(comparisons)
+    rows, csv = numbers.point_table(points), numbers.points_csv(points)
+    return [*comparisons.values()], rows, csv, response(points)
 
 
-def _transforms(settings: Params, arm: str, prefix: str, run: Runner) -> Swept:
-    results = run(ablation_experiments(settings, arm, prefix))
-    compared = numbers.compare_transforms(results, arm, settings.compare)
-    effects = numbers.transform_effects(compared)
-    picture = contributions(effects)
-    return compared, numbers.effect_table(effects), numbers.effects_csv(effects), picture
+def _transforms(results: Mapping[str | None, Results], arm: str, params: CompareParams) -> Swept:
+    comparisons = numbers.compare_transforms(results, arm, params)
+    effects = numbers.transform_effects(comparisons)
+    rows, csv = numbers.effect_table(effects), numbers.effects_csv(effects)
+    return [*comparisons.values()], rows, csv, contributions(effects)
 
 
 def _run(
-    wanted: Mapping[Any, Experiment], *, force: bool, say: Callable[[str], object]
-) -> dict[Any, Any]:
+    wanted: Mapping[K, Experiment], force: bool, say: Callable[[str], object]
+) -> dict[K, Results]:
     """Run the experiments one after the other, and read their evaluations."""
     folder = Path()
     experiments.check_repository(folder)

@@ -47,7 +47,7 @@ def recall_intervals(compared: "Comparison", recipe: str) -> list[Interval]:
     against = [of for of in compared.against(compared.baseline) if of.recipe == recipe]
     rows = [
         _change(contrast, f"recall_{name}", name, styles[contrast.arm])
-        for name in compared.test
+        for name in compared.test_images
         for contrast in against
         if f"recall_{name}" in contrast.differences
     ]
@@ -69,7 +69,7 @@ def arm_intervals(compared: "Comparison", metric: str = "gmean") -> list[Interva
             ),
             dots=row.values[metric],
         )
-        for row in compared.rows
+        for row in compared.estimates
     ]
 
 
