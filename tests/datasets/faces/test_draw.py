@@ -1,4 +1,4 @@
-"""The embedded source: drawn faces, a pure function of class, number, size and seed."""
+"""The built-in source: drawn faces, a pure function of class, number, size and seed."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import cross_val_predict
 
 from toolkit.datasets.faces import coverings, draw, people, shapes
-from toolkit.datasets.faces.hair import STYLES, Hair, front
+from toolkit.datasets.faces.hair import STYLES, Hair, draw_front
 from toolkit.errors import InputError
 from toolkit.io import images
 
@@ -127,7 +127,7 @@ def brightness(picture):
     return [picture.mean()]
 
 
-def colour(picture):
+def color(picture):
     """Mean of each channel."""
     return picture.mean((0, 1))
 
@@ -145,12 +145,12 @@ def frame(picture):
 
 
 @pytest.mark.parametrize(
-    ("feature", "most"), [(brightness, 0.65), (colour, 0.65), (histogram, 0.65), (frame, 0.6)]
+    ("feature", "most"), [(brightness, 0.65), (color, 0.65), (histogram, 0.65), (frame, 0.6)]
 )
-def test_colour_alone_does_not_give_the_class_away(gallery, feature, most):
+def test_color_alone_does_not_give_the_class_away(gallery, feature, most):
     """Cross-validated balanced accuracy of a linear model, where .5 is a guess.
 
-    A mask changes the colour of a fifth of the picture, so that the whole picture's is a weak hint;
+    A mask changes the color of a fifth of the picture, so that the whole picture's is a weak hint;
     the background's is none.
     """
     features = np.array([feature(p) for p in gallery.reshape(-1, 32, 32, 3)])
@@ -177,12 +177,12 @@ def painted(paint):
 @pytest.mark.parametrize("style", STYLES)
 def test_every_hair_style_but_bald_is_seen(style):
     hair = Hair(style, "", (200, 0, 0))
-    assert painted(lambda canvas, _, rng: front(canvas, hair, rng)) == (style != "bald")
+    assert painted(lambda canvas, _, rng: draw_front(canvas, hair, rng)) == (style != "bald")
 
 
 @pytest.mark.parametrize("extra", sorted(set(sum(coverings.EXTRAS.values(), ())), key=str))
 def test_every_extra_is_seen(extra):
-    assert painted(extra) == (extra is not coverings.no_covering)
+    assert painted(extra) == (extra is not coverings.draw_nothing)
 
 
 def test_a_clip_protects_what_lies_outside():

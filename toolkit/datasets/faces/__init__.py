@@ -1,1 +1,1 @@
-"""The drawn faces that demonstrate the toolkit offline."""
+"""Drawn faces with and without masks, which demonstrate the toolkit offline."""

@@ -1,4 +1,4 @@
-"""The embedded source: drawn faces with and without masks.
+"""The built-in source: drawn faces with and without masks.
 
 Everything but the mask comes from the same distributions for both classes, so that neither
 background, light, glasses nor noise tells them apart. Like all data stages it uses exact arithmetic
@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import PurePosixPath
 
 import numpy as np
+from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFilter
 
 from toolkit import progress
 from toolkit.datasets.faces import coverings, hair, people
-from toolkit.datasets.faces.shapes import Canvas, Pose, any_colour, darken, lighten, pick_option
+from toolkit.datasets.faces.shapes import Canvas, Pose, choose, darken, lighten, sample_color
 from toolkit.errors import InputError, unknown
 from toolkit.io.images import Pixels, decode, encode_jpeg, encode_png
 from toolkit.io.parallel import ordered_map
@@ -23,7 +24,7 @@ LABELS = ("with_mask", "without_mask")
 
 
 def draw_face(label: str, index: int, *, size: int, seed: int) -> Pixels:
-    """Picture number `index` of a class, `size` x `size`: a function of its arguments alone.
+    """Draw picture number `index` of a class, shape [size, size, 3]; only the arguments decide.
 
     Raises InputError for a label outside LABELS and for a size under 16.
     """
@@ -34,9 +35,9 @@ def draw_face(label: str, index: int, *, size: int, seed: int) -> Pixels:
     sequence = np.random.SeedSequence([seed, LABELS.index(label), index])
     rng = np.random.default_rng(sequence)
     factor = 3 if size < 100 else 2  # drawn larger, then reduced: smooth edges
-    image = _background(rng, size * factor)
-    _portrait(Canvas(image, _pose(rng, size * factor)), label, rng)
-    return _camera(_light(image.reduce(factor), rng), rng)
+    image = _draw_background(rng, size * factor)
+    _draw_portrait(Canvas(image, _sample_pose(rng, size * factor)), label, rng)
+    return _apply_camera(_apply_light(image.reduce(factor), rng), rng)
 
 
 def draw_images(
@@ -49,20 +50,20 @@ def draw_images(
 ) -> Iterator[tuple[PurePosixPath, bytes]]:
     """Yield (path, PNG bytes), such as with_mask/000000.png: classes in order, then by number.
 
-    The pictures do not depend on `workers`, nor one on how many there are.
+    A picture depends neither on `workers` nor on how many others are drawn.
     """
     jobs = [(label, index) for label in sorted(counts) for index in range(counts[label])]
-    pictures = ordered_map(partial(_encoded, size=size, seed=seed), jobs, workers)
+    pictures = ordered_map(partial(_encode, size=size, seed=seed), jobs, workers)
     yield from track(pictures, "drawing faces", len(jobs))
 
 
-def _encoded(job: tuple[str, int], *, size: int, seed: int) -> tuple[PurePosixPath, bytes]:
+def _encode(job: tuple[str, int], *, size: int, seed: int) -> tuple[PurePosixPath, bytes]:
     label, index = job
     pixels = draw_face(label, index, size=size, seed=seed)
     return PurePosixPath(label, f"{index:06d}.png"), encode_png(pixels)
 
 
-def _pose(rng: np.random.Generator, size: int) -> Pose:
+def _sample_pose(rng: Generator, size: int) -> Pose:
     scale = rng.uniform(0.28, 0.37)
     return Pose(
         scale=size * scale,
@@ -74,55 +75,55 @@ def _pose(rng: np.random.Generator, size: int) -> Pose:
     )
 
 
-def _portrait(canvas: Canvas, label: str, rng: np.random.Generator) -> None:
-    who = people.sample_person(rng)
+def _draw_portrait(canvas: Canvas, label: str, rng: Generator) -> None:
+    person = people.sample_person(rng)
     upright = Canvas(canvas.image, canvas.pose.body())
-    hair.back(canvas, who.hair)
-    people.draw_clothes(upright, who, rng)
-    people.draw_head(canvas, who)
-    people.draw_features(canvas, who, rng)
-    people.draw_beard(canvas, who, rng)
+    hair.draw_back(canvas, person.hair)
+    people.draw_clothes(upright, person, rng)
+    people.draw_head(canvas, person)
+    people.draw_features(canvas, person, rng)
+    people.draw_beard(canvas, person, rng)
     if label == "with_mask":
-        coverings.mask(canvas, who, rng)
-    extra = pick_option(rng, coverings.EXTRAS[label])
-    if extra is coverings.under_chin:
-        extra(canvas, who, rng)
+        coverings.draw_mask(canvas, person, rng)
+    extra = choose(rng, coverings.EXTRAS[label])
+    if extra is coverings.draw_mask_under_chin:
+        extra(canvas, person, rng)
     people.draw_glasses(canvas, rng)
-    hair.front(canvas, who.hair, rng)
-    if extra is not coverings.under_chin:
-        extra(canvas, who, rng)
+    hair.draw_front(canvas, person.hair, rng)
+    if extra is not coverings.draw_mask_under_chin:
+        extra(canvas, person, rng)
 
 
 # --- backgrounds ------------------------------------------------------------------------------
 
 
-def _background(rng: np.random.Generator, size: int) -> Image.Image:
-    """One of BACKGROUNDS, at times out of focus."""
-    image = Image.new("RGB", (64, 64), any_colour(rng))
-    pick_option(rng, BACKGROUNDS)(image, rng)
+def _draw_background(rng: Generator, size: int) -> Image.Image:
+    """Draw one of BACKGROUNDS, at times out of focus."""
+    image = Image.new("RGB", (64, 64), sample_color(rng))
+    choose(rng, BACKGROUNDS)(image, rng)
     if rng.random() < 0.5:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 3)))
     return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
-def _plain(image: Image.Image, rng: np.random.Generator) -> None:
-    """Leave one colour."""
+def _plain(image: Image.Image, rng: Generator) -> None:
+    """Leave the one color."""
 
 
-def _gradient(image: Image.Image, rng: np.random.Generator) -> None:
-    ends = np.array([[any_colour(rng) for _ in "ab"] for _ in "ab"], dtype=np.uint8)
+def _gradient(image: Image.Image, rng: Generator) -> None:
+    ends = np.array([[sample_color(rng) for _ in "ab"] for _ in "ab"], dtype=np.uint8)
     image.paste(Image.fromarray(ends).resize(image.size, Image.Resampling.BILINEAR))
 
 
-def _texture(image: Image.Image, rng: np.random.Generator) -> None:
+def _texture(image: Image.Image, rng: Generator) -> None:
     cells = int(rng.integers(3, 25))
     noise = rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
     cloud = Image.fromarray(noise).resize(image.size, Image.Resampling.BICUBIC)
     image.paste(Image.blend(image, cloud, rng.uniform(0.1, 0.5)))
 
 
-def _stripes(image: Image.Image, rng: np.random.Generator) -> None:
-    brush, second = ImageDraw.Draw(image), any_colour(rng)
+def _stripes(image: Image.Image, rng: Generator) -> None:
+    brush, second = ImageDraw.Draw(image), sample_color(rng)
     gap, slope = int(rng.integers(4, 16)), int(rng.integers(-40, 41))
     width = max(1, gap // int(rng.integers(2, 4)))
     upright = rng.random() < 0.5
@@ -131,29 +132,29 @@ def _stripes(image: Image.Image, rng: np.random.Generator) -> None:
         brush.line(ends, fill=second, width=width)
 
 
-def _shapes(image: Image.Image, rng: np.random.Generator) -> None:
+def _shapes(image: Image.Image, rng: Generator) -> None:
     brush = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(3, 12))):
         x, y, wide, tall = (int(v) for v in rng.integers((-10, -10, 6, 6), (60, 60, 40, 40)))
         shape = brush.rectangle if rng.random() < 0.5 else brush.ellipse
-        shape((x, y, x + wide, y + tall), fill=any_colour(rng))
+        shape((x, y, x + wide, y + tall), fill=sample_color(rng))
 
 
-def _room(image: Image.Image, rng: np.random.Generator) -> None:
-    """A wall, a floor, and windows, pictures or shelves."""
-    brush, wall = ImageDraw.Draw(image), any_colour(rng)
+def _room(image: Image.Image, rng: Generator) -> None:
+    """Draw a wall, a floor, and windows, pictures or shelves."""
+    brush, wall = ImageDraw.Draw(image), sample_color(rng)
     brush.rectangle((0, int(rng.integers(38, 60)), 64, 64), fill=darken(wall, 0.4))
     for _ in range(int(rng.integers(1, 5))):
         x, y, wide, tall = (int(v) for v in rng.integers((-6, -6, 10, 8), (54, 30, 28, 28)))
-        brush.rectangle((x, y, x + wide, y + tall), fill=lighten(any_colour(rng), 0.3))
+        brush.rectangle((x, y, x + wide, y + tall), fill=lighten(sample_color(rng), 0.3))
         brush.rectangle((x, y, x + wide, y + tall), outline=darken(wall, 0.6), width=2)
 
 
 # --- light and camera -------------------------------------------------------------------------
 
 
-def _light(image: Image.Image, rng: np.random.Generator) -> Pixels:
-    """Brightness that falls off across the picture, contrast and a colour cast."""
+def _apply_light(image: Image.Image, rng: Generator) -> Pixels:
+    """Apply a brightness gradient, contrast and a color cast."""
     pixels = np.asarray(image, dtype=np.float32)
     size = len(pixels)
     ramp = np.arange(size) / (size - 1) - 0.5
@@ -162,11 +163,11 @@ def _light(image: Image.Image, rng: np.random.Generator) -> Pixels:
     field = level * (1 + across * ramp[None, :] + down * ramp[:, None])
     field = (field[:, :, None] * rng.uniform(0.91, 1.09, 3)).astype(np.float32)
     middle, contrast = rng.uniform(90, 150), rng.uniform(0.75, 1.15)
-    return _rounded((pixels * contrast + middle * (1 - contrast)) * field)
+    return _to_pixels((pixels * contrast + middle * (1 - contrast)) * field)
 
 
-def _camera(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Blur, few pixels, sensor noise and JPEG loss, each in a part of the pictures."""
+def _apply_camera(pixels: Pixels, rng: Generator) -> Pixels:
+    """Apply blur, low resolution, sensor noise and JPEG loss, each to a part of the pictures."""
     size = len(pixels)
     image = Image.fromarray(pixels)
     if rng.random() < 0.3:
@@ -180,14 +181,14 @@ def _camera(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     # A sum of three even draws is close to normal, and exact.
     grain = rng.integers(0, 256, (3, *pixels.shape), dtype=np.uint8)
     total = grain[0].astype(np.float32) + grain[1] + grain[2] - 382
-    noisy = _rounded(total * (strength / 128) + np.asarray(image))
+    noisy = _to_pixels(total * (strength / 128) + np.asarray(image))
     return decode(encode_jpeg(noisy, quality)) if quality else noisy
 
 
-def _rounded(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Pixels:
+def _to_pixels(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Pixels:
     return (np.clip(values, 0, 255) + np.float32(0.5)).astype(np.uint8)
 
 
-BACKGROUNDS: tuple[Callable[[Image.Image, np.random.Generator], None], ...] = (
+BACKGROUNDS: tuple[Callable[[Image.Image, Generator], None], ...] = (
     _plain, _plain, _gradient, _gradient, _texture, _stripes, _shapes, _room,
 )  # fmt: skip

@@ -1,10 +1,10 @@
-"""Shapes in face coordinates, painted on a Pillow image.
+"""Shapes in face coordinates, and the Canvas that paints them on a Pillow image.
 
 Only exact arithmetic (+ - * / sqrt) and Pillow's own operations lead to a pixel, so that every
 CPU draws the same bytes.
 
-Face coordinates: x to the right, y down, the origin between the eyes and the nose's tip, the head
-about 1 from the origin to a cheek, -1.45 at its top and 1.35 at the chin.
+Face coordinates: x to the right, y down, the origin between the eyes and the tip of the nose. A
+cheek is about 1 from the origin; the top of the head is at y = -1.45, the chin at 1.35.
 """
 
 import contextlib
@@ -14,39 +14,40 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 from PIL import Image, ImageDraw
 
 Points = npt.NDArray[np.float64]
 """Corners of a polygon or points of a line, shape [n, 2]."""
 
 Pairs = Sequence[tuple[float, float]]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 T = TypeVar("T")
 
 
-def pick_option(rng: np.random.Generator, options: Sequence[T]) -> T:
-    """One of `options`; a repeated entry is the more likely."""
+def choose(rng: Generator, options: Sequence[T]) -> T:
+    """Sample one of `options`; a repeated entry is more likely."""
     return options[int(rng.integers(len(options)))]
 
 
-def blend(a: Colour, b: Colour, share: float) -> Colour:
-    """The colour `share` (0 to 1) of the way from `a` to `b`."""
-    red, green, blue = (int(p + (q - p) * share + 0.5) for p, q in zip(a, b, strict=True))
+def blend(a: Color, b: Color, fraction: float) -> Color:
+    """Return the color `fraction` (0 to 1) of the way from `a` to `b`."""
+    red, green, blue = (int(p + (q - p) * fraction + 0.5) for p, q in zip(a, b, strict=True))
     return red, green, blue
 
 
-def darken(colour: Colour, share: float) -> Colour:
-    """The colour `share` of the way to black."""
-    return blend(colour, (0, 0, 0), share)
+def darken(color: Color, fraction: float) -> Color:
+    """Return the color `fraction` of the way to black."""
+    return blend(color, (0, 0, 0), fraction)
 
 
-def lighten(colour: Colour, share: float) -> Colour:
-    """The colour `share` of the way to white."""
-    return blend(colour, (255, 255, 255), share)
+def lighten(color: Color, fraction: float) -> Color:
+    """Return the color `fraction` of the way to white."""
+    return blend(color, (255, 255, 255), fraction)
 
 
-def any_colour(rng: np.random.Generator) -> Colour:
-    """A colour of cloth: often muted, sometimes vivid."""
+def sample_color(rng: Generator) -> Color:
+    """Sample a color of cloth: often muted, sometimes vivid."""
     red, green, blue = (int(v) for v in rng.integers(15, 245, 3))
     grey = (red + green + blue) // 3
     return blend((red, green, blue), (grey, grey, grey), rng.uniform(0.1, 0.9))
@@ -71,33 +72,33 @@ CIRCLE: Points = np.round(
 
 
 def closed(control: Pairs | Points) -> Points:
-    """A smooth closed outline through the control points (a uniform Catmull-Rom spline)."""
+    """Return a smooth closed outline through the control points (a uniform Catmull-Rom spline)."""
     p = np.asarray(control, dtype=np.float64)
     q = np.concatenate([p[-1:], p, p[:2]])
     return _spline(q)
 
 
 def curve(control: Pairs | Points) -> Points:
-    """A smooth open line through the control points."""
+    """Return a smooth open line through the control points."""
     p = np.asarray(control, dtype=np.float64)
     return np.concatenate([_spline(np.concatenate([p[:1], p, p[-1:]])), p[-1:]])
 
 
 def _spline(q: Points) -> Points:
-    """Points from the second control point up to, and without, the last but one."""
+    """Return points from the second control point up to the last but one, which is excluded."""
     w = WEIGHTS
     points: Points = w[0] * q[:-3] + w[1] * q[1:-2] + w[2] * q[2:-1] + w[3] * q[3:]
     return points.transpose(1, 0, 2).reshape(-1, 2)
 
 
 def mirror_outline(half: Pairs | Points) -> Points:
-    """A symmetric outline from its right half, which runs from one centre point to the other."""
+    """Return a symmetric outline from its right half, given from center line to center line."""
     right = np.asarray(half, dtype=np.float64)
     return np.concatenate([right, right[::-1] * (-1, 1)])
 
 
 def ellipse(x: float, y: float, rx: float, ry: float) -> Points:
-    """An ellipse around (x, y)."""
+    """Return an ellipse around (x, y) with radii `rx` and `ry`."""
     return shift(CIRCLE * np.array((rx, ry)), x, y)
 
 
@@ -107,14 +108,14 @@ def shift(points: Pairs | Points, x: float, y: float) -> Points:
     return moved
 
 
-def jitter(rng: np.random.Generator, points: Pairs | Points, size: float) -> Points:
+def jitter(rng: Generator, points: Pairs | Points, size: float) -> Points:
     """Move every point by up to `size` in both directions."""
     p = np.asarray(points, dtype=np.float64)
     return p + rng.uniform(-size, size, p.shape)
 
 
 def _ribbon(p: Points, widths: npt.NDArray[np.float64], loop: bool) -> Points:
-    """The outline of a line of changing width."""
+    """Return the outline of a line of varying width."""
     ends = (p[-1:], p[:1]) if loop else (p[:1], p[-1:])
     q = np.concatenate([ends[0], p, ends[1]])
     along = q[2:] - q[:-2]
@@ -128,7 +129,7 @@ def _ribbon(p: Points, widths: npt.NDArray[np.float64], loop: bool) -> Points:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where face coordinates land: pixels per unit, the origin's place, tilt, yaw and pitch.
+    """A mapping of face coordinates to pixels: pixels per unit, origin, tilt, yaw and pitch.
 
     `tilt` is the tangent of half the angle, `yaw` and `pitch` how far the nose moves, in units.
     """
@@ -141,7 +142,7 @@ class Pose:
     pitch: float
 
     def place(self, points: Points, relief: float) -> Points:
-        """Pixels of face coordinates; `relief` is 1 on the face, 0 in the plane behind it."""
+        """Map points to pixels; `relief` is 1 on the face and 0 in the plane behind it."""
         x, y = points[:, 0], points[:, 1]
         if relief:
             z = relief * np.sqrt(np.maximum(1 - x * x - y * y / 2.4, 0))
@@ -154,7 +155,7 @@ class Pose:
         return placed
 
     def body(self) -> "Pose":
-        """The pose of neck and shoulders: a quarter of the tilt, joined to the head at the jaw."""
+        """Return the pose of neck and shoulders: joined at the jaw, with a quarter of the tilt."""
         joint = np.array([(0.0, 1.0)])
         upright = replace(self, tilt=self.tilt / 4, yaw=0.0, pitch=0.0)
         (dx, dy) = (self.place(joint, 0) - upright.place(joint, 0))[0]
@@ -162,42 +163,42 @@ class Pose:
 
 
 class Canvas:
-    """An RGB image that is painted, in place, in face coordinates; alpha is 0 to 255."""
+    """An RGB image painted in place, in face coordinates; alpha is 0 to 255."""
 
     def __init__(self, image: Image.Image, pose: Pose) -> None:
         self.image = image
         self.pose = pose
         self._brush = ImageDraw.Draw(image, "RGBA")
 
-    def fill(self, points: Points, ink: Colour, alpha: int = 255, *, relief: float = 0) -> None:
+    def fill(self, points: Points, color: Color, alpha: int = 255, *, relief: float = 0) -> None:
         """Fill an outline."""
-        self._polygon(self.pose.place(points, relief), ink, alpha)
+        self._polygon(self.pose.place(points, relief), color, alpha)
 
     def line(
         self,
         points: Points,
         width: float | Sequence[float],
-        ink: Colour,
+        color: Color,
         alpha: int = 255,
         *,
         relief: float = 0,
         loop: bool = False,
     ) -> None:
-        """Draw a line; `width` is in units, several values are spread evenly along it."""
+        """Draw a line; `width` is in units, and several values are spread evenly along it."""
         profile = np.maximum(np.atleast_1d(width) * self.pose.scale, 1.2)
         along = np.arange(len(points)) * ((len(profile) - 1) / (len(points) - 1))
         widths = np.interp(along, np.arange(len(profile)), profile)
-        self._polygon(_ribbon(self.pose.place(points, relief), widths, loop), ink, alpha)
+        self._polygon(_ribbon(self.pose.place(points, relief), widths, loop), color, alpha)
 
-    def soft(self, at: tuple[float, float, float, float], ink: Colour, alpha: int) -> None:
-        """A soft spot on the face: ellipses (x, y, rx, ry) that shrink and add up to `alpha`."""
+    def soft(self, at: tuple[float, float, float, float], color: Color, alpha: int) -> None:
+        """Draw a soft spot on the face: shrinking ellipses (x, y, rx, ry), together of `alpha`."""
         x, y, rx, ry = at
-        for share in (1.0, 0.8, 0.6, 0.4):
-            self.fill(ellipse(x, y, rx * share, ry * share), ink, alpha // 4, relief=0.8)
+        for fraction in (1.0, 0.8, 0.6, 0.4):
+            self.fill(ellipse(x, y, rx * fraction, ry * fraction), color, alpha // 4, relief=0.8)
 
     @contextlib.contextmanager
     def clip(self, outline: Points, *, relief: float = 0) -> Iterator[None]:
-        """Let only what lies inside the outline change within the block."""
+        """Confine what the block paints to the inside of the outline."""
         before = self.image.copy()
         yield
         outside = Image.new("L", before.size, 255)
@@ -205,5 +206,5 @@ class Canvas:
         ImageDraw.Draw(outside).polygon(corners.ravel().tolist(), fill=0)
         self.image.paste(before, mask=outside)
 
-    def _polygon(self, points: Points, ink: Colour, alpha: int) -> None:
-        self._brush.polygon(np.floor(points + 0.5).ravel().tolist(), fill=(*ink, alpha))
+    def _polygon(self, points: Points, color: Color, alpha: int) -> None:
+        self._brush.polygon(np.floor(points + 0.5).ravel().tolist(), fill=(*color, alpha))
