@@ -22,9 +22,10 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from toolkit.datasets.faces import draw  # noqa: E402
-from toolkit.training import dataset, device, loop, state  # noqa: E402
+from toolkit.training import dataset, device, loop  # noqa: E402
 from toolkit.training.dataset import Tensors  # noqa: E402
 from toolkit.training.params import Recipe, TrainParams  # noqa: E402
+from toolkit.training.state import TrainingJob, initial_state, training_job  # noqa: E402
 
 SEEDS, BATCH = (0, 1, 2), 64
 WAYS = ("float32", "images rounded", "bfloat16")
@@ -46,28 +47,27 @@ def faces(size: int, counts: tuple[int, int], seed: int) -> Tensors:
     """Drawn faces in memory."""
     pairs = [(k, i) for k, n in enumerate(counts) for i in range(n)]
     pixels = [draw.draw_face(draw.LABELS[k], i, size=size, seed=seed) for k, i in pairs]
-    ids = tuple(map(str, pairs))
     labels = torch.tensor([k for k, _ in pairs])
-    return Tensors(dataset.stack(pixels), labels, ids, draw.LABELS, len(pairs))
+    return Tensors(dataset.stack_images(pixels), labels, draw.LABELS, len(pairs))
 
 
-def job(way: str, recipe: Recipe, seed: int) -> state.TrainingJob:
+def job(way: str, recipe: Recipe, seed: int) -> TrainingJob:
     """The recipe in the precision of a way."""
     precision = "bfloat16" if way == "bfloat16" else "float32"
     settings = TrainParams(device="cpu", precision=precision, recipes={"r": recipe})
-    return state.training_job(settings, "r", seed)
+    return training_job(settings, "r", seed)
 
 
-def first_losses(data: Tensors, one: state.TrainingJob, way: str) -> list[float]:
+def first_losses(data: Tensors, one: TrainingJob, way: str) -> list[float]:
     """Of the first two steps."""
-    rows = torch.randperm(len(data.ids), generator=torch.Generator().manual_seed(one.seed))
+    rows = torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(one.seed))
     with device.reproducible(one.settings.threads, torch.device("cpu")):
-        pupil = state.start(one, len(data.classes))
+        state = initial_state(one, len(data.classes))
         if way == "images rounded":
-            pupil = replace(pupil, forward=Rounded(pupil.forward))
-        pupil.network.train()
+            state = replace(state, forward=Rounded(state.forward))
+        state.network.train()
         parts = data.take(rows[: 2 * BATCH].split(BATCH))
-        return [loop.advance(pupil, *batch).item() for batch in parts]
+        return [loop.train_step(state, *batch).item() for batch in parts]
 
 
 def line(*cells: object) -> None:

@@ -13,7 +13,7 @@ from toolkit.training.params import Recipe, TrainParams
 
 
 def arm(folder: Path, counts: dict[str, int], *, size: int = 32, seed: int = 0) -> Path:
-    """Write <class>/<number>.png and the manifest."""
+    """Write <class>/<number>.png of `size` pixels and the manifest."""
     rng = np.random.default_rng(seed)
     samples = []
     for shade, (label, n) in enumerate(sorted(counts.items())):
@@ -26,14 +26,19 @@ def arm(folder: Path, counts: dict[str, int], *, size: int = 32, seed: int = 0) 
     return folder
 
 
+def load(folder: Path, size: int = 32) -> Tensors:
+    """Load the images of a folder at `size` pixels."""
+    return dataset.load_tensors(dataset.open_folder(folder), size)
+
+
 def tensors(folder: Path, counts: dict[str, int], *, size: int = 32, seed: int = 0) -> Tensors:
-    """Write the same and load it."""
-    return dataset.load_tensors(arm(folder, counts, size=size, seed=seed))
+    """Write an arm and load it."""
+    return load(arm(folder, counts, size=size, seed=seed), size)
 
 
 def settings(**recipe: object) -> TrainParams:
-    """One recipe, `r`: two epochs of resnet18 in batches of four, on one thread."""
-    given = {"network": "resnet18", "epochs": 2, "batch": 4} | recipe
+    """Return a recipe `r`, two epochs of resnet18 in batches of four, on one thread."""
+    options = {"network": "resnet18", "epochs": 2, "batch": 4} | recipe
     return TrainParams(
-        device="cpu", threads=1, precision="float32", recipes={"r": Recipe.model_validate(given)}
+        device="cpu", threads=1, precision="float32", recipes={"r": Recipe.model_validate(options)}
     )

@@ -11,6 +11,7 @@ import torch
 
 from tests.augmentation.test_render import augment, folder, stopping, tree
 from tests.helpers import pages
+from tests.helpers.arms import load
 from toolkit.augmentation import batches
 from toolkit.augmentation.render import OutputFormat
 from toolkit.cli.augment import AugmentOptions, augment_from_options
@@ -18,7 +19,6 @@ from toolkit.errors import InputError
 from toolkit.evaluation import probe
 from toolkit.io import images, manifest, shards
 from toolkit.reporting import page
-from toolkit.training import dataset  # fmt: skip
 
 MEMBERS = {"a.png": b"", "b.jpg": bytes(range(256)) * 5, "b.cls": b"1", "ä" * 50: b"x" * 512}
 
@@ -119,7 +119,7 @@ def test_every_image_is_followed_by_the_number_of_its_class(plain, tmp_path):
 def test_training_reads_shards(plain, tmp_path):
     for name, count in (("folder", 0), ("shards", 3)):
         augment(plain, tmp_path / name, target=12, form=OutputFormat(shards=count))
-    one, two = dataset.load_tensors(tmp_path / "folder"), dataset.load_tensors(tmp_path / "shards")
+    one, two = (load(tmp_path / name, 24) for name in ("folder", "shards"))
     assert torch.equal(one.images, two.images)
     assert torch.equal(one.labels, two.labels)
     sample = manifest.read_manifest(tmp_path / "shards").samples[-1]
@@ -163,7 +163,7 @@ def test_a_shard_that_was_changed_is_named(plain, tmp_path):
     data = shards.read_member(tmp_path / "out" / sample.path)
     shard.write_bytes(shard.read_bytes().replace(data, bytes(len(data))))
     with pytest.raises(InputError, match=f"{sample.path}: changed since the manifest"):
-        dataset.load_tensors(tmp_path / "out")
+        load(tmp_path / "out", 24)
 
 
 def test_more_shards_than_originals_are_refused(plain, tmp_path):

@@ -1,4 +1,4 @@
-"""A training that was killed, stopped or short of time goes on to the same weights, bit for bit."""
+"""A training that was killed, stopped or out of time resumes to the same weights, bit for bit."""
 
 import json
 import multiprocessing
@@ -11,9 +11,10 @@ import pytest
 
 from tests.helpers.arms import arm, settings
 from toolkit.errors import InputError, StoppedError
-from toolkit.training import checkpoints, runs, state
+from toolkit.training import checkpoints, runs
 from toolkit.training.checkpoints import Store
 from toolkit.training.params import Checkpoint
+from toolkit.training.state import initial_state, training_job
 from toolkit.training.train import TrainingOptions, train_one
 
 STEP = Checkpoint(minutes=0)  # save after each step
@@ -26,18 +27,18 @@ def data(tmp_path_factory):
     return arm(folder / "plain", {"a": 6, "b": 3}), arm(folder / "valid", {"a": 2, "b": 2})
 
 
-def given(every=STEP, **recipe):
+def params(every=STEP, **recipe):
     recipe = {"network": NETWORK, "epochs": 3} | recipe
     return settings(**recipe).model_copy(update={"checkpoint": every})
 
 
-def train(data, output: Path, terms: TrainingOptions | None = None, every=STEP, **recipe):
-    return train_one(*data, "r", given(every, **recipe), seed=1, output=output, terms=terms)
+def train(data, output: Path, options: TrainingOptions | None = None, every=STEP, **recipe):
+    return train_one(*data, "r", params(every, **recipe), seed=1, output=output, options=options)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def unbroken(data, tmp_path_factory):
 
 
 def stop_after(steps: int, monkeypatch, act) -> None:
-    """Call `act` on the limits of the next training when they are asked for the n-th time."""
+    """Call `act` on the next training's schedule after the given number of steps."""
     count = iter(range(1, 1000))
     real = checkpoints.CheckpointSchedule.after_step
 
@@ -88,10 +89,11 @@ def test_killed_at_random_points_it_ends_with_the_same_run(data, unbroken, tmp_p
     """Real processes and SIGKILL; also the curves of DVCLive are the same."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["toolkit.training.train", "dvclive.live"])
-    options = {"seed": 1, "output": tmp_path / "run", "terms": TrainingOptions(tmp_path / "saved")}
+    options = TrainingOptions(tmp_path / "saved")
+    arguments = {"seed": 1, "output": tmp_path / "run", "options": options}
     rng, codes = random.Random(time.time_ns()), []
     while 0 not in codes and len(codes) < 4:
-        child = context.Process(target=train_one, args=(*data, "r", given()), kwargs=options)
+        child = context.Process(target=train_one, args=(*data, "r", params()), kwargs=arguments)
         child.start()
         if len(codes) < 3:
             kill_after_saves(child, tmp_path / "saved", rng)
@@ -104,7 +106,7 @@ def test_killed_at_random_points_it_ends_with_the_same_run(data, unbroken, tmp_p
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5])
-def test_a_signal_stops_at_the_step_and_the_same_call_goes_on(
+def test_a_signal_stops_at_the_step_and_the_same_call_resumes(
     data, unbroken, tmp_path, monkeypatch, steps
 ):
     before = signal.getsignal(signal.SIGINT)
@@ -115,15 +117,15 @@ def test_a_signal_stops_at_the_step_and_the_same_call_goes_on(
     assert contents(tmp_path / "run") == unbroken
 
 
-def test_the_message_of_a_signal_says_how_to_go_on(data, tmp_path, monkeypatch):
+def test_the_message_of_a_signal_says_how_to_resume(data, tmp_path, monkeypatch):
     stop_after(3, monkeypatch, lambda _: signal.raise_signal(signal.SIGTERM))
-    text = r"stopped after 1 of 3 epochs and step 1 of the next; the same command goes on"
+    text = r"stopped after 1 of 3 epochs and step 1 of the next; the same command resumes"
     with pytest.raises(StoppedError, match=text) as caught:
         train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved"))
     assert caught.value.number == signal.SIGTERM
 
 
-def test_gradients_and_dropout_go_on_too(data, tmp_path, monkeypatch):
+def test_gradients_and_dropout_are_resumed_too(data, tmp_path, monkeypatch):
     recipe = {"network": "googlenet", "epochs": 1, "gradients": True, "clip_norm": 1.0, "batch": 3}
     train(data, tmp_path / "unbroken", **recipe)
     interrupted(data, tmp_path, monkeypatch, 2, **recipe)
@@ -135,7 +137,7 @@ def out_of_time(self):
     self.started -= 3600
 
 
-def test_out_of_time_it_keeps_the_best_so_far_and_can_go_on(data, unbroken, tmp_path, monkeypatch):
+def test_out_of_time_it_keeps_the_best_so_far_and_can_resume(data, unbroken, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         stop_after(4, patch, out_of_time)  # in the second epoch
         run = train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved", max_minutes=30))
@@ -156,7 +158,9 @@ def test_it_stops_before_an_epoch_that_would_not_be_done_in_time(data, tmp_path,
 
 def test_without_one_epoch_there_is_no_run(data, tmp_path, monkeypatch):
     stop_after(1, monkeypatch, out_of_time)
-    with pytest.raises(InputError, match="before the first epoch was; give --max-minutes more"):
+    with pytest.raises(
+        InputError, match="time was up before the end of the first epoch; raise --max-minutes"
+    ):
         train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved", max_minutes=30))
     assert not (tmp_path / "run").exists()
 
@@ -168,7 +172,9 @@ def test_a_damaged_checkpoint_is_refused_by_name(data, unbroken, tmp_path, monke
     content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
-    with pytest.raises(InputError, match=r"state\.json: not a checkpoint .* --restart trains"):
+    with pytest.raises(
+        InputError, match=r"state\.json: not a usable checkpoint .* --restart trains"
+    ):
         train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved"))
     train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved", restart=True))
     assert contents(tmp_path / "run") == unbroken
@@ -184,8 +190,8 @@ def test_weights_of_another_network_are_refused(data, tmp_path, monkeypatch):
     """Also where the key is right: then somebody wrote the checkpoint by hand."""
     path = interrupted(data, tmp_path, monkeypatch)
     key = json.loads(path.read_text())["state"]["key"]
-    other = state.start(state.training_job(settings(), "r", 0), 2)
-    with pytest.raises(InputError, match="not a checkpoint to go on from"):
+    other = initial_state(training_job(settings(), "r", 0), 2)
+    with pytest.raises(InputError, match="not a usable checkpoint"):
         Store(path.parent, key).load(other)
 
 

@@ -16,22 +16,22 @@ from toolkit.training.distributed import Group
 RECIPE = {"network": "resnet18", "epochs": 2, "batch": 5, "learning_rate": 1e-4}
 
 
-def test_every_row_is_of_one_process():
+def test_every_row_goes_to_one_process():
     rows = torch.arange(10, 17)
-    shares = [Group(rank, 3).mine(rows).tolist() for rank in range(3)]
-    assert sorted(row for share in shares for row in share) == rows.tolist()
+    parts = [Group(rank, 3).local(rows).tolist() for rank in range(3)]
+    assert sorted(row for part in parts for row in part) == rows.tolist()
 
 
 def test_no_batch_is_smaller_than_the_group():
-    sizes = [len(rows) for rows in dataset.batches(torch.arange(10), 4, least=3)]
+    sizes = [len(rows) for rows in dataset.split_batches(torch.arange(10), 4, least=3)]
     assert sizes == [4, 6]
 
 
-def test_alone_nothing_changes():
+def test_a_single_process_changes_nothing():
     network = nn.Sequential(nn.BatchNorm2d(3))
-    assert Group().prepared(network) is network
+    assert Group().wrap(network) is network
     assert type(network[0]) is nn.BatchNorm2d
-    assert Group().same(b"x") == b"x"
+    assert Group().broadcast(b"x") == b"x"
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ def project(tmp_path):
     """Nine and seven images: neither the last batch nor valid can be halved."""
     arm(tmp_path / "arm", {"a": 6, "b": 3})
     arm(tmp_path / "valid", {"a": 4, "b": 3}, seed=1)
-    given = settings(**RECIPE).model_dump(mode="json", exclude_unset=True)
-    given["checkpoint"] = {"epochs": 1}
+    section = settings(**RECIPE).model_dump(mode="json", exclude_unset=True)
+    section["checkpoint"] = {"epochs": 1}
     data = {
         "fetch": {"source": "synthetic", "counts": {"with_mask": 9, "without_mask": 9}},
-        "train": given,
+        "train": section,
         "compare": {"arms": ["original"], "recipes": ["r"], "seeds": [0]},
     }
     with (tmp_path / "params.yaml").open("w") as stream:

@@ -1,4 +1,4 @@
-"""Norms of gradients: of each layer, averaged over the steps, and what clipping does to them."""
+"""Gradient norms: measured in training, clipped, read back from runs and tabulated."""
 
 import csv
 import math
@@ -7,15 +7,22 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
+from typer.testing import CliRunner
 
 from tests.helpers.arms import arm, settings, tensors
-from toolkit.training import loop, runs, state, train
+from toolkit.cli.main import app
+from toolkit.errors import InputError
+from toolkit.training import loop, runs
 from toolkit.training.checkpoints import CheckpointSchedule
-from toolkit.training.gradients import Watch, layers
-from toolkit.training.params import Recipe
-from toolkit.training.state import TrainingPosition
+from toolkit.training.gradients import GradientMeter, find_traces, gradient_rows, layers
+from toolkit.training.params import Recipe, TrainParams
+from toolkit.training.state import TrainingPosition, initial_state, training_job
+from toolkit.training.train import train_one
 
 CPU = torch.device("cpu")
+
+
+# --- in training ------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -23,19 +30,19 @@ def data(tmp_path):
     return arm(tmp_path / "plain", {"a": 6, "b": 3}), arm(tmp_path / "valid", {"a": 2, "b": 2})
 
 
-def test_norms_are_the_means_over_the_steps():
+def test_norms_are_means_over_the_steps():
     """The gradient of w * 3 + w * 4 is (3, 4), of length 5; of twice that 10."""
     network = nn.Sequential(nn.Linear(2, 1))
-    watch = Watch.of(network)
+    meter = GradientMeter.of(network)
     for factor in (1, 2):
         network.zero_grad()
         network(factor * torch.tensor([[3.0, 4.0]])).backward()
-        watch.add()
-    assert watch.take() == {"0": pytest.approx(7.5)}
-    assert watch.take() == {"0": 0}
+        meter.update()
+    assert meter.take() == {"0": pytest.approx(7.5)}
+    assert meter.take() == {"0": 0}
 
 
-def test_layers_are_convolutions_and_linear_layers_in_their_order():
+def test_layers_are_convolutions_and_linear_layers_in_order():
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
     assert {name: tuple(w.shape) for name, w in layers(network).items()} == {
         "0": (4, 3, 1, 1),
@@ -43,8 +50,8 @@ def test_layers_are_convolutions_and_linear_layers_in_their_order():
     }
 
 
-def test_a_run_keeps_them_where_the_recipe_asks_for_it(data, tmp_path):
-    run = train.train_one(*data, "r", settings(gradients=True), seed=0, output=tmp_path / "run")
+def test_a_run_keeps_norms_where_the_recipe_asks_for_them(data, tmp_path):
+    run = train_one(*data, "r", settings(gradients=True), seed=0, output=tmp_path / "run")
     with (tmp_path / "run" / runs.GRADIENTS).open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 2 * 21  # epochs; 20 convolutions, shortcuts included, and a linear layer
@@ -53,25 +60,25 @@ def test_a_run_keeps_them_where_the_recipe_asks_for_it(data, tmp_path):
     assert float(rows[0]["norm"]) == run.history[0].gradients["conv1"] > 0
 
 
-def test_watching_changes_nothing_else(data, tmp_path):
-    kept = []
+def test_measuring_changes_nothing_else(data, tmp_path):
+    weights = []
     for gradients in (False, True):
         output = tmp_path / str(gradients)
-        train.train_one(*data, "r", settings(gradients=gradients), seed=0, output=output)
-        kept.append((output / runs.WEIGHTS).read_bytes())
+        train_one(*data, "r", settings(gradients=gradients), seed=0, output=output)
+        weights.append((output / runs.WEIGHTS).read_bytes())
         assert (output / runs.GRADIENTS).exists() == gradients
-    assert kept[0] == kept[1]
+    assert weights[0] == weights[1]
 
 
 def test_a_longer_gradient_is_clipped_to_the_norm(tmp_path):
-    """The norm over all weights together, of the one batch of an epoch."""
-    found = tensors(tmp_path / "arm", {"a": 6, "b": 3})
+    """The norm over all weights together, of the only batch of an epoch."""
+    images = tensors(tmp_path / "arm", {"a": 6, "b": 3})
 
     def length(clip_norm: float | None = None) -> float:
-        job = state.training_job(settings(clip_norm=clip_norm, epochs=1, batch=9), "r", 0)
-        pupil = state.start(job, 2)
-        loop.learn(pupil, TrainingPosition.first(CPU), found, CheckpointSchedule())
-        return math.hypot(*(p.grad.norm().item() for p in pupil.network.parameters()))
+        job = training_job(settings(clip_norm=clip_norm, epochs=1, batch=9), "r", 0)
+        state = initial_state(job, 2)
+        loop.train_epoch(state, TrainingPosition.first(CPU), images, CheckpointSchedule())
+        return math.hypot(*(p.grad.norm().item() for p in state.network.parameters()))
 
     free = length()
     assert length(free / 2) == pytest.approx(free / 2, rel=1e-4)
@@ -88,3 +95,46 @@ def test_a_norm_to_clip_to_is_positive(wrong):
 def test_a_slope_lies_between_0_and_1(wrong):
     with pytest.raises(ValidationError, match="negative_slope"):
         Recipe(network="resnet18", epochs=1, negative_slope=wrong)
+
+
+# --- read back --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """One run of resnet18 and one of its plain twin."""
+    folder = tmp_path_factory.mktemp("models")
+    data = arm(folder / "data" / "original", {"a": 6, "b": 3})
+    for name in ("resnet18", "resnet18_plain"):
+        recipe = settings(network=name, gradients=True).recipes["r"]
+        params = TrainParams(device="cpu", threads=1, precision="float32", recipes={name: recipe})
+        train_one(data, data, name, params, seed=0, output=folder / "models" / name)
+    return folder / "models"
+
+
+def test_traces_hold_what_the_runs_kept(models):
+    traces = find_traces([models])
+    run = runs.read_run(models / "resnet18")
+    assert [trace.name for trace in traces] == ["resnet18", "resnet18_plain"]
+    assert [len(trace.layers) for trace in traces] == [18, 18]
+    assert traces[0].loss.tolist() == [row.train_loss for row in run.history]
+    assert (traces[0].norms[:, 0] > 0).all()
+    assert [row[:2] for row in gradient_rows(traces)[1:]] == [
+        ("resnet18", "1"),
+        ("resnet18_plain", "1"),
+    ]
+
+
+def test_the_picture_is_the_same_bytes_each_time(models, tmp_path):
+    for name in ("one.png", "two.png"):
+        command = ["gradients", str(models), "--output", str(tmp_path / name)]
+        assert CliRunner().invoke(app, command).exit_code == 0
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+def test_a_run_without_gradients_is_refused_with_the_key(models, tmp_path):
+    (models / "resnet18" / runs.GRADIENTS).rename(tmp_path / "kept")
+    with pytest.raises(InputError, match=r"set train\.recipes\.resnet18\.gradients to true"):
+        find_traces([models])
+    with pytest.raises(InputError, match="no runs in it"):
+        find_traces([tmp_path])

@@ -1,14 +1,162 @@
-"""Grad-CAM: a network that looks at one corner, and class activation maps as oracle."""
+"""A run's network applied to images: predictions, and Grad-CAM heatmaps."""
+
+import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from toolkit.training import inference
+from tests.helpers.arms import arm, settings
+from toolkit.errors import InputError
+from toolkit.io import manifest
+from toolkit.io.images import read_image
+from toolkit.metrics import mistakes
+from toolkit.metrics.mistakes import HardExample
+from toolkit.training import dataset, inference, runs
 from toolkit.training.device import normalize
+from toolkit.training.inference import Guess
 from toolkit.training.networks import NETWORKS
+from toolkit.training.train import train_one
+
+# --- predictions ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a run, with its valid split beside it."""
+    root = tmp_path_factory.mktemp("run")
+    train, valid = arm(root / "plain", {"a": 6, "b": 3}), arm(root / "valid", {"a": 3, "b": 2})
+    train_one(train, valid, "r", settings(), seed=0, output=root / "run")
+    return root / "run"
+
+
+@pytest.fixture
+def test_split(tmp_path):
+    return arm(tmp_path / "test", {"a": 4, "b": 5}, seed=2)
+
+
+def test_one_row_an_image_in_the_manifests_order(run, test_split):
+    predictions = inference.predict_folder(run, test_split)
+    table = manifest.read_manifest(test_split)
+    assert predictions.ids == tuple(sample.id for sample in table.samples)
+    assert predictions.actual == tuple(sample.label for sample in table.samples)
+    assert set(predictions.predicted) <= {"a", "b"}
+
+
+def test_scores_are_probabilities_and_decide(run, test_split):
+    predictions = inference.predict_folder(run, test_split)
+    scores = predictions.scores
+    assert (scores.dtype, scores.shape) == (np.float64, (9, 2))
+    assert np.allclose(scores.sum(axis=1), 1, rtol=0, atol=1e-15)
+    assert predictions.predicted == tuple("ab"[row.argmax()] for row in scores)
+
+
+def test_twice_the_same_bits(run, test_split):
+    first, second = (inference.predict_folder(run, test_split).scores for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+def test_on_valid_it_gives_the_kept_epochs_loss(run):
+    """What the history says of the best epoch, computed here from scores on disk."""
+    valid = inference.predict_folder(run, run.parent / "valid")
+    scores = [valid.scores[k]["ab".index(name)] for k, name in enumerate(valid.actual)]
+    assert -np.log(scores).mean() == pytest.approx(runs.read_run(run).best.valid_loss, rel=1e-6)
+
+
+def test_other_classes_are_refused(run, tmp_path):
+    other = arm(tmp_path / "other", {"a": 1, "c": 1})
+    with pytest.raises(InputError, match=r"other: the classes must be .*\['a', 'b'\], got c;"):
+        inference.predict_folder(run, other)
+
+
+def test_a_folder_may_lack_a_class(run, tmp_path):
+    rare = inference.predict_folder(run, arm(tmp_path / "rare", {"b": 2}))
+    assert (rare.classes, rare.actual) == (("a", "b"), ("b", "b"))
+
+
+def test_a_plain_folder_of_many_sizes_is_predicted_as_its_files_are(run, tmp_path):
+    for number, shape in enumerate([(32, 32), (100, 40), (64, 64)]):
+        (tmp_path / "b").mkdir(exist_ok=True)
+        Image.new("RGB", shape, (60 * number, 20, 200)).save(tmp_path / "b" / f"{number}.jpg")
+    (tmp_path / "b" / "notes.txt").write_text("text")
+    lines = []
+    folder = inference.predict_folder(run, tmp_path, say=lines.append)
+    files = inference.predict_files(run, sorted(tmp_path.glob("b/*.jpg")))
+    assert np.array_equal(folder.scores, [guess.scores for guess in files])
+    assert ["b/notes.txt" in line for line in lines] == [True]
+    chosen = [HardExample("mistake", folder.ids[1], "b", "a", "b", 0.5)]
+    (example,) = inference.explain_examples(run, tmp_path, chosen)
+    assert (example.path, example.photo.shape) == ("b/1.jpg", (32, 32, 3))
+
+
+def test_an_explanation_is_of_the_chosen_images_in_their_order(run, test_split):
+    choices = mistakes.choose_examples(inference.predict_folder(run, test_split), "b")
+    explained = inference.explain_examples(run, test_split, choices)
+    table = manifest.read_manifest(test_split)
+    assert tuple(item.example for item in explained) == choices
+    for item in explained:
+        assert item.path == table.by_id[item.example.id].path
+        assert np.array_equal(item.photo, read_image(test_split / item.path))
+        assert (item.heatmap.dtype, item.heatmap.shape) == (np.float32, (32, 32))
+
+
+def test_an_explanation_is_of_the_choices_label(run, test_split):
+    """The map of each class, against the one computed from the network itself."""
+    sample = manifest.read_manifest(test_split).samples[0]
+    choices = [HardExample("mistake", sample.id, "a", "b", label, 0.5) for label in "ab"]
+    explained = inference.explain_examples(run, test_split, choices)
+    images = dataset.stack_images([read_image(test_split / sample.path)] * 2)
+    expected = inference.heatmaps(runs.load_run(run)[1], images, [0, 1])
+    assert np.array_equal([item.heatmap for item in explained], expected)
+
+
+def test_no_examples_no_explanations(run, test_split):
+    assert inference.explain_examples(run, test_split, ()) == ()
+
+
+def test_files_get_the_scores_that_the_manifest_gives(run, test_split):
+    paths = [test_split / sample.path for sample in manifest.read_manifest(test_split).samples]
+    guesses = inference.predict_files(run, paths)
+    predictions = inference.predict_folder(run, test_split)
+    assert [guess.path for guess in guesses] == paths
+    assert tuple(guess.predicted for guess in guesses) == predictions.predicted
+    assert np.array_equal([guess.scores for guess in guesses], predictions.scores)
+
+
+def test_files_of_any_size_and_format(run, tmp_path):
+    Image.new("L", (100, 40), 200).save(tmp_path / "grey.jpg")
+    (guess,) = inference.predict_files(run, [tmp_path / "grey.jpg"])
+    assert guess.predicted in ("a", "b")
+    assert math.fsum(guess.scores) == pytest.approx(1)
+
+
+def test_an_unreadable_file_does_not_stop_the_others(run, test_split, tmp_path):
+    (tmp_path / "bad.png").write_text("<!DOCTYPE html>")
+    good = test_split / "a/000.png"
+    paths = [tmp_path / "bad.png", good, tmp_path / "none.png"]
+    bad, fine, none = inference.predict_files(run, paths)
+    assert "bad.png: not an image" in bad.problem
+    assert "No such file" in none.problem
+    assert (bad.predicted, bad.scores) == ("", ())
+    assert fine.problem == ""
+    assert fine.predicted
+
+
+def test_table_has_a_row_a_readable_file():
+    good = Guess(Path("x, y.png"), "a", (0.75, 0.25))
+    text = inference.guesses_csv(("a", "b"), [Guess(Path("z.png"), problem="no image"), good])
+    assert text == 'path,predicted,score_a,score_b\n"x, y.png",a,0.75,0.25\n'
+
+
+def test_no_files_no_guesses(run):
+    assert inference.predict_files(run, []) == []
+
+
+# --- Grad-CAM ---------------------------------------------------------------------------------
 
 
 class Corners(nn.Module):
@@ -60,11 +208,11 @@ def test_where_nothing_speaks_for_the_class_the_map_is_zero():
 def test_with_pooling_and_one_layer_it_is_the_class_activation_map(network):
     """Zhou and others, 2016: features weighted by the last layer, without any gradient."""
     images, labels = pictures(3, 96), [2, 0, 1]
-    kept = []
-    network.avgpool.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
+    features = []
+    network.avgpool.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0]))
     with torch.no_grad():
         network.eval()(normalize(images))
-        coarse = torch.einsum("nkhw,nk->nhw", kept[0], network.fc.weight[labels]).relu()
+        coarse = torch.einsum("nkhw,nk->nhw", features[0], network.fc.weight[labels]).relu()
         full = interpolate(coarse[:, None], (96, 96), mode="bilinear", align_corners=False)[:, 0]
     expected = (full / full.amax(dim=(1, 2), keepdim=True).clamp(1e-30)).numpy()
     assert np.allclose(inference.heatmaps(network, images, labels), expected, atol=1e-4)

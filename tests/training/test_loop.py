@@ -12,10 +12,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.helpers.arms import settings, tensors
 from toolkit.datasets.faces import draw
 from toolkit.errors import InputError
-from toolkit.training import dataset, device, loop, networks, state
+from toolkit.training import dataset, device, loop, networks
 from toolkit.training.checkpoints import CheckpointSchedule
 from toolkit.training.runs import Epoch
-from toolkit.training.state import TrainingPosition
+from toolkit.training.state import TrainingPosition, initial_state, training_job
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def valid(tmp_path):
 
 
 def job(seed=0, **recipe):
-    return state.training_job(settings(**recipe), "r", seed)
+    return training_job(settings(**recipe), "r", seed)
 
 
 def same(a, b):
@@ -74,70 +74,71 @@ def test_a_longer_training_begins_with_the_shorter_one(arm, valid):
 
 
 def test_it_learns_to_tell_dark_from_bright(arm, valid):
-    fitted = loop.fit(arm, valid, job(epochs=8, learning_rate=0.003, keep="gmean"))
-    assert fitted.history[-1].train_loss < fitted.history[0].train_loss
-    assert fitted.best.valid_gmean > 0.8
+    result = loop.fit(arm, valid, job(epochs=8, learning_rate=0.003, keep="gmean"))
+    assert result.history[-1].train_loss < result.history[0].train_loss
+    assert result.best.valid_gmean > 0.8
 
 
-def test_history_has_a_row_an_epoch_and_is_told_at_once(arm, valid):
-    told = []
-    fitted = loop.fit(arm, valid, job(epochs=3), told.append)
-    assert fitted.history == tuple(told)
-    assert [row.epoch for row in told] == [1, 2, 3]
-    assert all(row.learning_rate == 0.001 for row in told)
+def test_history_has_a_row_an_epoch_which_is_reported_at_once(arm, valid):
+    reported = []
+    result = loop.fit(arm, valid, job(epochs=3), reported.append)
+    assert result.history == tuple(reported)
+    assert [row.epoch for row in reported] == [1, 2, 3]
+    assert all(row.learning_rate == 0.001 for row in reported)
 
 
 def test_kept_weights_reach_what_the_history_says(arm, valid):
     """Measured again here, from the kept weights, with the plain formula."""
-    fitted = loop.fit(arm, valid, job(epochs=3))
+    result = loop.fit(arm, valid, job(epochs=3))
     network = networks.build_network("resnet18", 2)
-    network.load_state_dict(fitted.weights)
-    logits = device.logits(network, valid.images, 4)
-    assert cross_entropy(logits, valid.labels).item() == pytest.approx(fitted.best.valid_loss)
+    network.load_state_dict(result.weights)
+    logits = device.forward_batches(network, valid.images.split(4))
+    assert cross_entropy(logits, valid.labels).item() == pytest.approx(result.best.valid_loss)
     right = (logits.argmax(1) == valid.labels).double()
     recalls = [right[valid.labels == k].mean().item() for k in (0, 1)]
-    assert fitted.best.valid_accuracy == right.mean().item()
-    assert fitted.best.valid_gmean == pytest.approx(math.sqrt(math.prod(recalls)))
-    assert fitted.best.valid_loss == min(row.valid_loss for row in fitted.history)
+    assert result.best.valid_accuracy == right.mean().item()
+    assert result.best.valid_gmean == pytest.approx(math.sqrt(math.prod(recalls)))
+    assert result.best.valid_loss == min(row.valid_loss for row in result.history)
 
 
 @pytest.mark.parametrize("name", ["loss", "accuracy", "gmean"])
 def test_the_first_of_equally_good_epochs_is_kept(name):
-    assert not loop.better(name, row(2), row(1))
+    assert not loop.is_better(name, row(2), row(1))
 
 
 def test_less_loss_is_better_and_more_of_the_others():
-    assert loop.better("loss", row(loss=0.4), row())
-    assert loop.better("accuracy", row(accuracy=0.6), row())
-    assert loop.better("gmean", row(gmean=0.6), row())
-    assert not loop.better("gmean", row(loss=0.1, gmean=0.4), row())
+    assert loop.is_better("loss", row(loss=0.4), row())
+    assert loop.is_better("accuracy", row(accuracy=0.6), row())
+    assert loop.is_better("gmean", row(gmean=0.6), row())
+    assert not loop.is_better("gmean", row(loss=0.1, gmean=0.4), row())
 
 
 def test_of_epochs_with_the_same_gmean_the_one_with_less_loss_is_kept():
-    assert loop.better("gmean", row(2, loss=0.4, gmean=0.0), row(1, loss=0.5, gmean=0.0))
-    assert not loop.better("gmean", row(2, loss=0.6, gmean=0.0), row(1, loss=0.5, gmean=0.0))
+    assert loop.is_better("gmean", row(2, loss=0.4, gmean=0.0), row(1, loss=0.5, gmean=0.0))
+    assert not loop.is_better("gmean", row(2, loss=0.6, gmean=0.0), row(1, loss=0.5, gmean=0.0))
 
 
 def test_the_rate_falls_when_nothing_improves(arm, valid):
     """Accuracy of a hopeless rate stands still: it is halved at once, down to the floor."""
     plateau = {"watch": "accuracy", "patience": 0, "factor": 0.5, "floor": 4e-7}
-    fitted = loop.fit(arm, valid, job(epochs=4, learning_rate=1e-6, plateau=plateau))
-    rates = [row.learning_rate for row in fitted.history]
+    result = loop.fit(arm, valid, job(epochs=4, learning_rate=1e-6, plateau=plateau))
+    rates = [row.learning_rate for row in result.history]
     assert rates == [1e-6, 1e-6, 5e-7, 4e-7]
 
 
 def test_every_epoch_is_another_permutation():
-    orders = [tuple(dataset.shuffled(9, 9, 0, epoch).tolist()) for epoch in (1, 2, 3)]
+    orders = [tuple(dataset.shuffled_rows(9, 9, 0, epoch).tolist()) for epoch in (1, 2, 3)]
     assert len(set(orders)) == 3
     assert all(sorted(order) == list(range(9)) for order in orders)
 
 
 @pytest.mark.parametrize(("count", "take"), [(10, 4), (9, 9), (7, 5), (3, 8)])
 def test_a_stream_of_rows_reaches_every_row_equally_often(count, take):
-    drawn = [dataset.shuffled(count, take, 0, epoch).tolist() for epoch in range(1, 8 * count + 1)]
-    assert {len(rows) for rows in drawn} == {take}
-    seen = Counter(number for rows in drawn for number in rows)
-    assert [seen[number] for number in range(count)] == [8 * take] * count
+    epochs = range(1, 8 * count + 1)
+    orders = [dataset.shuffled_rows(count, take, 0, epoch).tolist() for epoch in epochs]
+    assert {len(rows) for rows in orders} == {take}
+    counts = Counter(number for rows in orders for number in rows)
+    assert [counts[number] for number in range(count)] == [8 * take] * count
 
 
 def steps(monkeypatch, *arguments):
@@ -159,7 +160,7 @@ def test_a_last_batch_of_one_joins_the_one_before(monkeypatch, arm, valid):
     assert steps(monkeypatch, arm, valid, job(epochs=1)) == [4, 5]
 
 
-def test_losses_of_heads_are_weighed_in_order():
+def test_losses_of_heads_are_weighted_in_order():
     labels = torch.tensor([0, 1])
     heads = tuple(torch.tensor([[k, 0.0], [0.0, 0.0]]) for k in (1.0, 2.0, 3.0))
     losses = [cross_entropy(head, labels).item() for head in heads]
@@ -204,7 +205,7 @@ def test_a_batch_of_one_is_refused(arm, valid):
 
 def test_unknown_names_are_refused_with_the_known_ones(arm, valid):
     with pytest.raises(InputError, match=r"one of train\.recipes, \['r'\], got 'x'"):
-        state.training_job(settings(), "x", 0)
+        training_job(settings(), "x", 0)
     with pytest.raises(
         InputError, match=r"train\.recipes\.r\.network must be one of .*'googlenet'"
     ):
@@ -222,10 +223,10 @@ def test_gradients_of_parts_add_up_to_those_of_the_batch(arm):
     images, labels = arm.images, arm.labels
     steps = []
     for parts in (1, 3):
-        pupil = state.start(job(network="resnet18"), 2)
-        pupil.network.eval()
-        value = loop.advance(pupil, images, labels, parts=parts)
-        gradients = torch.cat([p.grad.flatten() for p in pupil.network.parameters()])
+        state = initial_state(job(network="resnet18"), 2)
+        state.network.eval()
+        value = loop.train_step(state, images, labels, parts=parts)
+        gradients = torch.cat([p.grad.flatten() for p in state.network.parameters()])
         steps.append((value.item(), gradients))
     assert steps[0][0] == pytest.approx(steps[1][0], rel=1e-5)
     assert torch.allclose(steps[0][1], steps[1][1], rtol=1e-3, atol=1e-5)
@@ -247,9 +248,11 @@ class Syncs(TorchDispatchMode):
 @pytest.mark.parametrize("recipe", [{}, {"network": "googlenet", "clip_norm": 1.0}])
 def test_the_device_is_waited_for_once_an_epoch(arm, recipe):
     """However many steps: a GPU would stand still at each `.item()`."""
-    pupil = state.start(job(batch=2, **recipe), 2)
+    state = initial_state(job(batch=2, **recipe), 2)
     with Syncs() as syncs:
-        loop.learn(pupil, TrainingPosition.first(torch.device("cpu")), arm, CheckpointSchedule())
+        loop.train_epoch(
+            state, TrainingPosition.first(torch.device("cpu")), arm, CheckpointSchedule()
+        )
     assert syncs.count == 1
 
 
@@ -260,14 +263,15 @@ def test_losses_of_the_first_steps_in_bfloat16_are_near(network, near):
     GoogLeNet's second loss moves by 1e-2 in float32 too, if only the images are rounded.
     """
     faces = [draw.draw_face(draw.LABELS[k % 8 == 0], k, size=48, seed=0) for k in range(128)]
-    images, labels = dataset.stack(faces), torch.tensor([int(k % 8 == 0) for k in range(128)])
+    images = dataset.stack_images(faces)
+    labels = torch.tensor([int(k % 8 == 0) for k in range(128)])
     losses = []
     for precision in ("float32", "bfloat16"):
-        given = settings(network=network).model_copy(update={"precision": precision})
+        params = settings(network=network).model_copy(update={"precision": precision})
         with device.reproducible(1, torch.device("cpu")):
-            pupil = state.start(state.training_job(given, "r", 1), 2)
-            pupil.network.train()
+            state = initial_state(training_job(params, "r", 1), 2)
+            state.network.train()
             halves = zip(images.split(64), labels.split(64), strict=True)
-            losses.append([loop.advance(pupil, *half).item() for half in halves])
+            losses.append([loop.train_step(state, *half).item() for half in halves])
     assert losses[1][0] == pytest.approx(losses[0][0], abs=near * 1e-3)
     assert losses[1][1] == pytest.approx(losses[0][1], abs=near * 1e-2)

@@ -1,13 +1,19 @@
-"""Networks: a contract for each, and torchvision's own as oracle."""
+"""Networks: a contract for each, torchvision's own as oracle, and pretrained weights."""
+
+import hashlib
 
 import pytest
 import torch
 import torchvision
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from tests.helpers.arms import arm, settings, tensors
 from toolkit.errors import InputError
-from toolkit.training import networks
+from toolkit.training import networks, runs
 from toolkit.training.networks import NETWORKS, build_network
+from toolkit.training.state import initial_state, training_job
+from toolkit.training.train import train_one
 
 RESIDUAL = ("resnet18", "resnet34", "resnet50")
 PLAIN = tuple(f"{name}_plain" for name in RESIDUAL)
@@ -189,3 +195,86 @@ def test_a_slope_without_a_relu_is_refused():
 def test_unknown_network_is_refused_with_the_names():
     with pytest.raises(InputError, match=r"one of \['googlenet', 'resnet18', .*\], got 'resnet'"):
         build_network("resnet", 2)
+
+
+# --- pretrained weights -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """Weights of a resnet18 for two classes."""
+    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    torch.manual_seed(9)
+    save_file(networks.build_network("resnet18", 2).state_dict(), path)
+    return path
+
+
+def job(path, **recipe):
+    weights = {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return training_job(settings(weights=weights, **recipe), "r", 0)
+
+
+def test_the_same_classes_take_all_weights(file):
+    state = initial_state(job(file), 2)
+    ours, theirs = state.network.state_dict(), load_file(file)
+    assert state.drawn == ()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_other_classes_get_a_head_drawn_from_the_seed(file):
+    state = initial_state(job(file), 3)
+    ours, theirs = state.network.state_dict(), load_file(file)
+    fresh = initial_state(training_job(settings(), "r", 0), 3).network.state_dict()
+    assert state.drawn == ("fc.weight", "fc.bias")
+    assert torch.equal(ours["fc.weight"], fresh["fc.weight"])
+    assert all(torch.equal(ours[n], theirs[n]) for n in theirs if n not in state.drawn)
+
+
+def test_all_heads_of_googlenet_are_heads():
+    assert networks.head_weights("googlenet", 2) == [
+        f"{head}.{kind}" for head in ("aux1.fc2", "aux2.fc2", "fc") for kind in ("weight", "bias")
+    ]
+
+
+def test_weights_of_another_network_are_refused_by_name(file):
+    with pytest.raises(InputError, match=r"w\.safetensors: layer1\.2\.conv1\.weight .* none"):
+        initial_state(job(file, network="resnet34"), 2)
+    with pytest.raises(InputError, match=r"layer2\.0\.downsample\.0\.weight has .* needs none"):
+        initial_state(job(file, network="resnet18_plain"), 2)
+
+
+def test_another_shape_is_refused_with_both(file, tmp_path):
+    weights = load_file(file) | {"conv1.weight": torch.zeros(64, 1, 7, 7)}
+    save_file(weights, tmp_path / "grey.safetensors")
+    wrong = r"train\.recipes\.r\.weights\.path: .*grey\.safetensors: conv1\.weight has the shape "
+    wrong += r"\(64, 1, 7, 7\), resnet18 needs \(64, 3, 7, 7\)"
+    with pytest.raises(InputError, match=wrong):
+        initial_state(job(tmp_path / "grey.safetensors"), 2)
+
+
+def test_another_file_than_the_one_meant_is_refused(file, tmp_path):
+    meant = job(file)
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    with pytest.raises(
+        InputError, match=r"weights\.sha256 is not that of .*, which is [0-9a-f]{64}"
+    ):
+        initial_state(meant, 2)
+    file.unlink()
+    with pytest.raises(InputError, match=r"cannot be read .*relative to the working folder"):
+        initial_state(meant, 2)
+    (tmp_path / "text").write_text("weights")
+    with pytest.raises(InputError, match="text: not a safetensors file"):
+        initial_state(job(tmp_path / "text"), 2)
+
+
+def test_a_run_is_fine_tuned_from_another(tmp_path):
+    """From two classes to three: it says what was drawn, and is read back with its network."""
+    valid = arm(tmp_path / "valid", {"a": 2, "b": 2})
+    train_one(valid, valid, "r", settings(epochs=1), seed=0, output=tmp_path / "first")
+    three = arm(tmp_path / "three", {"a": 2, "b": 2, "c": 2})
+    tuned = job(tmp_path / "first" / runs.WEIGHTS, epochs=1, negative_slope=0.1).settings
+    train_one(three, three, "r", tuned, seed=0, output=tmp_path / "second")
+    run, network = runs.load_run(tmp_path / "second")
+    assert run.drawn == ("fc.weight", "fc.bias")
+    data = tensors(tmp_path / "again", {"a": 2, "b": 2, "c": 2})
+    assert network(data.images.float()).shape == (6, 3)

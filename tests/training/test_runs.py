@@ -18,7 +18,7 @@ ROWS = (Epoch(1, 0.7, 0.6, 0.5, 0.0, 0.001), Epoch(2, 0.1 + 0.2, 0.5, 1.0, 1.0, 
 
 
 def write(folder, network="resnet18"):
-    weights = runs.pack(
+    weights = runs.pack_weights(
         networks.build_network(network, 2).to(memory_format=torch.channels_last).state_dict()
     )
     run = Run(
@@ -66,7 +66,7 @@ def test_every_network_comes_back_with_its_weights(tmp_path, network):
     write(tmp_path, network)
     torch.manual_seed(0)
     original = networks.build_network(network, 2).eval()
-    _, restored = runs.restore(tmp_path)
+    _, restored = runs.load_run(tmp_path)
     x = torch.rand(1, 3, 32, 32)
     assert not restored.training
     assert torch.allclose(restored(x), original(x), atol=1e-5)
@@ -86,7 +86,7 @@ def test_one_flipped_bit_is_noticed(folder):
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"weights\.safetensors: changed since it was written"):
-        runs.restore(folder)
+        runs.load_run(folder)
 
 
 def test_every_one_of_many_flipped_bits_is_noticed(tmp_path):
@@ -100,11 +100,11 @@ def test_every_one_of_many_flipped_bits_is_noticed(tmp_path):
         data[bit // 8] ^= 1 << bit % 8
         path.write_bytes(data)
         with pytest.raises(InputError, match=r"weights\.safetensors: changed since it was written"):
-            runs.restore(tmp_path)
+            runs.load_run(tmp_path)
     for data in (sound[:-1], sound + b"\0", b""):
         path.write_bytes(data)
         with pytest.raises(InputError, match=r"weights\.safetensors: changed since it was written"):
-            runs.restore(tmp_path)
+            runs.load_run(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["run.json", "history.csv"])
@@ -115,7 +115,7 @@ def test_a_pickle_under_another_name_is_refused_unopened(folder, name, tmp_path)
 
     (folder / name).write_bytes(pickle.dumps(Trap()))
     with pytest.raises(InputError, match=r"not (of )?a run of this toolkit"):
-        runs.restore(folder)
+        runs.load_run(folder)
     assert not (tmp_path / "sprung").exists()
 
 
@@ -126,21 +126,21 @@ def test_a_pickle_is_refused_unopened(folder, tmp_path):
 
     put_weights(folder, pickle.dumps(Trap()))
     with pytest.raises(InputError, match=r"weights\.safetensors: not the weights of a resnet18"):
-        runs.restore(folder)
+        runs.load_run(folder)
     assert not (tmp_path / "sprung").exists()
 
 
 def test_weights_of_another_network_are_refused(folder):
-    put_weights(folder, runs.pack(networks.build_network("googlenet", 2).state_dict()))
+    put_weights(folder, runs.pack_weights(networks.build_network("googlenet", 2).state_dict()))
     with pytest.raises(InputError, match=r"not the weights of a resnet18: .*train again"):
-        runs.restore(folder)
+        runs.load_run(folder)
 
 
 @pytest.mark.parametrize("name", ["run.json", "history.csv", "weights.safetensors"])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(InputError, match=f"{name}: no such file"):
-        runs.restore(folder)
+        runs.load_run(folder)
 
 
 @pytest.mark.parametrize(
@@ -161,10 +161,15 @@ def test_an_unknown_network_is_refused(folder):
     side = (folder / "run.json").read_text().replace('"resnet18"', '"lenet"')
     (folder / "run.json").write_text(side)
     with pytest.raises(InputError, match=r"run\.json: settings\.network must be one of"):
-        runs.restore(folder)
+        runs.load_run(folder)
 
 
 def test_a_foreign_history_is_refused(folder):
     (folder / "history.csv").write_text("epoch,loss\n1,0.5\n")
     with pytest.raises(InputError, match=r"history\.csv: not of a run of this toolkit: history"):
         runs.read_run(folder)
+
+
+def test_in_a_notebook_a_run_is_one_line(folder):
+    expected = "Run(arm='plain', recipe='r', seed=0, best_epoch=2, valid_gmean=1.0)"
+    assert repr(runs.read_run(folder)) == expected

@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from tests.helpers.arms import arm, settings
+from tests.helpers.arms import arm, load, settings
 from toolkit.errors import InputError
-from toolkit.training import dataset, loop, state, streaming
+from toolkit.training import dataset, loop, streaming
+from toolkit.training.state import training_job
 
 CPU = torch.device("cpu")
-PARTS = [torch.tensor(rows) for rows in ([8, 0, 3], [1], [2, 4, 5, 6], [7], [0, 1])]
+BATCHES = [torch.tensor(rows) for rows in ([8, 0, 3], [1], [2, 4, 5, 6], [7], [0, 1])]
 
 
 @pytest.fixture
@@ -16,45 +17,45 @@ def folder(tmp_path):
     return arm(tmp_path / "arm", {"a": 6, "b": 3})
 
 
+def stream(folder, size=32, workers=2):
+    return streaming.open_stream(dataset.open_folder(folder), size, workers)
+
+
 @pytest.mark.parametrize("workers", [1, 3])
-def test_a_stream_gives_what_memory_gives(folder, workers):
-    loaded, stream = dataset.load_tensors(folder), streaming.open_folder(folder, workers)
-    assert (stream.classes, stream.size, stream.originals) == (("a", "b"), 32, 9)
-    taken = zip(loaded.take(PARTS), stream.take(PARTS), strict=True)
-    for (images, labels), (streamed, theirs) in taken:
-        assert torch.equal(images, streamed)
-        assert torch.equal(labels, theirs)
-        assert images.stride() == streamed.stride()  # channels last
+@pytest.mark.parametrize("size", [32, 20])
+def test_a_stream_gives_what_memory_gives(folder, workers, size):
+    loaded, streamed = load(folder, size), stream(folder, size, workers)
+    assert (streamed.classes, streamed.size, streamed.originals) == (("a", "b"), size, 9)
+    for ours, theirs in zip(loaded.take(BATCHES), streamed.take(BATCHES), strict=True):
+        assert torch.equal(ours[0], theirs[0])
+        assert torch.equal(ours[1], theirs[1])
+        assert ours[0].stride() == theirs[0].stride()  # channels last
 
 
 def test_weights_are_those_of_memory_bit_for_bit(folder):
-    job = state.training_job(settings(epochs=1), "r", 0)
-    read = (streaming.open_data(folder, how, 2, CPU) for how in ("memory", "files"))
-    one, two = (loop.fit(data, data, job) for data in read)
+    job = training_job(settings(epochs=1), "r", 0)
+    images = dataset.open_folder(folder)
+    data = (streaming.open_data(images, 32, how, 2, CPU) for how in ("memory", "files"))
+    one, two = (loop.fit(each, each, job) for each in data)
     assert one.history == two.history
     assert all(torch.equal(one.weights[name], two.weights[name]) for name in one.weights)
 
 
 def test_a_damaged_file_is_named_when_it_is_reached(folder):
-    stream = streaming.open_folder(folder, 2)
+    batches = stream(folder).take(BATCHES)
     (folder / "b" / "002.png").write_bytes(b"x")
-    batches = stream.take(PARTS)
     with pytest.raises(InputError, match=r"b/002\.png: changed since the manifest"):
         next(batches)
 
 
 def test_a_stream_that_is_left_early_ends_its_threads(folder):
-    batches = streaming.open_folder(folder, 2).take(PARTS)
+    batches = stream(folder).take(BATCHES)
     next(batches)
     batches.close()
 
 
-def test_auto_reads_what_does_not_fit_from_files(folder, monkeypatch):
-    assert isinstance(streaming.open_data(folder, "auto", 1, CPU), dataset.Tensors)
-    monkeypatch.setattr(streaming, "SHARE", 1e-9)
-    assert isinstance(streaming.open_data(folder, "auto", 1, CPU), streaming.Stream)
-
-
-def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no images; at least one is needed"):
-        streaming.open_folder(arm(tmp_path / "none", {"a": 0}))
+def test_auto_streams_what_does_not_fit_in_memory(folder, monkeypatch):
+    images = dataset.open_folder(folder)
+    assert isinstance(streaming.open_data(images, 32, "auto", 1, CPU), dataset.Tensors)
+    monkeypatch.setattr(streaming, "MEMORY_FRACTION", 1e-9)
+    assert isinstance(streaming.open_data(images, 32, "auto", 1, CPU), streaming.Stream)

@@ -1,16 +1,20 @@
 """Training leaves a run: the same bytes each time, whole or not at all."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.helpers.arms import arm, settings
+from toolkit.datasets import folders
 from toolkit.errors import InputError
 from toolkit.io import manifest
 from toolkit.training import runs
-from toolkit.training.train import train_one, train_seeds
+from toolkit.training.train import TrainingOptions, train_one, train_seeds
 
 
 @pytest.fixture
@@ -18,41 +22,37 @@ def data(tmp_path):
     return arm(tmp_path / "plain", {"a": 6, "b": 3}), arm(tmp_path / "valid", {"a": 2, "b": 2})
 
 
-def train(data, output: Path, *, seed=3, **given):
-    return train_one(*data, "r", settings(), seed=seed, output=output, **given)
+def train(data, output: Path, *, seed=3, **options):
+    return train_one(*data, "r", settings(), seed=seed, output=output, **options)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def test_the_same_folder_twice(data, tmp_path):
-    """Also DVCLive's files: no times, nothing of where and when."""
+    """Also DVCLive's files: no times, nothing that depends on where and when."""
     train(data, tmp_path / "one")
     train(data, tmp_path / "elsewhere" / "two")
     assert contents(tmp_path / "one") == contents(tmp_path / "elsewhere" / "two")
 
 
-def test_a_run_says_what_made_it(data, tmp_path):
+def test_a_run_records_what_made_it(data, tmp_path):
     run = train(data, tmp_path / "run")
     side = json.loads((tmp_path / "run/run.json").read_text())
-    assert (run.arm, run.recipe, run.seed, run.classes, run.size) == (
-        "plain",
-        "r",
-        3,
-        ("a", "b"),
-        32,
-    )
+    assert (run.arm, run.recipe, run.seed) == ("plain", "r", 3)
+    assert (run.classes, run.size) == (("a", "b"), 32)
     assert (run.device, run.precision, run.threads) == ("cpu", "float32", 1)
     assert side["settings"]["network"] == "resnet18"
+    assert "size" not in side["settings"]  # the images' own
     assert run.counts == {"a": 6, "b": 3}
     assert set(side["versions"]) == {"toolkit", "torch", "torchvision"}
     assert run.best_epoch == min(run.history, key=lambda row: row.valid_loss).epoch
     assert runs.read_run(tmp_path / "run") == run
 
 
-def test_history_and_dvclive_tell_the_same(data, tmp_path):
+def test_history_and_dvclive_agree(data, tmp_path):
     run = train(data, tmp_path / "run")
     lines = (tmp_path / "run/history.csv").read_text().splitlines()
     head = "epoch,train_loss,valid_loss,valid_accuracy,valid_gmean,learning_rate"
@@ -78,7 +78,7 @@ def test_an_interrupted_training_leaves_the_old_run(data, tmp_path):
     assert contents(tmp_path / "runs") == before
 
 
-def test_a_folder_of_others_is_not_overwritten(data, tmp_path):
+def test_a_folder_that_is_no_run_is_not_overwritten(data, tmp_path):
     with pytest.raises(InputError, match="valid: stands in the way"):
         train(data, data[1])
     assert manifest.read_manifest(data[1])
@@ -124,16 +124,81 @@ def test_unknown_recipe_writes_nothing(data, tmp_path):
 
 def test_several_seeds_in_one_process_leave_the_same_runs(data, tmp_path):
     outputs = {seed: tmp_path / f"run-{seed}" for seed in (3, 4)}
-    found = train_seeds(*data, "r", settings(), outputs=outputs)
-    assert [run.seed for run in found] == [3, 4]
+    trained = train_seeds(*data, "r", settings(), outputs=outputs)
+    assert [run.seed for run in trained] == [3, 4]
     train(data, tmp_path / "alone", seed=4)
     assert contents(tmp_path / "run-4") == contents(tmp_path / "alone")
 
 
-def test_what_was_learnt_before_the_loss_was_lost_is_kept(data, tmp_path):
+def test_the_best_epoch_before_a_diverged_loss_is_kept(data, tmp_path):
     wild = settings(learning_rate=100, batch=9, epochs=5)
     with pytest.raises(InputError, match=r"finite in epoch 2 .*lower train\..*run keeps epoch 1"):
         train_one(*data, "r", wild, seed=0, output=tmp_path / "run")
     run = runs.read_run(tmp_path / "run")
     assert (run.complete, run.best_epoch, len(run.history)) == (False, 1, 1)
     assert "no longer finite" in run.problem
+
+
+# --- plain folders ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Folders <class>/file of many sizes without a manifest."""
+    shapes = [(40, 60), (64, 48), (50, 50), (90, 70)]
+    for seed, split in enumerate(("train", "valid")):
+        rng = np.random.default_rng(seed)
+        for shade, label in enumerate("ab"):
+            folder = tmp_path / split / label
+            folder.mkdir(parents=True)
+            for number, (width, height) in enumerate(shapes):
+                pixels = rng.integers(100 * shade, 100 * shade + 99, (height, width, 3))
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+    return tmp_path / "train", tmp_path / "valid"
+
+
+def test_plain_folders_of_many_sizes_are_trained_on(photos, tmp_path):
+    """The shorter sides are 40, 48, 50 and 70: the median is rounded to 48."""
+    lines = []
+    run = train(photos, tmp_path / "run", say=lines.append)
+    assert (run.arm, run.size, run.counts) == ("train", 48, {"a": 4, "b": 4})
+    assert ["resized to 48 x 48 pixels" in line for line in lines] == [True]
+    assert (tmp_path / "run" / "run.json").read_text().count('"size"') == 1
+
+
+def test_from_files_it_is_the_same_run(photos, tmp_path):
+    for how in ("memory", "files"):
+        params = settings(epochs=1).model_copy(update={"data": how})
+        train_one(*photos, "r", params, seed=0, output=tmp_path / how)
+    assert contents(tmp_path / "memory") == contents(tmp_path / "files")
+
+
+@pytest.mark.parametrize("how", ["memory", "files"])
+def test_the_recipes_size_is_taken(photos, tmp_path, how):
+    params = settings(epochs=1, size=32).model_copy(update={"data": how})
+    lines = []
+    run = train_one(*photos, "r", params, seed=0, output=tmp_path / "run", say=lines.append)
+    assert (run.size, run.settings.size, lines) == (32, 32, [])
+    assert runs.read_run(tmp_path / "run") == run
+
+
+def test_a_manifest_written_by_hand_changes_nothing(photos, tmp_path):
+    train(photos, tmp_path / "plain", seed=0)
+    for folder in photos:
+        manifest.write_manifest(folder, folders.scan(folder))
+    train(photos, tmp_path / "listed", seed=0)
+    assert contents(tmp_path / "plain") == contents(tmp_path / "listed")
+
+
+def test_an_interrupted_training_of_plain_folders_resumes(photos, tmp_path):
+    """Its checkpoint is found again by the images; one more image is another training."""
+    options = TrainingOptions(tmp_path / "saved", max_minutes=0)
+    with pytest.raises(InputError, match="the time was up"):
+        train(photos, tmp_path / "run", options=options)
+    assert len(list((tmp_path / "saved").iterdir())) == 1
+    shutil.copy(photos[0] / "a" / "0.png", photos[0] / "a" / "copy.png")
+    with pytest.raises(InputError, match="the time was up"):
+        train(photos, tmp_path / "run", options=options)
+    assert len(list((tmp_path / "saved").iterdir())) == 2
+    train(photos, tmp_path / "run", options=TrainingOptions(tmp_path / "saved"))
+    assert len(list((tmp_path / "saved").iterdir())) == 1

@@ -57,8 +57,8 @@ def train(
             settings,
             outputs=outputs,
             track=narrator.track,
-            told=narrator.told,
-            terms=TrainingOptions(paths.CHECKPOINTS, restart, max_minutes),
+            on_epoch=narrator.told,
+            options=TrainingOptions(paths.CHECKPOINTS, restart, max_minutes),
         )
     if profile:
         console.say(f"{folder}: {profiling.describe_profile(folder)}", quiet=quiet)
@@ -130,7 +130,7 @@ def gradients(
     """
     from toolkit.io import files
     from toolkit.reporting.plots.gradients import GradientCurves, gradient_figure
-    from toolkit.training.gradients import find_traces, gradient_rows, grouped, mean_norms
+    from toolkit.training.gradients import find_traces, gradient_rows, group_traces, mean_norms
 
     found = find_traces(where)
     if output:
@@ -138,7 +138,7 @@ def gradients(
             name: GradientCurves(
                 mean_norms(group), [t.loss for t in group], [t.accuracy for t in group]
             )
-            for name, group in grouped(found).items()
+            for name, group in group_traces(found).items()
         }
         files.write_file(output, gradient_figure(curves))
         console.say(f"{output}: {len(found)} runs", quiet=quiet)

@@ -1,5 +1,10 @@
 from .inference import predict_files as predict_files, predict_folder as predict_folder
 from .networks import NETWORKS as NETWORKS, build_network as build_network
-from .params import Recipe as Recipe, TrainParams as TrainParams
-from .runs import Run as Run, read_run as read_run, restore as restore
+from .params import (
+    RECIPES as RECIPES,
+    Recipe as Recipe,
+    TrainParams as TrainParams,
+    find_recipe as find_recipe,
+)
+from .runs import Run as Run, load_run as load_run, read_run as read_run
 from .train import train_one as train_one, train_seeds as train_seeds

@@ -1,28 +1,154 @@
-"""Manifest -> images as uint8 tensors in memory, decoded once."""
+"""Labeled images: read from a folder, decoded into memory, and dealt out in batches."""
 
 import hashlib
+import json
+import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+from toolkit.datasets import folders
 from toolkit.errors import InputError
-from toolkit.io import manifest, shards
-from toolkit.io.images import Pixels, decode
+from toolkit.io import images, manifest, shards
+from toolkit.io.images import Pixels
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.progress import Track, silent
 from toolkit.training import device
 
+T = TypeVar("T")
+
+ORDER_STREAM = 1  # see state.WEIGHTS_STREAM
+SMALLEST, LARGEST, STEP = 32, 128, 16
+"""Pixels: the sizes that are chosen for images of many sizes."""
+
+
+# --- folders of images ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LabeledFolder:
+    """A folder of images and the table of them, whose paths are relative to the folder."""
+
+    path: Path
+    table: Manifest
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.path.resolve().name
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """The rows of the table."""
+        return self.table.samples
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, sorted."""
+        return self.table.classes
+
+    @property
+    def labels(self) -> Tensor:
+        """The samples' classes: int64 [N], indices into `classes`."""
+        index = {name: k for k, name in enumerate(self.classes)}
+        return torch.tensor([index[sample.label] for sample in self.samples])
+
+    @property
+    def originals(self) -> int:
+        """How many of the samples were not derived from others."""
+        return sum(not sample.derived for sample in self.samples)
+
+    @property
+    def sha256(self) -> str:
+        """A hash of the table, and so of the images, whose ids are hashes of their files."""
+        rows = [self.classes, *map(manifest.fields, self.samples)]
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def open_folder(
+    path: Path, track: Track = silent, say: Callable[[str], object] = lambda _: None
+) -> LabeledFolder:
+    """Read the manifest in a folder; a folder without one is laid out <class>/file and is scanned.
+
+    `say` gets a line on files that are left out: symbolic links and those that are not images.
+    Raises InputError for a folder that is missing, has no images or holds several splits, and as
+    `manifest.read_manifest` does.
+    """
+    if any((path / name).is_file() for name in (manifest.TABLE, manifest.SIDE)):
+        table = manifest.read_manifest(path)
+        rejected = []
+    else:
+        table = folders.rescan(path, track)
+        rejected = [f"{path / file['path']}: {file['reason']}" for file in table.notes["rejected"]]
+        if splits := sorted({s.path.split("/")[0] for s in table.samples if s.split}):
+            message = f"{path}: holds the splits {', '.join(splits)}"
+            raise InputError(f"{message}; name one of them, such as {path / splits[0]}")
+    if not table.samples:
+        message = f"{path}: no images; expected <class>/file, at least one"
+        raise InputError("; ".join([message, *rejected[:1]]))
+    if rejected:
+        say(f"{path}: {len(rejected)} files are left out, such as {rejected[0]}")
+    return LabeledFolder(path, table)
+
+
+def choose_size(
+    arm: LabeledFolder, valid: LabeledFolder, say: Callable[[str], object] = lambda _: None
+) -> int:
+    """Return the height and width to train at, in pixels, by the headers of the images.
+
+    That is the images' own if all are square and of one size. Otherwise it is the median of the
+    arm's shorter sides, rounded to a multiple of STEP and within SMALLEST..LARGEST, and `say` gets
+    a line on it. Raises InputError as `load_tensors` does.
+    """
+    shapes = [
+        [_examine(folder, sample, images.dimensions) for sample in folder.samples]
+        for folder in (arm, valid)
+    ]
+    width, height = shapes[0][0]
+    if width == height and {(width, height)} == {shape for one in shapes for shape in one}:
+        return width
+    median = statistics.median(min(shape) for shape in shapes[0])
+    size = min(max(round(median / STEP) * STEP, SMALLEST), LARGEST)
+    say(
+        f"{arm.path}: the images are not square and of one size; all are resized to {size} x {size}"
+        " pixels (`size` in the recipe sets another size)"
+    )
+    return size
+
+
+def decode_sample(folder: LabeledFolder, sample: Sample, size: int) -> Pixels:
+    """Decode an image, resized to `size` x `size` pixels. Raises as `load_tensors` does."""
+    return images.resize(_examine(folder, sample, images.decode), size)
+
+
+def _examine(folder: LabeledFolder, sample: Sample, action: Callable[[bytes], T]) -> T:
+    """Apply `action` to the bytes of an image file, after checking that they are the manifest's."""
+    path, remedy = folder.path / sample.path, "`dvc checkout` or `dvc repro` restores it"
+    try:
+        data = shards.read_member(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
+    if hashlib.sha256(data).hexdigest() != manifest.content_hash(sample):
+        raise InputError(f"{path}: changed since the manifest was written; {remedy}")
+    try:
+        return action(data)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+# --- what is trained on -----------------------------------------------------------------------
+
 
 class Data(Protocol):
-    """What is trained on: images in memory (`Tensors`) or on disk (`streaming.Stream`).
+    """Images to train on, in memory (`Tensors`) or on disk (`streaming.Stream`).
 
-    labels: int64 [N], indices into `classes`; originals: how many of the samples were not derived;
-    size: height and width of every image, in pixels.
+    labels: int64 [N], indices into `classes`; originals: how many of the samples were not derived
+    from others; size: height and width of every image, in pixels.
     """
 
     @property
@@ -41,24 +167,22 @@ class Data(Protocol):
     def size(self) -> int:
         """See above."""
 
-    def to(self, where: torch.device) -> "Data":
-        """The same with what it gives on a device."""
+    def to(self, device: torch.device) -> "Data":
+        """Return the same data whose batches are on a device."""
 
-    def take(self, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images (uint8 [n, 3, size, size]) and labels of the rows of each part in turn."""
+    def take(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images (uint8 [n, 3, size, size]) and labels of the rows of each batch."""
 
 
 @dataclass(frozen=True)
 class Tensors:
-    """Images in the manifest's order.
+    """Images in memory, in the order of their table.
 
-    images: uint8 [N, 3, size, size], channels-last in memory; labels: int64 [N], indices into
-    `classes`; ids: the samples' ids; originals: how many of the samples were not derived.
+    images: uint8 [N, 3, size, size], channels-last in memory; labels, classes, originals: see Data.
     """
 
     images: Tensor
     labels: Tensor
-    ids: tuple[str, ...]
     classes: tuple[str, ...]
     originals: int
 
@@ -67,104 +191,50 @@ class Tensors:
         """Height and width of every image, in pixels."""
         return self.images.shape[-1]
 
-    def to(self, where: torch.device) -> "Tensors":
-        """The same with images and labels on a device."""
-        return replace(self, images=self.images.to(where), labels=self.labels.to(where))
+    def to(self, device: torch.device) -> "Tensors":
+        """Return the same with images and labels on a device."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
-    def take(self, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images and labels of the rows of each part; the rows go to the device in one piece."""
-        if not parts:  # an epoch that was saved after its last step
+    def take(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images and labels; the row numbers go to the device in one piece."""
+        if not batches:  # an epoch that was saved after its last step
             return
-        order = torch.cat(list(parts)).to(self.labels.device)
-        for rows in torch.split(order, [len(rows) for rows in parts]):
+        order = torch.cat(list(batches)).to(self.labels.device)
+        for rows in torch.split(order, [len(rows) for rows in batches]):
             yield self.images[rows], self.labels[rows]
 
 
-def load_tensors(folder: Path, track: Track = silent) -> Tensors:
-    """Decode all images of the manifest in `folder`.
+def load_tensors(folder: LabeledFolder, size: int, track: Track = silent) -> Tensors:
+    """Decode all images of a folder, resized to `size` x `size` pixels.
 
-    Raises InputError that names the file which is missing, differs from the manifest's sha256,
-    is not an image, or is not square and of the first image's size; or the folder if it is empty.
+    Raises InputError that names the file which is missing, differs from the manifest's sha256, or
+    is not an image.
     """
-    table = manifest.read_manifest(folder)
-    found = read_samples(folder, table)
+    samples = track(folder.samples, f"read {folder.name}", len(folder.samples))
     return Tensors(
-        images=stack(track(_decoded(folder, found), f"read {folder.name}", len(found))),
-        labels=labels(table),
-        ids=tuple(sample.id for sample in found),
-        classes=table.classes,
-        originals=sum(not sample.derived for sample in table.samples),
+        images=stack_images(decode_sample(folder, sample, size) for sample in samples),
+        labels=folder.labels,
+        classes=folder.classes,
+        originals=folder.originals,
     )
 
 
-def read_samples(folder: Path, table: Manifest) -> tuple[Sample, ...]:
-    """The samples of the manifest in `folder`. Raises InputError if there are none."""
-    if not table.samples:
-        raise InputError(f"{folder / manifest.TABLE}: no images; at least one is needed")
-    return table.samples
-
-
-def labels(table: Manifest) -> Tensor:
-    """The samples' classes: int64 [N], indices into the manifest's classes."""
-    return torch.tensor([table.classes.index(sample.label) for sample in table.samples])
-
-
-def _decoded(folder: Path, samples: Sequence[Sample]) -> Iterable[Pixels]:
-    size = 0
-    for sample in samples:
-        pixels = image(folder, sample, size)
-        size = len(pixels)
-        yield pixels
-
-
-def image(folder: Path, sample: Sample, size: int = 0) -> Pixels:
-    """Decode one image, of `size` x `size` pixels, or of any size with 0. Raises as `load` does."""
-    pixels = _decode(folder / sample.path, sample)
-    height, width = pixels.shape[:2]
-    size = size or height
-    if (height, width) != (size, size):
-        found = f"expected {size} x {size} pixels like the images before it, got"
-        remedy = "`toolkit prepare` makes images square and of one size"
-        raise InputError(f"{folder / sample.path}: {found} {width} x {height}; {remedy}")
-    return pixels
-
-
-def _decode(path: Path, sample: Sample) -> Pixels:
-    try:
-        data = shards.read_member(path)
-    except OSError as error:
-        reason = f"{path}: cannot be read ({error.strerror})"
-        raise InputError(f"{reason}; `dvc checkout` or `dvc repro` restores it") from error
-    if hashlib.sha256(data).hexdigest() != manifest.content_hash(sample):
-        message = f"{path}: changed since the manifest was written"
-        raise InputError(f"{message}; `dvc checkout` or `dvc repro` restores it")
-    try:
-        return decode(data)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-
-
-def stack(images: Iterable[Pixels]) -> Tensor:
-    """Images of one size -> uint8 [N, 3, H, W], channels-last in memory."""
-    return torch.stack([torch.from_numpy(pixels) for pixels in images]).permute(0, 3, 1, 2)
+def stack_images(pixels: Iterable[Pixels]) -> Tensor:
+    """Stack images of one size as uint8 [N, 3, H, W], channels-last in memory."""
+    return torch.stack([torch.from_numpy(image) for image in pixels]).permute(0, 3, 1, 2)
 
 
 def class_counts(data: Data) -> dict[str, int]:
-    """Images of each class."""
-    found = Counter(data.labels.tolist())
-    return {name: found[index] for index, name in enumerate(data.classes)}
+    """Count the images of each class, zeros included."""
+    counts = Counter(data.labels.tolist())
+    return {name: counts[index] for index, name in enumerate(data.classes)}
 
 
-def missing_classes(data: Data) -> list[str]:
-    """The classes that have no image."""
-    return [name for name, n in class_counts(data).items() if n == 0]
+# --- their order ------------------------------------------------------------------------------
 
 
-SHUFFLE = 1  # see fitting: each use of a seed draws from a stream of its own
-
-
-def shuffled(count: int, take: int, seed: int, epoch: int) -> Tensor:
-    """Row numbers of epoch 1, 2, ...: the next `take` of an endless stream of permutations.
+def shuffled_rows(count: int, take: int, seed: int, epoch: int) -> Tensor:
+    """Return the row numbers of epoch 1, 2, ...: the next `take` of a stream of permutations.
 
     With `take` equal to `count` each epoch is one permutation of all rows. A smaller `take`, for
     arms that must not take more steps than the original, still reaches every row equally often.
@@ -176,16 +246,16 @@ def shuffled(count: int, take: int, seed: int, epoch: int) -> Tensor:
 
 
 def _permutation(count: int, seed: int, number: int) -> Tensor:
-    generator = torch.Generator().manual_seed(device.derive_seed(seed, SHUFFLE, number))
+    generator = torch.Generator().manual_seed(device.derive_seed(seed, ORDER_STREAM, number))
     return torch.randperm(count, generator=generator)
 
 
-def batches(order: Tensor, size: int, least: int = 2) -> list[Tensor]:
-    """Split in parts of `size`; a last part of fewer than `least` joins the part before it.
+def split_batches(order: Tensor, size: int, least: int = 2) -> list[Tensor]:
+    """Split in batches of `size`; a last batch of fewer than `least` joins the one before it.
 
-    Batch norm cannot do with one row, several processes not with fewer rows than there are.
+    Batch norm needs two rows at least, and several processes need a row each.
     """
-    parts = list(torch.split(order, size))
-    if len(parts) > 1 and len(parts[-1]) < least:
-        parts[-2:] = [torch.cat(parts[-2:])]
-    return parts
+    batches = list(torch.split(order, size))
+    if len(batches) > 1 and len(batches[-1]) < least:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches

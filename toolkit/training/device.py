@@ -1,4 +1,4 @@
-"""Device, threads, precision and determinism; and a forward pass over a whole set."""
+"""Device, threads, precision, determinism, and forward passes over many batches."""
 
 import contextlib
 import errno
@@ -14,29 +14,35 @@ from torch.utils import deterministic
 
 from toolkit.errors import InputError
 
-MEMORY: Any = deterministic  # mypy does not see its one setting
+DETERMINISTIC: Any = deterministic
+"""torch.utils.deterministic, whose only setting mypy does not see."""
+
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", os.strerror(errno.ENOMEM))
+ONEDNN_OUT_OF_MEMORY = ("could not create a primitive", "could not execute a primitive")
+"""oneDNN, which computes convolutions on CPUs, only says what it could not do for lack of memory;
+longer messages that begin like these have other causes."""
 
 
 def resolve_device(choice: str) -> torch.device:
-    """Where to compute: "cpu", "cuda", or "auto" for CUDA where there is one.
+    """Return the device for "cpu", "cuda" or "auto", which is CUDA where there is a GPU.
 
-    Raises InputError if "cuda" is asked for and there is none.
+    Raises InputError for "cuda" where there is none.
     """
     if choice == "cuda" and not torch.cuda.is_available():
         raise InputError("train.device is cuda, but torch finds no CUDA GPU; set it to auto or cpu")
     if choice == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # which torchrun sets
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # set by torchrun
 
 
-def resolve_precision(choice: str, where: torch.device) -> torch.dtype:
-    """float32 or bfloat16; "auto" takes bfloat16 where the hardware multiplies matrices of it.
+def resolve_precision(choice: str, device: torch.device) -> torch.dtype:
+    """Return float32 or bfloat16; "auto" is bfloat16 where the hardware multiplies such matrices.
 
-    On a CPU that means AMX or AVX-512 BF16, which halve the time of a convolution. What it does to
-    losses and G-mean is in benchmarks/README.md.
+    On a CPU that means AMX or AVX-512 BF16, which halve the time of a convolution. For the effect
+    on losses and G-mean see benchmarks/README.md.
     """
-    fast = _cuda_bf16() if where.type == "cuda" else _cpu_bf16()
-    if choice == "bfloat16" or (choice == "auto" and fast):
+    supported = _cuda_bf16() if device.type == "cuda" else _cpu_bf16()
+    if choice == "bfloat16" or (choice == "auto" and supported):
         return torch.bfloat16
     return torch.float32
 
@@ -46,81 +52,72 @@ def _cuda_bf16() -> bool:
 
 
 def _cpu_bf16() -> bool:
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def out_of_memory(error: Exception) -> bool:
-    """Whether an allocation failed: torch's errors for that are no MemoryError.
-
-    oneDNN, which computes the convolutions on a CPU, says only what it could not do for want of it.
-    """
-    texts = ("can't allocate memory", "not enough memory", os.strerror(errno.ENOMEM))
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an allocation failed: torch raises RuntimeError for it, not MemoryError."""
     return (
         isinstance(error, torch.OutOfMemoryError | MemoryError)
-        or str(error) in {"could not create a primitive", "could not execute a primitive"}
-        or any(text in str(error) for text in texts)
+        or str(error) in ONEDNN_OUT_OF_MEMORY
+        or any(text in str(error) for text in OUT_OF_MEMORY)
     )
 
 
 def derive_seed(*numbers: int) -> int:
-    """One seed out of several numbers, such as a run's seed and the epoch."""
+    """Derive one seed from several numbers, such as a run's seed and the epoch."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 @contextlib.contextmanager
-def reproducible(threads: int, where: torch.device) -> Iterator[None]:
-    """Deterministic kernels and `threads` CPU threads for the block.
+def reproducible(threads: int, device: torch.device) -> Iterator[None]:
+    """Use deterministic kernels and `threads` CPU threads in the block.
 
-    torch's settings and random states are put back at the end, so a caller sees no change. On CUDA
-    an operation without a deterministic kernel (GoogLeNet's adaptive pooling is one, though it is
-    exact where the sizes divide) runs nevertheless.
+    torch's settings and random states are restored at the end. On CUDA an operation without a
+    deterministic kernel runs nevertheless (GoogLeNet's adaptive pooling is one, though it is exact
+    where the sizes divide).
     """
-    threads_before, filled = torch.get_num_threads(), MEMORY.fill_uninitialized_memory
-    strict = torch.are_deterministic_algorithms_enabled()
-    lenient = torch.is_deterministic_algorithms_warn_only_enabled()
+    threads_before, filled = torch.get_num_threads(), DETERMINISTIC.fill_uninitialized_memory
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once, at start
-    on_gpu = where.type == "cuda"
+    on_gpu = device.type == "cuda"
     devices = [torch.cuda.current_device()] if on_gpu else []
     try:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(True, warn_only=on_gpu)
-        MEMORY.fill_uninitialized_memory = False  # costs a tenth of the time; nothing reads it
+        DETERMINISTIC.fill_uninitialized_memory = False  # takes a tenth of the time, never read
         with torch.random.fork_rng(devices), warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*does not have a deterministic implementation")
             yield
     finally:
-        MEMORY.fill_uninitialized_memory = filled
-        torch.use_deterministic_algorithms(strict, warn_only=lenient)
+        DETERMINISTIC.fill_uninitialized_memory = filled
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
         torch.set_num_threads(threads_before)
 
 
-def autocast(where: torch.device, dtype: torch.dtype) -> torch.autocast:
-    """Mixed precision for the block if `dtype` is bfloat16."""
-    return torch.autocast(where.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
-
-
-def logits(
-    network: nn.Module, images: Tensor, batch: int, dtype: torch.dtype = torch.float32
-) -> Tensor:
-    """The main head's output for uint8 images [N, 3, H, W]: float32 [N, classes] on their device.
-
-    Leaves the network in evaluation mode.
-    """
-    return outputs(network, torch.split(images, batch), dtype)
-
-
-@torch.inference_mode()
-def outputs(network: nn.Module, batches: Iterable[Tensor], dtype: torch.dtype) -> Tensor:
-    """The same for the images of all batches."""
-    network.eval()
-    found = []
-    for images in batches:
-        with autocast(images.device, dtype):
-            found.append(network(normalize(images)).float())
-    return torch.cat(found)
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Return a context of mixed precision if `dtype` is bfloat16, else one without effect."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
 
 
 def normalize(images: Tensor) -> Tensor:
-    """Grey levels 0..255 as uint8 -> float32 in [-1, 1], in the same shape and memory layout."""
+    """Map uint8 values 0..255 to float32 in [-1, 1], in the same shape and memory layout."""
     return images.float().div_(127.5).sub_(1)
+
+
+@torch.inference_mode()
+def forward_batches(
+    network: nn.Module, batches: Iterable[Tensor], dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Return the main head's logits, float32 [N, classes], for batches of uint8 [n, 3, H, W].
+
+    The logits stay on the batches' device. Leaves the network in evaluation mode.
+    """
+    network.eval()
+    logits = []
+    for images in batches:
+        with autocast(images.device, dtype):
+            logits.append(network(normalize(images)).float())
+    return torch.cat(logits)

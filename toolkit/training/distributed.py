@@ -1,6 +1,6 @@
-"""Several processes train one network together: torchrun's, on one machine or on many.
+"""Data-parallel training: several processes, started by torchrun, train one network together.
 
-A batch is dealt out among them, so that together they take the steps that one process would.
+Each batch is divided among the processes, so together they take the steps that one would take.
 """
 
 import contextlib
@@ -16,60 +16,68 @@ from torch.nn.parallel import DistributedDataParallel
 
 @dataclass(frozen=True)
 class Group:
-    """The processes that train together, and which of them this one is. Only the first writes."""
+    """The processes that train together: how many, and which of them this one is (its rank).
+
+    Only the process of rank 0 writes files and prints.
+    """
 
     rank: int = 0
     size: int = 1
 
-    def mine(self, rows: Tensor) -> Tensor:
-        """The rows of a batch or a set that this process takes: every row is of one process."""
+    def local(self, rows: Tensor) -> Tensor:
+        """Return this process's part of the rows; the parts are disjoint and cover all rows."""
         return rows[self.rank :: self.size]
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over all processes, in place."""
+        """Sum over all processes, in place."""
         if self.size > 1:
             distributed.all_reduce(values)
         return values
 
     def agree(self, answer: bool) -> bool:
-        """What the first process says."""
-        return self.same(bytes([answer])) == b"\1"
+        """Return rank 0's answer in every process."""
+        return self.broadcast(bytes([answer])) == b"\1"
 
-    def same(self, data: bytes | None) -> bytes | None:
-        """The first process's bytes; the other processes' are not looked at."""
+    def broadcast(self, data: bytes | None) -> bytes | None:
+        """Return rank 0's bytes in every process; what the others pass is ignored."""
         if self.size == 1:
             return data
         length = torch.tensor(-1 if data is None else len(data))
         distributed.broadcast(length, 0)
         if length < 0:
             return None
-        found = torch.zeros(int(length), dtype=torch.uint8)
+        buffer = torch.zeros(int(length), dtype=torch.uint8)
         if data and not self.rank:
-            found = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-        distributed.broadcast(found, 0)
-        return found.numpy().tobytes()
+            buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+        distributed.broadcast(buffer, 0)
+        return buffer.numpy().tobytes()
 
-    def prepared(self, network: nn.Module) -> nn.Module:
-        """The network, which is changed in place, as what to call in training."""
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """Synchronize batch norm (in place) and gradients; return the module to call in training.
+
+        For a single process that is the network itself, unchanged.
+        """
         if self.size == 1:
             return network
-        on_gpu = next(network.parameters()).is_cuda
-        if on_gpu:
+        if next(network.parameters()).is_cuda:
             nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         else:
-            _convert(network)
+            _synchronize_norms(network)
         return DistributedDataParallel(network)
 
 
+ALONE = Group()
+
+
 @contextlib.contextmanager
-def group(where: torch.device) -> Iterator[Group]:
-    """The processes that torchrun started, connected in the block; else this one alone."""
+def group(device: torch.device) -> Iterator[Group]:
+    """Connect the processes that torchrun started for the block; without torchrun, this one."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield Group()
+        yield ALONE
         return
-    if where.type == "cuda":
-        torch.cuda.set_device(where)
-        distributed.init_process_group("cpu:gloo,cuda:nccl", device_id=where)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        distributed.init_process_group("cpu:gloo,cuda:nccl", device_id=device)
     else:
         distributed.init_process_group("gloo")
     try:
@@ -79,30 +87,30 @@ def group(where: torch.device) -> Iterator[Group]:
 
 
 def is_writer() -> bool:
-    """Whether this process is the one that writes and prints."""
+    """Return whether this process is the one that writes and prints."""
     return os.environ.get("RANK", "0") == "0"
 
 
 class SyncNorm(nn.BatchNorm2d):
-    """Batch norm over the images of all processes, as torch's own for GPUs, for CPUs."""
+    """Batch norm over the images of all processes on CPUs, where torch offers it for GPUs only."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features [N, C, H, W], normalised."""
+        """Normalize features [N, C, H, W]."""
         if not self.training:
             return super().forward(x)
         wide = x.float()
         count = wide.new_tensor([wide.numel() / wide.shape[1]])
-        sums = _sum(torch.cat([wide.sum((0, 2, 3)), count]))
+        sums = _all_reduce(torch.cat([wide.sum((0, 2, 3)), count]))
         mean, count = sums[:-1] / sums[-1], sums[-1].detach()
-        centred = wide - mean[:, None, None]
-        variance = _sum(centred.square().sum((0, 2, 3))) / count
-        self._remember(mean.detach(), variance.detach() * count / (count - 1))
+        centered = wide - mean[:, None, None]
+        variance = _all_reduce(centered.square().sum((0, 2, 3))) / count
+        self._update_averages(mean.detach(), variance.detach() * count / (count - 1))
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        y: Tensor = centred * scale[:, None, None] + self.bias[:, None, None]
+        y: Tensor = centered * scale[:, None, None] + self.bias[:, None, None]
         return y.to(x.dtype)
 
     @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+    def _update_averages(self, mean: Tensor, variance: Tensor) -> None:
         for average, value in ((self.running_mean, mean), (self.running_var, variance)):
             if average is not None and self.momentum is not None:
                 average.lerp_(value, self.momentum)
@@ -110,7 +118,7 @@ class SyncNorm(nn.BatchNorm2d):
             self.num_batches_tracked += 1
 
 
-class _Sum(torch.autograd.Function):
+class _AllReduce(torch.autograd.Function):
     """The sum over all processes; gradients are summed in the same way."""
 
     @staticmethod
@@ -126,16 +134,16 @@ class _Sum(torch.autograd.Function):
         return total
 
 
-def _sum(values: Tensor) -> Tensor:
-    total: Tensor = _Sum.apply(values)
+def _all_reduce(values: Tensor) -> Tensor:
+    total: Tensor = _AllReduce.apply(values)
     return total
 
 
-def _convert(module: nn.Module) -> None:
+def _synchronize_norms(module: nn.Module) -> None:
     for name, child in module.named_children():
         if type(child) is nn.BatchNorm2d:
             norm = SyncNorm(child.num_features, child.eps, child.momentum)
             norm.load_state_dict(child.state_dict())
             module.add_module(name, norm)
         else:
-            _convert(child)
+            _synchronize_norms(child)

@@ -1,6 +1,6 @@
-"""What networks are made of: parameters, work, and the shape of each layer's output.
+"""Parameters and FLOPs of the networks, layer by layer.
 
-Nothing is computed for it: torch's meta device has shapes and no numbers.
+Nothing is computed: on torch's meta device tensors have shapes and no values.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ SMALLEST = 16  # pixels
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution or linear layer, and what one image takes in it.
+    """A convolution or linear layer, with its cost for one image.
 
-    output: channels, height, width; parameters: with those of its bias; flops: see Anatomy. Without
-    an output it runs in training only: an auxiliary head.
+    output: channels, height, width, or None for a layer of an auxiliary head, which runs in
+    training only; parameters: weights and biases; flops: see ModelSummary.
     """
 
     name: str
@@ -31,10 +31,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """A network as it answers one image: all its parameters, its FLOPs and its layers.
+    """A network's parameters, its FLOPs for one image in evaluation, and its layers.
 
-    `flops` are torch's count: those of convolutions and matrix products alone, a multiplication
-    and its addition as two. Training takes about three times as many; auxiliary heads come on top.
+    FLOPs are torch's count: those of convolutions and matrix products, a multiplication and its
+    addition as two. Training takes about three times as many, and auxiliary heads come on top.
     """
 
     parameters: int
@@ -43,28 +43,28 @@ class ModelSummary:
 
 
 def summarize_network(name: str, size: int, classes: int) -> ModelSummary:
-    """Describe a network of NETWORKS for RGB images of `size` pixels in height and width.
+    """Summarize a network of NETWORKS for RGB images of `size` x `size` pixels.
 
     Raises InputError for an unknown name, and for fewer than SMALLEST pixels or two classes.
     """
     if size < SMALLEST or classes < 2:
-        found = f"got {size} pixels and {classes}"
-        raise InputError(f"a network needs {SMALLEST} pixels and 2 classes or more, {found}")
+        message = f"a network needs {SMALLEST} pixels and 2 classes or more"
+        raise InputError(f"{message}, got {size} pixels and {classes}")
     with torch.device("meta"):
         network = networks.build_network(name, classes).eval()
         image = torch.empty(1, 3, size, size)
-    outputs = _outputs(network)
+    outputs = _record_outputs(network)
     with FlopCounterMode(display=False) as counter:
         network(image)
     counts = counter.get_flop_counts()
     return ModelSummary(
-        parameters=sum(p.numel() for p in network.parameters()),
+        parameters=_parameters(network),
         flops=counter.get_total_flops(),
         layers=tuple(
             Layer(
                 name=layer,
                 output=outputs.get(layer),
-                parameters=sum(p.numel() for p in network.get_submodule(layer).parameters()),
+                parameters=_parameters(network.get_submodule(layer)),
                 flops=sum(counts.get(f"{type(network).__name__}.{layer}", {}).values()),
             )
             for layer in gradients.layers(network)
@@ -72,43 +72,45 @@ def summarize_network(name: str, size: int, classes: int) -> ModelSummary:
     )
 
 
-def _outputs(network: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Layer -> the shape of its output, filled in when the network runs."""
-    found: dict[str, tuple[int, ...]] = {}
+def _parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
 
-    def note(name: str) -> None:
-        def hook(_module: nn.Module, _given: object, output: Tensor) -> None:
-            found[name] = tuple(output.shape[1:])
+
+def _record_outputs(network: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Return layer -> shape of its output, which is filled in when the network runs."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def record(name: str) -> None:
+        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+            shapes[name] = tuple(output.shape[1:])
 
         network.get_submodule(name).register_forward_hook(hook)
 
     for name in gradients.layers(network):
-        note(name)
-    return found
-
-
-# --- for people -------------------------------------------------------------------------------
+        record(name)
+    return shapes
 
 
 def network_table(size: int, classes: int) -> list[list[str]]:
-    """A table of all networks, a header first."""
+    """Tabulate all networks, below a header."""
     rows = [["network", "layers", "parameters", "MFLOPs an image"]]
     for name in networks.NETWORKS:
-        found = summarize_network(name, size, classes)
-        rows.append([name, str(len(found.layers)), *_sizes(found.parameters, found.flops)])
+        summary = summarize_network(name, size, classes)
+        costs = _costs(summary.parameters, summary.flops)
+        rows.append([name, str(len(summary.layers)), *costs])
     return rows
 
 
-def layer_table(found: ModelSummary) -> list[list[str]]:
-    """A table of the layers of one network, a header first, their sum last."""
+def layer_table(summary: ModelSummary) -> list[list[str]]:
+    """Tabulate the layers of one network, below a header and above their sum."""
     rows = [["layer", "output", "parameters", "MFLOPs an image"]]
-    for layer in found.layers:
+    for layer in summary.layers:
         shape = " x ".join(map(str, layer.output)) if layer.output else "in training only"
-        rows.append([layer.name, shape, *_sizes(layer.parameters, layer.flops)])
-    norms = found.parameters - sum(layer.parameters for layer in found.layers)
-    rows.append(["batch norms", "", *_sizes(norms, 0)])
-    return [*rows, ["all", "", *_sizes(found.parameters, found.flops)]]
+        rows.append([layer.name, shape, *_costs(layer.parameters, layer.flops)])
+    norms = summary.parameters - sum(layer.parameters for layer in summary.layers)
+    rows.append(["batch norms", "", *_costs(norms, 0)])
+    return [*rows, ["all", "", *_costs(summary.parameters, summary.flops)]]
 
 
-def _sizes(parameters: int, flops: int) -> list[str]:
+def _costs(parameters: int, flops: int) -> list[str]:
     return [f"{parameters:,}", f"{flops / 1e6:,.1f}"]

@@ -1,6 +1,9 @@
-"""A run's network applied to images: float32 on the CPU, the same bytes each time."""
+"""Predictions and Grad-CAM heatmaps of a run's network, for images of any size.
 
-from collections.abc import Iterator, Sequence
+Images are resized to the run's size. float32 on the CPU gives the same bytes each time.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,22 +16,25 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from toolkit.errors import InputError
-from toolkit.io import csv, manifest
-from toolkit.io.images import Pixels, read_image, resize
+from toolkit.io import csv, images
+from toolkit.io.images import Pixels
 from toolkit.metrics.mistakes import ExplainedExample, HardExample
 from toolkit.metrics.predictions import Predictions
 from toolkit.progress import Track, silent
-from toolkit.training import dataset, device, runs
+from toolkit.training import dataset, device, runs, streaming
 from toolkit.training.device import normalize
 from toolkit.training.runs import Run
 
-Scores = npt.NDArray[np.float64]
 CPU = torch.device("cpu")
+HEATMAP_BATCH = 16
+
+Scores = npt.NDArray[np.float64]
+"""A probability for each image and class: [N, classes]."""
 
 
 @dataclass(frozen=True)
 class Guess:
-    """One image file: its likeliest class, and a score per class (they sum to 1).
+    """The prediction for one image file: its likeliest class, and a score per class (sum 1).
 
     Where the file cannot be read as an image, `problem` says why and the rest is empty.
     """
@@ -39,56 +45,47 @@ class Guess:
     problem: str = ""
 
 
-def predict_folder(run_folder: Path, images_folder: Path, track: Track = silent) -> Predictions:
-    """Predict every image of the manifest in `images_folder`, in its order.
+# --- predictions ------------------------------------------------------------------------------
 
-    Raises InputError if classes or image size are not the run's, and as `runs.restore` and
-    `dataset.load_tensors` do.
+
+def predict_folder(
+    run_folder: Path,
+    images_folder: Path,
+    track: Track = silent,
+    say: Callable[[str], object] = lambda _: None,
+) -> Predictions:
+    """Predict every image of a folder that has a manifest or is laid out <class>/file.
+
+    The rows are in the order of the manifest, or of the paths. `say` gets a line on files that are
+    left out. Raises InputError for a class that the run does not know, and as `runs.load_run`,
+    `dataset.open_folder` and `dataset.load_tensors` do.
     """
-    run, network = runs.restore(run_folder)
-    data = dataset.load_tensors(images_folder, track)
-    for what, ours, theirs in (
-        ("classes", list(run.classes), list(data.classes)),
-        ("image size", run.size, data.size),
-    ):
-        if ours != theirs:
-            found = f"the {what} must be those of {run_folder}, {ours}, got {theirs}"
-            raise InputError(f"{images_folder}: {found}; prepare both alike, or train again")
-    scores = classify(run, network, data.images)
+    run, network = runs.load_run(run_folder)
+    folder = dataset.open_folder(images_folder, track, say)
+    if unknown := sorted(set(folder.classes) - set(run.classes)):
+        problem = f"the classes must be those of {run_folder}, {list(run.classes)}"
+        remedy = "rename the folder, or train again"
+        raise InputError(f"{images_folder}: {problem}, got {', '.join(unknown)}; {remedy}")
+    batches = torch.split(torch.arange(len(folder.samples)), run.settings.batch)
+    stream = streaming.open_stream(folder, run.size)
+    decoded = track(stream.take(batches), f"predict {folder.name}", len(batches))
+    scores = _scores(run, network, (pixels for pixels, _ in decoded))
     return Predictions(
         classes=run.classes,
-        ids=data.ids,
-        actual=tuple(run.classes[label] for label in data.labels.tolist()),
+        ids=tuple(sample.id for sample in folder.samples),
+        actual=tuple(sample.label for sample in folder.samples),
         predicted=tuple(run.classes[index] for index in scores.argmax(axis=1)),
         scores=scores,
     )
 
 
-def explain_examples(
-    run_folder: Path, images_folder: Path, choices: Sequence[HardExample]
-) -> tuple[ExplainedExample, ...]:
-    """Photos of chosen images of the manifest in `images_folder`, each with its class's heatmap.
-
-    Raises InputError as `runs.restore` does, and for a file that cannot be read.
-    """
-    if not choices:
-        return ()
-    run, network = runs.restore(run_folder)
-    samples = manifest.read_manifest(images_folder).by_id
-    paths = [samples[choice.id].path for choice in choices]
-    photos = [read_image(images_folder / path) for path in paths]
-    labels = [run.classes.index(choice.label) for choice in choices]
-    maps = heatmaps(network, dataset.stack(photos), labels, run.threads)
-    return tuple(map(ExplainedExample, choices, paths, photos, maps))
-
-
 def predict_files(run_folder: Path, paths: Sequence[Path], track: Track = silent) -> list[Guess]:
-    """Predict image files of any size and format, resized to the run's image size.
+    """Predict image files of any format.
 
     A file that cannot be read gets a Guess with a `problem`; the others are predicted. Only a
-    batch of images is in memory at a time. Raises InputError as `runs.restore` does.
+    batch of images is in memory at a time. Raises InputError as `runs.load_run` does.
     """
-    run, network = runs.restore(run_folder)
+    run, network = runs.load_run(run_folder)
     remaining = iter(track(paths, "predict", len(paths)))
     guesses: list[Guess] = []
     while part := list(islice(remaining, run.settings.batch)):
@@ -97,39 +94,40 @@ def predict_files(run_folder: Path, paths: Sequence[Path], track: Track = silent
 
 
 def _guess(run: Run, network: nn.Module, paths: list[Path]) -> Iterator[Guess]:
-    read = [_read(path, run.size) for path in paths]
-    images = [pixels for pixels in read if not isinstance(pixels, str)]
-    scores = iter(list(classify(run, network, dataset.stack(images))) if images else [])
-    for path, pixels in zip(paths, read, strict=True):
-        if isinstance(pixels, str):
-            yield Guess(path, problem=pixels)
+    results = [_read(path, run.size) for path in paths]
+    pixels = [result for result in results if not isinstance(result, str)]
+    rows = iter(list(classify(run, network, dataset.stack_images(pixels))) if pixels else [])
+    for path, result in zip(paths, results, strict=True):
+        if isinstance(result, str):
+            yield Guess(path, problem=result)
         else:
-            row = next(scores)
+            row = next(rows)
             yield Guess(path, run.classes[row.argmax()], tuple(row.tolist()))
 
 
 def _read(path: Path, size: int) -> "Pixels | str":
-    """Pixels [size, size, 3], or what is wrong with the file."""
+    """Return pixels [size, size, 3], or what is wrong with the file."""
     try:
-        return resize(read_image(path), size)
+        return images.resize(images.read_image(path), size)
     except InputError as error:
         return str(error)
 
 
-def classify(run: Run, network: nn.Module, images: Tensor) -> Scores:
-    """Softmax scores, float64 [N, classes], for uint8 images [N, 3, size, size].
+def classify(run: Run, network: nn.Module, pixels: Tensor) -> Scores:
+    """Return softmax scores for uint8 images [N, 3, size, size]."""
+    return _scores(run, network, torch.split(pixels, run.settings.batch))
 
-    Uses as many threads, and batches as large, as the run was trained with: with others the last
-    digits could differ.
-    """
+
+def _scores(run: Run, network: nn.Module, batches: Iterable[Tensor]) -> Scores:
+    """Use as many threads as in training; with others the last digits could differ."""
     with device.reproducible(run.threads, CPU):
-        logits = device.logits(network, images, run.settings.batch).double().numpy()
+        logits = device.forward_batches(network, batches).double().numpy()
         scores: Scores = softmax(logits, axis=1)
     return scores
 
 
 def guesses_csv(classes: Sequence[str], guesses: Sequence[Guess]) -> str:
-    """The guesses as CSV: path, predicted and a score for each class; failed files are left out."""
+    """Write the guesses as CSV: path, predicted, a score for each class; no files with problems."""
     return csv.csv_text(
         ["path", "predicted", *(f"score_{name}" for name in classes)],
         (
@@ -140,52 +138,73 @@ def guesses_csv(classes: Sequence[str], guesses: Sequence[Guess]) -> str:
     )
 
 
-BATCH = 16
+# --- Grad-CAM ---------------------------------------------------------------------------------
+
+
+def explain_examples(
+    run_folder: Path, images_folder: Path, examples: Sequence[HardExample]
+) -> tuple[ExplainedExample, ...]:
+    """Return the photo and the heatmap of each example, an image in `images_folder`.
+
+    The heatmap is for the example's label; photos are of the run's size. Raises InputError as
+    `predict_folder` does.
+    """
+    if not examples:
+        return ()
+    run, network = runs.load_run(run_folder)
+    folder = dataset.open_folder(images_folder)
+    samples = [folder.table.by_id[example.id] for example in examples]
+    photos = [dataset.decode_sample(folder, sample, run.size) for sample in samples]
+    labels = [run.classes.index(example.label) for example in examples]
+    maps = heatmaps(network, dataset.stack_images(photos), labels, run.threads)
+    return tuple(map(ExplainedExample, examples, [s.path for s in samples], photos, maps))
 
 
 def heatmaps(
-    network: nn.Module, images: Tensor, classes: npt.ArrayLike, threads: int = 1
+    network: nn.Module, pixels: Tensor, classes: npt.ArrayLike, threads: int = 1
 ) -> npt.NDArray[np.float32]:
-    """What in each image speaks for a class: float32 [N, H, W], 0 to 1.
+    """Compute Grad-CAM (Selvaraju et al., 2017) for a class of each image: float32 [N, H, W], 0..1.
 
-    `images` are uint8 [N, 3, H, W] on the CPU, `classes` int [N]. Selvaraju and others, 2017: the
-    last features before `network.avgpool` are added up, each weighted by the mean gradient of the
-    class's logit; what is below zero is dropped. The map is as coarse as those features (4 x 4 for
-    128 px), enlarged bilinearly, and divided by its own maximum; where nothing speaks for the
-    class it is all zero. Leaves the network in evaluation mode.
+    `pixels` are uint8 [N, 3, H, W] on the CPU, `classes` int [N]. The last features before
+    `network.avgpool` are added up, each weighted by the mean gradient of the class's logit, and
+    negative sums are dropped. The map is as coarse as those features (4 x 4 for 128 px), enlarged
+    bilinearly, and divided by its maximum; it is zero where nothing speaks for the class. Leaves
+    the network in evaluation mode.
     """
     network.eval()
-    wanted = torch.as_tensor(np.asarray(classes, dtype=np.int64))
-    batches = zip(torch.split(images, BATCH), torch.split(wanted, BATCH), strict=True)
-    with device.reproducible(threads, images.device):
-        maps = [_maps(network, normalize(part), labels) for part, labels in batches]
+    targets = torch.as_tensor(np.asarray(classes, dtype=np.int64))
+    batches = zip(
+        torch.split(pixels, HEATMAP_BATCH), torch.split(targets, HEATMAP_BATCH), strict=True
+    )
+    with device.reproducible(threads, pixels.device):
+        maps = [_batch_maps(network, normalize(batch), labels) for batch, labels in batches]
     return torch.cat(maps).numpy()
 
 
-def _maps(network: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    features, logits = _forward(network, images)
-    chosen = logits.gather(1, classes[:, None]).sum()
-    (gradient,) = torch.autograd.grad(chosen, features)
+def _batch_maps(network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
+    features, logits = _forward_with_features(network, inputs)
+    total = logits.gather(1, labels[:, None]).sum()
+    (gradient,) = torch.autograd.grad(total, features)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     coarse = (weights * features.detach()).sum(dim=1, keepdim=True).relu()
-    maps = interpolate(coarse, images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+    maps = interpolate(coarse, inputs.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     highest = maps.amax(dim=(1, 2), keepdim=True)
     return torch.where(highest > 0, maps / highest, maps)
 
 
-def _forward(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """The features that the pooling gets, and the logits with a graph that begins at them."""
-    kept: list[Tensor] = []
+def _forward_with_features(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the features before the pooling, and the logits with a graph that begins at them."""
+    features: list[Tensor] = []
 
-    def keep(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    def keep(_: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor]:
         torch.set_grad_enabled(True)  # from here on only: the layers below need no graph
-        kept.append(inputs[0].requires_grad_())
-        return (kept[0],)
+        features.append(arguments[0].requires_grad_())
+        return (features[0],)
 
     hook = network.get_submodule("avgpool").register_forward_pre_hook(keep)
     try:
         with torch.no_grad():
-            logits = network(images)
+            logits = network(inputs)
     finally:
         hook.remove()
-    return kept[0], logits
+    return features[0], logits

@@ -1,16 +1,17 @@
-"""The sections of params.yaml that train and judge: train, evaluate, compare."""
+"""The section `train` of params.yaml, and recipes that need no params.yaml."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from toolkit.errors import InputError
 from toolkit.io.schema import Count, Hex64, Name, Positive, Section
 
 Criterion = Literal["loss", "accuracy", "gmean"]
 
 
 class Plateau(Section):
-    """ReduceLROnPlateau.
+    """ReduceLROnPlateau's settings.
 
     The learning rate is multiplied by `factor`, down to `floor`, when `watch` has not improved for
     `patience` epochs.
@@ -23,40 +24,44 @@ class Plateau(Section):
 
 
 class WeightsFile(Section):
-    """A safetensors file to start from; the path is relative to the working folder."""
+    """A safetensors file of pretrained weights; the path is relative to the working folder."""
 
     path: str
     sha256: Hex64
 
 
 class Recipe(Section):
-    """One way to train. Criteria are measured on the valid split."""
+    """How a network is trained. Criteria are measured on the valid split."""
 
     network: str
     epochs: Positive
+    size: Annotated[int, Field(ge=16)] | None = Field(None, exclude_if=lambda size: size is None)
+    """Height and width, in pixels, that images are resized to; null keeps the size that they share,
+    and chooses one where they differ."""
     batch: Positive = 64
     learning_rate: Annotated[float, Field(gt=0)] = 0.001
     plateau: Plateau = Plateau()
     keep: Criterion = "loss"
+    """Decides which epoch's weights are kept."""
     loss_weights: tuple[float, float, float] = (0.7, 0.2, 0.1)
-    """GoogLeNet's outputs: main, deeper auxiliary head, shallower one."""
+    """Of GoogLeNet's outputs: main, deeper auxiliary head, shallower one."""
     negative_slope: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Of the activation below zero: 0 is ReLU, more is LeakyReLU."""
+    """Slope of the activation below zero: 0 is ReLU, more is LeakyReLU."""
     weights: WeightsFile | None = None
-    """Fine-tune these, where null draws the first weights; a head of other classes is drawn."""
+    """Weights to fine-tune; null starts from random ones. A head for other classes is random."""
     clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """The longest gradient, over all weights together; a longer one is scaled down to it."""
+    """Longest gradient, over all weights together; a longer one is scaled down to it."""
     accumulate: bool = False
-    """Where a batch does not fit in memory, take it in parts and add up their gradients. Batch norm
-    then sees a part at a time."""
+    """Take a batch that does not fit in memory in parts and add up their gradients. Batch norm then
+    sees one part at a time."""
     gradients: bool = False
-    """Leave the gradients' norms of each layer and epoch in the run: gradients.csv."""
+    """Write the gradient norm of each layer and epoch to the run's gradients.csv."""
     match_steps: bool = False
-    """Give every arm the optimiser steps that the original arm takes."""
+    """Give every arm as many optimizer steps as the original arm takes."""
 
 
 class Checkpoint(Section):
-    """How often a training is saved, to go on from after an interruption. Results do not change."""
+    """How often a training is saved, to resume after an interruption. Results do not change."""
 
     epochs: Positive | None = None
     minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0
@@ -64,7 +69,7 @@ class Checkpoint(Section):
 
 
 class TrainParams(Section):
-    """How every network is trained, and the recipes."""
+    """The machine's part in training, and the recipes."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Positive = 2
@@ -72,7 +77,22 @@ class TrainParams(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     checkpoint: Checkpoint = Checkpoint()
     data: Literal["auto", "memory", "files"] = "auto"
-    """Images decoded once and kept, or read from their files in each epoch; auto: if they fit."""
+    """Keep decoded images in memory, or read files in each epoch; auto: memory if they fit."""
     workers: Count = 0
-    """Threads that decode, with `data: files`; 0 for one per core."""
+    """Threads that decode, with `data: files`; 0 means one per core."""
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
+
+
+def find_recipe(name: str) -> Recipe:
+    """Return a recipe of RECIPES. Raises InputError that lists the names."""
+    if name not in RECIPES:
+        raise InputError(f"recipe must be one of {sorted(RECIPES)}, got {name!r}")
+    return RECIPES[name]
+
+
+RECIPES: dict[str, Recipe] = {
+    "recommended": Recipe(network="resnet18", epochs=20),
+    "resnet18": Recipe(network="resnet18", epochs=8),
+    "googlenet": Recipe(network="googlenet", epochs=12),
+}
+"""Recipes by name for use without params.yaml; the last two are those of the preset `quick`."""

@@ -1,13 +1,13 @@
-"""Run: the folder that training leaves behind. Nothing in it is ever unpickled."""
+"""The folder that a training leaves behind: run.json, weights, history. Nothing is unpickled."""
 
 import csv
 import hashlib
 import importlib.metadata
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import torchvision
@@ -24,14 +24,15 @@ from toolkit.training.params import Recipe
 
 SIDE, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.csv"
 GRADIENTS = "gradients.csv"
+DISTRIBUTION = "imbalanced-images"
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of the history.
+    """The measurements of one epoch: a row of the history.
 
     Losses are mean cross-entropies. `train_loss` is averaged over the epoch, while the weights
-    changed and with auxiliary heads weighed in; the rest is measured on valid after the epoch.
+    change, and includes auxiliary heads; the `valid_` values are measured after the epoch.
     `learning_rate` is the one that the epoch was trained with. `gradients`, where the recipe asks
     for it: layer -> norm of its weights' gradient, before clipping, averaged over the steps.
     """
@@ -45,20 +46,20 @@ class Epoch:
     gradients: dict[str, float] = field(default_factory=dict)
 
     def numbers(self) -> dict[str, float]:
-        """Its row of history.csv: all but the gradients, which have a table of their own."""
+        """Return the row of history.csv: all but the gradients, which have their own table."""
         return {name: value for name, value in asdict(self).items() if name != "gradients"}
 
 
 class Run(Section):
-    """Everything that decided the weights: no times, hosts or commits, which would change hashes.
+    """Everything that decided the weights; no times, hosts or commits, which would change hashes.
 
-    `recipe` is the recipe's name, `settings` what it held; `counts` the images of each class that
+    `recipe` is the recipe's name, `settings` its content; `counts` the images of each class that
     it was trained on; `drawn` the weights that `settings.weights` lacked; `size` the images' height
-    and width in pixels; `device`, `precision` and `threads` are those really used;
-    `processes` trained it together; `parts` is in how many parts batches were taken, for want of
-    memory; `complete` is false where the time was up before the last epoch, or where a `problem`
-    ended the training; `best_epoch` (from 1) is the one whose weights were kept. `history` is kept
-    in history.csv; `folder` is where the run lies.
+    and width in pixels; `device`, `precision` and `threads` what was used; `processes` how many
+    trained it together; `parts` in how many parts batches were taken, for lack of memory.
+    `complete` is false where the time was up before the last epoch, or where a `problem` ended the
+    training; `best_epoch` (from 1) is the one whose weights were kept. `history` is kept in
+    history.csv; `folder` is where the run lies.
     """
 
     arm: str
@@ -80,23 +81,31 @@ class Run(Section):
     versions: dict[str, str]
     weights_sha256: Hex64
     history: Annotated[tuple[Epoch, ...], Field(min_length=1, exclude=True)]
-    folder: Annotated[Path | None, Field(exclude=True, repr=False)] = None
+    folder: Annotated[Path | None, Field(exclude=True)] = None
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch whose weights were kept."""
+        return self.history[self.best_epoch - 1]
+
+    def __repr_args__(self) -> Iterable[tuple[str, Any]]:
+        """Show what tells runs apart and how good this one is, not all of its settings."""
+        for name in ("arm", "recipe", "seed", "best_epoch"):
+            yield name, getattr(self, name)
+        yield "valid_gmean", round(self.best.valid_gmean, 4)
 
 
 def training_versions() -> dict[str, str]:
-    """Versions of what computes the weights."""
-    return {"toolkit": _own(), "torch": torch.__version__, "torchvision": torchvision.__version__}
-
-
-def _own() -> str:
+    """Return the versions of the packages that compute the weights."""
     try:
-        return importlib.metadata.version("imbalanced-images")
+        ours = importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+        ours = "not installed"
+    return {"toolkit": ours, "torch": torch.__version__, "torchvision": torchvision.__version__}
 
 
-def pack(weights: Mapping[str, Tensor]) -> bytes:
-    """A state dict as the bytes of a safetensors file."""
+def pack_weights(weights: Mapping[str, Tensor]) -> bytes:
+    """Serialize a state dict as the bytes of a safetensors file."""
     return safetensors.save({name: value.contiguous() for name, value in weights.items()})
 
 
@@ -117,7 +126,7 @@ def write_run(folder: Path, run: Run, weights: bytes) -> None:
 
 
 def read_run(folder: Path) -> Run:
-    """Read run.json and history.csv. Raises InputError that names the file and what is wrong."""
+    """Read run.json and history.csv. Raises InputError that names the file and the problem."""
     path, table = folder / SIDE, folder / HISTORY
     try:
         side = files.read_json(path)
@@ -139,15 +148,15 @@ def read_run(folder: Path) -> Run:
         raise InputError(message) from error
 
 
-def restore(folder: Path) -> tuple[Run, nn.Module]:
-    """The run in `folder` and its network with the kept weights, on the CPU, ready to evaluate.
+def load_run(folder: Path) -> tuple[Run, nn.Module]:
+    """Load a run and its network with the kept weights, on the CPU, in evaluation mode.
 
     Raises InputError that names the file which is missing, changed or not of this toolkit.
     """
     run, path = read_run(folder), folder / WEIGHTS
-    data = _unchanged(path, run.weights_sha256)
+    data = _read_unchanged(path, run.weights_sha256)
     try:
-        with torch.device("meta"):  # no time is spent on weights that are replaced at once
+        with torch.device("meta"):  # spends no time on weights that are replaced at once
             network = networks.build_network(
                 run.settings.network, len(run.classes), run.settings.negative_slope
             )
@@ -161,13 +170,13 @@ def restore(folder: Path) -> tuple[Run, nn.Module]:
     return run, network.eval().to(memory_format=torch.channels_last)
 
 
-def _unchanged(path: Path, expected: str) -> bytes:
+def _read_unchanged(path: Path, sha256: str) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         message = f"{path}: no such file; `dvc checkout` restores it, or train again"
         raise InputError(message) from None
-    if hashlib.sha256(data).hexdigest() != expected:
+    if hashlib.sha256(data).hexdigest() != sha256:
         message = f"{path}: changed since it was written (its sha256 is not the one in {SIDE})"
         raise InputError(f"{message}; `dvc checkout` restores it, or train again")
     return data

@@ -1,4 +1,4 @@
-"""What is trained: a job, the machine it runs on, and a network with what changes it."""
+"""The state of a training: the job, the network with its optimizer, and how far it has come."""
 
 from dataclasses import dataclass, field
 
@@ -10,14 +10,16 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from toolkit.errors import InputError
 from toolkit.training import networks
 from toolkit.training.device import derive_seed, resolve_device, resolve_precision
-from toolkit.training.distributed import Group
-from toolkit.training.gradients import Watch
+from toolkit.training.distributed import ALONE, Group
+from toolkit.training.gradients import GradientMeter
 from toolkit.training.params import Recipe, TrainParams
 from toolkit.training.runs import Epoch
 
-INITIAL = 0  # see fitting: each use of a seed draws from a stream of its own
-ALONE = Group()
-RISES = {"loss": False, "accuracy": True, "gmean": True}
+WEIGHTS_STREAM = 0
+"""A run's seed gives a stream of random numbers for each use: weights 0, order 1, dropout 2."""
+
+HIGHER_IS_BETTER = {"loss": False, "accuracy": True, "gmean": True}
+"""Of the criteria, which are measured on valid."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +42,19 @@ class Machine:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """A network in training, with what changes it; `watch` measures its gradients, if asked to.
+    """A network in training and what updates it.
 
-    `drawn`: with weights given to start from, those that they did not have and that were drawn.
-    `group`: the processes that train it together; `forward` is called in place of the network.
+    `meter` measures gradients, if the recipe asks for it; `drawn` names the weights that a file of
+    pretrained weights lacked; `group` is the processes that train together, and `forward` the
+    module that they call in place of the network.
     """
 
     job: TrainingJob
     machine: Machine
     network: nn.Module
-    optimiser: Adam
-    schedule: ReduceLROnPlateau
-    watch: Watch | None
+    optimizer: Adam
+    scheduler: ReduceLROnPlateau
+    meter: GradientMeter | None
     drawn: tuple[str, ...]
     group: Group
     forward: nn.Module
@@ -59,11 +62,11 @@ class TrainingState:
 
 @dataclass
 class TrainingPosition:
-    """How far a training is.
+    """How far a training has come.
 
-    `history`: the epochs that are done; `best`: the one to keep, `kept` its weights on the CPU.
-    Of the epoch after these, `step` optimiser steps are done, and `total` (a float64 on the device)
-    is the sum of their images' losses. `parts`: in how many parts a batch is taken.
+    `history`: the epochs done; `best`: the one to keep, `kept` its weights on the CPU. Of the next
+    epoch `step` optimizer steps are done, and `total` (a float64 on the device) is the sum of their
+    images' losses. `parts`: in how many parts a batch is taken.
     """
 
     total: Tensor
@@ -74,50 +77,53 @@ class TrainingPosition:
     parts: int = 1
 
     @classmethod
-    def first(cls, where: torch.device) -> "TrainingPosition":
-        """That of a training not yet begun."""
-        return cls(torch.zeros((), dtype=torch.float64, device=where))
+    def first(cls, device: torch.device) -> "TrainingPosition":
+        """Return the position before the first step."""
+        return cls(torch.zeros((), dtype=torch.float64, device=device))
 
 
 def training_job(settings: TrainParams, name: str, seed: int) -> TrainingJob:
-    """The recipe `name` of the section `train`, with a seed. Raises InputError if there is none."""
+    """Return the job for a recipe of the section `train`. Raises InputError if there is none."""
     if name not in settings.recipes:
         known = sorted(settings.recipes)
         raise InputError(f"recipe must be one of train.recipes, {known}, got {name!r}")
     return TrainingJob(name, settings.recipes[name], settings, seed)
 
 
-def machine(settings: TrainParams) -> Machine:
-    """The device and precision that the settings mean on this machine."""
+def resolve_machine(settings: TrainParams) -> Machine:
+    """Return the device and precision that the settings mean on this machine."""
     device = resolve_device(settings.device)
     return Machine(device, resolve_precision(settings.precision, device))
 
 
-def start(job: TrainingJob, classes: int, group: Group = ALONE) -> TrainingState:
-    """The network with its first weights, Adam and the plateau schedule."""
-    used, recipe, plateau = machine(job.settings), job.recipe, job.recipe.plateau
-    torch.manual_seed(derive_seed(job.seed, INITIAL))
+def initial_state(job: TrainingJob, classes: int, group: Group = ALONE) -> TrainingState:
+    """Build the network with its initial weights, Adam and the plateau schedule.
+
+    Raises InputError that names the key of the recipe, as `build_network` and `load_pretrained` do.
+    """
+    machine, recipe, plateau = resolve_machine(job.settings), job.recipe, job.recipe.plateau
+    torch.manual_seed(derive_seed(job.seed, WEIGHTS_STREAM))
     try:
         network = networks.build_network(recipe.network, classes, recipe.negative_slope)
         drawn = networks.load_pretrained(network, recipe, classes)
     except InputError as error:
         raise InputError(f"train.recipes.{job.name}.{error}") from error
-    network = network.to(used.device).to(memory_format=torch.channels_last)
-    forward = group.prepared(network)
-    optimiser = Adam(network.parameters(), recipe.learning_rate, fused=True)
-    schedule = ReduceLROnPlateau(
-        optimiser,
-        mode="max" if RISES[plateau.watch] else "min",
+    network = network.to(machine.device).to(memory_format=torch.channels_last)
+    forward = group.wrap(network)
+    optimizer = Adam(network.parameters(), recipe.learning_rate, fused=True)
+    scheduler = ReduceLROnPlateau(
+        optimizer,
+        mode="max" if HIGHER_IS_BETTER[plateau.watch] else "min",
         factor=plateau.factor,
         patience=plateau.patience,
         min_lr=plateau.floor,
     )
-    watch = Watch.of(network) if recipe.gradients else None
-    return TrainingState(job, used, network, optimiser, schedule, watch, drawn, group, forward)
+    meter = GradientMeter.of(network) if recipe.gradients else None
+    return TrainingState(job, machine, network, optimizer, scheduler, meter, drawn, group, forward)
 
 
-def snapshot(network: nn.Module) -> dict[str, Tensor]:
-    """A copy of the weights and batch norm's averages, on the CPU."""
+def copy_weights(network: nn.Module) -> dict[str, Tensor]:
+    """Copy the weights and batch norm's averages to the CPU."""
     return {
         name: value.detach().to("cpu", copy=True) for name, value in network.state_dict().items()
     }

@@ -1,4 +1,4 @@
-"""Images that do not fit in memory, read from their files a few batches ahead of the network."""
+"""Images that do not fit in memory, decoded by threads a few batches ahead of the network."""
 
 import os
 from collections import deque
@@ -11,104 +11,103 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from toolkit.io import manifest
 from toolkit.io.images import Pixels
-from toolkit.io.manifest import Sample
 from toolkit.progress import Track, silent
 from toolkit.training import dataset
-from toolkit.training.dataset import Data
+from toolkit.training.dataset import Data, LabeledFolder
 
 AHEAD = 3  # batches that are decoded before they are asked for
-SHARE = 0.4  # of the free memory; more is not filled with images
+MEMORY_FRACTION = 0.4  # of the free memory, which images may fill
 
 
 @dataclass(frozen=True)
 class Stream:
-    """A manifest's images on disk, as `dataset.Tensors` has them in memory; same order, same bytes.
+    """A folder's images on disk: the batches that `dataset.Tensors` gives, bit for bit.
 
-    `workers`: threads that decode (Pillow lets go of Python's lock); `device`: where batches go.
+    `workers`: threads that decode (Pillow releases Python's lock); `device`: where batches go.
     """
 
-    folder: Path
-    samples: tuple[Sample, ...]
+    folder: LabeledFolder
     labels: Tensor
-    classes: tuple[str, ...]
     size: int
     workers: int
     device: torch.device
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, sorted."""
+        return self.folder.classes
+
+    @property
     def originals(self) -> int:
-        """How many of the samples were not derived."""
-        return sum(not sample.derived for sample in self.samples)
+        """How many of the samples were not derived from others."""
+        return self.folder.originals
 
-    def to(self, where: torch.device) -> "Stream":
-        """The same with batches on a device."""
-        return replace(self, labels=self.labels.to(where), device=where)
+    def to(self, device: torch.device) -> "Stream":
+        """Return the same with batches on a device."""
+        return replace(self, labels=self.labels.to(device), device=device)
 
-    def take(self, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images and labels of the rows of each part in turn.
+    def take(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images and labels of the rows of each batch.
 
         Raises InputError as `dataset.load_tensors` does, when the file is reached.
         """
-        left, waiting = iter(parts), deque[tuple[Tensor, list[Future[Pixels]]]]()
+        remaining, pending = iter(batches), deque[tuple[Tensor, list[Future[Pixels]]]]()
         pool = ThreadPoolExecutor(self.workers)
 
-        def ask(count: int) -> None:
-            for rows in islice(left, count):
-                waiting.append((rows, [pool.submit(self._read, row) for row in rows.tolist()]))
+        def submit(count: int) -> None:
+            for rows in islice(remaining, count):
+                pending.append((rows, [pool.submit(self._read, row) for row in rows.tolist()]))
 
         try:
-            ask(AHEAD)
-            while waiting:
-                rows, found = waiting.popleft()
-                images = dataset.stack(future.result() for future in found)
-                ask(1)
+            submit(AHEAD)
+            while pending:
+                rows, futures = pending.popleft()
+                images = dataset.stack_images(future.result() for future in futures)
+                submit(1)
                 yield images.to(self.device), self.labels[rows.to(self.device)]
         finally:
             pool.shutdown(cancel_futures=True)
 
     def _read(self, row: int) -> Pixels:
-        return dataset.image(self.folder, self.samples[row], self.size)
+        return dataset.decode_sample(self.folder, self.folder.samples[row], self.size)
 
 
-def open_folder(folder: Path, workers: int = 0) -> Stream:
-    """The images of the manifest in `folder`; 0 workers are one per core.
-
-    Raises InputError as `dataset.load_tensors` does, but for all files after the first only when
-    they are read.
-    """
-    table = manifest.read_manifest(folder)
-    first = dataset.image(folder, dataset.read_samples(folder, table)[0])
-    labels = dataset.labels(table)
+def open_stream(folder: LabeledFolder, size: int, workers: int = 0) -> Stream:
+    """Stream a folder's images at `size` x `size` pixels; 0 workers means one per core."""
     workers = workers or len(os.sched_getaffinity(0))
-    cpu = torch.device("cpu")
-    return Stream(folder, table.samples, labels, table.classes, len(first), workers, cpu)
+    return Stream(folder, folder.labels, size, workers, torch.device("cpu"))
 
 
 def open_data(
-    folder: Path, how: str, workers: int, where: torch.device, track: Track = silent
+    folder: LabeledFolder,
+    size: int,
+    how: str,
+    workers: int,
+    device: torch.device,
+    track: Track = silent,
 ) -> Data:
-    """Images in memory, or a stream of files; `how` is `train.data`."""
-    if how == "memory":
-        return dataset.load_tensors(folder, track)
-    stream = open_folder(folder, workers)
-    if how == "files" or not fits_in_memory(len(stream.samples), stream.size, where):
-        return stream
-    return dataset.load_tensors(folder, track)
+    """Load a folder's images into memory, or stream them; `how` is `train.data`."""
+    fits = how == "auto" and fits_in_memory(len(folder.samples), size, device)
+    if how == "memory" or fits:
+        return dataset.load_tensors(folder, size, track)
+    return open_stream(folder, size, workers)
 
 
-def fits_in_memory(count: int, size: int, where: torch.device) -> bool:
-    """Whether so many images take at most SHARE of the memory that is free now, there and here."""
+def fits_in_memory(count: int, size: int, device: torch.device) -> bool:
+    """Return whether so many images take at most MEMORY_FRACTION of what is free, here and there.
+
+    There is the device.
+    """
     needed = count * size * size * 3
     free = _available()
-    if where.type == "cuda":
-        free = min(free, torch.cuda.mem_get_info(where)[0])
-    return needed <= SHARE * free
+    if device.type == "cuda":
+        free = min(free, torch.cuda.mem_get_info(device)[0])
+    return needed <= MEMORY_FRACTION * free
 
 
 def _available() -> int:
-    """Bytes that Linux could give to a program now; what it caches of files is counted in."""
+    """Return the bytes that Linux could give to a program now, its file cache included."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    found = dict(line.split(":") for line in lines)
-    return int(found["MemAvailable"].split()[0]) * 1024
+    fields = dict(line.split(":") for line in lines)
+    return int(fields["MemAvailable"].split()[0]) * 1024
