@@ -74,7 +74,7 @@ def test_an_interrupted_training_leaves_the_old_run(data, tmp_path):
     train(data, tmp_path / "runs/run", seed=0)
     before = contents(tmp_path / "runs")
     with pytest.raises(KeyboardInterrupt):
-        train(data, tmp_path / "runs/run", seed=1, track=interrupt)
+        train(data, tmp_path / "runs/run", seed=1, options=TrainingOptions(track=interrupt))
     assert contents(tmp_path / "runs") == before
 
 
@@ -160,7 +160,7 @@ def photos(tmp_path):
 def test_plain_folders_of_many_sizes_are_trained_on(photos, tmp_path):
     """The shorter sides are 40, 48, 50 and 70: the median is rounded to 48."""
     lines = []
-    run = train(photos, tmp_path / "run", say=lines.append)
+    run = train(photos, tmp_path / "run", options=TrainingOptions(say=lines.append))
     assert (run.arm, run.size, run.counts) == ("train", 48, {"a": 4, "b": 4})
     assert ["resized to 48 x 48 pixels" in line for line in lines] == [True]
     assert (tmp_path / "run" / "run.json").read_text().count('"size"') == 1
@@ -177,7 +177,14 @@ def test_from_files_it_is_the_same_run(photos, tmp_path):
 def test_the_recipes_size_is_taken(photos, tmp_path, how):
     params = settings(epochs=1, size=32).model_copy(update={"data": how})
     lines = []
-    run = train_one(*photos, "r", params, seed=0, output=tmp_path / "run", say=lines.append)
+    run = train_one(
+        *photos,
+        "r",
+        params,
+        seed=0,
+        output=tmp_path / "run",
+        options=TrainingOptions(say=lines.append),
+    )
     assert (run.size, run.settings.size, lines) == (32, 32, [])
     assert runs.read_run(tmp_path / "run") == run
 

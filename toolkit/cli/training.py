@@ -56,9 +56,14 @@ def train(
             recipe,
             settings,
             outputs=outputs,
-            track=narrator.track,
-            on_epoch=narrator.told,
-            options=TrainingOptions(paths.CHECKPOINTS, restart, max_minutes),
+            options=TrainingOptions(
+                checkpoints=paths.CHECKPOINTS,
+                restart=restart,
+                max_minutes=max_minutes,
+                track=narrator.track,
+                on_epoch=narrator.told,
+                say=lambda text: console.say(text, quiet=quiet),
+            ),
         )
     if profile:
         console.say(f"{folder}: {profiling.describe_profile(folder)}", quiet=quiet)

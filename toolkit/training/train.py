@@ -42,13 +42,17 @@ class TrainingOptions:
     """How a training is carried out; its results do not depend on it, unless the time is up.
 
     `checkpoints`: the folder that it is saved in, to resume after an interruption; `restart`:
-    whether to ignore a checkpoint there. `max_minutes` count from `started`.
+    whether to ignore a checkpoint there. `max_minutes` count from `started`. `track` shows
+    progress, `on_epoch` gets each epoch as it ends, `say` a line on what was chosen or left out.
     """
 
     checkpoints: Path | None = None
     restart: bool = False
     max_minutes: float | None = None
     started: float = field(default_factory=time.monotonic)
+    track: Track = silent
+    on_epoch: Callable[[Milestone], object] = lambda _: None
+    say: Callable[[str], object] = lambda _: None
 
 
 def train_one(
@@ -59,21 +63,11 @@ def train_one(
     *,
     seed: int,
     output: Path,
-    track: Track = silent,
-    say: Callable[[str], object] = lambda _: None,
     options: TrainingOptions | None = None,
 ) -> Run:
     """Train with one seed; see `train_seeds`."""
-    (run,) = train_seeds(
-        arm_folder,
-        valid_folder,
-        name,
-        settings,
-        outputs={seed: output},
-        track=track,
-        say=say,
-        options=options,
-    )
+    outputs = {seed: output}
+    (run,) = train_seeds(arm_folder, valid_folder, name, settings, outputs=outputs, options=options)
     return run
 
 
@@ -84,9 +78,6 @@ def train_seeds(
     settings: TrainParams,
     *,
     outputs: Mapping[int, Path],
-    track: Track = silent,
-    on_epoch: Callable[[Milestone], object] = lambda _: None,
-    say: Callable[[str], object] = lambda _: None,
     options: TrainingOptions | None = None,
 ) -> list[Run]:
     """Train the recipe `name` on the images in `arm_folder`; write a run for each seed.
@@ -94,24 +85,25 @@ def train_seeds(
     `outputs`: seed -> the run's folder; a seed's run does not depend on the other seeds. The images
     in `valid_folder` decide which epoch is kept; no other data are read. Either folder has a
     manifest or is laid out <class>/file; images are resized to the recipe's `size` or, without one,
-    to `dataset.choose_size`. `on_epoch` gets each epoch as it ends, `say` a line on what was chosen
-    or left out. Each run appears whole or not at all; then its checkpoint is removed, unless the
-    training is incomplete. Of several processes of torchrun only the first one writes.
+    to `dataset.choose_size`. Each run appears whole or not at all; then its checkpoint is removed,
+    unless the training is incomplete. Of several processes of torchrun only the first one writes.
     Raises InputError for an unknown recipe, as `dataset.open_folder`, `dataset.load_tensors` and
     `loop.fit` do, and, once the best epoch is written, for a loss that is no longer finite;
     StoppedError after a signal.
     """
     options, where = options or TrainingOptions(), device.resolve_device(settings.device)
     jobs = {seed: state.training_job(settings, name, seed) for seed in outputs}
-    arm, valid = (dataset.open_folder(path, track, say) for path in (arm_folder, valid_folder))
-    size = settings.recipes[name].size or dataset.choose_size(arm, valid, say)
+    arm, valid = (
+        dataset.open_folder(path, options.track, options.say) for path in (arm_folder, valid_folder)
+    )
+    size = settings.recipes[name].size or dataset.choose_size(arm, valid, options.say)
     read = functools.partial(
         streaming.open_data,
         size=size,
         how=settings.data,
         workers=settings.workers,
         device=where,
-        track=track,
+        track=options.track,
     )
     finished: list[Run] = []
     data: tuple[Data, Data] | None = None
@@ -123,9 +115,7 @@ def train_seeds(
                 schedule = CheckpointSchedule(
                     store, settings.checkpoint, options.max_minutes, options.started, group
                 )
-                run = _train(
-                    building, arm.name, data, jobs[seed], schedule, track, on_epoch=on_epoch
-                )
+                run = _train(building, arm.name, data, jobs[seed], schedule, options)
             finished.append(run.model_copy(update={"folder": output}))
             if store and run.complete:
                 store.remove()
@@ -141,18 +131,16 @@ def _train(
     data: tuple[Data, Data],
     job: TrainingJob,
     schedule: CheckpointSchedule,
-    track: Track,
-    *,
-    on_epoch: Callable[[Milestone], object],
+    options: TrainingOptions,
 ) -> Run:
     images = data[0].originals if job.recipe.match_steps else len(data[0].labels)
 
     def report(epoch: Epoch) -> None:
         log(epoch)
-        on_epoch(_milestone(epoch, job.recipe.epochs, images))
+        options.on_epoch(_milestone(epoch, job.recipe.epochs, images))
 
     with _dvclive(building / "dvclive") as log:
-        result = loop.fit(*data, job, report, track, schedule)
+        result = loop.fit(*data, job, report, options.track, schedule)
     weights = runs.pack_weights(result.weights)
     run = _describe(arm, data[0], job, result, schedule.group, weights)
     runs.write_run(building, run, weights)
