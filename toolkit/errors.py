@@ -21,7 +21,7 @@ class StoppedError(Exception):
         self.number = number
 
 
-def unknown(kind: str, name: str, valid: Iterable[str]) -> InputError:
+def unknown_name(kind: str, name: str, valid: Iterable[str]) -> InputError:
     """The error for a name that does not exist: the closest valid one, and all of them."""
     import difflib
 

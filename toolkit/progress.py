@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Milestone:
+class EpochSummary:
     """An epoch of a training is over: number `epoch` of `epochs`, on so many `images`.
 
     train_loss was averaged over it; valid_loss and valid_gmean were measured after it.

@@ -48,7 +48,7 @@ def test_two_audits_of_one_folder_at_once_are_refused(photos, monkeypatch):
     audits.run(photos)
     monkeypatch.setattr(files, "TRIES", 1)
     with (
-        files.only_one(work_file(photos)),
+        files.exclusive(work_file(photos)),
         pytest.raises(InputError, match="another process is writing it"),
     ):
         audits.run(photos)

@@ -7,7 +7,7 @@ import pytest
 from toolkit.cli import console
 from toolkit.cli.console import Narrator
 from toolkit.errors import InputError
-from toolkit.progress import Milestone
+from toolkit.progress import EpochSummary
 
 
 def ended(error, capsys):
@@ -53,7 +53,7 @@ def test_a_log_has_a_line_every_half_minute():
     times, lines = iter(range(0, 1000, 20)), []
     narrator = Narrator(lines.append, now=lambda: next(times))
     for epoch in narrator.track(range(1, 6), "train"):
-        narrator.told(Milestone(epoch, 5, 400, 0.5, 0.25, 0.75))
+        narrator.told(EpochSummary(epoch, 5, 400, 0.5, 0.25, 0.75))
     assert lines == [
         f"epoch {n}/5, {left} left: loss 0.500, valid 0.250, G-mean 0.750, 20 images/s"
         for n, left in ((2, "1:00"), (4, "0:20"))

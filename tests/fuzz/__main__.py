@@ -101,7 +101,7 @@ def _fill(root: Path, count: int) -> set[str]:
         (root / "a" / f"{number}.png").write_bytes(mutants.mutant(kind, number))
     for number in range(GOOD):
         name = TEXTS[number % len(TEXTS)]
-        name = name if number < len(TEXTS) and manifest.is_name(name) else f"{number}.jpg"
+        name = name if number < len(TEXTS) and manifest.is_file_name(name) else f"{number}.jpg"
         data = images.encode_png(images.to_pixels(mutants.picture(rng, 64)))
         path = f"=b/{name}" if not name.startswith(("~", ".")) else f"=b/{number}"
         (root / path).write_bytes(data)

@@ -221,7 +221,7 @@ def _policy(path: Path) -> None:
 
 
 def _manifest(name: str, data: bytes, folder: Path) -> None:
-    (folder / manifest.SIDE).write_text(SIDE)
+    (folder / manifest.SIDECAR).write_text(SIDE)
     (folder / manifest.TABLE).write_text(",".join(manifest.COLUMNS) + "\n")
     (folder / name).write_bytes(data)
     manifest.read_manifest(folder)
@@ -241,7 +241,7 @@ def kinds(folder: Path, seed: int = 0) -> dict[str, Kind]:
         "image": Kind(images(rng), _image),
         "archive": Kind(packed(rng), _archive),
         "manifest.csv": Kind([_table(folder)], partial(_manifest, manifest.TABLE), text=True),
-        "manifest.json": Kind([SIDE.encode()], partial(_manifest, manifest.SIDE), text=True),
+        "manifest.json": Kind([SIDE.encode()], partial(_manifest, manifest.SIDECAR), text=True),
         "plan.csv": Kind([_plan(folder)], whole, text=True),
         "params.yaml": Kind([PARAMS], partial(_file, "params.yaml", params.load_params), text=True),
         "policy.yaml": Kind([POLICY.encode()], partial(_file, "parsing.yaml", _policy), text=True),

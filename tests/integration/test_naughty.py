@@ -11,12 +11,12 @@ from tests.conftest import noise
 from tests.helpers.naughty import TEXTS
 from toolkit.cli import main
 from toolkit.io import images, manifest
-from toolkit.io.csv import read_rows, shielded
+from toolkit.io.csv import escape_formula, read_rows
 
 LONG = "-rf é\r\n,\"'; {{7*7}} <b>&amp;\u202e\u2028"
 RARE = LONG + "x" * (255 - len(LONG.encode()))
 COMMON = '=HYPERLINK("x")<script>alert(1)<img src=x onerror=alert(1)>'
-NAMES = [*filter(manifest.is_name, TEXTS), "\U0001f600" * 62 + ".jpg", "n" * 251 + ".png"]
+NAMES = [*filter(manifest.is_file_name, TEXTS), "\U0001f600" * 62 + ".jpg", "n" * 251 + ".png"]
 PARAMS = {
     "fetch": {"source": "folder", "path": "photos"},
     "prepare": {"size": 16, "split": {"fractions": {"train": 0.6, "valid": 0.2, "test": 0.2}}},
@@ -90,7 +90,7 @@ def test_no_table_holds_a_formula(project):
     for path in tables:
         with path.open(newline="", encoding="utf-8") as stream:
             cells = [cell for row in csv.reader(stream, strict=True) for cell in row]
-        assert not [cell for cell in cells if shielded(cell) != cell and cell[0] != "'"]
+        assert not [cell for cell in cells if escape_formula(cell) != cell and cell[0] != "'"]
 
 
 @pytest.mark.parametrize("name", ["index", "audit"])

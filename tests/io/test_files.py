@@ -43,7 +43,7 @@ def test_a_second_writer_is_told_so(tmp_path):
         "import sys; from pathlib import Path; from toolkit.io import files\n"
         "with files.new_folder(Path(sys.argv[1])): pass"
     )
-    with files.only_one(tmp_path / "out"):
+    with files.exclusive(tmp_path / "out"):
         second = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path / "out")], capture_output=True, text=True
         )
@@ -106,5 +106,5 @@ def test_json_has_no_nan_in_either_direction(tmp_path):
 def test_a_folder_of_locks_that_is_another_users_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / f"imbalanced-images-{os.getuid()}").symlink_to(tmp_path)
-    with pytest.raises(InputError, match="must be a folder of yours"), files.only_one(tmp_path):
+    with pytest.raises(InputError, match="must be a folder of yours"), files.exclusive(tmp_path):
         pass

@@ -76,7 +76,7 @@ def test_a_class_must_be_a_folders_name(label):
 
 
 def test_naughty_names_read_back(tmp_path):
-    names = tuple(sorted(name for name in TEXTS if manifest.is_name(name)))
+    names = tuple(sorted(name for name in TEXTS if manifest.is_file_name(name)))
     samples = tuple(Sample(f"i{n}", f"{name}/{name}", name) for n, name in enumerate(names))
     manifest.write_manifest(tmp_path, Manifest(names, samples))
     assert manifest.read_manifest(tmp_path).samples == samples

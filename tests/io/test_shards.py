@@ -29,7 +29,7 @@ def plain(tmp_path_factory):
 
 
 def written(path, members=MEMBERS):
-    with shards.writing(path) as add:
+    with shards.shard_writer(path) as add:
         for name, data in members.items():
             add(name, data)
     return path
@@ -79,7 +79,7 @@ def test_what_is_wrong_with_a_shard_is_said(tmp_path, harm, message):
 
 def test_a_name_that_is_too_long_is_refused():
     with pytest.raises(ValueError, match="longer than 100 bytes"):
-        shards.header(b"n" * 101, 0)
+        shards.member_header(b"n" * 101, 0)
 
 
 def by_id(made, path):

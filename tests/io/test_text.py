@@ -3,7 +3,7 @@
 import pytest
 
 from tests.helpers.naughty import TEXTS
-from toolkit.io.text import escape, one_line, without_logins
+from toolkit.io.text import escape, one_line, strip_credentials
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -17,4 +17,4 @@ def test_plain_text_stays_as_it_is():
 
 def test_logins_are_left_out_of_addresses():
     text = "location: https://me:pa@ss@host/x.zip?a@b, ssh://git@host"
-    assert without_logins(text) == "location: https://host/x.zip?a@b, ssh://host"
+    assert strip_credentials(text) == "location: https://host/x.zip?a@b, ssh://host"

@@ -103,7 +103,7 @@ def test_half_a_manifest_is_refused(folder):
 
 def test_a_folder_without_a_manifest_is_scanned(folder):
     with_manifest = load(folder)
-    for name in (manifest.TABLE, manifest.SIDE):
+    for name in (manifest.TABLE, manifest.SIDECAR):
         (folder / name).unlink()
     without = load(folder)
     assert torch.equal(without.images, with_manifest.images)

@@ -38,7 +38,7 @@ class Batch:
     @property
     def shard(self) -> PurePath | None:
         """The shard that it goes to; None for files in folders."""
-        return shards.of(PurePath(self.place))
+        return shards.containing_shard(PurePath(self.place))
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,11 @@ def work(job: RenderJob, unit: int) -> list[JournalEntry]:
     shard = todo[0].shard
     if shard is None:
         for batch in todo:
-            entries += _make(job, batch, lambda name, data: files.put(f"{building}/{name}", data))
+            entries += _make(
+                job, batch, lambda name, data: files.write_plain(f"{building}/{name}", data)
+            )
         return entries
-    with shards.writing(building / shard) as add:
+    with shards.shard_writer(building / shard) as add:
         for batch in todo:
             label = b"%d" % job.classes.index(batch.parent.label)
 
@@ -164,7 +166,7 @@ def _make(
     parent = samples.sample_picture(job.folder, job.size, batch.parent, data)
     known, eye = dict[tuple[str, str], _Encoded](), similarity.Fingerprinter(parent)
     for row, made in plan.plan_rows(batch.parent, batch.numbers, job.policy, job.seed, parent):
-        params = manifest.canonical(row.params)
+        params = manifest.canonical_json(row.params)
         found = known.get((row.transform, params))
         again = found is not None
         if found is None:
@@ -202,7 +204,7 @@ def good(job: RenderJob, unit: int, lines: bytes) -> bool:
     try:
         if shard is None:
             return _good(job, done, lines, lambda name: (job.building / name).read_bytes())
-        with shards.reading(job.building / shard) as read:
+        with shards.shard_reader(job.building / shard) as read:
             return _good(job, done, lines, lambda name: read(_member(name)))
     except (OSError, InputError):
         return False

@@ -43,12 +43,12 @@ def sheet(
 def write(path: Path, manifest: Manifest, folder: Path) -> None:
     """Write the sheet as PNG. Beside the images, not among them: it is nothing to train on."""
     paper = _sheet(manifest, folder, PARENTS, CHILDREN, SIDE)
-    files.write_file(path, images.signed_png(paper))
+    files.write_file(path, images.encode_signed_png(paper))
 
 
 def write_rows(path: Path, rows: Sequence[Sequence[Tile]]) -> None:
     """Write a PNG of tiles of SIDE pixels; the first of a row stands a little apart."""
-    files.write_file(path, images.signed_png(_paper(rows, SIDE)))
+    files.write_file(path, images.encode_signed_png(_paper(rows, SIDE)))
 
 
 def write_pairs(path: Path, pairs: Sequence[tuple[Sample, Sample, str]], folder: Path) -> None:
@@ -67,7 +67,7 @@ def write_pairs(path: Path, pairs: Sequence[tuple[Sample, Sample, str]], folder:
         beside = (left + side + GAP // 2, top)
         under = [line for line in (*caption(child), words) if line]
         _cell(paper, _read(folder, child, under, side), beside, side)
-    files.write_file(path, images.signed_png(paper))
+    files.write_file(path, images.encode_signed_png(paper))
 
 
 def tile(picture: Picture, lines: Sequence[str], side: int = SIDE) -> Tile:

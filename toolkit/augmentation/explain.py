@@ -10,7 +10,7 @@ from typing import Any
 from toolkit.augmentation.transforms import compose, external
 from toolkit.errors import InputError
 from toolkit.io import files, images, manifest, samples, shards
-from toolkit.io.color import DAMAGED
+from toolkit.io.color import DECODING_ERRORS
 from toolkit.io.images import Picture
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.io.text import one_line
@@ -69,7 +69,7 @@ def _written(folder: Path, table: Manifest) -> Mapping[str, Any]:
         size = notes.get("size", 0)
         if size is None or (isinstance(size, int) and 0 < size <= images.MAX_SIDE):
             return notes
-    path = folder / manifest.SIDE
+    path = folder / manifest.SIDECAR
     raise InputError(f"{path}: notes.codec does not say how the images were written")
 
 
@@ -83,7 +83,7 @@ def describe_trace(place: Path, traced: TracedImage) -> list[str]:
         f"row: {traced.folder / manifest.TABLE}:{traced.line}",
         f"parent: {parent.path}, id {parent.id}",
         f"transform: {child.transform}",
-        f"drawn: {manifest.canonical(child.params)}",
+        f"drawn: {manifest.canonical_json(child.params)}",
         f"seed: {child.seed}",
         f"written as: {written}",
         f"make it again: {shlex.join(again)}",
@@ -134,7 +134,7 @@ def _row(traced: TracedImage) -> str:
 def _changed(traced: TracedImage, picture: Picture) -> Picture:
     try:
         return compose.change(traced.child.transform, picture, traced.child.params)
-    except DAMAGED as error:
+    except DECODING_ERRORS as error:
         message = f"{_row(traced)}: cannot be done again ({type(error).__name__}: {error})"
         raise InputError(message) from error
 
@@ -142,7 +142,7 @@ def _changed(traced: TracedImage, picture: Picture) -> Picture:
 def _reason(traced: TracedImage) -> str:
     """What the bytes depend on and is not as it was."""
     encoder = traced.written["format"]
-    now: dict[str, Any] = {**images.SETTINGS[encoder], **images.encoder_versions(encoder)}
+    now: dict[str, Any] = {**images.ENCODER_SETTINGS[encoder], **images.encoder_versions(encoder)}
     for name in compose.names(traced.child.transform, traced.child.params):
         now |= external.external_versions(name) if external.is_foreign(name) else {}
     changed = [

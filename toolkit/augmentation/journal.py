@@ -66,7 +66,7 @@ class Journal:
         """Open the folder's journal of this key, or begin one."""
         self._path = building / NAME
         if not matches(building, key):
-            files.put(self._path, f"{key}\n".encode())
+            files.write_plain(self._path, f"{key}\n".encode())
         self._file = os.open(self._path, os.O_RDWR)
         self._end = len(key) + 1
         self._starts = array("q", bytes(8 * rows))
@@ -110,7 +110,7 @@ class Journal:
         head = b"%d %d\n" % (unit, len(lines))
         self._note(positions, lines, self._end + len(head))
         data = head + lines
-        with files.naming(self._path):
+        with files.naming_errors(self._path):
             while data:
                 written = os.pwrite(self._file, data, self._end)
                 self._end, data = self._end + written, data[written:]

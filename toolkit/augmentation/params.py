@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from toolkit.io.schema import Name, Positive, Section, Seed, Share
+from toolkit.io.schema import Fraction, Name, Positive, Section, Seed
 
 
 class EntryParams(Section):
@@ -51,7 +51,7 @@ def _check_number(value: Any) -> Any:
     return value
 
 
-Target = Annotated[Positive | Share | str | dict[str, Positive], BeforeValidator(_check_number)]
+Target = Annotated[Positive | Fraction | str | dict[str, Positive], BeforeValidator(_check_number)]
 """The number of images that a class ends with, or how to compute it: see `plan.quotas`."""
 
 

@@ -65,7 +65,7 @@ def quotas(
         raise InputError("there is no image in a class; the folder must be laid out <class>/file")
     for name in (*(classes or ()), *(target if isinstance(target, Mapping) else ())):
         if name not in counts:
-            raise errors.unknown("class", name, counts)
+            raise errors.unknown_name("class", name, counts)
     wanted = _wanted(counts, target, classes)
     for name, number in wanted.items():
         _check_wanted(name, number, counts[name])
@@ -231,7 +231,16 @@ def write_plan(folder: Path, rows: Iterable[PlannedImage]) -> None:
     """Write plan.csv into `folder`."""
     with files.csv_table(folder / TABLE, COLUMNS) as add:
         for r in rows:
-            add((r.parent, r.label, r.number, r.transform, manifest.canonical(r.params), r.seed))
+            add(
+                (
+                    r.parent,
+                    r.label,
+                    r.number,
+                    r.transform,
+                    manifest.canonical_json(r.params),
+                    r.seed,
+                )
+            )
 
 
 def read_plan(folder: Path) -> tuple[PlannedImage, ...]:

@@ -27,7 +27,7 @@ from toolkit.io.manifest import (
     Sample,
     content_hash,
     content_id,
-    fields,
+    row_fields,
     write_manifest,
     write_sidecar,
 )
@@ -186,7 +186,7 @@ def _write_tables(
         files.csv_table(building / TABLE, COLUMNS) as add_sample,
     ):
         for sample in kept.samples:
-            add_sample(fields(sample))
+            add_sample(row_fields(sample))
         for of, path, line, ident in _children(kept, job, done):
             if path in taken:
                 raise InputError(f"{path}: an original has the name of a new image; rename it")
@@ -274,7 +274,7 @@ def _codec_notes(encoder: str, size: int | None, policy: Policy) -> dict[str, An
     """What the bytes depend on besides the plan."""
     return {
         "format": encoder,
-        **images.SETTINGS[encoder],
+        **images.ENCODER_SETTINGS[encoder],
         "size": size,
         **images.encoder_versions(encoder),
         **parsing.policy_versions(policy),

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from toolkit.io.images import ImageLimits
-from toolkit.io.schema import Positive, Section, Share
+from toolkit.io.schema import Fraction, Positive, Section
 
 DamageAction = Literal["drop", "fail"]
 FileAction = Literal["drop", "warn", "fail"]
@@ -23,11 +23,11 @@ class CheckThresholds(Section):
     """Pixels of the shorter side; smaller images are flagged."""
     near_duplicates: Annotated[float, Field(ge=0.8, le=1)] = 0.95
     """Similarity of two images, 0 to 1; see `hashing.similarity`."""
-    dark: Share = 0.25
+    dark: Fraction = 0.25
     """Luma, 0 to 1; flagged if 99% of the pixels are darker."""
-    bright: Share = 0.7
+    bright: Fraction = 0.7
     """Luma, 0 to 1; flagged if 95% of the pixels are brighter."""
-    blurred: Share = 0.08
+    blurred: Fraction = 0.08
     """Sharpness, as `measures` defines it; lower is flagged."""
     low_information: Annotated[float, Field(ge=0, le=6)] = 2
     """Entropy of the gray levels in bits; lower is flagged."""
@@ -35,9 +35,9 @@ class CheckThresholds(Section):
     """Longer side over shorter side."""
     odd_size: Annotated[float, Field(ge=1)] = 8
     """Factor by which an image's side differs from the median."""
-    grey: Share = 0.01
+    grey: Fraction = 0.01
     """Mean difference of the channels, 0 to 1; lower is grayscale."""
-    shortcuts: Share = 0.2
+    shortcuts: Fraction = 0.2
     """How well a file property predicts the class: 0 is chance, 1 is perfect."""
     imbalance: Annotated[float, Field(ge=1)] = 3
     """Images of the largest class per image of the smallest."""

@@ -111,7 +111,7 @@ def measure_samples(
     """
     path = work / "audit" / f"{_key(folder, limits)}.records"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with files.only_one(path), contextlib.ExitStack() as stack:
+    with files.exclusive(path), contextlib.ExitStack() as stack:
         stream = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         stack.callback(os.close, stream)
         known, end = _load(path)
@@ -162,7 +162,7 @@ def _measured(
 
 def _append(stream: int, record: bytes, row: int, path: Path) -> None:
     at = row * RECORD.itemsize
-    with files.naming(path):
+    with files.naming_errors(path):
         while record:
             written = os.pwrite(stream, record, at)
             record, at = record[written:], at + written

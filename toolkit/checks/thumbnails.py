@@ -100,8 +100,10 @@ def write_thumbnails(folder: Path, thumbnails: Thumbnails) -> None:
     rows = [[ident, each.label, each.split] for ident, each in thumbnails.items()]
     with files.new_folder(folder, TABLE) as building:
         for number, each in enumerate(thumbnails.values()):
-            files.put(building / f"{number:03d}.jpg", images.encode_jpeg(each.pixels, QUALITY))
-        files.put(building / TABLE, csv_text(COLUMNS, rows).encode())
+            files.write_plain(
+                building / f"{number:03d}.jpg", images.encode_jpeg(each.pixels, QUALITY)
+            )
+        files.write_plain(building / TABLE, csv_text(COLUMNS, rows).encode())
 
 
 def read_thumbnails(folder: Path) -> Thumbnails:

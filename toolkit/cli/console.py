@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from toolkit import progress
 from toolkit.errors import InputError, StoppedError
 from toolkit.io.text import escape, one_line
-from toolkit.progress import Milestone, Track
+from toolkit.progress import EpochSummary, Track
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -26,7 +26,7 @@ REMEDIES = {
 }
 
 
-def describe_epoch(done: Milestone, seconds: float) -> str:
+def describe_epoch(done: EpochSummary, seconds: float) -> str:
     """An epoch that took so long as one line of a terminal; the speed counts validation too."""
     speed, left = done.images / max(seconds, 1e-9), (done.epochs - done.epoch) * seconds
     return (
@@ -69,7 +69,7 @@ class Narrator:
                 self.bars.advance(self._task)
             self.bars.remove_task(self._task)
 
-    def told(self, done: Milestone) -> None:
+    def told(self, done: EpochSummary) -> None:
         """Tell that an epoch is over."""
         now = self.now()
         text, self._since = describe_epoch(done, now - self._since), now

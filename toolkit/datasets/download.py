@@ -43,7 +43,7 @@ def download(url: str, sha256: str, work: Path, track: Track = silent) -> Path:
     """
     kept = work / "downloads" / sha256
     part = kept.with_name(f"{sha256}.part")
-    with files.only_one(kept):
+    with files.exclusive(kept):
         for path in (kept, part):
             if path.is_file() and files.sha256(path) == sha256:
                 return path.replace(kept)

@@ -27,7 +27,7 @@ def scan(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
     a manifest of ours is not scanned: that manifest is returned. Raises InputError for a missing
     folder and for names that are not UTF-8.
     """
-    if (folder / manifest.TABLE).is_file() and (folder / manifest.SIDE).is_file():
+    if (folder / manifest.TABLE).is_file() and (folder / manifest.SIDECAR).is_file():
         return manifest.read_manifest(folder)
     return rescan(folder, track, workers)
 

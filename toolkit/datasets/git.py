@@ -21,7 +21,7 @@ from toolkit.datasets.archives import SourceFile
 from toolkit.datasets.folders import is_hidden
 from toolkit.errors import InputError
 from toolkit.io import files
-from toolkit.io.text import without_logins
+from toolkit.io.text import strip_credentials
 from toolkit.progress import Track, silent
 
 DEADLINE = 3600.0  # seconds for one git command
@@ -64,7 +64,7 @@ def fetch_tree(
     base = archives.relative_path(folder.strip("/"), "fetch.folder")
     remote = resolve_url(url)
     key = hashlib.sha256("\0".join((remote, commit, str(base))).encode()).hexdigest()[:24]
-    name, copy = without_logins(remote), work.resolve() / "git" / key
+    name, copy = strip_credentials(remote), work.resolve() / "git" / key
     tree = RemoteTree(remote, name, commit, "/".join(base.parts), copy)
     try:
         if not (copy / "HEAD").is_file():
@@ -241,4 +241,4 @@ def _damaged(tree: RemoteTree) -> InputError:
 
 def _reason(error: subprocess.CalledProcessError) -> str:
     lines = [line for line in error.stderr.decode(errors="replace").splitlines() if line.strip()]
-    return without_logins("; ".join(lines[-3:]))[:300] or f"git ended with {error.returncode}"
+    return strip_credentials("; ".join(lines[-3:]))[:300] or f"git ended with {error.returncode}"

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from toolkit.io.schema import Commit, Hex64, Positive, Section, Seed, Share
+from toolkit.io.schema import Commit, Fraction, Positive, Section, Seed, Sha256
 
 Side = Annotated[int, Field(ge=16, le=1024)]  # pixels
 
@@ -30,7 +30,7 @@ class Archive(Section):
 
     source: Literal["archive"]
     location: str
-    sha256: Hex64
+    sha256: Sha256
     folder: str = ""
 
 
@@ -79,9 +79,9 @@ class ByCounts(Section):
 class SplitFractions(Section):
     """Fraction of each class in each split; together at most 1."""
 
-    train: Share
-    valid: Share
-    test: Share
+    train: Fraction
+    valid: Fraction
+    test: Fraction
 
     @model_validator(mode="after")
     def _check_sum(self) -> "SplitFractions":

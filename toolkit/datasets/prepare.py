@@ -15,7 +15,7 @@ from toolkit.errors import InputError
 from toolkit.io import files, images, manifest, sandbox
 from toolkit.io.manifest import Manifest, Sample
 
-MARKER = f"train/{manifest.SIDE}"
+MARKER = f"train/{manifest.SIDECAR}"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _write(folder: Path, samples: Sequence[Sample], encoded: Iterable[bytes]) ->
     """Write the files, and return the samples with their new paths and ids."""
     hashes = []
     for sample, data in zip(samples, encoded, strict=True):
-        files.put(folder / _file_name(sample), data)
+        files.write_plain(folder / _file_name(sample), data)
         hashes.append(hashlib.sha256(data).hexdigest())
     return tuple(
         replace(sample, id=ident, path=_file_name(sample))

@@ -16,7 +16,7 @@ ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 PROFILED = {"RGB": "RGB", "RGBA": "RGBA", "CMYK": "RGB", "L": "RGB"}
 
 # Pillow raises all of these for damaged files.
-DAMAGED = (
+DECODING_ERRORS = (
     OSError, ValueError, SyntaxError, TypeError, NotImplementedError, EOFError, IndexError,
     KeyError, OverflowError, MemoryError, ZeroDivisionError, AttributeError, AssertionError,
     RuntimeError, struct.error, Image.DecompressionBombError, Warning,
@@ -63,7 +63,7 @@ def _banded(change: Callable[[Image.Image], Image.Image], image: Image.Image) ->
 def _turn(image: Image.Image) -> None:
     try:
         ImageOps.exif_transpose(image, in_place=True)
-    except DAMAGED:
+    except DECODING_ERRORS:
         return
 
 
@@ -72,7 +72,7 @@ def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     transform = _to_srgb(profile, image.mode)
     try:
         return transform.apply(image) if transform else image
-    except DAMAGED:
+    except DECODING_ERRORS:
         return image
 
 
@@ -86,7 +86,7 @@ def _to_srgb(profile: bytes, mode: str) -> "ImageCms.ImageCmsTransform | None":
             return None
         target = ImageCms.createProfile("sRGB")
         return ImageCms.buildTransform(source, target, mode, PROFILED[mode])
-    except (*DAMAGED, ImageCms.PyCMSError):
+    except (*DECODING_ERRORS, ImageCms.PyCMSError):
         return None
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-FIRST = {"'", *FORMULA}  # what a text that is shielded can begin with
-Add = Callable[[Iterable[object]], object]
+FIRST = {"'", *FORMULA}  # what an escaped text can begin with
+AddRow = Callable[[Iterable[object]], object]
 """What writes a row."""
 
 
@@ -33,11 +33,11 @@ class _Lines:
         return self.stream.write(line[:-2] + "\n")
 
 
-def writer(stream: Writable) -> Add:
+def writer(stream: Writable) -> AddRow:
     """A function that writes a row of numbers and texts."""
     add = csv.writer(_Lines(stream), lineterminator="\r\n").writerow
     return lambda fields: add(
-        [shielded(f) if isinstance(f, str) and f[:1] in FIRST else f for f in fields]
+        [escape_formula(f) if isinstance(f, str) and f[:1] in FIRST else f for f in fields]
     )
 
 
@@ -54,16 +54,16 @@ def csv_text(header: Sequence[str], lines: Iterable[Iterable[object]]) -> str:
 def read_rows(stream: Iterable[str]) -> Iterator[list[str]]:
     """The rows of a table, from a stream that does not translate line ends."""
     for fields in csv.reader(stream, strict=True):
-        yield [bare(field) for field in fields]
+        yield [unescape_formula(field) for field in fields]
 
 
-def shielded(field: str) -> str:
+def escape_formula(field: str) -> str:
     """The text as it is written."""
     return f"'{field}" if _runs(field) else field
 
 
-def bare(field: str) -> str:
-    """What `shielded` was given."""
+def unescape_formula(field: str) -> str:
+    """What `escape_formula` was given."""
     return field[1:] if field.startswith("'") and _runs(field) else field
 
 

@@ -35,7 +35,7 @@ def write_file(path: Path, data: bytes | str) -> None:
 
 
 @contextlib.contextmanager
-def csv_table(path: Path, columns: Sequence[str]) -> Iterator[csv.Add]:
+def csv_table(path: Path, columns: Sequence[str]) -> Iterator[csv.AddRow]:
     """Write a CSV file row by row, whole or not at all: the block is given what writes a row."""
     with _replacing(path) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
@@ -58,7 +58,7 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
             left.unlink(missing_ok=True)
     temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
     try:
-        with naming(path), temporary.open("wb") as stream:
+        with naming_errors(path), temporary.open("wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -68,7 +68,7 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def naming(path: Path | str) -> Iterator[None]:
+def naming_errors(path: Path | str) -> Iterator[None]:
     """Add `path` to an OSError that names no file: a full disk tells only of a number."""
     try:
         yield
@@ -101,7 +101,7 @@ def write_json(path: Path, data: Any, indent: int = 2) -> None:
     write_file(path, text + "\n")
 
 
-def put(path: Path | str, data: bytes) -> None:
+def write_plain(path: Path | str, data: bytes) -> None:
     """Write a file into a folder under construction: that folder's rename makes it whole."""
     try:
         stream = os.open(path, NEW)
@@ -144,7 +144,7 @@ def new_folder(
         message = f"{path}: stands in the way and was not written by the toolkit; move it away"
         forced = "" if force is None else ", or replace it with --force"
         raise InputError(f"{message} or choose another --output{forced}")
-    with only_one(path):
+    with exclusive(path):
         if replaced.exists() and not path.exists():  # killed between two renames
             replaced.rename(path)
         shutil.rmtree(replaced, ignore_errors=True)
@@ -177,7 +177,7 @@ def _may_be_replaced(path: Path, marker: str) -> bool:
 
 
 @contextlib.contextmanager
-def only_one(path: Path) -> Iterator[None]:
+def exclusive(path: Path) -> Iterator[None]:
     """Hold the lock of `path` for the block.
 
     Raises InputError when another process of this user on this machine holds it for two seconds:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from toolkit.errors import InputError
 from toolkit.io import shards
-from toolkit.io.color import DAMAGED, bands, to_rgb
+from toolkit.io.color import DECODING_ERRORS, bands, to_rgb
 from toolkit.io.schema import Positive, Section
 
 if TYPE_CHECKING:  # numpy takes longer to import than Pillow to make a few hundred new images
@@ -136,7 +136,7 @@ def read_bounded(path: Path, limits: ImageLimits = LIMITS) -> bytes:
     Raises InputError with the reason, without the name.
     """
     try:
-        if shards.shard_of(path):
+        if shards.find_shard(path):
             return shards.read_member(path)
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
@@ -170,7 +170,7 @@ def examine(data: bytes, action: Callable[[Image.Image], T], limits: ImageLimits
         raise
     except MemoryError:
         raise InputError("takes more memory than there is for one image") from None
-    except DAMAGED as error:
+    except DECODING_ERRORS as error:
         raise InputError(f"damaged image ({type(error).__name__}: {str(error)[:200]})") from error
 
 
@@ -237,7 +237,7 @@ def _png(picture: Picture) -> bytes:
     return stream.getvalue()
 
 
-def signed_png(picture: Picture) -> bytes:
+def encode_signed_png(picture: Picture) -> bytes:
     """PNG that names SOFTWARE in its first bytes, so that it is known again."""
     about, stream = PngImagePlugin.PngInfo(), io.BytesIO()
     about.add_text("Software", SOFTWARE)
@@ -253,7 +253,7 @@ def _jpeg(picture: Picture) -> bytes:
 
 
 ENCODERS: dict[str, Callable[[Picture], bytes]] = {"png": _png, "jpeg": _jpeg}
-SETTINGS: dict[str, dict[str, str | int]] = {
+ENCODER_SETTINGS: dict[str, dict[str, str | int]] = {
     "png": {"compress_level": 6, "compress_type": "rle"},
     "jpeg": {"quality": 75, "subsampling": "4:2:0"},
 }

@@ -15,7 +15,7 @@ from toolkit.io.csv import read_rows
 
 SPLITS = ("train", "valid", "test")
 COLUMNS = ("id", "path", "label", "split", "group", "parent", "transform", "params", "seed")
-TABLE, SIDE = "manifest.csv", "manifest.json"
+TABLE, SIDECAR = "manifest.csv", "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Manifest:
         if list(self.classes) != sorted(set(self.classes)):
             raise InputError(f"classes must be alphabetical and distinct, got {list(self.classes)}")
         for label in self.classes:
-            if not is_name(label):
+            if not is_file_name(label):
                 message = "a class must have a name that a folder can have"
                 raise InputError(f"{message}, without '/', got {label!r}")
         for name in ("id", "path"):
@@ -81,7 +81,7 @@ class Manifest:
             return f"split must be one of {list(SPLITS)} or empty, got {sample.split!r}"
         if not sample.path or PurePosixPath(sample.path).is_absolute() or "\0" in sample.path:
             return "path must be relative to the manifest's folder"
-        if not is_name(sample.id):
+        if not is_file_name(sample.id):
             return f"id must be a sha256, got {sample.id[:80]!r}"
         return None
 
@@ -107,7 +107,7 @@ class Manifest:
         return {name: found[name] for name in self.classes}
 
 
-def is_name(text: str) -> bool:
+def is_file_name(text: str) -> bool:
     """Whether a file can have this name, and no other folder is meant by it."""
     try:
         size = len(text.encode())
@@ -141,17 +141,17 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_sidecar(folder, manifest.classes, manifest.notes)
     with files.csv_table(folder / TABLE, COLUMNS) as add:
         for sample in manifest.samples:
-            add(fields(sample))
+            add(row_fields(sample))
 
 
 def write_sidecar(folder: Path, classes: Sequence[str], notes: Mapping[str, Any]) -> None:
     """Write manifest.json alone."""
-    files.write_json(folder / SIDE, {"classes": list(classes), "notes": dict(notes)})
+    files.write_json(folder / SIDECAR, {"classes": list(classes), "notes": dict(notes)})
 
 
-def fields(s: Sample) -> tuple[str, ...]:
+def row_fields(s: Sample) -> tuple[str, ...]:
     """The sample as a row of manifest.csv."""
-    params = canonical(s.params) if s.derived else ""
+    params = canonical_json(s.params) if s.derived else ""
     seed = "" if s.seed is None else str(s.seed)
     return (s.id, s.path, s.label, s.split, s.group, s.parent, s.transform, params, seed)
 
@@ -159,14 +159,14 @@ def fields(s: Sample) -> tuple[str, ...]:
 _CANONICAL = json.JSONEncoder(sort_keys=True, allow_nan=False, ensure_ascii=False)
 
 
-def canonical(params: Mapping[str, Any]) -> str:
+def canonical_json(params: Mapping[str, Any]) -> str:
     """Drawn numbers as JSON: keys sorted, floats that read back exactly, no NaN."""
     return _CANONICAL.encode(params)
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest in `folder`. Raises InputError that names the file and the line."""
-    table, side = folder / TABLE, folder / SIDE
+    table, side = folder / TABLE, folder / SIDECAR
     for path in (table, side):
         if not path.is_file():
             raise InputError(f"{path}: no such file; run the stage that writes it (`dvc repro`)")
@@ -188,10 +188,10 @@ def _side(data: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
     given = data if isinstance(data, dict) else {}
     classes, notes = given.get("classes"), given.get("notes", {})
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise InputError(f"{SIDE}: classes must be a list of names, got {str(classes)[:80]}")
+        raise InputError(f"{SIDECAR}: classes must be a list of names, got {str(classes)[:80]}")
     rejected = notes.get("rejected", []) if isinstance(notes, dict) else None
     if not isinstance(rejected, list) or not all(map(_is_rejected, rejected)):
-        raise InputError(f"{SIDE}: notes.rejected must list a path and a reason for each file")
+        raise InputError(f"{SIDECAR}: notes.rejected must list a path and a reason for each file")
     return tuple(classes), notes
 
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]  # part of folder names and DVC keys
-Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -19,7 +19,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def located(error: ValidationError, data: Any) -> list[int | str]:
+def locate_error(error: ValidationError, data: Any) -> list[int | str]:
     """The keys that lead to what is wrong, as deep as they are in `data`."""
     found = [_location(e["loc"], data) for e in error.errors(include_url=False)]
     return max(found, key=len)
@@ -27,7 +27,7 @@ def located(error: ValidationError, data: Any) -> list[int | str]:
 
 def describe_errors(error: ValidationError, data: Any) -> str:
     """What is wrong at the key that lies deepest, as: key, rules, what was found."""
-    where = located(error, data)
+    where = locate_error(error, data)
     places = [(_location(e["loc"], data), e) for e in error.errors(include_url=False)]
     problems = [e for loc, e in places if loc == where]
     known = [e for e in problems if e["type"] != "extra_forbidden"]

@@ -22,7 +22,7 @@ TIME, BLANK, FILE = b"00000000000\0", b" " * 8, b"0"
 AFTER = (FILE + bytes(100) + b"ustar\x0000").ljust(BLOCK - 156, b"\0")
 BUFFER = 1 << 20
 
-Add = Callable[[str, bytes], None]
+AddMember = Callable[[str, bytes], None]
 
 
 def shard_name(number: int) -> str:
@@ -31,18 +31,20 @@ def shard_name(number: int) -> str:
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[Add]:
+def shard_writer(path: Path) -> Iterator[AddMember]:
     """Write a shard anew: the block is given what adds a member, which has a name and bytes."""
     with path.open("wb", buffering=BUFFER) as stream:
 
         def add(member: str, data: bytes) -> None:
-            stream.write(header(member.encode(), len(data)) + data + bytes(-len(data) % BLOCK))
+            stream.write(
+                member_header(member.encode(), len(data)) + data + bytes(-len(data) % BLOCK)
+            )
 
         yield add
         stream.write(END)
 
 
-def header(member: bytes, size: int) -> bytes:
+def member_header(member: bytes, size: int) -> bytes:
     """The block before a member's bytes."""
     if len(member) > NAME:
         raise ValueError(f"the name {member!r} is longer than {NAME} bytes")
@@ -51,16 +53,16 @@ def header(member: bytes, size: int) -> bytes:
     return b"".join((*parts, b"%06o\0 " % sum(head), AFTER))
 
 
-def of(path: PurePath) -> PurePath | None:
+def containing_shard(path: PurePath) -> PurePath | None:
     """The shard that the path leads into; None for the path of a file."""
     if f"{SUFFIX}/" not in str(path):
         return None
     return next((above for above in path.parents if above.suffix == SUFFIX), None)
 
 
-def shard_of(path: Path) -> Path | None:
+def find_shard(path: Path) -> Path | None:
     """The shard that the path leads into, where there is one on disk."""
-    shard = of(path)
+    shard = containing_shard(path)
     return Path(shard) if shard and Path(shard).is_file() else None
 
 
@@ -69,15 +71,15 @@ def read_member(path: Path) -> bytes:
 
     Raises OSError, and InputError for a shard that is damaged or lacks the member.
     """
-    shard = shard_of(path)
+    shard = find_shard(path)
     if shard is None:
         return path.read_bytes()
-    with reading(shard) as member:
+    with shard_reader(shard) as member:
         return member(path.relative_to(shard).as_posix())
 
 
 @contextlib.contextmanager
-def reading(shard: Path) -> Iterator[Callable[[str], bytes]]:
+def shard_reader(shard: Path) -> Iterator[Callable[[str], bytes]]:
     """Read a shard: the block is given what gives a member's bytes. Raises as `read` does."""
     with shard.open("rb") as stream:
         about = os.fstat(stream.fileno())

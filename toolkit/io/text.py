@@ -13,7 +13,7 @@ def one_line(text: str) -> str:
     return escape(text).replace("\n", "\\n")
 
 
-def without_logins(text: str) -> str:
+def strip_credentials(text: str) -> str:
     """`text` without the user and password of the addresses in it."""
     return re.sub(r"://[^/\s]*@", "://", text)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from toolkit.errors import InputError
 from toolkit.io import files
-from toolkit.io.csv import bare, csv_text
+from toolkit.io.csv import csv_text, unescape_formula
 from toolkit.metrics.arrays import Floats, Labels
 
 SCORE = "score_"
@@ -143,7 +143,9 @@ def _rows(path: Path) -> list[Line]:
     """Read the rows that are not blank."""
     with path.open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.reader(stream, strict=True)
-        return [(reader.line_num, [bare(field) for field in row]) for row in reader if row]
+        return [
+            (reader.line_num, [unescape_formula(field) for field in row]) for row in reader if row
+        ]
 
 
 def _parse(rows: list[Line]) -> Predictions:

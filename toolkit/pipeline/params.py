@@ -48,7 +48,7 @@ def load_params(path: Path) -> Params:
     data = yaml.read_yaml(path, "`toolkit init` writes one")
     if not isinstance(data, dict):
         raise InputError(f"{path}: must be a mapping of sections, got {type(data).__name__}")
-    return _checked(data, lambda error: yaml.locate_key(path, schema.located(error, data)))
+    return _checked(data, lambda error: yaml.locate_key(path, schema.locate_error(error, data)))
 
 
 def parse_params(data: dict[str, Any], origin: str = "params.yaml") -> Params:

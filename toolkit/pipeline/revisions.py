@@ -143,7 +143,7 @@ def _copy_table(system: Any, source: str, target: Path) -> None:
 
     try:
         if target.suffix:
-            files.put(target, system.read_bytes(source))
+            files.write_plain(target, system.read_bytes(source))
             return
         for path in system.ls(source, detail=False):
             if path.endswith(READ):

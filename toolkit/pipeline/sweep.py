@@ -37,7 +37,7 @@ def ablation_experiments(settings: Params, arm: str, prefix: str) -> dict[str | 
     group that cannot lose one.
     """
     if arm not in _augmented(settings):
-        raise errors.unknown("arm", arm, _augmented(settings))
+        raise errors.unknown_name("arm", arm, _augmented(settings))
     section = settings.augment.arms[arm]
     names = parsing.of_arm(arm, section).names()
     if len(names) < 2:

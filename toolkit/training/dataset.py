@@ -66,7 +66,7 @@ class LabeledFolder:
     @property
     def sha256(self) -> str:
         """A hash of the table, and so of the images, whose ids are hashes of their files."""
-        rows = [self.classes, *map(manifest.fields, self.samples)]
+        rows = [self.classes, *map(manifest.row_fields, self.samples)]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
@@ -79,7 +79,7 @@ def open_folder(
     Raises InputError for a folder that is missing, has no images or holds several splits, and as
     `manifest.read_manifest` does.
     """
-    if any((path / name).is_file() for name in (manifest.TABLE, manifest.SIDE)):
+    if any((path / name).is_file() for name in (manifest.TABLE, manifest.SIDECAR)):
         table = manifest.read_manifest(path)
         rejected = []
     else:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from toolkit.errors import InputError
-from toolkit.io.schema import Count, Hex64, Name, Positive, Section
+from toolkit.io.schema import Count, Name, Positive, Section, Sha256
 
 Criterion = Literal["loss", "accuracy", "gmean"]
 
@@ -27,7 +27,7 @@ class WeightsFile(Section):
     """A safetensors file of pretrained weights; the path is relative to the working folder."""
 
     path: str
-    sha256: Hex64
+    sha256: Sha256
 
 
 class Recipe(Section):

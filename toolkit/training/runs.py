@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from toolkit.errors import InputError
 from toolkit.io import files
-from toolkit.io.schema import Hex64, Positive, Section, Seed
+from toolkit.io.schema import Positive, Section, Seed, Sha256
 from toolkit.training import networks
 from toolkit.training.params import Recipe
 
@@ -79,7 +79,7 @@ class Run(Section):
     problem: str = ""
     best_epoch: Positive
     versions: dict[str, str]
-    weights_sha256: Hex64
+    weights_sha256: Sha256
     history: Annotated[tuple[Epoch, ...], Field(min_length=1, exclude=True)]
     folder: Annotated[Path | None, Field(exclude=True)] = None
 

@@ -13,7 +13,7 @@ from typing import Any
 from toolkit.errors import InputError
 from toolkit.io import files
 from toolkit.metrics import confusion
-from toolkit.progress import Milestone, Track, silent
+from toolkit.progress import EpochSummary, Track, silent
 from toolkit.training import (
     dataset,
     device,
@@ -51,7 +51,7 @@ class TrainingOptions:
     max_minutes: float | None = None
     started: float = field(default_factory=time.monotonic)
     track: Track = silent
-    on_epoch: Callable[[Milestone], object] = lambda _: None
+    on_epoch: Callable[[EpochSummary], object] = lambda _: None
     say: Callable[[str], object] = lambda _: None
 
 
@@ -137,7 +137,7 @@ def _train(
 
     def report(epoch: Epoch) -> None:
         log(epoch)
-        options.on_epoch(_milestone(epoch, job.recipe.epochs, images))
+        options.on_epoch(_summary(epoch, job.recipe.epochs, images))
 
     with _dvclive(building / "dvclive") as log:
         result = loop.fit(*data, job, report, options.track, schedule)
@@ -147,9 +147,9 @@ def _train(
     return run
 
 
-def _milestone(epoch: Epoch, epochs: int, images: int) -> Milestone:
+def _summary(epoch: Epoch, epochs: int, images: int) -> EpochSummary:
     measured = (epoch.train_loss, epoch.valid_loss, epoch.valid_gmean)
-    return Milestone(epoch.epoch, epochs, images, *measured)
+    return EpochSummary(epoch.epoch, epochs, images, *measured)
 
 
 @contextlib.contextmanager
@@ -172,7 +172,7 @@ def _store(
         yield None
         return
     store = Store.of(options.checkpoints, inputs, group)
-    with contextlib.nullcontext() if group.rank else files.only_one(store.folder):
+    with contextlib.nullcontext() if group.rank else files.exclusive(store.folder):
         if options.restart:
             store.remove()
         yield store

@@ -54,7 +54,7 @@ def complete_external(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]
     valid = _arguments(name)
     for key in arguments:
         if key not in valid:
-            raise errors.unknown(f"argument of {name}", key, valid)
+            raise errors.unknown_name(f"argument of {name}", key, valid)
     return {"p": 1.0, **arguments} if "p" in valid else dict(arguments)
 
 
@@ -112,14 +112,14 @@ def build_external(name: str, arguments: Mapping[str, Any]) -> Any:
 def _library(name: str) -> tuple[Library, str]:
     package, _, kind = name.partition(".")
     if package not in LIBRARIES:
-        raise errors.unknown("library", package, LIBRARIES)
+        raise errors.unknown_name("library", package, LIBRARIES)
     return LIBRARIES[package], kind
 
 
 def _kind(name: str) -> Callable[..., Any]:
     library, kind = _library(name)
     if kind not in library.kinds():
-        raise errors.unknown(f"{library.package} transform", kind, library.kinds())
+        raise errors.unknown_name(f"{library.package} transform", kind, library.kinds())
     return library.kinds()[kind]
 
 

@@ -71,7 +71,7 @@ def check_policy_classes(policy: Policy, known: Collection[str], grown: Iterable
     """Raise InputError for a policy of a class that is not known, or none of one that grows."""
     for name in policy.by_class:
         if name not in known:
-            raise errors.unknown("class in by_class of the policy", name, known)
+            raise errors.unknown_name("class in by_class of the policy", name, known)
     for name in grown:
         policy.of(name)
 
@@ -92,7 +92,7 @@ def _without(policy: Policy, names: Collection[str]) -> Policy:
     known = policy.names()
     for name in names:
         if name not in known:
-            raise errors.unknown("transform of this policy", name, known)
+            raise errors.unknown_name("transform of this policy", name, known)
     less = {label: _less(part, names) for label, part in policy.by_class.items()}
     return replace(_less(policy, names) if policy.choices else policy, by_class=less)
 
@@ -126,7 +126,7 @@ def _load(path: Path) -> Policy:
     try:
         setting = TypeAdapter(kind).validate_python(data)
     except ValidationError as error:
-        where = yaml.locate_key(path, schema.located(error, data))
+        where = yaml.locate_key(path, schema.locate_error(error, data))
         raise InputError(f"{where}: {schema.describe_errors(error, data)}") from error
     if not setting:
         raise InputError(f"{path}: the list is empty; a policy needs a transform")
@@ -156,7 +156,7 @@ def _part(setting: str | list[EntryParams], where: Where, fail: Fail) -> Policy:
     """A named policy, or the one that a list is."""
     if isinstance(setting, str):
         if setting not in POLICIES:
-            raise fail(where, str(errors.unknown("policy", setting, POLICIES)))
+            raise fail(where, str(errors.unknown_name("policy", setting, POLICIES)))
         return POLICIES[setting]
 
     choices = tuple(map(_entry, setting))
@@ -203,7 +203,7 @@ def _transform(entry: PolicyEntry) -> None:
 
 def _known(kind: str, name: str, valid: Collection[str]) -> None:
     if name not in valid:
-        raise errors.unknown(kind, name, valid)
+        raise errors.unknown_name(kind, name, valid)
 
 
 def _arguments(entry: PolicyEntry) -> None:

@@ -39,7 +39,7 @@ def policy_text(name: str) -> str:
     from ruamel.yaml import YAML  # slow to import
 
     if name not in POLICIES:
-        raise errors.unknown("policy", name, POLICIES)
+        raise errors.unknown_name("policy", name, POLICIES)
     yaml, stream = YAML(typ="safe", pure=True), io.StringIO()
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     if POLICIES[name].keep_identical:

@@ -55,7 +55,7 @@ class Transform:
 def find_transform(name: str) -> Transform:
     """The transform of this name. Raises InputError that lists the valid names."""
     if name not in TRANSFORMS:
-        raise errors.unknown("transform", name, TRANSFORMS)
+        raise errors.unknown_name("transform", name, TRANSFORMS)
     return TRANSFORMS[name]
 
 
@@ -71,7 +71,7 @@ def fill(name: str, known: Mapping[str, Argument], arguments: Mapping[str, Any])
     """`complete` for what has these arguments."""
     for key, value in arguments.items():
         if key not in known:
-            raise errors.unknown(f"argument of {name}", key, known)
+            raise errors.unknown_name(f"argument of {name}", key, known)
         if not known[key].valid(value):
             raise InputError(f"{name}: {key} must be {known[key].rule}, got {value!r}")
     return {key: arguments.get(key, argument.default) for key, argument in known.items()}

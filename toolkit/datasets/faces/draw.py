@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from toolkit import progress
 from toolkit.datasets.faces import coverings, hair, people
 from toolkit.datasets.faces.shapes import Canvas, Pose, choose, darken, lighten, sample_color
-from toolkit.errors import InputError, unknown
+from toolkit.errors import InputError, unknown_name
 from toolkit.io.images import Pixels, decode, encode_jpeg, encode_png
 from toolkit.io.parallel import ordered_map
 
@@ -29,7 +29,7 @@ def draw_face(label: str, index: int, *, size: int, seed: int) -> Pixels:
     Raises InputError for a label outside LABELS and for a size under 16.
     """
     if label not in LABELS:
-        raise unknown("class of synthetic faces", label, LABELS)
+        raise unknown_name("class of synthetic faces", label, LABELS)
     if size < 16:
         raise InputError(f"synthetic faces must be at least 16 pixels wide, got {size}")
     sequence = np.random.SeedSequence([seed, LABELS.index(label), index])

@@ -9,7 +9,7 @@ from toolkit.errors import InputError
 from toolkit.evaluation.comparison import compare_results
 from toolkit.io import files
 from toolkit.io.notebook import html_table
-from toolkit.io.text import without_logins
+from toolkit.io.text import strip_credentials
 from toolkit.pipeline import paths
 from toolkit.pipeline.steps.compare import evaluation_folders, read_results
 from toolkit.reporting.comparison import comparison_page
@@ -73,4 +73,4 @@ def _folder(path: Path) -> Path | None:
 def _params() -> str:
     if not paths.PARAMS.is_file():
         return ""
-    return without_logins(paths.PARAMS.read_text(encoding="utf-8"))
+    return strip_credentials(paths.PARAMS.read_text(encoding="utf-8"))
