@@ -98,16 +98,16 @@ NAMES = ["../out.png", "a/../../out.png", "/etc/out.png", "C:\\out.png", "C:/out
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("pack", [zipped, tarred])
 def test_names_that_lead_out_refuse_the_whole(name, pack, path):
-    given = []
+    entries = []
     path.write_bytes(pack(("a/1.png", b"1"), (name, b"2")))
     with pytest.raises(InputError, match=r"images: the path .*out|images: the path '//h"):
-        given.extend(archives.unpack_archive(path))
-    assert pack is tarred or not given
+        entries.extend(archives.unpack_archive(path))
+    assert pack is tarred or not entries
 
 
 def test_backslashes_of_a_zip_are_folders(path):
-    found = unpacked(path, zipped(("a\\", b""), ("a\\b\\1.png", b"1")))
-    assert found == {"a/b/1.png": b"1"}
+    entries = unpacked(path, zipped(("a\\", b""), ("a\\b\\1.png", b"1")))
+    assert entries == {"a/b/1.png": b"1"}
     with pytest.raises(InputError, match="leads out"):
         unpacked(path, zipped(("a\\..\\..\\1.png", b"1")))
 

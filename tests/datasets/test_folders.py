@@ -16,7 +16,7 @@ from toolkit.io.images import LIMITS, decode, encode_png
 RED = encode_png(decode(b"P6 1 1 255 " + bytes((255, 0, 0))))
 
 
-def laid_out(root, *paths, data=RED):
+def make_files(root, *paths, data=RED):
     """A folder with these files, every image of other bytes."""
     for number, path in enumerate(paths):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -24,56 +24,58 @@ def laid_out(root, *paths, data=RED):
     return root
 
 
-def scanned(root):
+def places(root):
     """{path: (split, label)}."""
     return {s.path: (s.split, s.label) for s in folders.scan(root).samples}
 
 
 def test_classes_at_the_top(tmp_path):
-    laid_out(tmp_path, "b/2.png", "a/deep er/ü 1.JPG", "README.md", ".git/x/y.png", "a/.x.png")
-    assert scanned(tmp_path) == {"a/deep er/ü 1.JPG": ("", "a"), "b/2.png": ("", "b")}
+    make_files(tmp_path, "b/2.png", "a/deep er/ü 1.JPG", "README.md", ".git/x/y.png", "a/.x.png")
+    assert places(tmp_path) == {"a/deep er/ü 1.JPG": ("", "a"), "b/2.png": ("", "b")}
     assert folders.scan(tmp_path).classes == ("a", "b")
 
 
 def test_splits_at_the_top_get_our_names(tmp_path):
     names = ("train", "valid", "val", "Validation", "TEST")
-    laid_out(tmp_path, *(f"{name}/a/{name}.png" for name in names), "train/loose.png")
-    found = folders.scan(tmp_path)
-    assert sorted(s.split for s in found.samples) == ["test", "train", "valid", "valid", "valid"]
-    assert found.classes == ("a",)
-    assert found.notes["rejected"] == [
+    make_files(tmp_path, *(f"{name}/a/{name}.png" for name in names), "train/loose.png")
+    scanned = folders.scan(tmp_path)
+    assert sorted(s.split for s in scanned.samples) == ["test", "train", "valid", "valid", "valid"]
+    assert scanned.classes == ("a",)
+    assert scanned.notes["rejected"] == [
         {"path": "train/loose.png", "reason": "not in a class folder"}
     ]
 
 
 def test_a_class_may_have_the_name_of_a_split(tmp_path):
     """Trains, cars and buses: not every folder is a split."""
-    laid_out(tmp_path, "train/1.png", "car/1.png")
-    assert scanned(tmp_path) == {"train/1.png": ("", "train"), "car/1.png": ("", "car")}
+    make_files(tmp_path, "train/1.png", "car/1.png")
+    assert places(tmp_path) == {"train/1.png": ("", "train"), "car/1.png": ("", "car")}
 
 
 def test_what_is_not_an_image_is_reported_with_the_reason(tmp_path):
-    laid_out(tmp_path, "a/1.png")
-    laid_out(tmp_path, "a/0.txt", "b/page.jpg", data=b"<!DOCTYPE html>")
+    make_files(tmp_path, "a/1.png")
+    make_files(tmp_path, "a/0.txt", "b/page.jpg", data=b"<!DOCTYPE html>")
     (tmp_path / "b" / "empty.png").touch()
-    found = folders.scan(tmp_path)
-    assert found.counts() == {"a": 1, "b": 0}
-    assert [item["path"] for item in found.notes["rejected"]] == [
+    scanned = folders.scan(tmp_path)
+    assert scanned.counts() == {"a": 1, "b": 0}
+    assert [item["path"] for item in scanned.notes["rejected"]] == [
         "a/0.txt", "b/empty.png", "b/page.jpg",
     ]  # fmt: skip
-    assert found.notes["rejected"][2]["reason"].startswith("not an image (first bytes are b'<!DOC")
+    assert scanned.notes["rejected"][2]["reason"].startswith(
+        "not an image (first bytes are b'<!DOC"
+    )
 
 
 def test_links_and_devices_are_not_followed(tmp_path):
-    root = laid_out(tmp_path / "root", "a/1.png")
-    laid_out(tmp_path / "else", "2.png")
+    root = make_files(tmp_path / "root", "a/1.png")
+    make_files(tmp_path / "else", "2.png")
     (root / "a" / "link.png").symlink_to("1.png")
     (root / "a" / "more").symlink_to(tmp_path / "else")
     (root / "class").symlink_to(tmp_path / "else")
     os.mkfifo(root / "a" / "pipe.png")
-    found = folders.scan(root)
-    assert [s.path for s in found.samples] == ["a/1.png"]
-    assert {item["path"]: item["reason"] for item in found.notes["rejected"]} == {
+    scanned = folders.scan(root)
+    assert [s.path for s in scanned.samples] == ["a/1.png"]
+    assert {item["path"]: item["reason"] for item in scanned.notes["rejected"]} == {
         "a/link.png": "a symbolic link, which is not followed",
         "a/more": "a symbolic link, which is not followed",
         "class": "a symbolic link, which is not followed",
@@ -83,16 +85,16 @@ def test_links_and_devices_are_not_followed(tmp_path):
 
 def test_equal_files_share_a_group_and_differ_in_id(tmp_path):
     for path in ("a/1.png", "a/2.png", "b/1.png"):
-        laid_out(tmp_path, path)
+        make_files(tmp_path, path)
     digest = hashlib.sha256(RED + b"\0").hexdigest()
-    found = folders.scan(tmp_path).samples
-    assert [(s.id, s.group) for s in found] == [
+    scanned = folders.scan(tmp_path).samples
+    assert [(s.id, s.group) for s in scanned] == [
         (digest, digest), (f"{digest}-2", digest), (f"{digest}-3", digest),
     ]  # fmt: skip
 
 
 def test_a_file_too_large_is_not_even_read(tmp_path):
-    laid_out(tmp_path, "a/1.png")
+    make_files(tmp_path, "a/1.png")
     with (tmp_path / "a" / "2.png").open("wb") as stream:
         stream.truncate(LIMITS.bytes + 1)
     assert folders.scan(tmp_path).notes["rejected"] == [
@@ -101,11 +103,11 @@ def test_a_file_too_large_is_not_even_read(tmp_path):
 
 
 def test_a_manifest_of_ours_is_read_and_another_one_is_not(tmp_path):
-    laid_out(tmp_path, "a/1.png", "b/1.png")
+    make_files(tmp_path, "a/1.png", "b/1.png")
     (tmp_path / "manifest.csv").write_text("file,class\n")
-    found = folders.scan(tmp_path)
-    assert len(found.samples) == 2
-    fewer = manifest.Manifest(found.classes, found.samples[:1])
+    scanned = folders.scan(tmp_path)
+    assert len(scanned.samples) == 2
+    fewer = manifest.Manifest(scanned.classes, scanned.samples[:1])
     manifest.write_manifest(tmp_path, fewer)
     assert folders.scan(tmp_path) == fewer
 
@@ -125,9 +127,9 @@ PARTS = st.lists(st.sampled_from(["train", "val", "a", "b c", "ü", ".h"]), min_
 def test_every_file_is_an_image_or_rejected_or_skipped(paths, images, tmp_path_factory):
     root = tmp_path_factory.mktemp("tree")
     for bit, parts in enumerate(paths):
-        laid_out(root, f"{'/'.join(parts)}/{bit}.x", data=RED if images >> bit & 1 else b"text")
-    found = folders.scan(root)
-    listed = [s.path for s in found.samples], [item["path"] for item in found.notes["rejected"]]
+        make_files(root, f"{'/'.join(parts)}/{bit}.x", data=RED if images >> bit & 1 else b"text")
+    scanned = folders.scan(root)
+    listed = [s.path for s in scanned.samples], [item["path"] for item in scanned.notes["rejected"]]
     wanted = sorted(f"{'/'.join(p)}/{k}.x" for k, p in enumerate(paths) if ".h" not in p)
     assert sorted(listed[0] + listed[1]) == wanted
     assert all(names == sorted(names) for names in listed)
@@ -141,8 +143,8 @@ def test_a_path_is_hidden_if_any_part_is():
 
 @pytest.mark.parametrize("workers", [2, 5])
 def test_several_workers_find_what_one_finds(tmp_path, workers):
-    laid_out(tmp_path, *(f"a/{n:03d}.png" for n in range(70)), "c/x.png")
+    make_files(tmp_path, *(f"a/{n:03d}.png" for n in range(70)), "c/x.png")
     (tmp_path / "a" / "007.png").write_text("a line\nand another")
-    found = folders.scan(tmp_path, workers=workers)
-    assert found == folders.scan(tmp_path)
-    assert (len(found.samples), len(found.notes["rejected"])) == (70, 1)
+    scanned = folders.scan(tmp_path, workers=workers)
+    assert scanned == folders.scan(tmp_path)
+    assert (len(scanned.samples), len(scanned.notes["rejected"])) == (70, 1)

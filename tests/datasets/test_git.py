@@ -43,15 +43,15 @@ def commits(tmp_path_factory):
     run(root, "init", "--quiet", "--initial-branch=main")
     (root / ".gitattributes").write_text("* ident\n*.txt text eol=crlf\ndata/a/* export-ignore\n")
     (root / "large.bin").write_bytes(LARGE)
-    made = []
+    commits = []
     for version in ("old", "new"):
         for name, data in (contents(version) | {".hidden/x.png": b"no"}).items():
             (root / "data" / name).parent.mkdir(parents=True, exist_ok=True)
             (root / "data" / name).write_bytes(data)
         run(root, "add", "--all")
         run(root, "commit", "--quiet", "--message", version)
-        made.append(run(root, "rev-parse", "HEAD"))
-    return root, *made
+        commits.append(run(root, "rev-parse", "HEAD"))
+    return root, *commits
 
 
 @pytest.fixture(params=[True, False], ids=["filters", "plain"])
@@ -166,7 +166,7 @@ def _daemon(root, _protocol):
     return f"git://127.0.0.1:{port}", stop
 
 
-def taken(url, commit, work, folder="data"):
+def fetch_files(url, commit, work, folder="data"):
     return {str(path): data for path, data in git.fetch_tree(str(url), commit, folder, work)}
 
 
@@ -174,11 +174,11 @@ def taken(url, commit, work, folder="data"):
 def test_any_commit_over_any_protocol_and_once_only(protocol, repository, commits, serve, tmp_path):
     """An old commit, whatever the server allows; bytes as committed; then without the server."""
     url, stop = serve(protocol)
-    assert taken(url, commits[1], tmp_path / "work") == contents("old")
+    assert fetch_files(url, commits[1], tmp_path / "work") == contents("old")
     stop()
-    assert taken(url, commits[1], tmp_path / "work") == contents("old")
+    assert fetch_files(url, commits[1], tmp_path / "work") == contents("old")
     with pytest.raises(InputError, match="cannot be reached, or is not a git repository"):
-        taken(url, commits[2], tmp_path / "work")
+        fetch_files(url, commits[2], tmp_path / "work")
 
 
 def kept(work):
@@ -190,7 +190,7 @@ def kept(work):
 def test_only_the_folder_of_the_commit_is_fetched(repository, commits, serve, tmp_path, request):
     """A server that can filter does not send the large file; no server sends the other commit."""
     url, _ = serve("http v2")
-    assert taken(url, commits[2], tmp_path) == contents("new")
+    assert fetch_files(url, commits[2], tmp_path) == contents("new")
     size = sum(path.stat().st_size for path in kept(tmp_path).rglob("*") if path.is_file())
     assert url not in (kept(tmp_path) / "config").read_text()  # it may hold a password
     assert (size < len(LARGE)) == ("filters" in request.node.name)
@@ -201,7 +201,7 @@ def test_a_server_that_filters_but_hands_out_no_single_files(repository, commits
     """Then the whole is fetched."""
     run(repository, "config", "uploadpack.allowAnySHA1InWant", "false")
     url, _ = serve("http v0")
-    assert taken(url, commits[2], tmp_path) == contents("new")
+    assert fetch_files(url, commits[2], tmp_path) == contents("new")
 
 
 def test_a_server_of_plain_files(repository, commits, tmp_path, monkeypatch):
@@ -213,7 +213,7 @@ def test_a_server_of_plain_files(repository, commits, tmp_path, monkeypatch):
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         url = f"http://127.0.0.1:{server.server_port}/"
-        assert taken(url, commits[1], tmp_path / "work") == contents("old")
+        assert fetch_files(url, commits[1], tmp_path / "work") == contents("old")
     finally:
         server.shutdown()
         server.server_close()
@@ -225,41 +225,41 @@ class QuietFiles(SimpleHTTPRequestHandler):
 
 
 def test_the_whole_commit_without_hidden_files(repository, commits, tmp_path):
-    found = taken(repository, commits[2], tmp_path, folder="")
+    contained = fetch_files(repository, commits[2], tmp_path, folder="")
     below = {f"data/{name}": data for name, data in contents("new").items()}
-    assert found == below | {"large.bin": LARGE}
+    assert contained == below | {"large.bin": LARGE}
 
 
 @pytest.mark.parametrize("protocol", ["http v2", "http v0", "path"])
 def test_an_unknown_commit(protocol, repository, serve, tmp_path):
     url, _ = serve(protocol)
     with pytest.raises(InputError, match=f"photos.git: has no commit {'1' * 40}; check"):
-        taken(url, "1" * 40, tmp_path)
+        fetch_files(url, "1" * 40, tmp_path)
     assert not any(path.is_dir() for path in (tmp_path / "git").iterdir())
 
 
 def test_the_id_of_a_tree_is_no_commit(repository, tmp_path):
     tree = run(repository, "rev-parse", "HEAD^{tree}")
     with pytest.raises(InputError, match=r"has no commit|cannot fetch commit"):
-        taken(repository, tree, tmp_path)
+        fetch_files(repository, tree, tmp_path)
 
 
 @pytest.mark.parametrize("folder", ["dataset", "data/a/1.png", "data\nx"])
 def test_a_missing_folder_is_told_with_those_that_are_there(folder, repository, commits, tmp_path):
     with pytest.raises(InputError, match=r"has no folder .*; its folders are data$"):
-        taken(repository, commits[2], tmp_path, folder)
+        fetch_files(repository, commits[2], tmp_path, folder)
     with pytest.raises(InputError, match=r"fetch.folder: .* leads out"):
-        taken(repository, commits[2], tmp_path, "../data")
+        fetch_files(repository, commits[2], tmp_path, "../data")
 
 
 def test_what_is_no_repository(commits, tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with pytest.raises(InputError, match=r"missing: cannot be reached, or is not a git repository"):
-        taken(tmp_path / "missing", commits[2], tmp_path)
+        fetch_files(tmp_path / "missing", commits[2], tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(InputError, match=r"http://127.0.0.1:.*onnect.*check fetch.url") as caught:
-        taken(f"http://me:secret@127.0.0.1:{port}/x", commits[2], tmp_path)
+        fetch_files(f"http://me:secret@127.0.0.1:{port}/x", commits[2], tmp_path)
     assert "secret" not in str(caught.value)
 
 
@@ -268,13 +268,13 @@ def test_a_server_that_never_answers_is_left(commits, tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"git://127.0.0.1:{silent.getsockname()[1]}/x"
         with pytest.raises(InputError, match=r"/x: git took longer than 0.5 seconds"):
-            taken(url, commits[2], tmp_path)
+            fetch_files(url, commits[2], tmp_path)
 
 
 def test_without_git(commits, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="git: not found on this machine; install it"):
-        taken(commits[0], commits[2], tmp_path)
+        fetch_files(commits[0], commits[2], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_without_git(commits, tmp_path, monkeypatch):
 )
 def test_addresses_that_run_something_are_refused(url, tmp_path):
     with pytest.raises(InputError, match=r"fetch.url must be"):
-        taken(url, "1" * 40, tmp_path)
+        fetch_files(url, "1" * 40, tmp_path)
     assert not (tmp_path / "git").exists()
 
 
@@ -315,7 +315,7 @@ def test_settings_of_the_user_do_not_matter(repository, commits, tmp_path, monke
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere/index")
-    assert taken(repository, commits[2], tmp_path / "work") == contents("new")
+    assert fetch_files(repository, commits[2], tmp_path / "work") == contents("new")
     assert not (tmp_path / "ran").exists()
 
 
@@ -328,13 +328,13 @@ def test_links_are_files_with_their_target_and_submodules_nothing(tmp_path):
     run(root, "add", "--all")
     run(root, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},a/module")
     run(root, "commit", "--quiet", "--message", "links")
-    found = taken(root, run(root, "rev-parse", "HEAD"), tmp_path, "")
-    assert found == {"a/link.png": b"/etc/passwd"}
+    contained = fetch_files(root, run(root, "rev-parse", "HEAD"), tmp_path, "")
+    assert contained == {"a/link.png": b"/etc/passwd"}
 
 
 def test_a_damaged_copy_is_noticed(repository, commits, tmp_path):
     """One object replaced by another: git itself reads it without complaint."""
-    taken(repository, commits[2], tmp_path)
+    fetch_files(repository, commits[2], tmp_path)
     folder = kept(tmp_path)
     for pack in list((folder / "objects" / "pack").glob("*.pack")):
         moved = pack.rename(tmp_path / pack.name)
@@ -349,10 +349,10 @@ def test_a_damaged_copy_is_noticed(repository, commits, tmp_path):
     loose[0].chmod(0o644)
     shutil.copy(loose[1], loose[0])
     with pytest.raises(InputError, match="damaged; remove it and fetch again"):
-        taken(repository, commits[2], tmp_path)
+        fetch_files(repository, commits[2], tmp_path)
     loose[0].unlink()  # what is gone is fetched again, where the server is there
-    assert taken(repository, commits[2], tmp_path) == contents("new")
+    assert fetch_files(repository, commits[2], tmp_path) == contents("new")
     loose[1].unlink()
     repository.rename(tmp_path / "gone")
     with pytest.raises(InputError, match="damaged; remove it and fetch again"):
-        taken(repository, commits[2], tmp_path)
+        fetch_files(repository, commits[2], tmp_path)

@@ -24,7 +24,7 @@ RED, BLUE = (images.encode_png(images.decode(b"P6 1 1 255 " + bytes(rgb)))
              for rgb in ((255, 0, 0), (0, 0, 255)))  # fmt: skip
 
 
-def laid_out(root, *paths, data=RED):
+def make_files(root, *paths, data=RED):
     """A folder with these files, every image of other bytes."""
     for number, path in enumerate(paths):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def site(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def stand_in(photos, site, tmp_path, monkeypatch):
+def tiny_section(photos, site, tmp_path, monkeypatch):
     """A tiny section for each source; what needs the internet is served from here."""
 
     def section(name):
@@ -98,15 +98,15 @@ def stand_in(photos, site, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", sources.SOURCES)
-def test_every_source_gives_classes_of_images_and_the_same_twice(name, stand_in, tmp_path):
-    section = stand_in(name)
+def test_every_source_gives_classes_of_images_and_the_same_twice(name, tiny_section, tmp_path):
+    section = tiny_section(name)
     output = tmp_path / "data" / "raw"
-    found = sources.fetch_source(section, output, tmp_path / "work")
-    assert len(found.classes) >= 2
-    assert all(found.counts().values())
-    assert found.notes == {"rejected": []}
-    assert folders.scan(output) == found == manifest.read_manifest(output)
-    for sample in found.samples[::100]:
+    fetched = sources.fetch_source(section, output, tmp_path / "work")
+    assert len(fetched.classes) >= 2
+    assert all(fetched.counts().values())
+    assert fetched.notes == {"rejected": []}
+    assert folders.scan(output) == fetched == manifest.read_manifest(output)
+    for sample in fetched.samples[::100]:
         data = (output / sample.path).read_bytes()
         assert hashlib.sha256(data).hexdigest() == sample.group == manifest.content_hash(sample)
     table = (output / "manifest.csv").read_bytes()
@@ -128,15 +128,15 @@ def test_facemask_is_the_published_commit():
 
 
 def test_bytes_are_kept_whatever_the_format(tmp_path):
-    root = laid_out(tmp_path / "root", "train/a/odd 'name.png", "train/b/x.png", "test/b/no.txt")
+    root = make_files(tmp_path / "root", "train/a/odd 'name.png", "train/b/x.png", "test/b/no.txt")
     (root / "test" / "b" / "no.txt").write_bytes(b"text")
     (root / "train" / "a" / "link.png").symlink_to("odd 'name.png")
-    found = sources.fetch_source(
+    fetched = sources.fetch_source(
         settings(source="folder", path=str(root)), tmp_path / "raw", tmp_path
     )
     for path in ("train/a/odd 'name.png", "train/b/x.png", "test/b/no.txt"):
         assert (tmp_path / "raw" / path).read_bytes() == (root / path).read_bytes()
-    rejected = {item["path"]: item["reason"] for item in found.notes["rejected"]}
+    rejected = {item["path"]: item["reason"] for item in fetched.notes["rejected"]}
     assert rejected["test/b/no.txt"].startswith("not an image")
     assert rejected["train/a/link.png"] == "a symbolic link, which is not followed"
     assert not os.path.lexists(tmp_path / "raw" / "train" / "a" / "link.png")
@@ -145,9 +145,9 @@ def test_bytes_are_kept_whatever_the_format(tmp_path):
 def archive(tmp_path, **entries):
     """An archive section; `entries` are {path with __ for /: bytes}."""
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as made:
+    with zipfile.ZipFile(stream, "w") as packed:
         for name, data in entries.items():
-            made.writestr(name.replace("__", "/"), data)
+            packed.writestr(name.replace("__", "/"), data)
     (tmp_path / "a.zip").write_bytes(stream.getvalue())
     digest = hashlib.sha256(stream.getvalue()).hexdigest()
     return settings(source="archive", location=str(tmp_path / "a.zip"), sha256=digest)
@@ -166,7 +166,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("message", REFUSED)
 def test_a_source_that_is_no_use_leaves_the_old_output(message, tmp_path):
-    laid_out(tmp_path / "good", "a/1.png", "b/1.png")
+    make_files(tmp_path / "good", "a/1.png", "b/1.png")
     output = tmp_path / "raw"
     old = sources.fetch_source(
         settings(source="folder", path=str(tmp_path / "good")), output, tmp_path
@@ -228,8 +228,8 @@ SECTIONS = {
 
 @pytest.mark.parametrize("name", sources.SOURCES)
 def test_unknown_keys_are_refused(name):
-    data = {"fetch": {"source": name, **SECTIONS[name], "colour": 1}, "train": {}, "compare": {}}
-    with pytest.raises(InputError, match=r"params.yaml: fetch.colour is not a known key"):
+    data = {"fetch": {"source": name, **SECTIONS[name], "color": 1}, "train": {}, "compare": {}}
+    with pytest.raises(InputError, match=r"params.yaml: fetch.color is not a known key"):
         parse_params(data)
 
 
@@ -239,9 +239,9 @@ def test_an_archive_cannot_bring_its_own_manifest(tmp_path):
         tmp_path,
         **{"manifest.csv": b"x", "manifest.json": b"{}", "a__1.png": RED, "b__1.png": BLUE},
     )
-    found = sources.fetch_source(section, tmp_path / "raw", tmp_path)
-    assert manifest.read_manifest(tmp_path / "raw") == found
-    assert len(found.samples) == 2
+    fetched = sources.fetch_source(section, tmp_path / "raw", tmp_path)
+    assert manifest.read_manifest(tmp_path / "raw") == fetched
+    assert len(fetched.samples) == 2
 
 
 def test_an_archive_is_verified_before_it_is_unpacked(tmp_path, monkeypatch):
@@ -252,7 +252,7 @@ def test_an_archive_is_verified_before_it_is_unpacked(tmp_path, monkeypatch):
 
 
 def test_source_output_and_work_must_lie_apart(tmp_path):
-    root = laid_out(tmp_path / "root", "a/1.png", "b/1.png")
+    root = make_files(tmp_path / "root", "a/1.png", "b/1.png")
     section = settings(source="folder", path=str(root))
     with pytest.raises(InputError, match=r"root/raw: must not be inside fetch.path"):
         sources.fetch_source(section, root / "raw", tmp_path)
@@ -267,7 +267,7 @@ def test_source_output_and_work_must_lie_apart(tmp_path):
 
 def test_an_empty_class_is_refused(tmp_path):
     """Files alone would not tell."""
-    root = laid_out(tmp_path / "root", "train/a/1.png", "train/b/1.png")
+    root = make_files(tmp_path / "root", "train/a/1.png", "train/b/1.png")
     (root / "train" / "c").mkdir()
     with pytest.raises(InputError, match="root: class 'c' has no image: its folder is empty"):
         sources.fetch_source(settings(source="folder", path=str(root)), tmp_path / "raw", tmp_path)
@@ -295,17 +295,17 @@ def test_a_name_that_stands_twice_refuses_the_whole(second, tmp_path):
 
 def test_links_pipes_and_huge_files_are_told_and_not_copied(tmp_path):
     """Links that dangle, loop, or lead to a folder or out of this one; the rest is taken."""
-    root = laid_out(tmp_path / "root", "a/1.png", "b/1.png")
+    root = make_files(tmp_path / "root", "a/1.png", "b/1.png")
     for name, target in (("out", "/etc"), ("a/loop", "loop"), ("b/up", ".."), ("b/gone", "no")):
         (root / name).symlink_to(target)
     os.mkfifo(root / "b" / "pipe")
     with (root / "b" / "huge.png").open("wb") as stream:
         stream.truncate(images.LIMITS.bytes + 1)
-    found = sources.fetch_source(
+    fetched = sources.fetch_source(
         settings(source="folder", path=str(root)), tmp_path / "raw", tmp_path
     )
     link = "a symbolic link, which is not followed"
-    assert {item["path"]: item["reason"] for item in found.notes["rejected"]} == {
+    assert {item["path"]: item["reason"] for item in fetched.notes["rejected"]} == {
         "a/loop": link, "b/gone": link, "b/up": link, "out": link, "b/pipe": "not a regular file",
         "b/huge.png": "200,000,001 bytes are more than 200,000,000",
     }  # fmt: skip

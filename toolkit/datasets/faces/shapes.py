@@ -49,8 +49,8 @@ def lighten(color: Color, fraction: float) -> Color:
 def sample_color(rng: Generator) -> Color:
     """Sample a color of cloth: often muted, sometimes vivid."""
     red, green, blue = (int(v) for v in rng.integers(15, 245, 3))
-    grey = (red + green + blue) // 3
-    return blend((red, green, blue), (grey, grey, grey), rng.uniform(0.1, 0.9))
+    gray = (red + green + blue) // 3
+    return blend((red, green, blue), (gray, gray, gray), rng.uniform(0.1, 0.9))
 
 
 def _catmull_rom(steps: int) -> npt.NDArray[np.float64]:
