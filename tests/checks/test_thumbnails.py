@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers import audits
-from tests.helpers.pages import CLASSES, TWINS, pictures
+from tests.helpers.pages import CLASSES, DUPLICATES, pictures
 from toolkit.checks import thumbnails
 from toolkit.checks.findings import Audit, CheckOutcome, Finding
 from toolkit.datasets import folders
@@ -63,9 +63,9 @@ def test_they_read_back(tmp_path):
     thumbnails.write_thumbnails(tmp_path / "audit", pictures())
     found = thumbnails.read_thumbnails(tmp_path / "audit")
     assert [(i, of.label, of.split) for i, of in found.items()] == [
-        (TWINS[0], CLASSES[0], "train"), (TWINS[1], CLASSES[1], ""),
+        (DUPLICATES[0], CLASSES[0], "train"), (DUPLICATES[1], CLASSES[1], ""),
     ]  # fmt: skip
-    assert np.abs(found[TWINS[0]].pixels.astype(int) - 150).max() <= 2
+    assert np.abs(found[DUPLICATES[0]].pixels.astype(int) - 150).max() <= 2
     thumbnails.write_thumbnails(tmp_path / "audit", {})
     assert thumbnails.read_thumbnails(tmp_path / "audit") == {}
 

@@ -176,7 +176,7 @@ def test_compare_takes_named_files_as_seeds_of_their_arm(tmp_path):
         ["predictions", "original", "2"], ["predictions", "mine", "2"],
     ]  # fmt: skip
     assert lines[3].startswith("mine against original, predictions: ")
-    assert "'y' has 5 test images: each of them is 0.200 of its recall." in lines
+    assert "Class 'y' has 5 test images, so each of them is 0.200 of its recall." in lines
 
 
 def test_compare_takes_a_file_whose_name_has_an_equals_sign(tmp_path):

@@ -1,4 +1,4 @@
-"""A tiny project for the page: names that want to be HTML, three arms, two recipes, two seeds."""
+"""A tiny project for the page: names that look like HTML, three arms, two recipes, two seeds."""
 
 import hashlib
 import json
@@ -24,13 +24,15 @@ CLASSES = (NASTY, "a$b_{$猫")
 """The first is the common class, the second the rare one."""
 ARMS, RECIPES, SEEDS = ("original", "augmented", "duplicated"), ("net", "<b>deep"), (0, 1)
 SKILL = {"original": 0.4, "augmented": 1.2, "duplicated": 0.6}
-TWINS = ("p0", "p1")
+DUPLICATES = ("p0", "p1")
 AUDIT = Audit(
     {"all": {NASTY: 30, CLASSES[1]: 15}},
     (
         Finding("unreadable", "drop", NASTY, (f"{NASTY}.jpg",) * 7),
-        Finding("near_duplicates", "group", f"two {NASTY}", (f"a/{NASTY}.jpg", "b.jpg"), TWINS),
-        Finding("blurred", "warn", "sharpness 0.01", ("b.jpg",), TWINS[1:], (), 0.01),
+        Finding(
+            "near_duplicates", "group", f"two {NASTY}", (f"a/{NASTY}.jpg", "b.jpg"), DUPLICATES
+        ),
+        Finding("blurred", "warn", "sharpness 0.01", ("b.jpg",), DUPLICATES[1:], (), 0.01),
         Finding("shortcuts", "warn", f"{NASTY} predicts the class", (), score=0.5),
     ),
     {
@@ -44,16 +46,16 @@ AUDIT = Audit(
 
 
 def predictions(ids: tuple[str, ...], actual: tuple[str, ...], skill: float, seed: int):
-    """Scores of a judge with some skill, drawn from a seed."""
+    """Return the predictions of a classifier with some skill, drawn from a seed."""
     rare = np.array([name == CLASSES[1] for name in actual])
     rng = np.random.default_rng(seed)
     score = 1 / (1 + np.exp(-skill * (2 * rare - 1) - rng.normal(size=len(actual))))
-    called = tuple(CLASSES[int(s >= 0.5)] for s in score)
-    return Predictions(CLASSES, ids, actual, called, np.stack([1 - score, score], axis=1))
+    labels = tuple(CLASSES[int(s >= 0.5)] for s in score)
+    return Predictions(CLASSES, ids, actual, labels, np.stack([1 - score, score], axis=1))
 
 
 def history(seed: int = 0, epochs: int = 4):
-    """Curves that go down, up, and differ with the seed."""
+    """Return falling losses and rising scores that differ with the seed."""
     falls = tuple(1 / (n + seed) for n in range(1, epochs + 1))
     rises = tuple(1 - value / 2 for value in falls)
     columns = dict.fromkeys(HISTORY, falls)
@@ -63,13 +65,13 @@ def history(seed: int = 0, epochs: int = 4):
 
 
 def result(arm="original", recipe="net", seed=0, *, ids=(), actual=(), valid=None) -> RunResult:
-    """A run; without ids on 20 images of the common class and 10 of the rare one."""
+    """Return a run, by default on 20 images of the common class and 10 of the rare one."""
     actual = actual or (CLASSES[0],) * 20 + (CLASSES[1],) * 10
     ids = ids or tuple(f"i{n}" for n in range(len(actual)))
-    said = predictions(ids, actual, SKILL.get(arm, 0), seed + 10 * len(arm) + len(recipe))
+    predicted = predictions(ids, actual, SKILL.get(arm, 0), seed + 10 * len(arm) + len(recipe))
     tuned = {"threshold": 0.4, "threshold_gmean": 0.7, "temperature": 1.1, "calibrated_ece": 0.1}
-    metrics = compute_metrics(said, CLASSES[1]) | (tuned if valid else {})
-    return RunResult(arm, recipe, seed, metrics, said, CLASSES[1], history(seed), valid)
+    metrics = compute_metrics(predicted, CLASSES[1]) | (tuned if valid else {})
+    return RunResult(arm, recipe, seed, metrics, predicted, CLASSES[1], history(seed), valid)
 
 
 def split(folder: Path, counts: tuple[int, int], seed: int) -> Manifest:
@@ -89,7 +91,7 @@ def split(folder: Path, counts: tuple[int, int], seed: int) -> Manifest:
 
 
 def arm(folder: Path, train: Manifest, copies: int) -> None:
-    """Write an arm's manifest, with so many new images of the last original, and its sheet."""
+    """Write the manifest of an arm, with new images of the last original, and its sheet."""
     parent = train.samples[-1]
     paths = [f"../../prepared/train/{sample.path}" for sample in train.samples]
     old = [
@@ -116,7 +118,7 @@ def arm(folder: Path, train: Manifest, copies: int) -> None:
 
 
 def explained(run: RunResult, test: Manifest):
-    """What `evaluate` keeps of a run's mistakes."""
+    """Return what `evaluate` keeps of the mistakes of a run."""
     heat = np.linspace(0, 1, 32 * 32, dtype=np.float32).reshape(32, 32)
     grey = np.full((32, 32, 3), 120, np.uint8)
     return [
@@ -126,15 +128,15 @@ def explained(run: RunResult, test: Manifest):
 
 
 def pictures() -> thumbnails.Thumbnails:
-    """Of the audit's two samples, of both classes; one is odd, the other tiny."""
+    """Return thumbnails of the two duplicates in AUDIT, one of them wide, the other tiny."""
     grey, rng = np.full((20, 96, 3), 150, np.uint8), np.random.default_rng(0)
     noise = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
-    found = zip(TWINS, CLASSES, ("train", ""), (grey, noise), strict=True)
+    found = zip(DUPLICATES, CLASSES, ("train", ""), (grey, noise), strict=True)
     return {ident: thumbnails.Thumbnail(*of) for ident, *of in found}
 
 
 def inputs(folder: Path) -> PageInputs:
-    """Write everything that the page reads into `folder`, and return what it is made of."""
+    """Write everything that the page reads into `folder`, and return its inputs."""
     train, valid, test = (
         split(folder / "prepared" / name, counts, seed)
         for seed, (name, counts) in enumerate(

@@ -31,7 +31,7 @@ from toolkit.metrics import classification
 from toolkit.metrics.predictions import Predictions
 from toolkit.pipeline import params
 from toolkit.pipeline.sweep import ablation_experiments, parse_targets, target_experiments
-from toolkit.reporting.plots.sweep import contributions, response
+from toolkit.reporting.plots.sweep import ablation_figure, response_figure
 
 POLICY = [{"transform": t} for t in ("rotate", "sharpness", "autocontrast", "sharpness")]
 
@@ -202,8 +202,8 @@ def test_the_table_of_transforms_has_its_columns(effects):
 
 def test_pictures_depend_on_the_numbers_alone(points, effects):
     for draw, given in (
-        (response, points),
-        (contributions, effects),
+        (response_figure, points),
+        (ablation_figure, effects),
     ):
         assert draw(given) == draw(given)
         assert draw(given).startswith(b"\x89PNG")
@@ -211,7 +211,7 @@ def test_pictures_depend_on_the_numbers_alone(points, effects):
 
 
 def test_one_target_makes_a_picture(points):
-    assert response(points[:2]).startswith(b"\x89PNG")
+    assert response_figure(points[:2]).startswith(b"\x89PNG")
 
 
 @pytest.mark.pipeline

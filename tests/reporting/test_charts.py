@@ -1,4 +1,4 @@
-"""The page's charts: drawing, words and table say the same."""
+"""The charts of the page: drawing, description and table have the same numbers."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def compared():
     return compare_results(runs, resamples=200)
 
 
-def test_differences_say_their_numbers_in_words_and_in_the_table(compared):
+def test_differences_have_their_numbers_in_tooltips_and_in_the_table(compared):
     chart = charts.difference_chart(compared)
     for row, spot in zip(chart.table[1:], chart.drawing.spots, strict=True):
         assert row[-1] in spot.text
@@ -26,7 +26,7 @@ def test_differences_say_their_numbers_in_words_and_in_the_table(compared):
     assert NASTY in chart.alt  # escaped by the template
 
 
-def test_one_arm_alone_differs_from_nothing():
+def test_a_single_arm_has_no_differences():
     assert charts.difference_chart(compare_results([result()], resamples=200)) is None
 
 
@@ -42,20 +42,20 @@ def test_recalls_are_of_one_recipe(compared):
     assert charts.recall_chart(compared, "another") is None
 
 
-def test_a_probe_is_set_against_a_coin():
+def test_a_probe_is_compared_with_chance():
     chart = charts.probe_chart({"augmented": {"all": (0.7, 0.6, 0.8)}}, ARMS)
     assert chart.table[1] == ("augmented", "0.700 (0.600 to 0.800)")
     assert charts.probe_chart({}, ARMS) is None
 
 
-def test_bars_say_originals_and_new_images():
+def test_bars_count_originals_and_new_images():
     style = arm_styles(ARMS)["augmented"]
     chart = charts.image_count_chart([Bar("rare", "augmented", 60, 300, style)])
     assert chart.table[1] == ("rare", "augmented", "60", "300")
     assert "60 originals, 300 new" in chart.alt
 
 
-def test_a_swatch_has_the_arms_colour():
-    found = charts.swatches(ARMS)
-    assert "var(--vermilion)" in found["augmented"].body
-    assert "var(--purple)" in found[NASTY].body
+def test_a_swatch_has_the_color_of_its_arm():
+    drawings = charts.swatches(ARMS)
+    assert "var(--vermilion)" in drawings["augmented"].body
+    assert "var(--purple)" in drawings[NASTY].body

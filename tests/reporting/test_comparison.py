@@ -1,4 +1,4 @@
-"""The files of a comparison, and the page as text; test_page.py opens it in a browser."""
+"""The files of a comparison, and its page as text; test_page.py opens it in a browser."""
 
 import base64
 import hashlib
@@ -42,9 +42,9 @@ def bare():
 # --- the page ---------------------------------------------------------------------------------
 
 
-def test_the_page_shows_the_six_parts(page, given):
+def test_the_page_has_six_sections(page, given):
     text = " ".join(page.text.split())
-    headings = ("Verdict", "Data", "Training", "Networks", "Errors", "How it was made")
+    headings = ("Verdict", "Data", "Training", "Networks", "Errors", "Provenance")
     places = [text.rindex(heading) for heading in headings]
     assert places == sorted(places)
     for words in (*RECIPES, "30 test images", "params.yaml", "sha256", "Grad-CAM", "+ 6 new"):
@@ -52,12 +52,12 @@ def test_the_page_shows_the_six_parts(page, given):
     assert verdict.verdict_headline(given.compared)[0].split()[0] in text
 
 
-def test_every_tag_that_is_opened_is_closed(page):
+def test_every_tag_is_closed(page):
     assert page.open == []
 
 
-def test_whatever_is_shown_is_escaped(page, html):
-    """Tags and attributes are ours alone; the nasty names stand there as text."""
+def test_everything_is_escaped(page, html):
+    """All tags and attributes are the template's; the nasty names are text."""
     assert not [name for _, name, _ in page.attributes if name.startswith("on")]
     assert "<img src=x" not in html
     assert "<b>deep" not in html
@@ -65,7 +65,7 @@ def test_whatever_is_shown_is_escaped(page, html):
     assert page.values("src") == [v for v in page.values("src") if v.startswith("data:image/jpeg")]
 
 
-def test_names_reach_tooltips_and_alternatives_as_text(page):
+def test_names_are_text_in_tooltips_and_alternative_texts(page):
     assert any(NASTY in value for value in page.values("aria-label", "svg"))
     assert any(NASTY in value for value in page.values("alt", "img"))
     assert NASTY in page.text
@@ -83,7 +83,7 @@ def test_the_policy_allows_our_style_and_our_script_and_nothing_else(page, html)
     assert page.values("style") == []
 
 
-def test_the_page_asks_for_nothing(page, html):
+def test_the_page_requests_nothing(page, html):
     links = page.values("src") + page.values("href") + page.values("srcset")
     assert links
     assert all(link.startswith(("data:image/jpeg;base64,", "#")) for link in links)
@@ -92,7 +92,7 @@ def test_the_page_asks_for_nothing(page, html):
     assert {"link", "iframe", "object", "embed", "form"}.isdisjoint(page.tags)
 
 
-def test_ids_are_used_once_and_every_reference_finds_its_own(page, html):
+def test_ids_are_unique_and_every_reference_has_its_target(page, html):
     ids = Counter(page.values("id"))
     assert set(ids.values()) == {1}
     wanted = {v[1:] for v in page.values("href") if v.startswith("#")}
@@ -100,7 +100,7 @@ def test_ids_are_used_once_and_every_reference_finds_its_own(page, html):
     assert wanted <= set(ids)
 
 
-def test_every_picture_says_in_words_what_it_shows(page):
+def test_every_image_and_chart_has_an_alternative_text(page):
     assert page.tags.count("img") == len(page.values("alt", "img"))
     assert all(page.values("alt", "img"))
     charts = page.values("aria-label", "svg")
@@ -122,15 +122,15 @@ def test_the_page_is_the_same_each_time(given, html):
 
 
 @pytest.mark.parametrize("audit", [None, Audit({}, ())])
-def test_a_page_of_predictions_alone_says_little_and_says_so(audit):
+def test_a_page_of_predictions_alone_says_so(audit):
     text = Parsed(comparison.comparison_page(replace(bare(), audit=audit))).text
     assert "nothing to compare" in text
     assert "Training" not in text
     assert "Errors" not in text
-    assert ("The audit found nothing" if audit else "predictions alone") in text
+    assert ("The audit found no problems" if audit else "predictions only") in text
 
 
-def test_a_page_of_many_classes_has_no_words_on_words():
+def test_long_class_names_are_truncated():
     names = tuple(f"class_{n:02d}_with_a_long_name" for n in range(10))
     run = replace(result(), positive=None)
     many = replace(run.predictions, classes=(*CLASSES, *names), scores=None)
@@ -145,7 +145,7 @@ def test_a_page_of_many_classes_has_no_words_on_words():
 # --- the files of `compare` -------------------------------------------------------------------
 
 
-def test_a_comparison_leaves_its_files(tmp_path, given):
+def test_a_comparison_writes_its_files(tmp_path, given):
     comparison.write_comparison(tmp_path / "summary.json", given.compared, given.results)
     assert json.loads((tmp_path / "summary.json").read_text()) == verdict.summarize_comparison(
         given.compared

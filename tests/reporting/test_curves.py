@@ -1,4 +1,4 @@
-"""The page's curves."""
+"""The curves of the page."""
 
 import math
 from dataclasses import replace
@@ -8,13 +8,13 @@ import pytest
 from tests.helpers.pages import history, result
 from toolkit.evaluation.curves import DIAGRAMS
 from toolkit.reporting import curves
-from toolkit.reporting.curves import MOST_COLUMNS, MOST_POINTS, thinned
+from toolkit.reporting.curves import MAX_POINTS, MAX_STOPS, evenly_spaced
 
 ARMS = ("original", "augmented")
 RUNS = [result(arm, seed=seed) for arm in ARMS for seed in (0, 1)]
 
 
-def test_every_epoch_can_be_read_of_every_arm():
+def test_every_epoch_has_a_value_for_every_arm():
     chart = curves.history_chart(RUNS, ARMS, "valid_loss", "loss", "loss-0")
     assert chart.table[0] == ("epoch", *ARMS)
     assert chart.table[1][1] == "0.750 (0.500 to 1.000)"
@@ -22,10 +22,10 @@ def test_every_epoch_can_be_read_of_every_arm():
     assert "epoch 4" in chart.alt
 
 
-def test_long_trainings_are_thinned_to_what_can_be_pointed_at():
+def test_long_trainings_have_a_limited_number_of_tooltips():
     runs = [replace(run, history=history(epochs=300)) for run in RUNS]
     chart = curves.history_chart(runs, ARMS, "valid_loss", "loss", "loss-0")
-    assert len(chart.table) == 1 + MOST_COLUMNS
+    assert len(chart.table) == 1 + MAX_STOPS
     assert (chart.table[1][0], chart.table[-1][0]) == ("1", "300")
 
 
@@ -43,7 +43,7 @@ def test_a_gmean_that_is_undefined_says_so():
     assert [row[1] for row in chart.table[1:3]] == ["undefined", "0.500"]
 
 
-def test_a_diagram_has_a_curve_a_run_and_says_its_number():
+def test_a_diagram_has_a_curve_per_run_and_its_metric():
     chart = curves.diagram_chart(RUNS, ARMS, DIAGRAMS["roc"], "roc-0")
     areas = sorted(run.metrics["roc_auc"] for run in RUNS[:2])
     assert f"original {areas[0]:.3f} to {areas[1]:.3f}" in chart.caption
@@ -51,10 +51,10 @@ def test_a_diagram_has_a_curve_a_run_and_says_its_number():
     assert {row[0] for row in chart.table[1:]} == {
         f"{arm}, seed {seed}" for arm in ARMS for seed in (0, 1)
     }
-    assert len(chart.drawing.spots) == len(chart.table) - 1 <= 4 * MOST_POINTS
+    assert len(chart.drawing.spots) == len(chart.table) - 1 <= 4 * MAX_POINTS
 
 
-def test_reliability_is_of_an_arms_runs_together():
+def test_reliability_pools_the_runs_of_an_arm():
     chart = curves.diagram_chart(RUNS, ARMS, DIAGRAMS["reliability"], "reliability-0")
     assert {row[0] for row in chart.table[1:]} == {*ARMS}
     images = sum(int(row[3].split()[0]) for row in chart.table[1:] if row[0] == "original")
@@ -74,7 +74,7 @@ def test_there_is_no_diagram_of_runs_without_scores():
 
 
 @pytest.mark.parametrize(("size", "most"), [(1, 9), (5, 9), (9, 9), (100, 9)])
-def test_thinning_keeps_both_ends(size, most):
-    found = thinned(size, most)
+def test_even_spacing_keeps_both_ends(size, most):
+    found = evenly_spaced(size, most)
     assert (found[0], found[-1]) == (0, size - 1)
     assert len(found) == min(size, most)

@@ -1,4 +1,4 @@
-"""The page's pictures."""
+"""The images of the page."""
 
 import base64
 from dataclasses import replace
@@ -34,7 +34,7 @@ def test_large_pictures_are_made_small_and_small_ones_are_left(tmp_path):
     for side in (32, 200):
         path = tmp_path / f"{side}.png"
         path.write_bytes(images.encode_png(np.zeros((side, 2 * side, 3), np.uint8)))
-        shown = gallery.thumbnail(path, "two squares")
+        shown = gallery.inline_file(path, "two squares")
         assert pixels(shown).shape[:2] == (shown.height, shown.width)
         assert shown.height == min(side, gallery.SIDE)
         assert shown.width == 2 * shown.height
@@ -42,14 +42,14 @@ def test_large_pictures_are_made_small_and_small_ones_are_left(tmp_path):
 
 def test_a_missing_picture_is_named(tmp_path):
     with pytest.raises(InputError, match=r"gone\.png"):
-        gallery.thumbnail(tmp_path / "gone.png", "nothing")
+        gallery.inline_file(tmp_path / "gone.png", "nothing")
 
 
 def test_mistakes_are_those_of_each_arms_first_seed(given):
     found = gallery.mistake_strips(given.runs, [r for r in given.results if r.recipe == "net"])
     assert list(found) == ["mistake", "hardest"]
     assert [strip.title for strip in found["mistake"]] == ["original", "augmented", "duplicated"]
-    assert all(len(strip.pictures) <= gallery.MOST_MISTAKES for strip in found["hardest"])
+    assert all(len(strip.pictures) <= gallery.MAX_MISTAKES for strip in found["hardest"])
     assert found["hardest"][0].pictures[0].lines[0] == CLASSES[1]
 
 
@@ -61,30 +61,17 @@ def predicted(*right):
     return replace(result(), predictions=Predictions(CLASSES, tuple("abcde"), actual, said))
 
 
-def test_what_most_runs_turned_is_found_rare_classes_first():
-    before = [predicted(0, 0, 1, 0, 1), predicted(0, 0, 1, 1, 1), predicted(0, 1, 1, 0, 1)]
-    after = [predicted(1, 0, 1, 1, 0), predicted(1, 1, 1, 1, 0), predicted(0, 1, 1, 0, 0)]
-    test = {CLASSES[0]: 3, CLASSES[1]: 2}
-    assert gallery.turned(before, after, test) == ["d", "a", "b"]
-    assert gallery.turned(after, before, test) == ["e"]
-
-
-def test_half_of_the_runs_are_not_most():
-    before, after = [predicted(0, 1, 1, 1, 1)] * 2, [predicted(1, 1, 1, 1, 1)]
-    assert gallery.turned([before[0], after[0]], after, {CLASSES[0]: 3, CLASSES[1]: 2}) == []
-
-
 def test_changed_images_are_shown_with_how_many_runs_were_right(given):
-    strips = gallery.changed(given.compared, given.results[:6], given.prepared / "test")
+    strips = gallery.change_strips(given.compared, given.results[:6], given.prepared / "test")
     assert [strip.title for strip in strips] == [
         "fixed by augmented", "broken by augmented", "fixed by duplicated", "broken by duplicated",
     ]  # fmt: skip
     shown = [picture for strip in strips for picture in strip.pictures]
     assert shown
-    assert all(picture.lines[1].startswith("right ") for picture in shown)
+    assert all(picture.lines[1].startswith("correct ") for picture in shown)
 
 
 def test_images_of_another_test_split_are_counted_and_not_shown(given):
     runs = [predicted(0, 0, 0, 0, 0), replace(predicted(1, 1, 1, 1, 1), arm="augmented")]
-    fixed, broken = gallery.changed(given.compared, runs, given.prepared / "test")
+    fixed, broken = gallery.change_strips(given.compared, runs, given.prepared / "test")
     assert (fixed.total, fixed.pictures, broken.total) == (5, (), 0)

@@ -1,4 +1,4 @@
-"""The page's own filters; test_report.py and test_audit_page.py have whole pages."""
+"""The filters of the templates; test_comparison.py and test_audit.py have whole pages."""
 
 import pytest
 
@@ -9,7 +9,7 @@ def test_numbers_stand_at_the_right_and_words_at_the_left():
     table = [
         ["a", "b", "c", "d"],
         ["x", "+0.1 (0 to 1)", "3.11.7", ""],
-        ["1", "below 0.001", "", ""],
+        ["1", "< 0.001", "", ""],
     ]
     assert html._numeric(table) == [False, True, False, True]
 

@@ -1,4 +1,4 @@
-"""What each section of the page shows."""
+"""The sections of the page."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def bare():
     return PageInputs(compare_results(runs, resamples=200), runs)
 
 
-def test_the_verdict_has_a_sentence_an_arm_and_a_picture(given):
+def test_the_verdict_has_a_sentence_per_arm_and_charts(given):
     found = page.verdict_section(given.compared)
     assert len(found["headline"]) == 2
     assert found["differences"] and found["gmeans"]  # noqa: PT018
@@ -39,7 +39,7 @@ def test_recalls_of_very_many_classes_are_a_table_alone(given):
     assert page.verdict_section(many)["recalls"] == []
 
 
-def test_the_data_are_those_that_were_prepared(given):
+def test_the_data_section_shows_the_prepared_images(given):
     found = page.data_section(given)
     assert found["counts"][1] == ["train", "12", "4"]
     assert found["counts"][-1] == ["train, duplicated", "12 + 0 new", "4 + 6 new"]
@@ -47,15 +47,15 @@ def test_the_data_are_those_that_were_prepared(given):
     assert [strip.title for strip in found["samples"]] == list(CLASSES)
 
 
-def test_a_probe_that_had_nothing_to_tell_apart_is_left_out(given):
+def test_a_probe_without_new_images_is_left_out(given):
     assert [row[0] for row in page.data_section(given)["probe"].table[1:]] == ["augmented"]
 
 
-def test_what_was_made_is_told_by_transform(given):
+def test_new_images_are_counted_by_transform(given):
     found = page.data_section(given)
     assert list(found["most_changed"]) == ["augmented", "duplicated"]
     assert [row[:2] for row in found["new"][1:3]] == [["augmented", "all"], ["augmented", NASTY]]
-    assert found["new"][2][2:] == ["6", "1 (17 %)", "2 (33 %)", "12.3"]
+    assert found["new"][2][2:] == ["6", "1 (17%)", "2 (33%)", "12.3"]
 
 
 PART = '{"new": 3, "identical": 0, "near_copies": 9, "change": 0, "transforms": {}}'
@@ -77,7 +77,7 @@ def test_an_arm_without_new_images_has_no_row(tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"auc": "x", "low": 0, "high": 1}'])
 def test_a_damaged_probe_is_refused_by_name(given, tmp_path, text):
     files.write_file(tmp_path / "augmented.json", text)
-    with pytest.raises(InputError, match=r"augmented\.json: not the answer of a probe.*toolkit"):
+    with pytest.raises(InputError, match=r"augmented\.json: not the result of a probe.*toolkit"):
         page.data_section(replace(given, probes=tmp_path))
 
 
@@ -88,7 +88,7 @@ def test_each_recipe_has_three_curves_and_four_diagrams(given):
     assert [len(shown) for shown in found["matrices"].values()] == [3, 3]
 
 
-def test_every_drawing_has_a_name_of_its_own(given):
+def test_every_drawing_has_a_unique_name(given):
     charts = [c for shown in page.training_section(given).values() for c in shown]
     charts += [c for shown in page.network_section(given)["diagrams"].values() for c in shown]
     bodies = [
@@ -101,11 +101,11 @@ def test_errors_have_mistakes_hard_images_and_changes(given):
     found = page.error_section(given)
     assert list(found) == list(given.compared.recipes)
     titles = [title for title, _, _ in found["net"]["kinds"]]
-    assert titles == [title for title, _ in page.KINDS.values()]
+    assert titles == [title for title, _ in page.MISTAKE_KINDS.values()]
     assert len(found["net"]["changed"]) == 4
 
 
-def test_how_it_was_made_names_the_data_by_their_hashes(given):
+def test_provenance_names_the_data_by_their_hashes(given):
     found = page.provenance_section(given)
     train = files.sha256(given.prepared / "train" / "manifest.csv")
     assert found["hashes"][1] == ["prepared/train", train]

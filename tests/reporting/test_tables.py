@@ -1,4 +1,4 @@
-"""The page's tables."""
+"""The tables of the page."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_metrics_that_were_not_compared_are_left_out(compared):
 
 
 def test_each_pair_of_runs_has_its_own_row_image_by_image(compared):
-    _, *body = tables.image_by_image(compared)
+    _, *body = tables.mcnemar_table(compared)
     assert [row[2] for row in body] == ["1", "2"]
 
 
@@ -62,7 +62,7 @@ def test_a_class_that_no_arm_changed_has_one_bar():
         {"original": train(0), "augmented": train(5)}, ("original", "augmented")
     )
     assert [(bar.group, bar.label, bar.originals, bar.new) for bar in bars] == [
-        ("a", "every arm", 3, 0), ("b", "original", 1, 0), ("b", "augmented", 1, 5),
+        ("a", "all arms", 3, 0), ("b", "original", 1, 0), ("b", "augmented", 1, 5),
     ]  # fmt: skip
 
 
@@ -71,16 +71,16 @@ def test_a_matrix_adds_the_runs_of_an_arm_up():
     total = sum(matrix_of(run.predictions) for run in RUNS[:2])
     assert [[cell.count for cell in row] for row in matrix.rows] == total.tolist()
     assert (matrix.arm, matrix.runs, matrix.classes) == ("original", 2, CLASSES)
-    assert [cell.right for row in matrix.rows for cell in row] == [True, False, False, True]
+    assert [cell.correct for row in matrix.rows for cell in row] == [True, False, False, True]
 
 
 def test_a_cell_is_as_dark_as_its_share_of_the_row():
     cell = tables.confusion_tables(RUNS)[0].rows[1][1]
-    assert cell.level == round(float(cell.share.rstrip("%")) / 10)
+    assert cell.level == round(float(cell.fraction.rstrip("%")) / 10)
 
 
 def test_tuning_is_shown_where_there_was_some():
-    assert tables.tuned_table(RUNS) == []
-    header, first, *_ = tables.tuned_table([result(valid=RUNS[0].predictions), *RUNS])
-    assert header[3:6] == ["threshold", "G-mean at 0.5", "at the threshold"]
+    assert tables.tuning_table(RUNS) == []
+    header, first, *_ = tables.tuning_table([result(valid=RUNS[0].predictions), *RUNS])
+    assert header[3:6] == ["threshold", "G-mean at 0.5", "G-mean at threshold"]
     assert first[3] == "0.400"

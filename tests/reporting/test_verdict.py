@@ -1,41 +1,40 @@
-"""What a person reads: sentences, the table, and summary.json's scalars."""
+"""The sentences and the table of a comparison, and the scalars of summary.json."""
 
 from tests.evaluation.test_comparison import BAD, BASE, GOOD, arms, result
 from toolkit.evaluation.comparison import compare_results
 from toolkit.reporting.verdict import (
-    chance,
     comparison_markdown,
     comparison_notes,
     comparison_table,
+    format_p,
     summarize_comparison,
     verdict_headline,
     verdict_sentence,
 )
 
 
-def test_a_certain_verdict_says_by_how_much_and_how_sure():
+def test_a_conclusive_verdict_states_difference_interval_and_p_value():
     (found,) = compare_results(arms(original=BASE, augmented=GOOD)).contrasts
     text = verdict_sentence(found)
     assert text.startswith("augmented against original, net: better. G-mean +0.1")
-    assert "(95 % interval +0." in text
-    assert "p below 0.001" in text or "p 0.0" in text
+    assert "(95% interval +0." in text
+    assert "p < 0.001" in text or "p = 0.0" in text
 
 
-def test_an_uncertain_one_says_what_could_have_been_found():
+def test_an_inconclusive_verdict_states_the_detectable_difference():
     (found,) = compare_results(arms(original=BASE, augmented=BASE)).contrasts
-    assert ": inconclusive. G-mean " in verdict_sentence(found)
-    assert f"A true difference of {found.detectable:.3f} would have been found" in verdict_sentence(
-        found
-    )
+    sentence = verdict_sentence(found)
+    assert ": inconclusive. G-mean " in sentence
+    assert f"A true difference of {found.detectable:.3f} would have been detected" in sentence
 
 
 def test_one_seed_asks_for_more():
     (found,) = compare_results([result("original"), result("augmented", recalls=GOOD)]).contrasts
     assert ": inconclusive. These networks differ by G-mean +0." in verdict_sentence(found)
-    assert "Train three seeds or more" in verdict_sentence(found)
+    assert "Train at least three seeds" in verdict_sentence(found)
 
 
-def test_the_headline_is_one_sentence_an_arm():
+def test_the_headline_has_one_sentence_per_arm():
     results = arms(original=BASE, augmented=GOOD, flipped=BAD)
     others = [result("original", s, BASE, "other") for s in range(3)]
     others += [result("augmented", s, BASE, "other") for s in range(3)]
@@ -54,7 +53,7 @@ def test_the_headline_is_about_the_arms_and_not_about_the_control():
     assert only.startswith("duplicated against original")
 
 
-def test_the_table_has_a_row_an_arm():
+def test_the_table_has_a_row_per_arm():
     header, base, other = comparison_table(compare_results(arms(original=BASE, augmented=GOOD)))
     assert header == [
         "recipe", "arm", "seeds", "G-mean", "accuracy", "recall of b",
@@ -65,17 +64,17 @@ def test_the_table_has_a_row_an_arm():
     assert all(" to " in cell for cell in other[3:7])
 
 
-def test_notes_say_what_was_counted():
-    said = " ".join(comparison_notes(compare_results(arms(original=BASE, augmented=GOOD))))
-    assert "'b' has 90 test images: each of them is 0.011 of its recall." in said
-    assert "3 seeds: intervals account for the test images and for training." in said
+def test_notes_state_what_the_intervals_account_for():
+    notes = " ".join(comparison_notes(compare_results(arms(original=BASE, augmented=GOOD))))
+    assert "Class 'b' has 90 test images, so each of them is 0.011 of its recall." in notes
+    assert "3 seeds: intervals account for the sampling of the test images and" in notes
     one = " ".join(comparison_notes(compare_results([result("original"), result("augmented")])))
-    assert "account for the test images alone" in one
+    assert "the sampling of the test images only" in one
 
 
-def test_notes_warn_of_a_class_that_was_never_found():
-    said = " ".join(comparison_notes(compare_results(arms(original=(1, 0), augmented=GOOD))))
-    assert "G-mean of 0" in said
+def test_notes_warn_of_a_class_that_is_never_predicted_correctly():
+    notes = " ".join(comparison_notes(compare_results(arms(original=(1, 0), augmented=GOOD))))
+    assert "G-mean of 0" in notes
 
 
 def test_the_summary_is_scalars_by_recipe_and_arm():
@@ -99,11 +98,11 @@ def test_markdown_escapes_names():
     assert text.splitlines()[1].startswith("| --- | --- | ---:")
 
 
-def test_p_values_have_the_digits_that_mean_something():
-    assert [chance(p) for p in (0.00001, 0.0312, 0.312)] == ["below 0.001", "0.031", "0.31"]
+def test_p_values_have_significant_digits():
+    assert [format_p(p) for p in (0.00001, 0.0312, 0.312)] == ["< 0.001", "0.031", "0.31"]
 
 
-def test_a_test_split_too_small_for_any_difference_is_said_to_be():
+def test_a_test_split_too_small_for_any_difference_is_reported():
     """Two seeds that differ by half: the interval ends where G-means do."""
     recalls = {("original", 0): 0.2, ("original", 1): 0.9, ("augmented", 0): 0.3}
     results = [result(arm, seed, (0.9, share)) for (arm, seed), share in recalls.items()]
@@ -111,4 +110,4 @@ def test_a_test_split_too_small_for_any_difference_is_said_to_be():
     (contrast,) = compare_results(results).contrasts
     assert (contrast.tested.low, contrast.tested.high) == (-1, 1)
     assert verdict_sentence(contrast).endswith("No true difference, however large, would have been "
-                                       "found 4 times in 5.")  # fmt: skip
+                                       "detected 4 times in 5.")  # fmt: skip

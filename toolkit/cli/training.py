@@ -135,13 +135,22 @@ def gradients(
     """
     from toolkit.io import files
     from toolkit.reporting.plots.gradients import GradientCurves, gradient_figure
-    from toolkit.training.gradients import find_traces, gradient_rows, group_traces, mean_norms
+    from toolkit.training.gradients import (
+        find_traces,
+        gradient_rows,
+        group_traces,
+        mean_curves,
+        mean_norms,
+    )
 
     found = find_traces(where)
     if output:
         curves = {
             name: GradientCurves(
-                mean_norms(group), [t.loss for t in group], [t.accuracy for t in group]
+                mean_norms(group),
+                [t.loss for t in group],
+                [t.accuracy for t in group],
+                *mean_curves(group),
             )
             for name, group in group_traces(found).items()
         }

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from toolkit.errors import InputError
 from toolkit.io import files
 from toolkit.io.csv import csv_text, read_rows
+from toolkit.metrics.arrays import Floats
 from toolkit.metrics.classification import compute_metrics
 from toolkit.metrics.predictions import Predictions, read_predictions
 
@@ -179,6 +182,24 @@ def read_history(path: Path) -> History:
         return {name: tuple(float(row[name]) for row in rows) for name in HISTORY}
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise InputError(f"{path}: not a training history: {error}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class HistoryBand:
+    """A column of several histories: its mean, lowest and highest value, each [epochs]."""
+
+    epochs: tuple[float, ...]
+    mean: Floats
+    low: Floats
+    high: Floats
+
+
+def history_band(histories: Sequence[History], column: str) -> HistoryBand:
+    """Summarize a column of the histories over the epochs that all of them have."""
+    length = min(len(history["epoch"]) for history in histories)
+    values = np.array([history[column][:length] for history in histories])
+    epochs = histories[0]["epoch"][:length]
+    return HistoryBand(epochs, values.mean(axis=0), values.min(axis=0), values.max(axis=0))
 
 
 def history_csv(results: Sequence[RunResult]) -> str:

@@ -47,6 +47,16 @@ def matrix_of(predictions: Predictions) -> Matrix:
     return confusion_matrix(actual, predicted, len(predictions.classes))
 
 
+def normalize_rows(matrix: Matrices) -> Floats:
+    """Divide each row by its sum, [..., K, K]: the predictions per actual class, 0 to 1.
+
+    The row of a class without images is 0.
+    """
+    sums = matrix.sum(axis=-1, keepdims=True)
+    fractions: Floats = np.divide(matrix, sums, out=np.zeros(matrix.shape), where=sums > 0)
+    return fractions
+
+
 # --- metrics of each class --------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The files of a comparison, and the page; computes no result of its own."""
+"""Write the files of a comparison, and its page; no result is computed here."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ CSV = ("roc", "precision_recall", "reliability")
 def write_comparison(path: Path, compared: Comparison, results: Sequence[RunResult]) -> None:
     """Write the summary to `path`, and beside it what `dvc plots` shows.
 
-    curves.csv and curves.png (by epoch), comparison.png, and a CSV for each diagram of CSV.
+    These are curves.csv and curves.png (by epoch), comparison.png, and a CSV per diagram in CSV.
     """
     summary = json.dumps(
         verdict.summarize_comparison(compared), indent=2, ensure_ascii=False, allow_nan=False
@@ -28,15 +28,11 @@ def write_comparison(path: Path, compared: Comparison, results: Sequence[RunResu
     files.write_file(path.parent / "curves.png", figures.overlay_figure(results))
     files.write_file(path.parent / "comparison.png", figures.comparison_figure(compared))
     for name in CSV:
-        files.write_file(
-            path.parent / f"{name}.csv", curves.curves_csv(results, curves.DIAGRAMS[name])
-        )
+        table = curves.curves_csv(results, curves.DIAGRAMS[name])
+        files.write_file(path.parent / f"{name}.csv", table)
     files.write_file(path, summary + "\n")
 
 
-# --- the page ---------------------------------------------------------------------------------
-
-
-def comparison_page(given: PageInputs) -> str:
-    """The page as HTML (see `html_page`). Raises InputError for what cannot be read."""
-    return html.render_template("report.html.j2", page_sections(given))
+def comparison_page(inputs: PageInputs) -> str:
+    """Return the page as HTML. Raises InputError for a file that cannot be read."""
+    return html.render_template("report.html.j2", page_sections(inputs))

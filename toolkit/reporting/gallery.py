@@ -1,30 +1,34 @@
-"""The pictures of the page: small JPEGs of samples, new images, mistakes, and of what changed."""
+"""The images of the page: small JPEGs of samples, new images, mistakes and changes."""
 
 import base64
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from toolkit.evaluation import results
+from toolkit.evaluation.changes import changed_images, correct_counts
 from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.results import Mistake, RunResult
-from toolkit.io import images, manifest
+from toolkit.io import images
 from toolkit.io.images import Pixels
-from toolkit.io.manifest import Manifest, Sample
+from toolkit.io.manifest import Manifest, Sample, read_manifest
+from toolkit.reporting.curves import evenly_spaced
 
 SIDE, QUALITY = 96, 80
-"""Height of a thumbnail in pixels at most, and its JPEG quality: a page holds hundreds."""
-MOST_SAMPLES, MOST_CLASSES = 10, 12
-MOST_MISTAKES, MOST_CHANGED = 6, 10
-"""Samples of a class, and classes; mistakes of a kind of a run; changed images of a contrast."""
+"""Height of an image in pixels, at most, and its JPEG quality: a page holds hundreds."""
+SHEET_QUALITY = 85
+MAX_SAMPLES, MAX_CLASSES = 10, 12
+"""Samples per class, and classes."""
+MAX_MISTAKES, MAX_CHANGED = 6, 10
+"""Mistakes per kind and run, and changed images per contrast."""
 
 
 @dataclass(frozen=True)
 class InlineImage:
-    """A JPEG as a data URI, its words, its size in CSS pixels, and lines to stand under it."""
+    """A JPEG as a data URI, its alternative text, its size in CSS pixels, and lines below it."""
 
     uri: str
     alt: str
@@ -35,7 +39,7 @@ class InlineImage:
 
 @dataclass(frozen=True)
 class Strip:
-    """Pictures in a row: what they are, and of how many."""
+    """Images in a row, their title, and the total from which they were chosen."""
 
     title: str
     pictures: tuple[InlineImage, ...]
@@ -45,16 +49,16 @@ class Strip:
 def inline_image(
     pixels: Pixels, alt: str, lines: Sequence[str] = (), quality: int = QUALITY
 ) -> InlineImage:
-    """A picture of uint8 [H, W, 3] as it is."""
+    """Encode an image, uint8 [H, W, 3], at its own size."""
     data = base64.b64encode(images.encode_jpeg(pixels, quality)).decode()
     height, width = pixels.shape[:2]
     return InlineImage(f"data:image/jpeg;base64,{data}", alt, width, height, tuple(lines))
 
 
-def thumbnail(path: Path, alt: str, lines: Sequence[str] = ()) -> InlineImage:
-    """Square pictures, one or several beside each other in the file, each at most SIDE high.
+def inline_file(path: Path, alt: str, lines: Sequence[str] = ()) -> InlineImage:
+    """Encode a file of one or several squares side by side, each reduced to SIDE at most.
 
-    Raises InputError as `images.read_image`.
+    Raises InputError as `images.read_image` does.
     """
     pixels = images.read_image(path)
     side = len(pixels)
@@ -63,104 +67,75 @@ def thumbnail(path: Path, alt: str, lines: Sequence[str] = ()) -> InlineImage:
     return inline_image(small, alt, lines)
 
 
-def spread(samples: Sequence[Sample], most: int) -> list[Sample]:
-    """At most `most` of the samples, evenly spaced along their order."""
-    return [samples[at * len(samples) // most] for at in range(most)][: len(samples)]
-
-
-# --- the data ---------------------------------------------------------------------------------
-
-
-def sample_strips(folder: Path, table: Manifest) -> list[Strip]:
-    """Training images of each class, chosen evenly along the manifest of `folder`."""
-    found = []
-    for name in table.classes[:MOST_CLASSES]:
-        of = [sample for sample in table.samples if sample.label == name]
-        shown = of if len(of) <= MOST_SAMPLES else spread(of, MOST_SAMPLES)
-        alt = f"a training image of {name}"
-        pictures = tuple(thumbnail(folder / sample.path, alt) for sample in shown)
-        found.append(Strip(name, pictures, len(of)))
-    return found
-
-
 def inline_sheet(path: Path, alt: str) -> InlineImage:
-    """A sheet of an arm, at the size that it has."""
-    return inline_image(images.read_image(path), alt, quality=85)
+    """Encode a sheet of an arm at its own size."""
+    return inline_image(images.read_image(path), alt, quality=SHEET_QUALITY)
+
+
+def sample_strips(folder: Path, manifest: Manifest) -> list[Strip]:
+    """Return training images of each class, evenly spaced along the manifest of `folder`."""
+    strips = []
+    for name in manifest.classes[:MAX_CLASSES]:
+        samples = [sample for sample in manifest.samples if sample.label == name]
+        chosen = [samples[at] for at in evenly_spaced(len(samples), MAX_SAMPLES)]
+        alt = f"training image of class {name}"
+        pictures = tuple(inline_file(folder / sample.path, alt) for sample in chosen)
+        strips.append(Strip(name, pictures, len(samples)))
+    return strips
 
 
 # --- the errors -------------------------------------------------------------------------------
 
 
-def mistake_strips(folder: Path, of: Sequence[RunResult]) -> dict[str, list[Strip]]:
-    """By kind ("mistake", "hardest"), a strip for each arm with pictures: those of its first seed.
+def mistake_strips(folder: Path, runs: Sequence[RunResult]) -> dict[str, list[Strip]]:
+    """Return by kind ("mistake", "hardest") a strip for each arm with images, of its first seed.
 
-    `folder` holds the evaluations, `of` is the results of one recipe. Raises InputError as
+    `folder` holds the evaluations, `runs` are those of one recipe. Raises InputError as
     `results.read_mistakes` does.
     """
-    first = {result.arm: result for result in reversed(of)}
-    found: dict[str, list[Strip]] = {}
-    for result in (first[arm] for arm in dict.fromkeys(result.arm for result in of)):
-        shown = results.read_mistakes(folder / str(result.key))
-        for kind in dict.fromkeys(mistake.kind for mistake in shown):
-            of_kind = [mistake for mistake in shown if mistake.kind == kind]
-            pictures = tuple(_mistake(mistake) for mistake in of_kind[:MOST_MISTAKES])
-            found.setdefault(kind, []).append(Strip(result.arm, pictures))
-    return found
-
-
-def _mistake(mistake: Mistake) -> InlineImage:
-    score = f"{mistake.score:.3f}"
-    told = f"{mistake.actual}, called {mistake.predicted}, score {score}"
-    lines = (f"{mistake.actual}", f"called {mistake.predicted}", f"score {score}")
-    return thumbnail(mistake.file, f"{told}; at the right where the network looked", lines)
-
-
-def changed(compared: Comparison, of: Sequence[RunResult], folder: Path) -> list[Strip]:
-    """What each arm of one recipe fixed and broke: two strips for each; `folder` has the images.
-
-    Fixed is an image that most runs of the baseline get wrong and most of the arm's right, broken
-    one the other way round. Images of the rare classes come first, then those that more runs see
-    differently. Raises InputError as `manifest.read_manifest` and `images.read_image`.
-    """
-    shown, strips = manifest.read_manifest(folder).by_id, []
-    before = [result for result in of if result.arm == compared.baseline]
-    for arm in dict.fromkeys(r.arm for r in of if r.arm != compared.baseline):
-        after = [result for result in of if result.arm == arm]
-        counts = hits(before), hits(after)
-        for word, pair in (("fixed", (before, after)), ("broken", (after, before))):
-            ids = turned(*pair, compared.test_images)
-            known = [shown[ident] for ident in ids if ident in shown][:MOST_CHANGED]
-            pictures = tuple(_turned(folder, sample, counts, len(after)) for sample in known)
-            strips.append(Strip(f"{word} by {arm}", pictures, len(ids)))
+    first_run = {run.arm: run for run in reversed(runs)}
+    strips: dict[str, list[Strip]] = {}
+    for arm in dict.fromkeys(run.arm for run in runs):
+        mistakes = results.read_mistakes(folder / str(first_run[arm].key))
+        for kind in dict.fromkeys(mistake.kind for mistake in mistakes):
+            of_kind = [mistake for mistake in mistakes if mistake.kind == kind]
+            pictures = tuple(_mistake(mistake) for mistake in of_kind[:MAX_MISTAKES])
+            strips.setdefault(kind, []).append(Strip(arm, pictures))
     return strips
 
 
-def _turned(folder: Path, sample: Sample, counts: Sequence[Counter[str]], runs: int) -> InlineImage:
-    before, after = (count[sample.id] for count in counts)
-    alt = f"an image of {sample.label}, right in {before} runs before and {after} of {runs} now"
-    return thumbnail(folder / sample.path, alt, (sample.label, f"right {before}, now {after}"))
+def _mistake(mistake: Mistake) -> InlineImage:
+    lines = (mistake.actual, f"predicted {mistake.predicted}", f"score {mistake.score:.3f}")
+    alt = f"{', '.join(lines)}; at the right, the Grad-CAM heatmap"
+    return inline_file(mistake.file, alt, lines)
 
 
-def turned(
-    wrong: Sequence[RunResult], right: Sequence[RunResult], test: Mapping[str, int]
-) -> list[str]:
-    """Ids of the images that most of the runs `wrong` get wrong and most of `right` right.
+def change_strips(compared: Comparison, runs: Sequence[RunResult], folder: Path) -> list[Strip]:
+    """Return two strips for each arm of one recipe: the images that it fixed, and those it broke.
 
-    `test` is the number of images of each class.
+    An image is fixed if most runs of the baseline get it wrong and most of the arm get it right,
+    and broken in the opposite case (see `changed_images`). `folder` holds the test images. Raises
+    InputError as `read_manifest` and `images.read_image` do.
     """
-    actual = dict(zip(right[0].predictions.ids, right[0].predictions.actual, strict=True))
-    few, many = hits(wrong), hits(right)
-    found = [i for i in actual if 2 * few[i] < len(wrong) and 2 * many[i] > len(right)]
-    return sorted(found, key=lambda i: (test[actual[i]], few[i] - many[i]))
+    samples, strips = read_manifest(folder).by_id, []
+    before = [run for run in runs if run.arm == compared.baseline]
+    for arm in dict.fromkeys(run.arm for run in runs if run.arm != compared.baseline):
+        after = [run for run in runs if run.arm == arm]
+        counts = correct_counts(before), correct_counts(after)
+        for verb, (wrong, right) in (("fixed", (before, after)), ("broken", (after, before))):
+            ids = changed_images(wrong, right, compared.test_images)
+            shown = [samples[ident] for ident in ids if ident in samples][:MAX_CHANGED]
+            pictures = tuple(_changed(folder, sample, counts, len(after)) for sample in shown)
+            strips.append(Strip(f"{verb} by {arm}", pictures, len(ids)))
+    return strips
 
 
-def hits(runs: Sequence[RunResult]) -> Counter[str]:
-    """How many of the runs get each image right, by id."""
-    return Counter(
-        ident
-        for run in runs
-        for ident, actual, predicted in zip(
-            run.predictions.ids, run.predictions.actual, run.predictions.predicted, strict=True
-        )
-        if actual == predicted
+def _changed(
+    folder: Path, sample: Sample, counts: tuple[Counter[str], Counter[str]], runs: int
+) -> InlineImage:
+    before, after = (count[sample.id] for count in counts)
+    alt = (
+        f"image of class {sample.label}, correct in {before} runs before and {after} of {runs} now"
     )
+    lines = (sample.label, f"correct {before}, now {after}")
+    return inline_file(folder / sample.path, alt, lines)

@@ -1,7 +1,7 @@
-"""An HTML page that needs nothing else: no network, every text escaped.
+"""Self-contained HTML pages: no network access, and all text escaped.
 
-Its policy allows the one style sheet and the one script that it holds, by their sha256, and
-pictures within the page; without the script all texts and tables are there.
+The Content-Security-Policy allows one style sheet and one script, by their sha256, and images
+embedded in the page. All text and tables are available without the script.
 """
 
 import base64
@@ -13,11 +13,11 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from toolkit.reporting.plots.style import COLOURS
+from toolkit.reporting.plots.style import COLORS
 
 
 def render_template(template: str, values: Mapping[str, Any]) -> str:
-    """The page that a template, which extends base.html.j2, makes of plain values."""
+    """Render a template that extends base.html.j2."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -28,11 +28,11 @@ def render_template(template: str, values: Mapping[str, Any]) -> str:
         loader=jinja2.FunctionLoader(_template),
     )
     environment.filters |= {"minus": _minus, "prose": _prose, "numeric": _numeric}
-    style, script = _colours() + _template("style.css"), _template("report.js")
+    style, script = _color_variables() + _template("style.css"), _template("report.js")
     return environment.get_template(template).render(
         **values,
-        style=Markup(style),  # noqa: S704 - ours
-        script=Markup(script),  # noqa: S704 - ours
+        style=Markup(style),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
         style_hash=_hash(style),
         script_hash=_hash(script),
     )
@@ -43,37 +43,37 @@ def _template(name: str) -> str:
     return source.read_text(encoding="utf-8")
 
 
-def _colours() -> str:
-    """COLOURS as CSS variables. On paper the page is light."""
+def _color_variables() -> str:
+    """Return COLORS as CSS variables; dark ones only on screens."""
     light, dark = (
-        "".join(f"--{name}:{pair[side]};" for name, pair in COLOURS.items()) for side in (0, 1)
+        "".join(f"--{name}:{pair[side]};" for name, pair in COLORS.items()) for side in (0, 1)
     )
     return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
 
 
 def _hash(text: str) -> str:
-    """What a Content-Security-Policy calls this style sheet or script."""
+    """Return the hash of a style sheet or script for the Content-Security-Policy."""
     digest = hashlib.sha256(text.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"
 
 
 def _minus(text: str) -> str:
-    """A hyphen before a number as the minus sign that it is."""
+    """Replace the hyphen before a number by a minus sign."""
     return re.sub(r"(?<![\w.-])-(?=\d)", "\u2212", text)
 
 
 def _prose(text: str) -> Markup:
-    """The same in HTML, with "G-mean" and its number on one line."""
-    whole = Markup('<span class="whole">{}</span>')
+    """Escape text, with minus signs, and keep "G-mean" and its number on one line."""
+    unbroken = Markup('<span class="whole">{}</span>')
     parts = re.split(r"(G-mean(?: [+-]?[\d.]*\d)?)", text)
     return Markup("").join(
-        whole.format(_minus(part)) if part.startswith("G-mean") else escape(_minus(part))
+        unbroken.format(_minus(part)) if part.startswith("G-mean") else escape(_minus(part))
         for part in parts
     )
 
 
 def _numeric(table: Sequence[Sequence[str]]) -> list[bool]:
-    """Whether each column of a table, header first, holds numbers: they stand at the right."""
-    number = re.compile(r"([+\u2212-]?\d+(\.\d+)?|below \d.*)?( [(+]|$)")
+    """Return for each column of a table (header first) whether it holds numbers only."""
+    number = re.compile(r"([+\u2212-]?\d+(\.\d+)?|< \d.*)?( [(+]|$)")
     _, *body = table
     return [all(number.match(cell) for cell in column) for column in zip(*body, strict=True)]

@@ -1,4 +1,4 @@
-"""Write the pictures of mistakes."""
+"""Write the images of mistakes, each beside its explanation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,42 +11,35 @@ from toolkit.io import csv, files
 from toolkit.io.images import Pixels, encode_jpeg, resize
 from toolkit.metrics.mistakes import ExplainedExample
 
-SIDE = 128
-"""Height and width of a picture in pixels, at most: a page holds many of them."""
-
-
-QUALITY = 85
-
-
-# --- the files --------------------------------------------------------------------------------
+SIDE, QUALITY = 128, 85
+"""Height and width of each half in pixels, at most, and the JPEG quality."""
 
 
 def write_mistakes(folder: Path, explained: Sequence[ExplainedExample]) -> None:
-    """Write mistakes.csv (results.MISTAKES_COLUMNS) and a JPEG for each of its rows: 00.jpg, ...
+    """Write mistakes.csv with MISTAKES_COLUMNS, and a JPEG for each of its rows: 00.jpg, ...
 
-    A picture shows the photo, and at its right the same in grey under the heatmap.
+    A JPEG shows the photo, and at its right the grayscale photo under the heatmap.
     """
-    lines = []
+    rows = []
     for number, item in enumerate(explained):
-        name, of = f"{number:02d}.jpg", item.example
-        files.write_file(
-            folder / name, encode_jpeg(overlay_picture(item.photo, item.heatmap), QUALITY)
-        )
-        score = repr(of.score)
-        lines.append([name, of.id, item.path, of.actual, of.predicted, score, of.kind])
-    files.write_file(folder / "mistakes.csv", csv.csv_text(MISTAKES_COLUMNS, lines))
+        name, example = f"{number:02d}.jpg", item.example
+        pixels = overlay_picture(item.photo, item.heatmap)
+        files.write_file(folder / name, encode_jpeg(pixels, QUALITY))
+        labels = (example.actual, example.predicted, repr(example.score), example.kind)
+        rows.append([name, example.id, item.path, *labels])
+    files.write_file(folder / "mistakes.csv", csv.csv_text(MISTAKES_COLUMNS, rows))
 
 
 def overlay_picture(photo: Pixels, heatmap: npt.NDArray[np.float32]) -> Pixels:
-    """Photo and overlay side by side, each at most 128 px high and wide: uint8 [S, 2 S, 3].
+    """Return the photo and its overlay side by side, uint8 [S, 2 S, 3], S at most SIDE.
 
-    `photo` is uint8 [S, S, 3], `heatmap` [S, S]. The overlay is half grey photo, half viridis:
-    its lightness grows with the heat, so it reads in print and without colour vision too.
+    `photo` is uint8 [S, S, 3], `heatmap` [S, S]. The overlay is half grayscale photo, half viridis:
+    its lightness grows with the heat, so it can be read in print and without color vision.
     """
     from matplotlib import colormaps
 
-    grey = photo.mean(axis=2, keepdims=True)
-    colours = colormaps["viridis"](heatmap)[..., :3] * 255
-    overlay = np.rint((grey + colours) / 2).astype(np.uint8)
+    gray = photo.mean(axis=2, keepdims=True)
+    colors = colormaps["viridis"](heatmap)[..., :3] * 255
+    overlay = np.rint((gray + colors) / 2).astype(np.uint8)
     size = min(len(photo), SIDE)
     return np.hstack([resize(part, size) for part in (photo, overlay)])

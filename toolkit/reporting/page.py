@@ -1,4 +1,4 @@
-"""What each section of the page shows, as plain values for its template."""
+"""The sections of the page, as plain values for its template."""
 
 import platform
 from collections.abc import Sequence
@@ -15,30 +15,31 @@ from toolkit.evaluation.results import RunResult
 from toolkit.io import files, manifest
 from toolkit.io.manifest import SPLITS, Manifest
 from toolkit.reporting import charts, curves, gallery, tables
-from toolkit.reporting.arms import read_probes, read_sheets, read_summaries
-from toolkit.reporting.audit import check_sections, finding_summary, outcomes
+from toolkit.reporting.arms import find_sheets, read_probes, read_summaries
+from toolkit.reporting.audit import check_sections, class_count_table, outcome_table
 from toolkit.reporting.charts import Chart
 from toolkit.reporting.plots.panels import PANELS
-from toolkit.reporting.verdict import LISTED, comparison_notes, verdict_headline
+from toolkit.reporting.verdict import PAGE_METRICS, comparison_notes, verdict_headline
 
-MOST_RECALLS = 24
+MAX_RECALLS = 24
 """Rows up to which the recalls of all classes are drawn."""
-MOST_WRITTEN = 12
+MAX_CLASSES = 12
 """Classes up to which a confusion matrix is shown."""
 PACKAGES = (
     "imbalanced-images", "torch", "torchvision", "numpy", "pillow", "matplotlib", "dvc",
 )  # fmt: skip
-KINDS = {
-    "mistake": ("The most confident mistakes", "Wrong, and sure of it: highest score first."),
-    "hardest": ("The hardest images of the rare class", "Lowest score of the right class first."),
+MISTAKE_KINDS = {
+    "mistake": ("Most confident mistakes", "Highest score of the predicted class first."),
+    "hardest": ("Hardest images of the rare class", "Lowest score of the actual class first."),
 }
+"""Title and order of each kind of mistakes."""
 
 
 @dataclass(frozen=True)
 class PageInputs:
-    """Everything that the page is made of; what is None or empty is left out.
+    """Everything that the page shows; what is None or empty is left out.
 
-    `audited` is the folder with the audit's pictures, `prepared` that with train, valid and test,
+    `audited` is the folder with the audit's thumbnails, `prepared` that with train, valid and test,
     `arms` that with a folder, the sheets and the summary of each arm, `runs` that of the
     evaluations, `probes` that with <arm>.json; `params` is the text of params.yaml.
     """
@@ -54,70 +55,69 @@ class PageInputs:
     params: str = ""
 
     def recipes(self) -> dict[str, list[RunResult]]:
-        """The results of each recipe."""
+        """Return the results of each recipe."""
         return {
             recipe: [result for result in self.results if result.recipe == recipe]
             for recipe in self.compared.recipes
         }
 
 
-def page_sections(given: PageInputs) -> dict[str, Any]:
-    """The values of all sections, by the section's name."""
+def page_sections(inputs: PageInputs) -> dict[str, Any]:
+    """Return the values of all sections by name."""
     return {
-        "arms": {arm: f"swatch-{n}" for n, arm in enumerate(given.compared.arms)},
-        "swatches": charts.swatches(given.compared.arms),
-        "compared": given.compared,
-        "verdict": verdict_section(given.compared),
-        "data": data_section(given),
-        "training": training_section(given),
-        "networks": network_section(given),
-        "errors": error_section(given),
-        "made": provenance_section(given),
+        "arms": {arm: f"swatch-{n}" for n, arm in enumerate(inputs.compared.arms)},
+        "swatches": charts.swatches(inputs.compared.arms),
+        "compared": inputs.compared,
+        "verdict": verdict_section(inputs.compared),
+        "data": data_section(inputs),
+        "training": training_section(inputs),
+        "networks": network_section(inputs),
+        "errors": error_section(inputs),
+        "made": provenance_section(inputs),
     }
 
 
 def verdict_section(compared: Comparison) -> dict[str, Any]:
-    """1. The verdict."""
+    """Return section 1: the verdict."""
     recalls = [f"recall_{name}" for name in compared.test_images]
-    others = [metric for metric in LISTED if metric not in ("gmean", "recall")]
-    drawn = len(recalls) * len(compared.arms) <= MOST_RECALLS
-    found = [charts.recall_chart(compared, recipe) for recipe in compared.recipes if drawn]
+    others = [metric for metric in PAGE_METRICS if metric not in ("gmean", "recall")]
+    drawn = len(recalls) * len(compared.arms) <= MAX_RECALLS
+    recall_charts = [charts.recall_chart(compared, r) for r in compared.recipes if drawn]
     return {
         "headline": verdict_headline(compared),
         "notes": comparison_notes(compared),
         "differences": charts.difference_chart(compared),
         "gmeans": charts.gmean_chart(compared),
-        "recalls": [chart for chart in found if chart],
+        "recalls": [chart for chart in recall_charts if chart],
         "arms": tables.arm_table(compared),
         "contrasts": tables.contrast_table(compared),
         "others": tables.difference_table(compared, [*others, *recalls]),
-        "image_by_image": tables.image_by_image(compared),
+        "mcnemar": tables.mcnemar_table(compared),
     }
 
 
-def data_section(given: PageInputs) -> dict[str, Any]:
-    """2. The data."""
-    shown, audit = given.compared.arms, given.audit
-    pictures = thumbnails.read_thumbnails(given.audited) if given.audited else {}
-    splits = _manifests(given.prepared, SPLITS)
-    arms = _manifests(given.arms, shown)
-    train = given.prepared / "train" if given.prepared else None
-    probes = read_probes(given.probes, shown)
+def data_section(inputs: PageInputs) -> dict[str, Any]:
+    """Return section 2: the data."""
+    arms, audit = inputs.compared.arms, inputs.audit
+    pictures = thumbnails.read_thumbnails(inputs.audited) if inputs.audited else {}
+    splits = _manifests(inputs.prepared, SPLITS)
+    manifests = _manifests(inputs.arms, arms)
+    train = inputs.prepared / "train" if inputs.prepared else None
+    probes = read_probes(inputs.probes, arms)
+    bars = tables.class_bars(manifests, arms) if manifests else []
     return {
-        "counts": tables.count_table(splits, arms) if splits else [],
-        "images": charts.image_count_chart(tables.class_bars(arms, shown)) if arms else None,
+        "counts": tables.count_table(splits, manifests) if splits else [],
+        "images": charts.image_count_chart(bars) if bars else None,
         "samples": gallery.sample_strips(train, splits["train"]) if train else [],
         "audited": audit is not None,
-        "found": finding_summary(audit) if audit else [],
-        "outcomes": outcomes(audit) if audit else [],
+        "source": class_count_table(audit) if audit else [],
+        "outcomes": outcome_table(audit) if audit else [],
         "checks": check_sections(audit, pictures) if audit else [],
-        "sheets": _sheets(given, ".png", "Contact sheet of the arm {}: {}"),
-        "most_changed": _sheets(
-            given, "-most-changed.png", "Most changed images of the arm {}: {}"
-        ),
-        "new": tables.new_image_table(read_summaries(given.arms, shown)),
-        "probe": charts.probe_chart(probes, shown),
-        "transforms": tables.transform_table(probes),
+        "sheets": _sheets(inputs, ".png", "Contact sheet"),
+        "most_changed": _sheets(inputs, "-most-changed.png", "Most changed images"),
+        "new": tables.new_image_table(read_summaries(inputs.arms, arms)),
+        "probe": charts.probe_chart(probes, arms),
+        "transforms": tables.separation_table(probes),
     }
 
 
@@ -125,84 +125,86 @@ def _manifests(folder: Path | None, names: Sequence[str]) -> dict[str, Manifest]
     return {name: manifest.read_manifest(folder / name) for name in names} if folder else {}
 
 
-def _sheets(given: PageInputs, ending: str, words: str) -> dict[str, gallery.InlineImage]:
-    found = read_sheets(given.arms, given.compared.arms, ending)
-    beside = "parents at the left, their new images beside them"
+def _sheets(inputs: PageInputs, suffix: str, title: str) -> dict[str, gallery.InlineImage]:
+    paths = find_sheets(inputs.arms, inputs.compared.arms, suffix)
     return {
-        arm: gallery.inline_sheet(path, words.format(arm, beside)) for arm, path in found.items()
+        arm: gallery.inline_sheet(
+            path, f"{title} of the arm {arm}: each original at the left, its new images beside it"
+        )
+        for arm, path in paths.items()
     }
 
 
-def training_section(given: PageInputs) -> dict[str, list[Chart]]:
-    """3. Curves by epoch, for each recipe that has them."""
-    found = {}
-    for n, (recipe, results) in enumerate(given.recipes().items()):
-        known = [result for result in results if result.history]
-        if known:
-            found[recipe] = [
-                curves.history_chart(
-                    known, given.compared.arms, column, f"{label} on valid", f"{column}-{n}"
-                )
-                for column, label in PANELS
+def training_section(inputs: PageInputs) -> dict[str, list[Chart]]:
+    """Return section 3: curves by epoch, for each recipe that has a history."""
+    sections = {}
+    for n, (recipe, results) in enumerate(inputs.recipes().items()):
+        trained = [result for result in results if result.history]
+        if trained:
+            sections[recipe] = [
+                curves.history_chart(trained, inputs.compared.arms, column, title, f"{column}-{n}")
+                for column, title in PANELS
             ]
-    return found
+    return sections
 
 
-def network_section(given: PageInputs) -> dict[str, Any]:
-    """4. Confusion matrices and diagrams of each recipe, and what tuning changed."""
-    few = len(given.compared.test_images) <= MOST_WRITTEN
-    recipes = given.recipes()
+def network_section(inputs: PageInputs) -> dict[str, Any]:
+    """Return section 4: confusion matrices and diagrams of each recipe, and the tuning."""
+    few = len(inputs.compared.test_images) <= MAX_CLASSES
+    recipes = inputs.recipes()
     return {
         "matrices": {
-            r: tables.confusion_tables(results) if few else [] for r, results in recipes.items()
+            recipe: tables.confusion_tables(results) if few else []
+            for recipe, results in recipes.items()
         },
         "diagrams": {
-            recipe: _diagrams(results, given.compared.arms, n)
+            recipe: _diagrams(results, inputs.compared.arms, n)
             for n, (recipe, results) in enumerate(recipes.items())
         },
-        "tuned": tables.tuned_table(given.results),
+        "tuned": tables.tuning_table(inputs.results),
     }
 
 
 def _diagrams(results: Sequence[RunResult], arms: Sequence[str], number: int) -> list[Chart]:
-    found = [
+    drawn = [
         curves.diagram_chart(results, arms, kind, f"{name}-{number}")
         for name, kind in DIAGRAMS.items()
     ]
-    return [chart for chart in found if chart]
+    return [chart for chart in drawn if chart]
 
 
-def error_section(given: PageInputs) -> dict[str, dict[str, Any]]:
-    """5. Mistakes and changes, for each recipe that has pictures of them."""
-    found = {}
-    for recipe, results in given.recipes().items():
-        shown = gallery.mistake_strips(given.runs, results) if given.runs else {}
-        test = given.prepared / "test" if given.prepared else None
-        turned = gallery.changed(given.compared, results, test) if test else []
-        if shown or turned:
-            kinds = [(*KINDS[kind], strips) for kind, strips in shown.items() if kind in KINDS]
-            found[recipe] = {"kinds": kinds, "changed": turned}
-    return found
+def error_section(inputs: PageInputs) -> dict[str, dict[str, Any]]:
+    """Return section 5: mistakes and changes, for each recipe that has images of them."""
+    sections = {}
+    for recipe, results in inputs.recipes().items():
+        strips = gallery.mistake_strips(inputs.runs, results) if inputs.runs else {}
+        test = inputs.prepared / "test" if inputs.prepared else None
+        changed = gallery.change_strips(inputs.compared, results, test) if test else []
+        if strips or changed:
+            kinds = [
+                (*titles, strips[kind]) for kind, titles in MISTAKE_KINDS.items() if kind in strips
+            ]
+            sections[recipe] = {"kinds": kinds, "changed": changed}
+    return sections
 
 
-def provenance_section(given: PageInputs) -> dict[str, Any]:
-    """6. How it was made."""
-    folders = [given.prepared / split for split in SPLITS] if given.prepared else []
-    folders += [given.arms / arm for arm in given.compared.arms] if given.arms else []
+def provenance_section(inputs: PageInputs) -> dict[str, Any]:
+    """Return section 6: how the results were made."""
+    folders = [inputs.prepared / split for split in SPLITS] if inputs.prepared else []
+    folders += [inputs.arms / arm for arm in inputs.compared.arms] if inputs.arms else []
     hashes = [
         [f"{folder.parent.name}/{folder.name}", files.sha256(folder / manifest.TABLE)]
         for folder in folders
     ]
     return {
-        "params": given.params,
+        "params": inputs.params,
         "hashes": [["folder", "sha256 of its manifest"], *hashes] if hashes else [],
         "versions": [["package", "version"], *_versions()],
     }
 
 
 def _versions() -> list[list[str]]:
-    own = [[name, _version(name)] for name in PACKAGES]
-    return [["Python", platform.python_version()], *own]
+    return [["Python", platform.python_version()], *([name, _version(name)] for name in PACKAGES)]
 
 
 def _version(name: str) -> str:

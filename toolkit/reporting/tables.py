@@ -1,4 +1,4 @@
-"""The page's tables as rows of text, a header first; nothing is computed but sums of counts."""
+"""The tables of the page as rows of text, header first; only counts are summed here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,78 +7,78 @@ from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.contrasts import ArmEstimate, Contrast
 from toolkit.evaluation.results import RunResult
 from toolkit.io.manifest import Manifest
-from toolkit.metrics.confusion import matrix_of
+from toolkit.metrics.confusion import matrix_of, normalize_rows
 from toolkit.reporting import verdict
 from toolkit.reporting.arms import Probes, TransformSummary
-from toolkit.reporting.plots.forest import MINUS, signed_number
+from toolkit.reporting.plots.forest import MINUS, format_signed
 from toolkit.reporting.plots.panels import Bar, Style
-from toolkit.reporting.plots.style import arm_styles, tint
+from toolkit.reporting.plots.style import arm_styles, hex_color
 
 Table = list[list[str]]
+
 # --- the verdict ------------------------------------------------------------------------------
 
 
 def arm_table(compared: Comparison) -> Table:
-    """Every arm's means with their intervals, and how much the seeds differ."""
-    shown = [metric for metric in verdict.LISTED if metric in compared.metrics]
-    names = [verdict.metric_title(metric, compared.positive) for metric in shown]
-    header = ["recipe", "arm", "seeds", *names, "G-mean, SD over seeds"]
-    return [header, *([row.recipe, row.arm, *_means(row, shown)] for row in compared.estimates)]
+    """Return the means of every arm with their intervals, and the spread over its seeds."""
+    metrics = [metric for metric in verdict.PAGE_METRICS if metric in compared.metrics]
+    names = [verdict.metric_title(metric, compared.positive) for metric in metrics]
+    header = ["recipe", "arm", "seeds", *names, "SD of G-mean over seeds"]
+    return [header, *([row.recipe, row.arm, *_means(row, metrics)] for row in compared.estimates)]
 
 
-def _means(row: ArmEstimate, shown: Sequence[str]) -> list[str]:
-    ends = {metric: row.intervals[metric] for metric in shown}
+def _means(row: ArmEstimate, metrics: Sequence[str]) -> list[str]:
+    ends = {metric: row.intervals[metric] for metric in metrics}
     cells = [f"{row.mean(m):.3f} ({low:.3f} to {high:.3f})" for m, (low, high) in ends.items()]
     spread = row.std("gmean")
     return [str(len(row.seeds)), *cells, "" if spread is None else f"{spread:.3f}"]
 
 
 def contrast_table(compared: Comparison) -> Table:
-    """Every contrast's difference of G-mean with all that was said of it."""
-    header = ["recipe", "arms", "verdict", "G-mean", "95 % interval", "p alone", "p corrected"]
+    """Return the difference in G-mean of every contrast, its tests and its verdict."""
+    header = ["recipe", "arms", "verdict", "G-mean", "95% interval", "p", "p, corrected"]
     return [[*header, "detectable"], *(_contrast(contrast) for contrast in compared.contrasts)]
 
 
 def _contrast(of: Contrast) -> list[str]:
-    found = of.differences["gmean"]
-    ends = f"{signed_number(found.low)} to {signed_number(found.high)}"
-    ps = [verdict.chance(found.p), verdict.chance(of.p_holm)]
+    value, low, high = _signed(of, "gmean")
+    ps = [verdict.format_p(of.tested.p), verdict.format_p(of.p_holm)]
     size = f"{of.detectable:.3f}" if of.detectable < 1 else "none"
-    return [of.recipe, pair_table(of), of.verdict, signed_number(found.value), ends, *ps, size]
+    return [of.recipe, arm_pair(of), of.verdict, value, f"{low} to {high}", *ps, size]
 
 
-def pair_table(of: Contrast) -> str:
-    """Which arm is set against which."""
+def _signed(of: Contrast, metric: str) -> tuple[str, str, str]:
+    """Format the difference in a metric, and the ends of its interval."""
+    difference = of.differences[metric]
+    value, low, high = map(format_signed, (difference.value, difference.low, difference.high))
+    return value, low, high
+
+
+def arm_pair(of: Contrast) -> str:
+    """Name the two arms of a contrast."""
     return f"{of.arm} {MINUS} {of.against}"
 
 
 def difference_table(compared: Comparison, metrics: Sequence[str]) -> Table:
-    """Every contrast's differences of these metrics, where they were compared."""
-    shown = [metric for metric in metrics if metric in compared.metrics]
-    header = [
-        "recipe",
-        "arms",
-        *(verdict.metric_title(metric, compared.positive) for metric in shown),
-    ]
+    """Return the differences of every contrast in those of the metrics that were compared."""
+    known = [metric for metric in metrics if metric in compared.metrics]
+    titles = [verdict.metric_title(metric, compared.positive) for metric in known]
     return [
-        header,
-        *([of.recipe, pair_table(of), *_changes(of, shown)] for of in compared.contrasts),
+        ["recipe", "arms", *titles],
+        *([of.recipe, arm_pair(of), *_differences(of, known)] for of in compared.contrasts),
     ]
 
 
-def _changes(of: Contrast, shown: Sequence[str]) -> list[str]:
-    found = [of.differences[metric] for metric in shown]
-    return [
-        f"{signed_number(d.value)} ({signed_number(d.low)} to {signed_number(d.high)})"
-        for d in found
-    ]
+def _differences(of: Contrast, metrics: Sequence[str]) -> list[str]:
+    signed = (_signed(of, metric) for metric in metrics)
+    return [f"{value} ({low} to {high})" for value, low, high in signed]
 
 
-def image_by_image(compared: Comparison) -> Table:
-    """McNemar's test of each pair of runs with the same seed."""
-    header = ["recipe", "arms", "pair of runs", "only the first right", "only the second", "p"]
+def mcnemar_table(compared: Comparison) -> Table:
+    """Return McNemar's test of each pair of runs with the same seed."""
+    header = ["recipe", "arms", "pair", "only first correct", "only second correct", "p"]
     return [header] + [
-        [of.recipe, pair_table(of), str(n), str(m.only_arm), str(m.only_other), verdict.chance(m.p)]
+        [of.recipe, arm_pair(of), str(n), str(m.only_arm), str(m.only_other), verdict.format_p(m.p)]
         for of in compared.contrasts
         for n, m in enumerate(of.mcnemar, start=1)
     ]
@@ -88,100 +88,102 @@ def image_by_image(compared: Comparison) -> Table:
 
 
 def count_table(splits: Mapping[str, Manifest], arms: Mapping[str, Manifest]) -> Table:
-    """Images of each class in each split, and those that each arm trains on."""
+    """Count the images per class in each split, and in the training set of each arm."""
     classes = next(iter(splits.values())).classes
     body = [[split, *map(str, of.counts().values())] for split, of in splits.items()]
     for arm, of in arms.items():
-        new = new_images(of)
+        new = derived_counts(of)
         cells = [f"{n - new[name]} + {new[name]} new" for name, n in of.counts().items()]
         if any(new.values()):
             body.append([f"train, {arm}", *cells])
     return [["images", *classes], *body]
 
 
-def new_images(of: Manifest) -> dict[str, int]:
-    """Derived images of each class."""
-    derived = [sample.label for sample in of.samples if sample.derived]
-    return {name: derived.count(name) for name in of.classes}
+def derived_counts(manifest: Manifest) -> dict[str, int]:
+    """Count the derived images of each class."""
+    labels = [sample.label for sample in manifest.samples if sample.derived]
+    return {name: labels.count(name) for name in manifest.classes}
 
 
-def class_bars(arms: Mapping[str, Manifest], shown: Sequence[str]) -> list[Bar]:
-    """Images to train on of each class and arm; one bar where all arms have the same originals."""
-    classes = next(iter(arms.values())).classes
-    return [bar for name in classes for bar in _bars(arms, arm_styles(shown), name)]
+def class_bars(manifests: Mapping[str, Manifest], arms: Sequence[str]) -> list[Bar]:
+    """Return the training images per class and arm; one bar if all arms have the same originals."""
+    classes = next(iter(manifests.values())).classes
+    return [bar for name in classes for bar in _bars(manifests, arm_styles(arms), name)]
 
 
-def _bars(arms: Mapping[str, Manifest], styles: Mapping[str, Style], name: str) -> list[Bar]:
-    new = {arm: new_images(of)[name] for arm, of in arms.items()}
-    old = {arm: of.counts()[name] - new[arm] for arm, of in arms.items()}
+def _bars(manifests: Mapping[str, Manifest], styles: Mapping[str, Style], name: str) -> list[Bar]:
+    new = {arm: derived_counts(of)[name] for arm, of in manifests.items()}
+    old = {arm: of.counts()[name] - new[arm] for arm, of in manifests.items()}
     if not any(new.values()) and len(set(old.values())) == 1:
-        return [Bar(name, "every arm", next(iter(old.values())), 0, {"color": tint("grey")})]
-    return [Bar(name, arm, old[arm], new[arm], styles[arm]) for arm in arms]
+        return [Bar(name, "all arms", next(iter(old.values())), 0, {"color": hex_color("gray")})]
+    return [Bar(name, arm, old[arm], new[arm], styles[arm]) for arm in manifests]
 
 
-def transform_table(found: Probes) -> Table:
-    """What the probes say of each transform; a header alone where there are none."""
+def separation_table(probes: Probes) -> Table:
+    """Return the AUC of the probes by transform; only a header if there are none."""
     body = [
         [arm, name.replace("_", " "), f"{auc:.3f} ({low:.3f} to {high:.3f})"]
-        for arm, parts in found.items()
+        for arm, parts in probes.items()
         for name, (auc, low, high) in parts.items()
         if name != "all"
     ]
-    return [["arm", "transform", "area under the curve"], *body]
+    return [["arm", "transform", "AUC"], *body]
 
 
-def new_image_table(found: Mapping[str, Mapping[str, TransformSummary]]) -> Table:
-    """How many new images each transform made, and how new they are; a header alone for none."""
-    header = ["arm", "transform", "new images", "equal to their original", "near-copies"]
+def new_image_table(summaries: Mapping[str, Mapping[str, TransformSummary]]) -> Table:
+    """Count the new images by transform, and their duplicates; only a header if there are none."""
+    header = ["arm", "transform", "new images", "identical to original", "near-duplicates"]
     body = [
-        [arm, name.replace("_", " "), str(part.new), *_shares(part), f"{part.change:.1f}"]
-        for arm, parts in found.items()
+        [arm, name.replace("_", " "), str(part.new), *_duplicates(part), f"{part.change:.1f}"]
+        for arm, parts in summaries.items()
         for name, part in parts.items()
     ]
-    return [[*header, "mean change, grey levels"], *body]
+    return [[*header, "mean change, gray levels"], *body]
 
 
-def _shares(part: TransformSummary) -> list[str]:
-    copies = (part.identical, part.near_copies)
-    return [f"{n} ({100 * n / part.new:.0f} %)" for n in copies]
+def _duplicates(part: TransformSummary) -> list[str]:
+    return [f"{n} ({n / part.new:.0%})" for n in (part.identical, part.near_duplicates)]
 
 
 # --- the networks -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Images of one actual and one predicted class: how many, their share of the row in tenths."""
+class MatrixCell:
+    """Images of one actual and one predicted class, and their fraction of the row.
+
+    `level` is that fraction in tenths, `correct` whether the classes are the same.
+    """
 
     count: int
-    share: str
+    fraction: str
     level: int
-    right: bool
+    correct: bool
 
 
 @dataclass(frozen=True)
 class MatrixTable:
-    """An arm's confusion matrix, rows actual; its runs' counts are added up."""
+    """The confusion matrix of an arm, rows actual, with the counts of its runs added up."""
 
     arm: str
     runs: int
     classes: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[MatrixCell, ...], ...]
 
 
 def confusion_tables(results: Sequence[RunResult]) -> list[MatrixTable]:
-    """A confusion matrix for each arm of one recipe."""
+    """Return the confusion matrix of each arm of one recipe."""
     arms = dict.fromkeys(result.arm for result in results)
     return [_matrix(arm, [result for result in results if result.arm == arm]) for arm in arms]
 
 
 def _matrix(arm: str, runs: Sequence[RunResult]) -> MatrixTable:
-    total = sum(matrix_of(run.predictions) for run in runs[1:]) + matrix_of(runs[0].predictions)
-    shares = total / total.sum(axis=1, keepdims=True).clip(1)
+    total = sum((matrix_of(run.predictions) for run in runs[1:]), matrix_of(runs[0].predictions))
+    fractions = normalize_rows(total)
     rows = tuple(
         tuple(
-            Cell(int(n), f"{share:.1%}", round(10 * float(share)), row == column)
-            for column, (n, share) in enumerate(zip(total[row], shares[row], strict=True))
+            MatrixCell(int(n), f"{of:.1%}", round(10 * float(of)), row == column)
+            for column, (n, of) in enumerate(zip(total[row], fractions[row], strict=True))
         )
         for row in range(len(total))
     )
@@ -191,25 +193,25 @@ def _matrix(arm: str, runs: Sequence[RunResult]) -> MatrixTable:
 TUNED = {
     "threshold": "threshold",
     "gmean": "G-mean at 0.5",
-    "threshold_gmean": "at the threshold",
+    "threshold_gmean": "G-mean at threshold",
     "temperature": "temperature",
     "ece": "ECE",
-    "calibrated_ece": "ECE calibrated",
-    "prior_ece": "ECE prior-corrected",
+    "calibrated_ece": "ECE, calibrated",
+    "prior_ece": "ECE, prior-corrected",
     "brier": "Brier",
-    "calibrated_brier": "Brier calibrated",
-    "prior_brier": "Brier prior-corrected",
+    "calibrated_brier": "Brier, calibrated",
+    "prior_brier": "Brier, prior-corrected",
 }
-"""What tuning on valid changed on test: metric -> column."""
+"""Metrics before and after tuning on the validation images, and their columns."""
 
 
-def tuned_table(results: Sequence[RunResult]) -> Table:
-    """Threshold, calibration and prior correction, run by run; empty where nothing was tuned."""
-    found = [name for name in TUNED if any(name in result.metrics for result in results)]
-    if not {"threshold", "temperature"} & set(found):
+def tuning_table(results: Sequence[RunResult]) -> Table:
+    """Return what threshold, calibration and prior correction change per run; empty if untuned."""
+    metrics = [name for name in TUNED if any(name in result.metrics for result in results)]
+    if not {"threshold", "temperature"} & set(metrics):
         return []
-    body = [[r.recipe, r.arm, str(r.seed), *_numbers(r, found)] for r in results]
-    return [["recipe", "arm", "seed", *(TUNED[name] for name in found)], *body]
+    body = [[r.recipe, r.arm, str(r.seed), *_numbers(r, metrics)] for r in results]
+    return [["recipe", "arm", "seed", *(TUNED[name] for name in metrics)], *body]
 
 
 def _numbers(result: RunResult, names: Sequence[str]) -> list[str]:

@@ -171,6 +171,12 @@ class GradientSummary:
     accuracy: float
 
 
+def mean_curves(group: Sequence[Trace]) -> tuple[Numbers, Numbers]:
+    """Return the loss and the accuracy averaged over the seeds, each [epochs]."""
+    losses, accuracies = ([getattr(t, name) for t in group] for name in ("loss", "accuracy"))
+    return np.mean(losses, axis=0), np.mean(accuracies, axis=0)
+
+
 def summarize_traces(name: str, group: Sequence[Trace]) -> GradientSummary:
     """Summarize the traces of one network, whose last layer gives the logits."""
     norms = mean_norms(group)

@@ -48,4 +48,4 @@ def test_an_arm_shows_its_seeds(compared):
     ("value", "text"), [(0.1234, "+0.123"), (-0.5, "\u22120.500"), (-0.0001, "+0.000")]
 )
 def test_differences_have_a_sign_and_three_decimals(value, text):
-    assert forest.signed_number(value) == text
+    assert forest.format_signed(value) == text

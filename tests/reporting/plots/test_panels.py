@@ -22,13 +22,13 @@ def interval(group, value=0.1, low=0.05, high=0.2, dots=()):
 
 def test_a_line_is_the_mean_over_seeds_and_its_band_their_range():
     runs = [result(seed=0), result(seed=1)]
-    (line,) = panels.epochs(runs, "valid_loss", {"original": STYLE})
+    (line,) = panels.epoch_lines(runs, "valid_loss", {"original": STYLE})
     assert line.y[0] == pytest.approx((1 + 1 / 2) / 2)
     assert (line.band[0][0], line.band[1][0]) == (1 / 2, 1)
 
 
 def test_one_seed_has_no_band():
-    (line,) = panels.epochs([result()], "valid_loss", {"original": STYLE})
+    (line,) = panels.epoch_lines([result()], "valid_loss", {"original": STYLE})
     assert line.band is None
 
 
@@ -70,7 +70,7 @@ def test_a_bar_is_as_long_as_its_images(axes):
 
 
 def test_shares_end_at_one(axes):
-    lines = panels.epochs([result()], "valid_gmean", {"original": STYLE})
+    lines = panels.epoch_lines([result()], "valid_gmean", {"original": STYLE})
     panels.draw_epochs(axes, lines, "valid_gmean", "G-mean")
     assert axes.get_ylim()[1] <= 1.01
     assert axes.get_xlabel() == "epoch"

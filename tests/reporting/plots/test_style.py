@@ -1,16 +1,16 @@
-"""Colours, styles and the theme that all pictures share."""
+"""Colors, styles and the theme that all pictures share."""
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 
 from toolkit.io.text import shorten
-from toolkit.reporting.plots.style import COLOURS, FIXED, FREE, arm_colours, arm_styles, theme
+from toolkit.reporting.plots.style import COLORS, FIXED, FREE, arm_colors, arm_styles, theme
 
 
-def luminance(colour: str) -> float:
+def luminance(color: str) -> float:
     """Relative luminance as WCAG 2 defines it."""
-    parts = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    parts = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) / 255
     linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
@@ -23,18 +23,18 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("side", [0, 1])
 def test_text_and_marks_stand_out_in_the_light_and_in_the_dark(side):
     """WCAG asks for 4.5 for text and 3 for what is drawn."""
-    back = COLOURS["back"][side]
+    back = COLORS["back"][side]
     for name in ("ink", "soft"):
-        assert contrast(COLOURS[name][side], back) >= 4.5
+        assert contrast(COLORS[name][side], back) >= 4.5
     for name in {*FIXED.values(), *FREE}:
-        assert contrast(COLOURS[name][side], back) >= 3
+        assert contrast(COLORS[name][side], back) >= 3
 
 
 def test_every_colour_is_another_one():
-    """Else a chart's colours could not be told apart when they become variables."""
-    light = [pair[0] for pair in COLOURS.values()]
+    """Else a chart's colors could not be told apart when they become variables."""
+    light = [pair[0] for pair in COLORS.values()]
     assert len(set(light)) == len(light)
-    assert all(colour == colour.lower() for colour in light)
+    assert all(color == color.lower() for color in light)
 
 
 def test_an_arm_keeps_its_colour_whatever_else_is_drawn():
@@ -49,7 +49,7 @@ def test_seven_arms_differ_in_colour_and_in_marker():
 
 
 def test_colours_begin_again_where_there_are_too_many_arms():
-    assert len(arm_colours([str(n) for n in range(20)])) == 20
+    assert len(arm_colors([str(n) for n in range(20)])) == 20
 
 
 def test_long_and_unprintable_names_are_made_short():

@@ -11,15 +11,15 @@ NASTY = "<img src=x onerror=alert(1)> & \"'"
 
 
 def draw(prefix="one", marks=()):
-    """A line with a marker at (1, 2), an arm's colour, and a nasty title; and its drawing."""
+    """A line with a marker at (1, 2), an arm's color, and a nasty title; and its drawing."""
     with style.theme():
         figure = style.new_figure(200, 100)
         axes = figure.subplots()
         axes.set(xlim=(0, 2), ylim=(0, 4), title=NASTY)
-        axes.plot([0, 1, 2], [0, 2, 4], color=style.tint("blue"), marker="D")
-        axes.fill_between([0, 1], [0, 1], color=style.tint("green"), alpha=0.2)
+        axes.plot([0, 1, 2], [0, 2, 4], color=style.hex_color("blue"), marker="D")
+        axes.fill_between([0, 1], [0, 1], color=style.hex_color("green"), alpha=0.2)
         found = [Mark(axes, *mark) for mark in marks]
-        return svg.drawing(figure, prefix, found)
+        return svg.svg_drawing(figure, prefix, found)
 
 
 def test_text_is_escaped_and_stays_text():

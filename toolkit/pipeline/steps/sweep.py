@@ -15,7 +15,7 @@ from toolkit.metrics.params import CompareParams
 from toolkit.pipeline import experiments, paths, project
 from toolkit.pipeline.experiments import Experiment
 from toolkit.pipeline.sweep import ablation_experiments, parse_targets, target_experiments
-from toolkit.reporting.plots.sweep import contributions, response
+from toolkit.reporting.plots.sweep import ablation_figure, response_figure
 
 STAGE = "compare"
 
@@ -80,14 +80,14 @@ def _targets(results: Mapping[int, Results], params: CompareParams) -> Swept:
     comparisons = numbers.compare_targets(results, params)
     points = numbers.sweep_points(comparisons)
     rows, csv = numbers.point_table(points), numbers.points_csv(points)
-    return [*comparisons.values()], rows, csv, response(points)
+    return [*comparisons.values()], rows, csv, response_figure(points)
 
 
 def _transforms(results: Mapping[str | None, Results], arm: str, params: CompareParams) -> Swept:
     comparisons = numbers.compare_transforms(results, arm, params)
     effects = numbers.transform_effects(comparisons)
     rows, csv = numbers.effect_table(effects), numbers.effects_csv(effects)
-    return [*comparisons.values()], rows, csv, contributions(effects)
+    return [*comparisons.values()], rows, csv, ablation_figure(effects)
 
 
 def _run(

@@ -1,1 +1,1 @@
-"""Figures, as PNG or SVG."""
+"""Figures as PNG or SVG."""

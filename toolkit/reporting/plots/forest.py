@@ -1,4 +1,4 @@
-"""A comparison -> the rows of its forest plots: values with their intervals, and words."""
+"""The rows of a comparison's forest plots: values with their intervals and labels."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,38 +11,37 @@ if TYPE_CHECKING:
     from toolkit.evaluation.comparison import Comparison
     from toolkit.evaluation.contrasts import Contrast
 
-DIFFERENCE = "← worse\u2003difference of G-mean\u2003better →"
-RECALL = "← worse\u2003difference of recall\u2003better →"
-GMEAN = "G-mean on test"
+DIFFERENCE = "← worse\u2003difference in G-mean\u2003better →"
+RECALL = "← worse\u2003difference in recall\u2003better →"
+GMEAN = "test G-mean"
 MINUS = "\u2212"
 
 
 def difference_intervals(compared: "Comparison") -> list[Interval]:
-    """Every contrast's difference of G-mean, with the verdict."""
+    """Return the difference in G-mean of every contrast, with its verdict."""
     styles = arm_styles(compared.arms)
     return [_difference(contrast, styles[contrast.arm]) for contrast in compared.contrasts]
 
 
 def _difference(contrast: "Contrast", style: Style) -> Interval:
     row = _change(contrast, "gmean", contrast.recipe, style)
-    sure = contrast.verdict != "inconclusive"
-    return replace(row, note=f"{contrast.verdict}\u2002{row.note}", strong=sure)
+    conclusive = contrast.verdict != "inconclusive"
+    return replace(row, note=f"{contrast.verdict}\u2002{row.note}", strong=conclusive)
 
 
 def _change(contrast: "Contrast", metric: str, group: str, style: Style) -> Interval:
-    found = contrast.differences[metric]
+    difference = contrast.differences[metric]
     label, brief = (
-        f"{shorten(contrast.arm, most)} {MINUS} {shorten(contrast.against, most)}"
-        for most in (200, 14)
+        f"{shorten(contrast.arm, limit)} {MINUS} {shorten(contrast.against, limit)}"
+        for limit in (200, 14)
     )
-    note = (
-        f"{signed_number(found.value)} ({signed_number(found.low)} to {signed_number(found.high)})"
-    )
-    return Interval(group, label, found.value, found.low, found.high, style, note, brief=brief)
+    ends = (difference.value, difference.low, difference.high)
+    value, low, high = map(format_signed, ends)
+    return Interval(group, label, *ends, style, f"{value} ({low} to {high})", brief=brief)
 
 
 def recall_intervals(compared: "Comparison", recipe: str) -> list[Interval]:
-    """Differences to the baseline of the recall of each class, with one recipe."""
+    """Return the differences from the baseline in the recall of each class, for one recipe."""
     styles = arm_styles(compared.arms)
     against = [of for of in compared.against(compared.baseline) if of.recipe == recipe]
     rows = [
@@ -51,7 +50,7 @@ def recall_intervals(compared: "Comparison", recipe: str) -> list[Interval]:
         for contrast in against
         if f"recall_{name}" in contrast.differences
     ]
-    # With one arm alone its name would stand under each class.
+    # With a single arm, its name would be repeated under each class.
     return (
         [replace(row, group="", label=row.group, brief="") for row in rows]
         if len(against) == 1
@@ -60,7 +59,7 @@ def recall_intervals(compared: "Comparison", recipe: str) -> list[Interval]:
 
 
 def arm_intervals(compared: "Comparison", metric: str = "gmean") -> list[Interval]:
-    """Every arm's mean of a metric with its interval, and a dot for each of its seeds."""
+    """Return every arm's mean of a metric with its interval, and a dot for each seed."""
     styles = arm_styles(compared.arms)
     return [
         replace(
@@ -76,11 +75,11 @@ def arm_intervals(compared: "Comparison", metric: str = "gmean") -> list[Interva
 def plain_interval(
     group: str, label: str, numbers: tuple[float, float, float], style: Style
 ) -> Interval:
-    """A value, its low and its high end, written at the right."""
+    """Return a row for (value, low, high), with the numbers as its note."""
     value, low, high = numbers
     return Interval(group, label, *numbers, style, f"{value:.3f} ({low:.3f} to {high:.3f})")
 
 
-def signed_number(value: float) -> str:
-    """A difference with its sign and three decimals."""
+def format_signed(value: float) -> str:
+    """Format a difference with its sign and three decimals."""
     return f"{value:+z.3f}".replace("-", MINUS)

@@ -1,7 +1,7 @@
-"""What all pictures share: colours, theme, arms' styles, the figure as PNG.
+"""What all figures share: colors, theme, the styles of the arms, and PNG.
 
-Colours are Okabe and Ito's (2008), which colour-blind people can tell apart, two of them darkened
-to show on white; arms differ in their marker and line as well. Equal figures give equal bytes.
+The colors are those of Okabe and Ito (2008), which color-blind readers can distinguish, two of them
+darkened for white paper; arms also differ in marker and line. Equal figures give equal bytes.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from toolkit.io.text import shorten
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = {
+COLORS = {
     "back": ("#ffffff", "#15181c"),
     "panel": ("#f5f6f7", "#1e2227"),
     "ink": ("#1c242e", "#e9ebee"),
@@ -29,41 +29,42 @@ COLOURS = {
     "ochre": ("#b07a00", "#f0b83c"),
     "sky": ("#3a93c8", "#9ad6f7"),
     "brown": ("#7d5a12", "#cfa652"),
-    "grey": ("#7b7b7b", "#a9a9a9"),
+    "gray": ("#7b7b7b", "#a9a9a9"),
 }
-"""Name -> the colour in the light and in the dark. PNGs are light; a page has both as variables."""
+"""Light and dark variant of each color. PNGs use the light one; a page has both as variables."""
 FIXED = {"original": "blue", "augmented": "vermilion", "duplicated": "green"}
-FREE = ("purple", "ochre", "sky", "brown", "grey")
+"""Colors of well-known arms; the others take those of FREE in turn."""
+FREE = ("purple", "ochre", "sky", "brown", "gray")
 MARKERS = "oDs^vPX*"
 LINES = ("-", (0, (4, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
 DPI = 144
 
 
-def tint(name: str) -> str:
-    """The colour as a picture on white has it."""
-    return COLOURS[name][0]
+def hex_color(name: str) -> str:
+    """Return the light variant of a color as #rrggbb."""
+    return COLORS[name][0]
 
 
-def arm_colours(arms: Sequence[str]) -> dict[str, str]:
-    """The name of each arm's colour; well-known arms keep one in all pictures."""
+def arm_colors(arms: Sequence[str]) -> dict[str, str]:
+    """Return the color name of each arm; well-known arms have the same color in all figures."""
     others = [arm for arm in arms if arm not in FIXED]
     return {arm: FIXED.get(arm) or FREE[others.index(arm) % len(FREE)] for arm in arms}
 
 
 def arm_styles(arms: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour, line and marker of each arm."""
+    """Return the color, line and marker of each arm, as keywords of matplotlib."""
     return {
         arm: {
-            "color": tint(colour),
+            "color": hex_color(color),
             "linestyle": LINES[index % len(LINES)],
             "marker": MARKERS[index % len(MARKERS)],
         }
-        for index, (arm, colour) in enumerate(arm_colours(arms).items())
+        for index, (arm, color) in enumerate(arm_colors(arms).items())
     }
 
 
 def arm_legend(figure: "Figure", arms: Sequence[str], *, lines: bool) -> None:
-    """Name the arms above the picture, by their lines or by their markers."""
+    """Draw a legend of the arms above the figure, with their lines or their markers."""
     from matplotlib.lines import Line2D
 
     kind: dict[str, Any] = {"marker": ""} if lines else {"linestyle": "", "markersize": 7}
@@ -73,13 +74,13 @@ def arm_legend(figure: "Figure", arms: Sequence[str], *, lines: bool) -> None:
 
 
 def draw_title(figure: "Figure", text: str) -> None:
-    """Write a title at the upper left."""
+    """Draw a title at the upper left."""
     if text:
         figure.suptitle(shorten(text, 90), x=0.012, ha="left", size=11, weight="bold")
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure that no window and no global state knows of; sides in points (1/72 inch)."""
+    """Create a figure outside of pyplot's state; width and height in points (1/72 inch)."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width / 72, height / 72), dpi=DPI, layout="constrained")
@@ -87,12 +88,12 @@ def new_figure(width: float, height: float) -> "Figure":
 
 @contextlib.contextmanager
 def theme() -> Iterator[None]:
-    """Matplotlib's own defaults with our settings, whatever the user's matplotlibrc says."""
+    """Use matplotlib's defaults with the settings of the toolkit, whatever matplotlibrc says."""
     import matplotlib as mpl
 
     settings: Any = mpl.rcParams
     with warnings.catch_warnings(), mpl.rc_context():
-        warnings.simplefilter("ignore")  # characters that the font does not have
+        warnings.simplefilter("ignore")  # characters that the font lacks
         mpl.rcdefaults()
         settings.update(_settings())
         yield
@@ -100,15 +101,15 @@ def theme() -> Iterator[None]:
 
 def _settings() -> dict[str, Any]:
     return {
-        "text.parse_math": False,  # a class may have dollars in its name
+        "text.parse_math": False,  # class names may contain dollar signs
         "font.size": 11,
-        "text.color": tint("ink"),
-        "figure.facecolor": tint("back"),
+        "text.color": hex_color("ink"),
+        "figure.facecolor": hex_color("back"),
         "figure.constrained_layout.w_pad": 0.08,
         "figure.constrained_layout.h_pad": 0.05,
         "axes.facecolor": "none",
-        "axes.edgecolor": tint("line"),
-        "axes.labelcolor": tint("soft"),
+        "axes.edgecolor": hex_color("line"),
+        "axes.labelcolor": hex_color("soft"),
         "axes.labelsize": 11,
         "axes.titlesize": 11,
         "axes.titlelocation": "left",
@@ -117,10 +118,10 @@ def _settings() -> dict[str, Any]:
         "axes.axisbelow": True,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "grid.color": tint("grid"),
+        "grid.color": hex_color("grid"),
         "grid.linewidth": 1,
-        "xtick.color": tint("soft"),
-        "ytick.color": tint("soft"),
+        "xtick.color": hex_color("soft"),
+        "ytick.color": hex_color("soft"),
         "xtick.labelsize": 10.5,
         "ytick.labelsize": 10.5,
         "xtick.bottom": False,
@@ -133,7 +134,7 @@ def _settings() -> dict[str, Any]:
 
 
 def to_png(figure: "Figure") -> bytes:
-    """The figure as PNG, without the software's name in it."""
+    """Return the figure as PNG, without the name of the software."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     stream = io.BytesIO()

@@ -1,7 +1,7 @@
-"""A figure -> SVG that stands in a page: short, coloured by the page, with words for the pointer.
+"""Figures as SVG for a page: compact, in the colors and font of the page, with tooltips.
 
-Matplotlib's styles become presentation attributes, so that the page's policy may forbid inline
-styles; ids get a prefix, so that two charts on one page do not meet; the font is the page's.
+Inline styles become presentation attributes, because the page's policy forbids the former, and ids
+get a prefix, so that those of two charts on a page differ.
 """
 
 import io
@@ -14,22 +14,25 @@ from xml.etree.ElementTree import Element
 
 from markupsafe import Markup, escape
 
-from toolkit.reporting.plots.style import COLOURS
+from toolkit.reporting.plots.style import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 REACH = 8.0
-"""How far from a point the pointer still finds it without a script, in points (1/72 inch)."""
+"""Distance from which the pointer finds a point without a script, in points (1/72 inch)."""
+
+DROPPED = ("style", "metadata")
+REFERENCED = ("path", "clipPath", "pattern", "linearGradient")
+"""Elements whose ids are referenced; ids of groups only number them."""
+NUMBERS = re.compile(r"-?\d+\.\d+")
+HREF = "{http://www.w3.org/1999/xlink}href"
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What the pointer is told at (x, y) of `axes`.
-
-    Without y anywhere above and below x, without x anywhere left and right of y.
-    """
+    """A tooltip at (x, y) of `axes`; at any height if y is None, at any width if x is None."""
 
     axes: "Axes"
     x: float | None
@@ -39,7 +42,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Spot:
-    """A mark as a rectangle of the drawing, with round corners of radius `round`."""
+    """A mark as a rectangle of the drawing, with corners of radius `round`."""
 
     x: float
     y: float
@@ -51,7 +54,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Drawing:
-    """The inside of an `svg` element of so many units (CSS pixels), and its spots."""
+    """The content of an `svg` element, its width and height in CSS pixels, and its spots."""
 
     width: float
     height: float
@@ -59,17 +62,17 @@ class Drawing:
     spots: tuple[Spot, ...] = ()
 
 
-def drawing(figure: "Figure", prefix: str, marks: Sequence[Mark] = ()) -> Drawing:
-    """The figure for a page that defines COLOURS as variables; `prefix` is its own on that page."""
+def svg_drawing(figure: "Figure", prefix: str, marks: Sequence[Mark] = ()) -> Drawing:
+    """Convert a figure for a page that defines COLORS as variables; each needs its own `prefix`."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     figure.patch.set_visible(False)
     stream = io.StringIO()
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     canvas: Any = FigureCanvasSVG(figure)
-    canvas.print_svg(stream, metadata=nothing)  # this is also what lays the figure out
-    variables = {colours[0]: name for name, colours in COLOURS.items()}
-    body = inline(stream.getvalue(), prefix, variables)
+    canvas.print_svg(stream, metadata=no_metadata)  # this also lays the figure out
+    variables = {colors[0]: name for name, colors in COLORS.items()}
+    body = inline_svg(stream.getvalue(), prefix, variables)
     width, height = (round(float(side) * 72, 2) for side in figure.get_size_inches())
     return Drawing(width, height, body, tuple(_spot(mark, marks) for mark in marks))
 
@@ -95,32 +98,26 @@ def _span(
     bounds: tuple[float, float],
     ends: tuple[float, float],
 ) -> tuple[float, float]:
-    """From where to where a spot reaches: all along, halfway to the next of `others`, or REACH."""
+    """Return the ends of a spot: of the axes, halfway to the nearest of `others`, or REACH away."""
     if place is None:
         return ends
     unit = (ends[1] - ends[0]) / (bounds[1] - bounds[0])
-    ways = [abs(other - place) for other in others or () if other is not None and other != place]
+    gaps = [abs(other - place) for other in others or () if other is not None and other != place]
     half = (
-        REACH if others is None else abs(unit) * min(ways, default=abs(bounds[1] - bounds[0])) / 2
+        REACH if others is None else abs(unit) * min(gaps, default=abs(bounds[1] - bounds[0])) / 2
     )
     at = ends[0] + unit * (place - bounds[0])
     return at - half, at + half
 
 
-# --- matplotlib's markup, rewritten -----------------------------------------------------------
-
-DROPPED = ("style", "metadata")
-REFERENCED = ("path", "clipPath", "pattern", "linearGradient")
-"""Elements whose id others point to; ids of groups are matplotlib's numbering."""
-NUMBERS = re.compile(r"-?\d+\.\d+")
-HREF = "{http://www.w3.org/1999/xlink}href"
+# --- rewriting matplotlib's markup ------------------------------------------------------------
 
 
-def inline(source: str, prefix: str, variables: Mapping[str, str]) -> Markup:
-    """What stands within the `svg` element of `source`, an SVG that matplotlib wrote.
+def inline_svg(source: str, prefix: str, variables: Mapping[str, str]) -> Markup:
+    """Return the content of the `svg` element of `source`, an SVG that matplotlib wrote.
 
-    `variables` maps colours, as lower-case #rrggbb, to names of CSS variables; `prefix` leads all
-    ids. The element around it must set stroke-linejoin="round", as matplotlib's style sheet did.
+    `variables` maps colors, as lower-case #rrggbb, to names of CSS variables; `prefix` starts all
+    ids. The new parent must set stroke-linejoin="round", as matplotlib's style sheet did.
     """
     root = ElementTree.fromstring(source)  # noqa: S314 - written by matplotlib a moment ago
     return Markup("").join(_markup(child, prefix, variables) for child in root)
@@ -130,13 +127,13 @@ def _markup(element: Element, prefix: str, variables: Mapping[str, str]) -> Mark
     tag = element.tag.rpartition("}")[2]
     if tag in DROPPED or not (len(element) or element.attrib):
         return Markup("")
-    found = dict(_attributes(element, tag, prefix, variables))
+    attributes = dict(_attributes(element, tag, prefix, variables))
     inside = Markup("").join(_markup(child, prefix, variables) for child in element)
     if tag == "text":
         inside = escape(element.text or "")
-    if tag == "g" and not found:
+    if tag == "g" and not attributes:
         return inside
-    listed = Markup("").join(Markup(' {}="{}"').format(*pair) for pair in found.items())
+    listed = Markup("").join(Markup(' {}="{}"').format(*pair) for pair in attributes.items())
     return Markup("<{0}{1}>{2}</{0}>").format(tag, listed, inside)
 
 
@@ -152,7 +149,7 @@ def _attributes(
         elif name == HREF:
             yield "href", f"#{prefix}-{value[1:]}"
         elif not (name == "transform" and value.startswith("rotate(-0 ")):
-            yield name, _short(value, prefix)
+            yield name, _compact(value, prefix)
 
 
 def _declarations(
@@ -162,10 +159,10 @@ def _declarations(
         name, _, value = declaration.partition(": ")
         if name != "font-family":
             variable = variables.get(value)
-            yield name, f"var(--{variable})" if variable else _short(value, prefix)
+            yield name, f"var(--{variable})" if variable else _compact(value, prefix)
 
 
-def _short(value: str, prefix: str) -> str:
-    """Numbers with two decimals, one space between them, and prefixed ids."""
-    rounded = NUMBERS.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), value)
+def _compact(value: str, prefix: str) -> str:
+    """Round numbers to two decimals, separate them by one space, and prefix ids."""
+    rounded = NUMBERS.sub(lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value)
     return " ".join(rounded.split()).replace("url(#", f"url(#{prefix}-")

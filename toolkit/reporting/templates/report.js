@@ -1,6 +1,6 @@
 "use strict";
 
-// --- tables: sorted by a click on a column's name, or Enter ---
+// --- tables: sort by a click or Enter on a column header ---
 
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
@@ -32,9 +32,9 @@ function compare(a, b) {
   return Number.isNaN(a) ? (Number.isNaN(b) ? 0 : -1) : Number.isNaN(b) ? 1 : a - b;
 }
 
-// --- charts: words of the nearest spot, by pointer and by arrow keys ---
+// --- charts: the tooltip of the nearest spot, by pointer or arrow keys ---
 
-const REACH = 24; // how far from a spot the pointer finds it, in CSS pixels
+const REACH = 24; // distance from which the pointer finds a spot, in CSS pixels
 const tip = document.createElement("div");
 tip.className = "tip";
 tip.setAttribute("role", "status");
@@ -62,7 +62,7 @@ function place(spot) {
   tip.style.top = (above > 4 ? above : box.bottom + 8) + "px";
 }
 
-function away(spot, x, y) {
+function distance(spot, x, y) {
   const box = spot.rect.getBoundingClientRect();
   const across = Math.max(box.left - x, 0, x - box.right);
   const up = Math.max(box.top - y, 0, y - box.bottom);
@@ -73,9 +73,9 @@ function away(spot, x, y) {
 function nearest(spots, x, y) {
   let best = null, least = [REACH, Infinity];
   for (const spot of spots) {
-    const found = away(spot, x, y);
-    const nearer = found[0] - least[0] || found[1] - least[1];
-    if (nearer < 0) [best, least] = [spot, found];
+    const gap = distance(spot, x, y);
+    const closer = gap[0] - least[0] || gap[1] - least[1];
+    if (closer < 0) [best, least] = [spot, gap];
   }
   return best;
 }
@@ -83,7 +83,7 @@ function nearest(spots, x, y) {
 for (const chart of document.querySelectorAll("svg.plot")) {
   const spots = [...chart.querySelectorAll(".spots rect")].map(rect => {
     const title = rect.firstElementChild;
-    title.remove(); // else the browser would show its own words beside ours
+    title.remove(); // otherwise the browser would show a second tooltip
     return { rect, text: title.textContent };
   });
   if (!spots.length) continue;
