@@ -33,3 +33,7 @@ class Track(Protocol):
 def silent(items: Iterable[T], label: str, total: int | None = None) -> Iterable[T]:  # noqa: ARG001
     """Show nothing."""
     return items
+
+
+def ignore(report: object) -> None:
+    """Show nothing of a report, such as a line of text or an EpochSummary."""

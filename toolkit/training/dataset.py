@@ -17,7 +17,7 @@ from toolkit.errors import InputError
 from toolkit.io import images, manifest, shards
 from toolkit.io.images import Pixels
 from toolkit.io.manifest import Manifest, Sample
-from toolkit.progress import Track, silent
+from toolkit.progress import Track, ignore, silent
 from toolkit.training import device
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ class LabeledFolder:
 
 
 def open_folder(
-    path: Path, track: Track = silent, say: Callable[[str], object] = lambda _: None
+    path: Path, track: Track = silent, say: Callable[[str], object] = ignore
 ) -> LabeledFolder:
     """Read the manifest in a folder; a folder without one is laid out <class>/file and is scanned.
 
@@ -97,7 +97,7 @@ def open_folder(
 
 
 def choose_size(
-    arm: LabeledFolder, valid: LabeledFolder, say: Callable[[str], object] = lambda _: None
+    arm: LabeledFolder, valid: LabeledFolder, say: Callable[[str], object] = ignore
 ) -> int:
     """Return the height and width to train at, in pixels, by the headers of the images.
 

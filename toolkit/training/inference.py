@@ -20,7 +20,7 @@ from toolkit.io import csv, images
 from toolkit.io.images import Pixels
 from toolkit.metrics.mistakes import ExplainedExample, HardExample
 from toolkit.metrics.predictions import Predictions
-from toolkit.progress import Track, silent
+from toolkit.progress import Track, ignore, silent
 from toolkit.training import dataset, device, runs, streaming
 from toolkit.training.device import normalize
 from toolkit.training.runs import Run
@@ -52,7 +52,7 @@ def predict_folder(
     run_folder: Path,
     images_folder: Path,
     track: Track = silent,
-    say: Callable[[str], object] = lambda _: None,
+    say: Callable[[str], object] = ignore,
 ) -> Predictions:
     """Predict every image of a folder that has a manifest or is laid out <class>/file.
 

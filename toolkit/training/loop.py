@@ -11,7 +11,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from toolkit.errors import InputError
 from toolkit.metrics import confusion
-from toolkit.progress import Track, silent
+from toolkit.progress import Track, ignore, silent
 from toolkit.training import dataset, device, networks
 from toolkit.training.checkpoints import CheckpointSchedule, OutOfTimeError
 from toolkit.training.dataset import Data
@@ -55,7 +55,7 @@ def fit(
     arm: Data,
     valid: Data,
     job: TrainingJob,
-    on_epoch: Callable[[Epoch], object] = lambda _: None,
+    on_epoch: Callable[[Epoch], object] = ignore,
     track: Track = silent,
     schedule: CheckpointSchedule | None = None,
 ) -> FitResult:

@@ -13,7 +13,7 @@ from typing import Any
 from toolkit.errors import InputError
 from toolkit.io import files
 from toolkit.metrics import confusion
-from toolkit.progress import EpochSummary, Track, silent
+from toolkit.progress import EpochSummary, Track, ignore, silent
 from toolkit.training import (
     dataset,
     device,
@@ -51,8 +51,8 @@ class TrainingOptions:
     max_minutes: float | None = None
     started: float = field(default_factory=time.monotonic)
     track: Track = silent
-    on_epoch: Callable[[EpochSummary], object] = lambda _: None
-    say: Callable[[str], object] = lambda _: None
+    on_epoch: Callable[[EpochSummary], object] = ignore
+    say: Callable[[str], object] = ignore
 
 
 def train_one(
@@ -137,7 +137,7 @@ def _train(
 
     def report(epoch: Epoch) -> None:
         log(epoch)
-        options.on_epoch(_summary(epoch, job.recipe.epochs, images))
+        options.on_epoch(_epoch_summary(epoch, job.recipe.epochs, images))
 
     with _dvclive(building / "dvclive") as log:
         result = loop.fit(*data, job, report, options.track, schedule)
@@ -147,7 +147,7 @@ def _train(
     return run
 
 
-def _summary(epoch: Epoch, epochs: int, images: int) -> EpochSummary:
+def _epoch_summary(epoch: Epoch, epochs: int, images: int) -> EpochSummary:
     measured = (epoch.train_loss, epoch.valid_loss, epoch.valid_gmean)
     return EpochSummary(epoch.epoch, epochs, images, *measured)
 
