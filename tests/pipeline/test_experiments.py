@@ -197,7 +197,7 @@ def test_what_is_not_committed_cannot_be_an_experiment(tmp_path):
     for name in experiments.COMMITTED:
         (tmp_path / name).write_text(json.dumps({}))
     sh(tmp_path, "git", "add", "dvc.yaml", "params.yaml")
-    with pytest.raises(InputError, match=r"dvc.lock: is not in git, .* `dvc repro`, then `git add"):
+    with pytest.raises(InputError, match=r"dvc.lock: not in git, .* `dvc repro`, then `git add"):
         experiments.check_repository(tmp_path)
     sh(tmp_path, "git", "add", "dvc.lock")
     with pytest.raises(InputError, match="git has no commit yet"):

@@ -159,5 +159,5 @@ def test_a_folder_without_git_or_dvc_is_refused(tmp_path):
     with pytest.raises(InputError, match="`git rev-parse` failed: not a git repository"):
         revisions.read_revision(tmp_path, "HEAD", RUNS)
     sh(tmp_path, "git", "init", "--quiet")
-    with pytest.raises(InputError, match="is no DVC project; `toolkit init` makes one"):
+    with pytest.raises(InputError, match="not a DVC project; `toolkit init` makes one"):
         revisions.read_revision(tmp_path, "HEAD", RUNS)

@@ -1,4 +1,4 @@
-"""DVC experiments: params.yaml with other values, run beside the workspace and kept by name."""
+"""DVC experiments: runs with other values in params.yaml, outside the workspace, kept by name."""
 
 import json
 import os
@@ -19,24 +19,24 @@ from toolkit.pipeline.revisions import run_git
 
 COMMITTED = ("dvc.yaml", "dvc.lock", "params.yaml")
 WRITTEN = ("dvc.lock", "params.yaml", "reports")
-"""What an experiment itself changes of the files in git."""
+"""Files in git that an experiment itself changes."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """The project with other values in params.yaml: dotted key -> value; without any, as it is."""
+    """The project with changes of params.yaml, which map dotted keys to values."""
 
     name: str
     changes: Mapping[str, Any]
 
 
 def check_repository(project: Path) -> None:
-    """Raise InputError where DVC cannot run experiments: they start from what git has."""
-    known = run_git(project, "ls-files", *COMMITTED).split()
+    """Raise InputError if DVC cannot run experiments: they start from what is in git."""
+    tracked = run_git(project, "ls-files", *COMMITTED).split()
     for name in COMMITTED:
-        if name not in known:
+        if name not in tracked:
             remedy = "`dvc repro`, then `git add --all` and `git commit`"
-            raise InputError(f"{project / name}: is not in git, where experiments start: {remedy}")
+            raise InputError(f"{project / name}: not in git, where experiments start; {remedy}")
     try:
         run_git(project, "rev-parse", "--verify", "HEAD")
     except InputError as error:
@@ -44,20 +44,19 @@ def check_repository(project: Path) -> None:
 
 
 def is_done(project: Path, experiment: Experiment) -> bool:
-    """Whether it ran from the commit that is checked out, with the params and files of now.
+    """Return whether it ran from the current commit with the current params and files.
 
-    Files that git does not know, and data outside the project, are not looked at.
+    Untracked files, and data outside the project, are not compared.
     """
     ref = _ref(project, experiment)
     return _exists(project, ref) and _is_current(project, ref, experiment)
 
 
 def run_experiment(project: Path, experiment: Experiment, stage: str, log: Path) -> None:
-    """Run an experiment up to a stage, in place of one of the same name from the same commit.
+    """Run an experiment up to a stage, replacing one of the same name from the same commit.
 
-    It starts from the commit that is checked out, with what was changed in the workspace since;
-    DVC takes from its cache what it has. What DVC says goes to the file `log`. Raises InputError
-    with the reason where it fails.
+    It starts from the current commit with the changes in the workspace; DVC reuses what is in its
+    cache. DVC's output goes to the file `log`. Raises InputError with the reason if it fails.
     """
     ref = _ref(project, experiment)
     if _exists(project, ref):
@@ -68,12 +67,12 @@ def run_experiment(project: Path, experiment: Experiment, stage: str, log: Path)
 
 
 def read_evaluations(project: Path, experiment: Experiment, runs: Path) -> list[RunResult]:
-    """The evaluations of an experiment that ran. Raises InputError as `revisions` does."""
+    """Read the evaluations of an experiment that ran. Raises as `revisions.read_revision` does."""
     return revisions.read_revision(project, _ref(project, experiment), runs)
 
 
 def _ref(project: Path, experiment: Experiment) -> str:
-    """Where DVC keeps an experiment that starts from the commit that is checked out."""
+    """Return the ref under which DVC keeps an experiment that starts from the current commit."""
     commit = run_git(project, "rev-parse", "HEAD").strip()
     return f"refs/exps/{commit[:2]}/{commit[2:]}/{experiment.name}"
 
@@ -83,27 +82,27 @@ def _exists(project: Path, ref: str) -> bool:
 
 
 def _is_current(project: Path, ref: str, experiment: Experiment) -> bool:
-    others = [f":(exclude){name}" for name in WRITTEN]
-    if run_git(project, "diff", "--name-only", ref, "--", ".", *others):
+    excluded = [f":(exclude){name}" for name in WRITTEN]
+    if run_git(project, "diff", "--name-only", ref, "--", ".", *excluded):
         return False
-    now = (project / revisions.PARAMS).read_text(encoding="utf-8")
-    then = run_git(project, "show", f"{ref}:./{revisions.PARAMS}")
-    return _settings(now, experiment.changes) == _settings(then, {})
+    current = (project / revisions.PARAMS).read_text(encoding="utf-8")
+    previous = run_git(project, "show", f"{ref}:./{revisions.PARAMS}")
+    return _params(current, experiment.changes) == _params(previous, {})
 
 
-def _settings(text: str, changes: Mapping[str, Any]) -> params.Params:
+def _params(text: str, changes: Mapping[str, Any]) -> params.Params:
     data = YAML(typ="safe", pure=True).load(text)
     for key, value in changes.items():
         *path, last = key.split(".")
-        place = data
+        section = data
         for part in path:
-            place = place.setdefault(part, {})
-        place[last] = value
+            section = section.setdefault(part, {})
+        section[last] = value
     return params.parse_params(data)
 
 
 def _dvc(project: Path, log: Path, *arguments: str) -> None:
-    """Our own DVC, with our own `toolkit` on the PATH of its stages, whatever the user's says."""
+    """Run this Python's DVC, with this Python's `toolkit` on the PATH of its stages."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     command = [sys.executable, "-m", "dvc", *arguments]
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -117,13 +116,13 @@ def _dvc(project: Path, log: Path, *arguments: str) -> None:
             check=False,
         )
     if done.returncode:
-        said = log.read_text(encoding="utf-8", errors="replace")
-        what = f"`dvc {' '.join(arguments)}` failed: {_reason(said)}"
-        raise InputError(f"{what}; {log} has all that it said")
+        reason = _reason(log.read_text(encoding="utf-8", errors="replace"))
+        message = f"`dvc {' '.join(arguments)}` failed: {reason}"
+        raise InputError(f"{message}; its whole output is in {log}")
 
 
-def _reason(said: str) -> str:
-    """The first error in what was said: a stage's own comes before DVC's."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def _reason(output: str) -> str:
+    """Return the first error in DVC's output: a stage's own comes before DVC's."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if re.match("error: ", line, re.IGNORECASE)]
-    return [*errors, *lines[-1:], "it said nothing"][0][len("error: ") if errors else 0 :]
+    return [*errors, *lines[-1:], "without any output"][0][len("error: ") if errors else 0 :]

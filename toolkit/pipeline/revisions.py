@@ -1,4 +1,4 @@
-"""Evaluations of git revisions, read through DVC: branches, tags, commits and experiments."""
+"""Evaluations at git revisions (branches, tags, commits, DVC experiments), read through DVC."""
 
 import subprocess
 import tempfile
@@ -14,39 +14,39 @@ from toolkit.metrics.params import CompareParams
 from toolkit.pipeline.params import load_params
 
 WORKSPACE = "workspace"
-"""What DVC calls the files as they lie in the project now."""
+"""DVC's name for the files that lie in the project now."""
 PARAMS = Path("params.yaml")
-READ = (".csv", ".json")
-"""Of an evaluation what `read_result` needs; not its pictures."""
+TABLES = (".csv", ".json")
+"""The files of an evaluation that `read_result` needs."""
 
 
 def read_revisions(
     project: Path, revisions: Sequence[str], runs: Path
 ) -> tuple[list[RunResult], dict[str, list[str]]]:
-    """The evaluations of several revisions as results to compare, and what was left out.
+    """Read the evaluations at several revisions to compare them, and list what was left out.
 
-    A result's arm is its revision, its recipe "<recipe>, <arm>". Where not every revision has a
-    recipe with an arm, it is left out: revision -> the names of these. `runs` is where evaluations
-    lie in the project. Raises InputError for fewer than two revisions, for a repeated one, where
-    nothing is in all of them, and as `evaluations` does.
+    The arm of a result becomes its revision, and its recipe "<recipe>, <arm>". A recipe with an arm
+    that not every revision has is left out: revision -> the names of these. `runs` is the folder of
+    evaluations in the project. Raises InputError for fewer than two revisions, for a repeated one,
+    if they have nothing in common, and as `read_revision` does.
     """
     if len(revisions) < 2 or len(set(revisions)) < len(revisions):
         message = "revisions to compare must be at least two different ones"
         raise InputError(f"{message}, got {', '.join(revisions)}; {WORKSPACE} is one, too")
-    found = {name: read_revision(project, name, runs) for name in revisions}
-    pairs = {name: dict.fromkeys(map(_pair, results)) for name, results in found.items()}
+    results = {name: read_revision(project, name, runs) for name in revisions}
+    pairs = {name: dict.fromkeys(map(_pair, of)) for name, of in results.items()}
     shared = set.intersection(*map(set, pairs.values()))
     if not shared:
-        listed = "; ".join(f"{name} has {' and '.join(known)}" for name, known in pairs.items())
+        listed = "; ".join(f"{name} has {' and '.join(of)}" for name, of in pairs.items())
         raise InputError(f"no recipe with an arm is in all revisions: {listed}")
     kept = [
         replace(result, arm=name, recipe=_pair(result))
-        for name, results in found.items()
-        for result in results
+        for name, of in results.items()
+        for result in of
         if _pair(result) in shared
     ]
-    left = {name: [pair for pair in known if pair not in shared] for name, known in pairs.items()}
-    return kept, {name: names for name, names in left.items() if names}
+    left_out = {name: [pair for pair in of if pair not in shared] for name, of in pairs.items()}
+    return kept, {name: names for name, names in left_out.items() if names}
 
 
 def _pair(result: RunResult) -> str:
@@ -54,11 +54,11 @@ def _pair(result: RunResult) -> str:
 
 
 def read_revision(project: Path, revision: str, runs: Path) -> list[RunResult]:
-    """The evaluations that the revision's own params.yaml compares.
+    """Read the evaluations that the revision's own params.yaml compares.
 
-    They are read from the files in `project` for WORKSPACE, else from DVC's cache or remote; the
-    project stays as it is. Raises InputError where git, DVC or the revision is missing, or an
-    output is in neither; it names files as <revision>:<path>.
+    For WORKSPACE they are read from the files in `project`, otherwise from DVC's cache or remote;
+    the project is not changed. Raises InputError, with files as <revision>:<path>, if git, DVC or
+    the revision is missing, or an output is in neither.
     """
     if revision == WORKSPACE:
         return _evaluations(project, runs)
@@ -71,12 +71,12 @@ def read_revision(project: Path, revision: str, runs: Path) -> list[RunResult]:
 
 
 def _evaluations(folder: Path, runs: Path) -> list[RunResult]:
-    wanted = run_keys(load_params(folder / PARAMS).compare)
-    return [read_result(folder / runs / str(key)) for key in wanted]
+    keys = run_keys(load_params(folder / PARAMS).compare)
+    return [read_result(folder / runs / str(key)) for key in keys]
 
 
 def run_keys(compare: CompareParams) -> list[RunKey]:
-    """The runs that a project compares."""
+    """Return the runs that a project compares."""
     return [
         RunKey(arm, recipe, seed)
         for recipe in compare.recipes
@@ -86,7 +86,7 @@ def run_keys(compare: CompareParams) -> list[RunKey]:
 
 
 def run_git(project: Path, *arguments: str) -> str:
-    """What git prints in the project. Raises InputError with its message."""
+    """Run git in the project and return its output. Raises InputError with git's message."""
     try:
         done = subprocess.run(  # noqa: S603
             ["git", *arguments],  # noqa: S607
@@ -99,8 +99,8 @@ def run_git(project: Path, *arguments: str) -> str:
     except FileNotFoundError:
         raise InputError("git: not found on this machine; install it") from None
     except subprocess.CalledProcessError as error:
-        said = error.stderr.strip().removeprefix("fatal: ")
-        raise InputError(f"{project.resolve()}: `git {arguments[0]}` failed: {said}") from error
+        message = error.stderr.strip().removeprefix("fatal: ")
+        raise InputError(f"{project.resolve()}: `git {arguments[0]}` failed: {message}") from error
     return done.stdout
 
 
@@ -109,11 +109,9 @@ def run_git(project: Path, *arguments: str) -> str:
 
 def _copy(project: Path, revision: str, runs: Path, folder: Path) -> None:
     """Write the revision's params.yaml and its evaluations' tables into `folder`."""
-    prefix = run_git(
-        project, "rev-parse", "--show-prefix"
-    ).strip()  # of a project within a repository
+    prefix = run_git(project, "rev-parse", "--show-prefix").strip()  # if git's root is above
     if not (project / ".dvc").is_dir():
-        raise InputError(f"{project.resolve()}: is no DVC project; `toolkit init` makes one")
+        raise InputError(f"{project.resolve()}: not a DVC project; `toolkit init` makes one")
     system = _open(project, revision)
     _copy_table(system, f"{prefix}{PARAMS}", folder / PARAMS)
     for key in run_keys(load_params(folder / PARAMS).compare):
@@ -128,7 +126,7 @@ def _open(project: Path, revision: str) -> Any:
 
     try:
         system = DVCFileSystem(str(project), rev=revision, subrepos=True)
-        system.info("/")  # the repository is opened by the first question
+        system.info("/")  # opens the repository
     except RevError as error:
         message = f"{error}; name a branch, tag or commit, a DVC experiment (`dvc exp list`)"
         raise InputError(f"{message}, or {WORKSPACE}") from error
@@ -138,7 +136,7 @@ def _open(project: Path, revision: str) -> Any:
 
 
 def _copy_table(system: Any, source: str, target: Path) -> None:
-    """Copy a file, or the tables of a folder."""
+    """Copy a file, or the TABLES in a folder."""
     from dvc_data.index import DataIndexDirError
 
     try:
@@ -146,7 +144,7 @@ def _copy_table(system: Any, source: str, target: Path) -> None:
             files.write_plain(target, system.read_bytes(source))
             return
         for path in system.ls(source, detail=False):
-            if path.endswith(READ):
+            if path.endswith(TABLES):
                 _copy_table(system, path, target / Path(path).name)
     except (FileNotFoundError, DataIndexDirError) as error:
         where = "neither in git, nor in DVC's cache or remote"
