@@ -21,5 +21,5 @@ def test_seeds_that_are_none_are_refused(seeds):
 
 
 def test_runs_of_several_seeds_need_folders_of_their_own():
-    with pytest.raises(typer.BadParameter, match=r"--output must have \{seed\} in it"):
+    with pytest.raises(typer.BadParameter, match=r"--output must contain \{seed\}"):
         training._outputs(Path("run"), "0-9")

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from toolkit import progress
@@ -26,58 +27,48 @@ REMEDIES = {
 }
 
 
-def describe_epoch(done: EpochSummary, seconds: float) -> str:
-    """An epoch that took so long as one line of a terminal; the speed counts validation too."""
-    speed, left = done.images / max(seconds, 1e-9), (done.epochs - done.epoch) * seconds
+def describe_epoch(epoch: EpochSummary, seconds: float) -> str:
+    """Describe an epoch in a line; images per second count the time of validation too."""
+    left = timedelta(seconds=round((epoch.epochs - epoch.epoch) * seconds))
     return (
-        f"epoch {done.epoch}/{done.epochs}, {clock(left)} left: loss {done.train_loss:.3f}, "
-        f"valid {done.valid_loss:.3f}, G-mean {done.valid_gmean:.3f}, {speed:.0f} images/s"
+        f"epoch {epoch.epoch}/{epoch.epochs}, {left} left: loss {epoch.train_loss:.3f}, "
+        f"valid {epoch.valid_loss:.3f}, G-mean {epoch.valid_gmean:.3f}, "
+        f"{epoch.images / max(seconds, 1e-9):.0f} images/s"
     )
 
 
-def clock(seconds: float) -> str:
-    """1:02:03, or 2:03 under an hour."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 @dataclass
-class Narrator:
-    """Tells of each epoch: live where there are `bars`, else by `say`, at most one line in EVERY.
-
-    `track` and `told` are what `train.train_one` is given.
-    """
+class TrainingProgress:
+    """Shows the epochs of a training: live in `bars`, or with `say`, at most a line in EVERY."""
 
     say: Callable[[str], object]
     bars: "Progress | None" = None
     now: Callable[[], float] = time.monotonic
     _task: "TaskID | None" = field(default=None, init=False)
-    _since: float = field(default=0.0, init=False)
-    _said: float = field(default=0.0, init=False)
+    _epoch_began: float = field(default=0.0, init=False)
+    _last_line: float = field(default=0.0, init=False)
 
     def track(self, items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-        """Yield the items; a bar where there are bars, and the clock of the first epoch starts."""
-        self._since = self._said = self.now()
+        """Yield the items, shown in `bars` where there are any, and start timing the epochs."""
+        self._epoch_began = self._last_line = self.now()
         if self.bars is None:
             yield from items
             return
         with self.bars:
             self._task = self.bars.add_task(label, total=total)
-            for item in items:
-                yield item
-                self.bars.advance(self._task)
+            yield from items
             self.bars.remove_task(self._task)
 
-    def told(self, done: EpochSummary) -> None:
-        """Tell that an epoch is over."""
+    def on_epoch(self, epoch: EpochSummary) -> None:
+        """Show that an epoch is over."""
         now = self.now()
-        text, self._since = describe_epoch(done, now - self._since), now
+        line = describe_epoch(epoch, now - self._epoch_began)
+        self._epoch_began = now
         if self.bars is not None and self._task is not None:
-            self.bars.update(self._task, description=text)
-        elif now - self._said >= EVERY and done.epoch < done.epochs:
-            self.say(text)
-            self._said = now
+            self.bars.update(self._task, description=line)
+        elif now - self._last_line >= EVERY and epoch.epoch < epoch.epochs:
+            self.say(line)
+            self._last_line = now
 
 
 def say(text: str, *, quiet: bool = False) -> None:
@@ -128,15 +119,17 @@ def track(quiet: bool) -> Track:
     return show
 
 
-def narrator(quiet: bool) -> Narrator:
-    """How a training goes: live in a terminal, now and then a line elsewhere."""
+def training_progress(quiet: bool) -> TrainingProgress:
+    """Progress of a training: live in a terminal, now and then a line elsewhere."""
     if quiet or not sys.stderr.isatty():
-        return Narrator(lambda text: say(text, quiet=quiet))
+        return TrainingProgress(lambda text: say(text, quiet=quiet))
     from rich import progress as bars
     from rich.console import Console
 
     columns = (bars.SpinnerColumn(), bars.TextColumn("{task.description}"))  # fit 80 characters
-    return Narrator(say, bars.Progress(*columns, console=Console(stderr=True), transient=True))
+    return TrainingProgress(
+        say, bars.Progress(*columns, console=Console(stderr=True), transient=True)
+    )
 
 
 def table(rows: Iterable[Iterable[object]]) -> str:

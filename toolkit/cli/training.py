@@ -17,24 +17,24 @@ if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
 
 
 def train(
-    arm: Annotated[Path, typer.Option(help="The training data: a folder that `augment` wrote.")],
-    valid: Annotated[Path, typer.Option(help="The prepared valid split.")],
+    arm: Annotated[Path, typer.Option(help="Images to train on: from `augment`, or <class>/file.")],
+    valid: Annotated[Path, typer.Option(help="Other images, which decide which epoch is kept.")],
     recipe: Annotated[str, typer.Option(help="A recipe of params.yaml: train.recipes.")],
     output: Output,
-    seed: Annotated[int, typer.Option(min=0, help="Of weights, shuffling and dropout.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, shuffling and dropout.")] = 0,
     seeds: Annotated[
-        str | None, typer.Option(help="Several, 0-9 or 0,3,5; --output must have {seed} in it.")
+        str | None, typer.Option(help="Several: 0-9 or 0,3,5; --output must contain {seed}.")
     ] = None,
-    restart: Annotated[bool, typer.Option(help="Do not go on from a checkpoint.")] = False,
+    restart: Annotated[bool, typer.Option(help="Ignore any checkpoint.")] = False,
     max_minutes: Annotated[
-        float | None, typer.Option(min=0, help="Stop in time and keep the best weights so far.")
+        float | None, typer.Option(min=0, help="Stop in time, with the best weights so far.")
     ] = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Write where the time goes to .toolkit/profile.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train one network on one arm. Interrupted or killed, the same command goes on.
+    """Train a network on an arm. If it is interrupted or killed, the same command resumes it.
 
     Example: toolkit train --arm data/arms/augmented --valid data/prepared/valid
     --recipe resnet18 --output models/augmented-resnet18-0
@@ -48,9 +48,9 @@ def train(
         raise InputError(f"--recipe must be one of train.recipes ({known}), got {recipe!r}")
     outputs = _outputs(output, seeds) if seeds else {seed: output}
     quiet = quiet or not distributed.is_writer()
-    narrator, folder = console.narrator(quiet), paths.PROFILES / output.name
+    progress, folder = console.training_progress(quiet), paths.PROFILES / output.name
     with profiling.profiled(folder) if profile else contextlib.nullcontext():
-        found = train_seeds(
+        trained = train_seeds(
             arm,
             valid,
             recipe,
@@ -60,24 +60,24 @@ def train(
                 checkpoints=paths.CHECKPOINTS,
                 restart=restart,
                 max_minutes=max_minutes,
-                track=narrator.track,
-                on_epoch=narrator.told,
+                track=progress.track,
+                on_epoch=progress.on_epoch,
                 say=lambda text: console.say(text, quiet=quiet),
             ),
         )
     if profile:
         console.say(f"{folder}: {profiling.describe_profile(folder)}", quiet=quiet)
-    for run in found:
+    for run in trained:
         if run.drawn and run.settings.weights:
-            new = ", ".join(run.drawn)
-            console.say(f"{new}: not in {run.settings.weights.path} in this shape, so drawn anew")
+            names, path = ", ".join(run.drawn), run.settings.weights.path
+            console.say(f"{names}: not in {path} in this shape, so these start from random weights")
         console.say(f"{outputs[run.seed]}: {_summary(run)}", quiet=quiet)
 
 
 def _outputs(output: Path, seeds: str) -> dict[int, Path]:
-    """Seeds as `0-9` or `0,3,5`, and where each one's run goes."""
+    """Parse seeds such as `0-9` or `0,3,5`; return the folder of each one's run."""
     if "{seed}" not in str(output):
-        raise typer.BadParameter("with --seeds, --output must have {seed} in it")
+        raise typer.BadParameter("with --seeds, --output must contain {seed}")
     try:
         parts = [tuple(map(int, part.split("-"))) for part in seeds.split(",")]
         numbers = [number for part in parts for number in range(part[0], part[-1] + 1)]
@@ -89,25 +89,25 @@ def _outputs(output: Path, seeds: str) -> dict[int, Path]:
 
 
 def _summary(run: "runs.Run") -> str:
-    best, done = run.history[run.best_epoch - 1], len(run.history)
-    text = f"best epoch {best.epoch} of {done}: valid loss {best.valid_loss:.4f}"
+    best = run.best
+    text = f"best epoch {best.epoch} of {len(run.history)}: valid loss {best.valid_loss:.4f}"
     text += f", accuracy {best.valid_accuracy:.4f}, G-mean {best.valid_gmean:.4f}"
     if run.complete:
         return text
-    return f"{text}; stopped by --max-minutes, the same command goes on"
+    return f"{text}; stopped by --max-minutes, the same command resumes"
 
 
 def networks(
-    name: Annotated[str, typer.Argument(help="One of them, layer by layer.")] = "",
-    size: Annotated[int | None, typer.Option(help="Pixels; else as prepared, or 128.")] = None,
-    classes: Annotated[int, typer.Option(help="How many classes.")] = 2,
+    name: Annotated[str, typer.Argument(help="Show this network layer by layer.")] = "",
+    size: Annotated[int | None, typer.Option(help="Pixels; else prepare.size, or 128.")] = None,
+    classes: Annotated[int, typer.Option(help="Number of classes.")] = 2,
 ) -> None:
-    """List the networks: layers, parameters, and the work of one image.
+    """List the networks with their layers, parameters and FLOPs for one image.
 
     Example: toolkit networks resnet18 --size 64
 
     FLOPs are torch's count of a forward pass: convolutions and matrix products, a multiplication
-    and its addition as two.
+    and its addition as two operations.
     """
     from toolkit.datasets.params import PrepareParams
     from toolkit.training import flops
@@ -119,7 +119,7 @@ def networks(
         else flops.network_table(size, classes)
     )
     typer.echo(console.table(rows))
-    console.say(f"FLOPs: forward, {size} x {size} px; a multiplication and its addition are two")
+    console.say(f"FLOPs: forward, {size} x {size} px; a multiply-add counts as two")
 
 
 def gradients(
@@ -127,11 +127,11 @@ def gradients(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A PNG.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Draw how gradients went through the layers, beside loss and accuracy.
+    """Tabulate and plot the gradient norms of each layer, beside loss and accuracy.
 
     Example: toolkit gradients models --output gradients.png
 
-    For runs whose recipes have `gradients: true`; a network and its plain twin share a column.
+    The recipes of the runs need `gradients: true`. A network and its plain twin share a column.
     """
     from toolkit.io import files
     from toolkit.reporting.plots.gradients import GradientCurves, gradient_figure
@@ -143,7 +143,7 @@ def gradients(
         mean_norms,
     )
 
-    found = find_traces(where)
+    traces = find_traces(where)
     if output:
         curves = {
             name: GradientCurves(
@@ -152,22 +152,22 @@ def gradients(
                 [t.accuracy for t in group],
                 *mean_curves(group),
             )
-            for name, group in group_traces(found).items()
+            for name, group in group_traces(traces).items()
         }
         files.write_file(output, gradient_figure(curves))
-        console.say(f"{output}: {len(found)} runs", quiet=quiet)
-    typer.echo(console.table(gradient_rows(found)))
+        console.say(f"{output}: {len(traces)} runs", quiet=quiet)
+    typer.echo(console.table(gradient_rows(traces)))
 
 
 def evaluate(
     source: Annotated[Path, typer.Argument(help="A run, or a CSV of any tool's predictions.")],
     output: Output,
-    test: Annotated[Path | None, typer.Option(help="The prepared test split, for a run.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Test images, for a run.")] = None,
     valid: Annotated[
-        Path | None, typer.Option(help="The prepared valid split: threshold, calibration.")
+        Path | None, typer.Option(help="Other images, for a run: threshold and calibration.")
     ] = None,
     valid_predictions: Annotated[
-        Path | None, typer.Option(help="The same for a CSV: predictions of other images.")
+        Path | None, typer.Option(help="For a CSV: predictions of other images.")
     ] = None,
     positive: options.PositiveClass = None,
     threshold: Annotated[
@@ -249,7 +249,7 @@ def predict(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A CSV file.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Name the class of each image, with a score per class.
+    """Predict the class of each image, with a score per class.
 
     Example: toolkit predict models/augmented-resnet18-0 photo.jpg
     """
@@ -273,12 +273,12 @@ def predict(
 
 
 def _images(place: Path) -> list[Path]:
-    """The file, or all in the folder but for hidden ones and links, which are told."""
+    """Return the file, or the files of the folder without hidden ones and symbolic links."""
     from toolkit.datasets import folders
 
     if not place.is_dir():
         return [place]
-    found = [place / path for path in folders.list_tree(place)[0]]
-    if links := [path for path in found if path.is_symlink()]:
+    paths = [place / path for path in folders.list_tree(place)[0]]
+    if links := [path for path in paths if path.is_symlink()]:
         console.say(f"{links[0]}: {len(links)} symbolic links, such as this, are not followed")
-    return [path for path in found if not path.is_symlink()]
+    return [path for path in paths if not path.is_symlink()]
