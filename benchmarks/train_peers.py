@@ -46,7 +46,7 @@ def loaders(folder: Path, workers: int) -> tuple[DataLoader, DataLoader]:
 
 
 def loop(
-    model: nn.Module, data: Any, optimiser: Any, epochs: int, told: Told, *, fast: bool
+    model: nn.Module, data: Any, optimizer: Any, epochs: int, told: Told, *, fast: bool
 ) -> None:
     """The loop of every tutorial; `fast` adds channels_last and bfloat16, and nothing else."""
     layout = torch.channels_last if fast else torch.contiguous_format
@@ -56,12 +56,12 @@ def loop(
     for _ in range(epochs):
         model.train()
         for images, labels in train:
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             with half():
                 output = model(images.to(memory_format=layout))
             value = loss([one.float() for one in output], labels)
             value.backward()
-            optimiser.step()
+            optimizer.step()
             value.item()
         model.eval()
         right = 0
@@ -76,8 +76,8 @@ def loop(
 def published(folder: Path, epochs: int, told: Told, *, fast: bool = False) -> None:
     """PIL decodes in a DataLoader in every epoch; float32, torch's defaults."""
     model = network()
-    optimiser = torch.optim.Adam(model.parameters(), RATE)
-    loop(model, loaders(folder, 0), optimiser, epochs, told, fast=fast)
+    optimizer = torch.optim.Adam(model.parameters(), RATE)
+    loop(model, loaders(folder, 0), optimizer, epochs, told, fast=fast)
 
 
 def with_lightning(folder: Path, epochs: int, told: Told) -> None:
@@ -142,7 +142,7 @@ def with_fastai(folder: Path, epochs: int, told: Told) -> None:
 
 
 def with_timm(folder: Path, epochs: int, told: Told) -> None:
-    """The loader and the optimiser of timm, in the loop of every tutorial."""
+    """The loader and the optimizer of timm, in the loop of every tutorial."""
     from timm.data import create_dataset, create_loader
     from timm.optim import create_optimizer_v2
 
@@ -163,8 +163,8 @@ def with_timm(folder: Path, epochs: int, told: Told) -> None:
         for split in ("train", "valid")
     ]
     model = network()
-    optimiser = create_optimizer_v2(model, opt="adam", lr=RATE)
-    loop(model, data, optimiser, epochs, told, fast=False)
+    optimizer = create_optimizer_v2(model, opt="adam", lr=RATE)
+    loop(model, data, optimizer, epochs, told, fast=False)
 
 
 def ours(folder: Path, epochs: int, told: Told, *, data: str, precision: str = "auto") -> None:

@@ -17,7 +17,7 @@ hypothesis.settings.load_profile("toolkit")
 
 
 def noise(rng: np.random.Generator, size: int = 32) -> images.Pixels:
-    """A smooth random picture: 4 x 4 colours, enlarged."""
+    """A smooth random picture: 4 x 4 colors, enlarged."""
     coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
     return images.resize(coarse, size)
 

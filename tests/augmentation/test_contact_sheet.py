@@ -14,13 +14,13 @@ def child(transform, parent="a0", **params):
 
 @pytest.fixture
 def families(tmp_path):
-    """Classes a and b, three parents each; every parent has two children. Flat colours."""
+    """Classes a and b, three parents each; every parent has two children. Flat colors."""
     samples = []
-    for label, colour in (("a", 40), ("b", 200)):
+    for label, color in (("a", 40), ("b", 200)):
         for number in range(3):
             ident = f"{label}{number}"
             path = tmp_path / f"{ident}.png"
-            path.write_bytes(images.encode_png(np.full((20, 30, 3), colour, np.uint8)))
+            path.write_bytes(images.encode_png(np.full((20, 30, 3), color, np.uint8)))
             parent = Sample(ident, path.name, label)
             samples.append(parent)
             for copy in "xy":

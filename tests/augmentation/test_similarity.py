@@ -12,7 +12,7 @@ RNG = np.random.default_rng(0)
 
 
 def photo(seed=0, side=128):
-    """Smooth colours with a little grain."""
+    """Smooth colors with a little grain."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8))
     smooth = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC)).astype(int)
@@ -28,7 +28,7 @@ def changed(name, picture, **params):
     return registry.find_transform(name).change(picture, params)
 
 
-def test_the_fingerprint_compares_each_point_with_its_left_neighbour():
+def test_the_fingerprint_compares_each_point_with_its_left_neighbor():
     for _ in range(20):
         points = RNG.integers(0, 256, (16, 16), dtype=np.uint8) & 0xFE
         bits = np.zeros((16, 16, 8), bool)

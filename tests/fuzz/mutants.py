@@ -90,7 +90,7 @@ def _put(data: bytearray, at: int, piece: bytes) -> bytearray:
 
 
 def picture(rng: np.random.Generator, size: int = 24) -> Image.Image:
-    """Smooth colours."""
+    """Smooth colors."""
     coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
 

@@ -99,7 +99,7 @@ def _frames() -> bytes:
 
 
 FILES: dict[str, Callable[[], bytes]] = {
-    "PNG, one colour": partial(_saved, "RGB", "PNG"),
+    "PNG, one color": partial(_saved, "RGB", "PNG"),
     "PNG, noise": partial(_noise, "PNG", compress_level=1),
     "PNG with alpha": partial(_saved, "RGBA", "PNG"),
     "PNG, 16 bit": partial(_saved, "I;16", "PNG"),

@@ -206,7 +206,7 @@ def test_no_words_lie_on_other_words_in_a_chart(show, viewport):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_charts_take_their_colours_from_the_page(show, scheme):
+def test_charts_take_their_colors_from_the_page(show, scheme):
     page = show(color_scheme=scheme)
     word = page.locator("svg.plot text").first.evaluate("e => getComputedStyle(e).fill")
     assert word == page.locator("p.soft").first.evaluate("e => getComputedStyle(e).color")

@@ -157,14 +157,14 @@ def test_pictures_are_the_same_when_every_pixel_is():
 
 
 def swapped() -> bytes:
-    """A colour profile of a screen whose red and green are exchanged."""
+    """A color profile of a screen whose red and green are exchanged."""
     data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     data = data.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
     return bytes(data.replace(b"\0s\0R\0G\0B", b"\0o\0d\0d\0."))  # its description, in UTF-16
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
-def test_colours_are_those_of_the_profile(form):
+def test_colors_are_those_of_the_profile(form):
     red = Image.new("RGB", (16, 16), (255, 0, 0))
     plain = images.decode(saved(red, form))[8, 8].astype(int)
     assert np.abs(plain - [255, 0, 0]).max() <= 2
@@ -188,7 +188,7 @@ def test_damaged_exif_loses_no_picture():
     assert images.decode(data).shape == (8, 16, 3)
 
 
-def test_a_cmyk_jpeg_has_the_colours_that_its_inks_make():
+def test_a_cmyk_jpeg_has_the_colors_that_its_inks_make():
     """No ink is white; all of one leaves two of red, green and blue."""
     for inks, rgb in (((0, 0, 0, 0), (255, 255, 255)), ((0, 255, 255, 0), (255, 0, 0))):
         shown = images.decode(saved(Image.new("CMYK", (16, 16), inks), "JPEG"))[8, 8].astype(int)

@@ -1,4 +1,4 @@
-"""What one item does to its process is told of that item alone; its neighbours are all there."""
+"""What one item does to its process is told of that item alone; its neighbors are all there."""
 
 import os
 import signal

@@ -103,7 +103,7 @@ def test_photo_and_overlay_stand_side_by_side_and_are_not_large(size, height):
 
 
 def test_the_overlay_is_lighter_where_it_is_hotter():
-    """Also for who sees no colours: by lightness alone."""
+    """Also for who sees no colors: by lightness alone."""
     heat = np.tile(np.linspace(0, 1, 32, dtype=np.float32), (32, 1))
     overlay = overlay_picture(explained().photo, heat)[0, 32:]
     lightness = np.asarray(Image.fromarray(overlay[None]).convert("L"), dtype=int)[0]

@@ -142,7 +142,7 @@ def test_a_stream_of_rows_reaches_every_row_equally_often(count, take):
 
 
 def steps(monkeypatch, *arguments):
-    """How many images each optimiser step saw, epoch after epoch."""
+    """How many images each optimizer step saw, epoch after epoch."""
     sizes = []
     real = loop.loss
     monkeypatch.setattr(loop, "loss", lambda o, y, w: sizes.append(len(y)) or real(o, y, w))

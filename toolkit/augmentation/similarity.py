@@ -85,7 +85,7 @@ def _total(lanes: int) -> int:
 
 
 def fingerprint(points: bytes) -> int:
-    """240 bits: whether a point is at least as light as its neighbour at the left (dHash).
+    """240 bits: whether a point is at least as light as its neighbor at the left (dHash).
 
     `points`: SIDE x SIDE grey values. N. Krawetz, "Kind of like that", 2013. All are compared at
     once: in each byte of a long number 128 is added to the left one's half before the right one's

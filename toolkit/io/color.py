@@ -24,7 +24,7 @@ DECODING_ERRORS = (
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Upright by EXIF, sRGB by its colour profile, 16 bit scaled to 8, alpha over white.
+    """Upright by EXIF, sRGB by its color profile, 16 bit scaled to 8, alpha over white.
 
     EXIF data and profiles that cannot be read are ignored, as viewers do.
     """
@@ -68,7 +68,7 @@ def _turn(image: Image.Image) -> None:
 
 
 def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """From the colours of `profile`; as it is where that is sRGB or cannot be used."""
+    """From the colors of `profile`; as it is where that is sRGB or cannot be used."""
     transform = _to_srgb(profile, image.mode)
     try:
         return transform.apply(image) if transform else image

@@ -89,9 +89,7 @@ def decode_picture(data: bytes, size: int | None = None, limits: ImageLimits = L
     def scaled(image: Image.Image) -> Picture:
         image.draft("RGB", (3 * side // 2, 3 * side // 2))
         if image.mode in ("RGB", "L") and "transparency" not in image.info:
-            return to_rgb(
-                resize_picture(image, side)
-            )  # turned, and its colours changed, when small
+            return to_rgb(resize_picture(image, side))  # turned, and its colors changed, when small
         return resize_picture(to_rgb(image), side)
 
     return examine(data, scaled, limits)

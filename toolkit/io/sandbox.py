@@ -1,7 +1,7 @@
 """Map a function over items that nobody trusts, with limits for each.
 
 A decoder may spend minutes, or all memory, inside one call of a C library, or crash: only another
-process can stop that. The kernel ends the worker; its item is told as Stopped, and its neighbours
+process can stop that. The kernel ends the worker; its item is told as Stopped, and its neighbors
 go to a new worker.
 """
 

@@ -56,7 +56,7 @@ def test_equal_values_still_have_a_scale(axes):
     assert low < 0.5 < high
 
 
-def test_words_say_the_verdict_not_the_colour_alone(axes):
+def test_words_say_the_verdict_not_the_color_alone(axes):
     panels.draw_intervals(axes, [interval("net")], "difference", zero=0)
     words = {text.get_text(): text.get_fontweight() for text in axes.texts}
     assert words == {"net": "bold", "a / b": "normal", "better": "bold"}

@@ -30,25 +30,25 @@ def test_text_and_marks_stand_out_in_the_light_and_in_the_dark(side):
         assert contrast(COLORS[name][side], back) >= 3
 
 
-def test_every_colour_is_another_one():
+def test_every_color_is_another_one():
     """Else a chart's colors could not be told apart when they become variables."""
     light = [pair[0] for pair in COLORS.values()]
     assert len(set(light)) == len(light)
     assert all(color == color.lower() for color in light)
 
 
-def test_an_arm_keeps_its_colour_whatever_else_is_drawn():
+def test_an_arm_keeps_its_color_whatever_else_is_drawn():
     alone, among = arm_styles(["augmented"]), arm_styles(["x", "original", "augmented"])
     assert alone["augmented"]["color"] == among["augmented"]["color"]
 
 
-def test_seven_arms_differ_in_colour_and_in_marker():
+def test_seven_arms_differ_in_color_and_in_marker():
     styles = arm_styles(["original", "augmented", "duplicated", "p", "q", "r", "s"]).values()
     assert len({style["color"] for style in styles}) == 7
     assert len({style["marker"] for style in styles}) == 7
 
 
-def test_colours_begin_again_where_there_are_too_many_arms():
+def test_colors_begin_again_where_there_are_too_many_arms():
     assert len(arm_colors([str(n) for n in range(20)])) == 20
 
 

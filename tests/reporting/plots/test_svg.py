@@ -28,7 +28,7 @@ def test_text_is_escaped_and_stays_text():
     assert "&lt;img src=x onerror=alert(1)&gt; &amp;" in body
 
 
-def test_colours_are_the_pages():
+def test_colors_are_the_pages():
     body = draw().body
     assert 'stroke="var(--blue)"' in body
     assert 'fill="var(--green)"' in body

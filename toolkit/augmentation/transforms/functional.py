@@ -42,7 +42,7 @@ def vflip(image: Picture, _params: Params) -> Picture:
 
 
 def rotate(image: Picture, params: Params) -> Picture:
-    """About the centre; what comes in is black."""
+    """About the center; what comes in is black."""
     return image.rotate(params["angle"], Image.Resampling.NEAREST)
 
 
@@ -140,7 +140,7 @@ def adjust_contrast(image: Picture, params: Params) -> Picture:
 
 
 def adjust_saturation(image: Picture, params: Params) -> Picture:
-    """More colourful by a factor above 1, greyer below."""
+    """More colorful by a factor above 1, grayer below."""
     return ImageEnhance.Color(image).enhance(params["factor"])
 
 
