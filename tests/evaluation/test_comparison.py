@@ -20,9 +20,9 @@ def predicted(recalls, seed, images=IMAGES):
     actual = np.repeat([0, 1], images)
     right = rng.random(len(actual)) < np.array(recalls)[actual]
     score = np.where(right == (actual == 1), 0.8, 0.2)
-    names, said = np.array(["a", "b"]), np.where(right, actual, 1 - actual)
+    names, labels = np.array(["a", "b"]), np.where(right, actual, 1 - actual)
     ids, scores = map(str, range(len(actual))), np.stack([1 - score, score], axis=1)
-    return Predictions(("a", "b"), tuple(ids), tuple(names[actual]), tuple(names[said]), scores)
+    return Predictions(("a", "b"), tuple(ids), tuple(names[actual]), tuple(names[labels]), scores)
 
 
 def result(arm, seed=0, recalls=(0.95, 0.8), recipe="net", *, trained=True, images=IMAGES):
@@ -44,18 +44,18 @@ BASE, GOOD, BAD = (0.95, 0.6), (0.96, 0.85), (0.9, 0.3)
     ("recalls", "verdict"), [(GOOD, "better"), (BAD, "worse"), (BASE, "inconclusive")]
 )
 def test_a_verdict_says_what_is_certain(recalls, verdict):
-    (found,) = compare_results(arms(original=BASE, augmented=recalls)).contrasts
-    assert (found.verdict, found.scope, found.seeds) == (verdict, "training", (3, 3))
-    assert (found.tested.low <= 0 <= found.tested.high) == (verdict == "inconclusive")
+    (contrast,) = compare_results(arms(original=BASE, augmented=recalls)).contrasts
+    assert (contrast.verdict, contrast.scope, contrast.seeds) == (verdict, "training", (3, 3))
+    assert (contrast.tested.low <= 0 <= contrast.tested.high) == (verdict == "inconclusive")
 
 
 def test_one_training_run_each_gives_no_verdict_whatever_the_difference():
     """The two networks differ beyond doubt; two other runs might not."""
     results = [result("original", recalls=BASE), result("augmented", recalls=GOOD)]
-    (found,) = compare_results(results).contrasts
-    assert found.tested.low > 0.05
-    assert found.p_holm < 0.001
-    assert (found.scope, found.verdict) == ("networks", "inconclusive")
+    (contrast,) = compare_results(results).contrasts
+    assert contrast.tested.low > 0.05
+    assert contrast.p_holm < 0.001
+    assert (contrast.scope, contrast.verdict) == ("networks", "inconclusive")
 
 
 def test_predictions_of_two_tools_are_judged_as_they_are():
@@ -63,8 +63,8 @@ def test_predictions_of_two_tools_are_judged_as_they_are():
         result("a", recalls=BASE, trained=False),
         result("b", recalls=GOOD, trained=False),
     ]
-    (found,) = compare_results(results, "a").contrasts
-    assert (found.scope, found.verdict) == ("networks", "better")
+    (contrast,) = compare_results(results, "a").contrasts
+    assert (contrast.scope, contrast.verdict) == ("networks", "better")
 
 
 def test_the_difference_is_that_of_the_means_over_seeds():
@@ -94,13 +94,13 @@ def test_every_class_and_the_area_are_compared_too():
 
 def test_runs_of_one_seed_are_paired_for_mcnemar():
     results = arms(original=BASE, augmented=GOOD)
-    (found,) = compare_results(results).contrasts
-    assert len(found.mcnemar) == 3
+    (contrast,) = compare_results(results).contrasts
+    assert len(contrast.mcnemar) == 3
     right = [
         [x == y for x, y in zip(r.predictions.actual, r.predictions.predicted, strict=True)]
         for r in (results[0], results[3])
     ]
-    assert found.mcnemar[0].only_arm == sum(b and not a for a, b in zip(*right, strict=True))
+    assert contrast.mcnemar[0].only_arm == sum(b and not a for a, b in zip(*right, strict=True))
 
 
 def test_the_control_is_a_second_arm_to_stand_against():
@@ -136,10 +136,10 @@ def test_many_comparisons_raise_the_bar():
 def test_images_may_stand_in_another_order():
     one, other = result("a", trained=False), result("b", trained=False)
     order = np.random.default_rng(0).permutation(590)
-    given = other.predictions
-    columns = (given.ids, given.actual, given.predicted)
+    predictions = other.predictions
+    columns = (predictions.ids, predictions.actual, predictions.predicted)
     texts = [tuple(np.array(column)[order]) for column in columns]
-    mixed = Predictions(given.classes, *texts, given.scores[order])
+    mixed = Predictions(predictions.classes, *texts, predictions.scores[order])
     shuffled = dataclasses.replace(other, predictions=mixed)
     assert (
         compare_results([one, other], "a").contrasts
@@ -160,14 +160,13 @@ def test_more_than_two_classes_need_no_positive():
     for arm, share in (("original", 0.4), ("augmented", 0.9)):
         for seed in range(3):
             rng = np.random.default_rng(seed)
-            said = np.where(rng.random(120) < share, actual, (actual + 1) % 3)
-            outcome = Predictions(
-                tuple(names), tuple(map(str, range(120))), tuple(names[actual]), tuple(names[said])
-            )
+            labels = np.where(rng.random(120) < share, actual, (actual + 1) % 3)
+            columns = tuple(map(str, range(120))), tuple(names[actual]), tuple(names[labels])
+            outcome = Predictions(tuple(names), *columns)
             results.append(RunResult(arm, "net", seed, compute_metrics(outcome), outcome))
-    (found,) = compare_results(results).contrasts
-    assert found.verdict == "better"
-    assert "recall_c" in found.differences
+    (contrast,) = compare_results(results).contrasts
+    assert contrast.verdict == "better"
+    assert "recall_c" in contrast.differences
 
 
 def test_a_recipe_without_the_baseline_is_refused():

@@ -38,8 +38,8 @@ def test_without_a_positive_class_only_reliability_is_left(name):
 
 
 def test_images_of_one_class_alone_have_no_roc():
-    given = result().predictions
-    alone = replace(given, actual=(CLASSES[0],) * len(given.ids))
+    predictions = result().predictions
+    alone = replace(predictions, actual=(CLASSES[0],) * len(predictions.ids))
     assert DIAGRAMS["roc"].points([replace(result(), predictions=alone)]) is None
 
 

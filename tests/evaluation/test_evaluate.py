@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,12 +38,12 @@ def drawn(seed, n=60, rare=15, bias=1.0, classes=("no", "yes")):
     logits[np.arange(n), labels] += 2
     logits[:, 0] += bias
     scores = softmax(2 * logits, axis=1)
-    actual, said = (tuple(classes[k] for k in row) for row in (labels, scores.argmax(axis=1)))
-    return Predictions(classes, tuple(f"{seed}-{k}" for k in range(n)), actual, said, scores)
+    actual, predicted = (tuple(classes[k] for k in row) for row in (labels, scores.argmax(axis=1)))
+    return Predictions(classes, tuple(f"{seed}-{k}" for k in range(n)), actual, predicted, scores)
 
 
-def bare(given):
-    return Predictions(given.classes, given.ids, given.actual, given.predicted)
+def bare(predictions):
+    return replace(predictions, scores=None)
 
 
 def tuned(values):
@@ -61,17 +62,17 @@ def test_without_valid_there_are_the_metrics_and_their_intervals():
 def test_the_threshold_is_chosen_on_valid_and_used_on_test():
     """Here the highest threshold that finds every positive of valid."""
     test, valid = drawn(0), drawn(1)
-    wanted = EvaluateParams(
+    params = EvaluateParams(
         positive="yes", threshold={"rule": "recall", "recall": 1.0}, resamples=200
     )
-    numbers = evaluate.evaluate_run(RunOutputs(KEY, test, valid), wanted)
+    numbers = evaluate.evaluate_run(RunOutputs(KEY, test, valid), params)
     values = numbers.metrics
-    found = valid.scores[[name == "yes" for name in valid.actual], 1]
-    below = max(score for score in valid.scores[:, 1] if score < found.min())
-    assert values["threshold"] == pytest.approx((below + found.min()) / 2)
-    said = np.where(test.scores[:, 1] >= values["threshold"], "yes", "no")
-    assert values["threshold_balanced_accuracy"] == balanced_accuracy_score(test.actual, said)
-    assert values["threshold_precision"] == precision_score(test.actual, said, pos_label="yes")
+    positives = valid.scores[[name == "yes" for name in valid.actual], 1]
+    below = max(score for score in valid.scores[:, 1] if score < positives.min())
+    assert values["threshold"] == pytest.approx((below + positives.min()) / 2)
+    predicted = np.where(test.scores[:, 1] >= values["threshold"], "yes", "no")
+    assert values["threshold_balanced_accuracy"] == balanced_accuracy_score(test.actual, predicted)
+    assert values["threshold_precision"] == precision_score(test.actual, predicted, pos_label="yes")
     low, high = numbers.intervals["threshold_gmean"]
     assert low < values["threshold_gmean"] < high
 
@@ -79,9 +80,9 @@ def test_the_threshold_is_chosen_on_valid_and_used_on_test():
 def test_temperature_and_prior_change_the_scores_of_test():
     test, valid = drawn(0), drawn(1)
     values = evaluate.evaluate_run(RunOutputs(KEY, test, valid, {"no": 45, "yes": 45}), YES).metrics
-    heat = values["temperature"]
-    assert heat == calibration.fit_temperature(valid)
-    expected = log_loss(test.actual, calibration.apply_temperature(test, heat).scores)
+    temperature = values["temperature"]
+    assert temperature == calibration.fit_temperature(valid)
+    expected = log_loss(test.actual, calibration.apply_temperature(test, temperature).scores)
     assert values["calibrated_loss"] == pytest.approx(expected)
     target = {"no": 45, "yes": 15}
     corrected = calibration.correct_prior(test, {"no": 45, "yes": 45}, target)
@@ -92,16 +93,16 @@ def test_temperature_and_prior_change_the_scores_of_test():
 @pytest.mark.parametrize("rule", [{"rule": "gmean"}, {"rule": "cost", "ratio": 3}])
 def test_nothing_that_is_chosen_depends_on_test(rule):
     """Other test images, and the same with other labels, leave threshold and temperature alone."""
-    test, given = drawn(0), EvaluateParams(positive="yes", threshold=rule, resamples=200)
+    test, params = drawn(0), EvaluateParams(positive="yes", threshold=rule, resamples=200)
     turned = Predictions(
         test.classes, test.ids, test.actual[::-1], test.predicted, test.scores[:, ::-1].copy()
     )
-    found = [
-        evaluate.evaluate_run(RunOutputs(KEY, part, drawn(1)), given).metrics
+    each = [
+        evaluate.evaluate_run(RunOutputs(KEY, part, drawn(1)), params).metrics
         for part in (test, turned, drawn(2))
     ]
-    assert len({(values["threshold"], values["temperature"]) for values in found}) == 1
-    assert len({values["threshold_gmean"] for values in found}) > 1
+    assert len({(values["threshold"], values["temperature"]) for values in each}) == 1
+    assert len({values["threshold_gmean"] for values in each}) > 1
 
 
 def test_without_a_positive_class_or_with_three_there_is_no_threshold():
@@ -149,10 +150,10 @@ def test_an_evaluation_leaves_its_files_and_they_read_back(tmp_path, past):
     choice = HardExample("mistake", "0-3", "yes", "no", "no", 0.9)
     zeros = np.zeros((32, 32))
     shown = ExplainedExample(choice, "yes/3.png", zeros[..., None].repeat(3, 2).astype("u1"), zeros)
-    evidence = RunOutputs(KEY, drawn(0), drawn(1), {"no": 9, "yes": 9}, past, [shown])
+    run = RunOutputs(KEY, drawn(0), drawn(1), {"no": 9, "yes": 9}, past, [shown])
     output = tmp_path / "reports" / "original-net-0"
     for _ in range(2):  # the second time it replaces its own folder
-        numbers = evaluation.write_evaluation(output, evidence, YES)
+        numbers = evaluation.write_evaluation(output, run, YES)
     assert sorted(path.name for path in output.iterdir()) == [
         "confusion_matrix.csv", "confusion_matrix.png", "curves.png", "history.csv",
         "metrics.json", "mistakes", "predictions.csv", "reliability.csv", "valid_predictions.csv",
@@ -186,8 +187,8 @@ def test_a_run_without_mistakes_says_so(tmp_path, past):
 
 def test_the_confusion_matrix_has_its_classes_names(tmp_path):
     nasty = "<img src=x onerror=alert(1)>"
-    given = Predictions((nasty, "a,b"), ("1", "2"), (nasty, "a,b"), (nasty, nasty))
-    evaluation.write_evaluation(tmp_path / "out", RunOutputs(KEY, given), NO)
+    strange = Predictions((nasty, "a,b"), ("1", "2"), (nasty, "a,b"), (nasty, nasty))
+    evaluation.write_evaluation(tmp_path / "out", RunOutputs(KEY, strange), NO)
     text = (tmp_path / "out" / "confusion_matrix.csv").read_text(encoding="utf-8")
     assert text == f'actual,{nasty},"a,b"\n{nasty},1,0\n"a,b",1,0\n'
 
@@ -238,9 +239,9 @@ def test_the_recall_of_very_many_classes_is_not_printed():
 
 
 def test_tuning_is_told_in_sentences():
-    evidence = RunOutputs(KEY, drawn(0), drawn(1), {"no": 45, "yes": 45})
-    values = evaluate.evaluate_run(evidence, YES).metrics
-    threshold, temperature, prior = evaluate.evaluation_notes(evidence, values, YES)
+    run = RunOutputs(KEY, drawn(0), drawn(1), {"no": 45, "yes": 45})
+    values = evaluate.evaluate_run(run, YES).metrics
+    threshold, temperature, prior = evaluate.evaluation_notes(run, values, YES)
     assert threshold.startswith(f"threshold {values['threshold']:.4g} (chosen on valid, best G-m")
     assert f"G-mean {values['gmean']:.4f} -> {values['threshold_gmean']:.4f}" in threshold
     assert f"ECE {values['ece']:.4f} -> {values['calibrated_ece']:.4f}" in temperature
@@ -254,12 +255,12 @@ def test_tuning_is_told_in_sentences():
 def test_a_class_without_test_images_is_told_and_leaves_the_other_numbers(tmp_path):
     """Every number in metrics.json is one, and what is undefined is named."""
     test = drawn(0, rare=0)
-    evidence = RunOutputs(KEY, test, drawn(1), {"no": 45, "yes": 45})
-    numbers = evaluation.write_evaluation(tmp_path / "out", evidence, YES)
-    found = json.loads((tmp_path / "out" / results.METRICS_FILE).read_text())
-    assert {"accuracy", "threshold_accuracy", "calibrated_ece", "prior_loss"} < set(found)
-    assert not {"gmean", "recall", "threshold_gmean", "prior_gmean"} & set(found)
-    first, *_ = evaluate.evaluation_notes(evidence, numbers.metrics, YES)
+    run = RunOutputs(KEY, test, drawn(1), {"no": 45, "yes": 45})
+    numbers = evaluation.write_evaluation(tmp_path / "out", run, YES)
+    content = json.loads((tmp_path / "out" / results.METRICS_FILE).read_text())
+    assert {"accuracy", "threshold_accuracy", "calibrated_ece", "prior_loss"} < set(content)
+    assert not {"gmean", "recall", "threshold_gmean", "prior_gmean"} & set(content)
+    first, *_ = evaluate.evaluation_notes(run, numbers.metrics, YES)
     assert first.startswith("class 'yes' has no test images: its recall, the G-mean")
     assert read_result(tmp_path / "out").metrics["accuracy"] == numbers.metrics["accuracy"]
 
@@ -340,8 +341,8 @@ def test_options_that_do_not_go_together_are_wrong_usage(arguments, message):
 
 def test_metrics_json_holds_scalars_and_the_intervals(tmp_path):
     evaluation.write_evaluation(tmp_path / "out", RunOutputs(KEY, drawn(0), drawn(1)), YES)
-    found = json.loads((tmp_path / "out" / results.METRICS_FILE).read_text())
-    assert list(found)[:4] == ["arm", "recipe", "seed", "positive"]
-    assert list(found)[-1] == "intervals"
-    assert set(found.pop("intervals")) < set(found)
-    assert all(isinstance(value, str | int | float) for value in found.values())
+    content = json.loads((tmp_path / "out" / results.METRICS_FILE).read_text())
+    assert list(content)[:4] == ["arm", "recipe", "seed", "positive"]
+    assert list(content)[-1] == "intervals"
+    assert set(content.pop("intervals")) < set(content)
+    assert all(isinstance(value, str | int | float) for value in content.values())

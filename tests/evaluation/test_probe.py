@@ -45,38 +45,38 @@ def arm(folder: Path, classes: dict[str, tuple[int, list]], *, shade: int = 0) -
 
 
 def test_copies_cannot_be_told_from_their_originals(tmp_path):
-    found = probe.probe_arm(arm(tmp_path, {"a": (20, []), "b": (15, [COPY, COPY])}))
-    assert (found.auc, found.low, found.high) == (0.5, 0.5, 0.5)
-    assert (found.originals, found.new) == (15, 30)
+    result = probe.probe_arm(arm(tmp_path, {"a": (20, []), "b": (15, [COPY, COPY])}))
+    assert (result.auc, result.low, result.high) == (0.5, 0.5, 0.5)
+    assert (result.originals, result.new) == (15, 30)
 
 
 def test_negatives_can(tmp_path):
-    found = probe.probe_arm(arm(tmp_path, {"a": (3, []), "b": (20, [NEGATIVE])}))
-    assert found.auc > 0.95
-    assert 0.7 < found.low <= found.auc <= found.high <= 1
+    result = probe.probe_arm(arm(tmp_path, {"a": (3, []), "b": (20, [NEGATIVE])}))
+    assert result.auc > 0.95
+    assert 0.7 < result.low <= result.auc <= result.high <= 1
 
 
 def test_few_images_are_not_made_more_of_than_they_are(tmp_path):
     """Three of three told apart without a mistake: that may well be luck."""
-    found = probe.probe_arm(arm(tmp_path, {"a": (3, [NEGATIVE])}))
-    assert found.auc > 0.9
-    assert found.low < 0.5
+    result = probe.probe_arm(arm(tmp_path, {"a": (3, [NEGATIVE])}))
+    assert result.auc > 0.9
+    assert result.low < 0.5
 
 
 def test_other_pictures_of_the_same_kind_cannot(tmp_path):
     halved = ("fresh", lambda _pixels, rng: (noise(rng) // 2).astype(np.uint8))
-    found = probe.probe_arm(arm(tmp_path, {"a": (60, [halved])}))
-    assert found.low < 0.5 < found.high
-    assert found.high - found.low < 0.35
+    result = probe.probe_arm(arm(tmp_path, {"a": (60, [halved])}))
+    assert result.low < 0.5 < result.high
+    assert result.high - result.low < 0.35
 
 
 def test_each_transform_has_a_number_of_its_own(tmp_path):
-    found = probe.probe_arm(arm(tmp_path, {"a": (30, [COPY, NEGATIVE])}))
-    assert found.by_transform["negative"].auc > 0.95
-    assert found.by_transform["copy"].auc == pytest.approx(0.5, abs=0.05)
-    assert found.by_transform["copy"].new == 30
-    mean = (found.by_transform["negative"].auc + found.by_transform["copy"].auc) / 2
-    assert found.auc == pytest.approx(mean, abs=1e-3)  # against the same originals
+    result = probe.probe_arm(arm(tmp_path, {"a": (30, [COPY, NEGATIVE])}))
+    assert result.by_transform["negative"].auc > 0.95
+    assert result.by_transform["copy"].auc == pytest.approx(0.5, abs=0.05)
+    assert result.by_transform["copy"].new == 30
+    mean = (result.by_transform["negative"].auc + result.by_transform["copy"].auc) / 2
+    assert result.auc == pytest.approx(mean, abs=1e-3)  # against the same originals
 
 
 def test_classes_of_other_size_and_looks_do_not_give_copies_away(tmp_path):
@@ -97,19 +97,19 @@ def test_the_answer_is_the_same_with_any_number_of_workers(tmp_path):
     ],
 )
 def test_nothing_to_tell_apart_is_said_and_written_as_null(tmp_path, classes, message):
-    found = probe.probe_arm(arm(tmp_path / "arm", classes))
-    assert probe.describe_probe(found) == [message]
-    probe.write_probe(tmp_path / "probe.json", found)
+    result = probe.probe_arm(arm(tmp_path / "arm", classes))
+    assert probe.describe_probe(result) == [message]
+    probe.write_probe(tmp_path / "probe.json", result)
     written = json.loads((tmp_path / "probe.json").read_text())
     assert (written["auc"], written["low"], written["high"]) == (None, None, None)
 
 
 def test_the_result_is_said_in_words(tmp_path):
-    found = probe.probe_arm(arm(tmp_path, {"a": (20, [NEGATIVE])}))
-    said = probe.describe_probe(found)
-    assert said[0].startswith("20 new images can be told from 20 originals: AUC ")
-    assert said[1] == "0.5: cannot be told apart; 1: always"
-    assert probe.probe_table(found)[1][:2] == ["negative", "20"]
+    result = probe.probe_arm(arm(tmp_path, {"a": (20, [NEGATIVE])}))
+    lines = probe.describe_probe(result)
+    assert lines[0].startswith("20 new images can be told from 20 originals: AUC ")
+    assert lines[1] == "0.5: cannot be told apart; 1: always"
+    assert probe.probe_table(result)[1][:2] == ["negative", "20"]
 
 
 def test_a_folder_without_manifest_and_a_changed_image_are_named(tmp_path):

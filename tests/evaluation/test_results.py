@@ -26,8 +26,8 @@ HISTORY_TEXT = ",".join(HISTORY) + "\n1,0.7,0.6,0.8,0.5,0.001\n2,0.5,0.55,0.9,na
 def predicted(right_a, right_b):
     """10 images of a and 5 of b, so many of each right."""
     actual = ("a",) * 10 + ("b",) * 5
-    said = ("a",) * right_a + ("b",) * (10 - right_a) + ("b",) * right_b + ("a",) * (5 - right_b)
-    return Predictions(("a", "b"), tuple(f"i{n}" for n in range(15)), actual, said)
+    labels = [*"a" * right_a, *"b" * (10 - right_a + right_b), *"a" * (5 - right_b)]
+    return Predictions(("a", "b"), tuple(f"i{n}" for n in range(15)), actual, tuple(labels))
 
 
 def result(arm, seed=0):

@@ -20,9 +20,10 @@ def drawn_predictions(images=(500, 90), gap=2.6, seed=0):
     noise = np.random.default_rng(seed).standard_normal(len(actual))
     score = 1 / (1 + np.exp(1.6 - gap * actual - noise))
     names = np.array(["a", "b"])
-    said, ids = (score > 0.5).astype(int), map(str, range(len(actual)))
+    predicted, ids = (score > 0.5).astype(int), map(str, range(len(actual)))
     scores = np.stack([1 - score, score], axis=1)
-    return Predictions(("a", "b"), tuple(ids), tuple(names[actual]), tuple(names[said]), scores)
+    labels = (tuple(names[column]) for column in (actual, predicted))
+    return Predictions(("a", "b"), tuple(ids), *labels, scores)
 
 
 def test_every_class_keeps_its_number_of_images():
@@ -58,17 +59,17 @@ def test_networks_share_the_weight_of_an_image():
 
 def test_networks_that_say_the_same_do_not_differ_in_any_resample():
     actual = np.repeat([0, 1], [50, 9])
-    said = np.stack([actual, 1 - actual, actual])
-    drawn = bootstrap.paired_matrices(rng(), actual, said, 2, 20)
+    predicted = np.stack([actual, 1 - actual, actual])
+    drawn = bootstrap.paired_matrices(rng(), actual, predicted, 2, 20)
     assert (drawn[0] == drawn[2]).all()
     assert (drawn[0] != drawn[1]).any()
 
 
 def test_the_marginals_of_paired_draws_are_those_of_single_ones():
     actual = np.repeat([0, 1], [500, 90])
-    said = np.repeat([0, 1, 0, 1], [480, 20, 9, 81])
+    predicted = np.repeat([0, 1, 0, 1], [480, 20, 9, 81])
     other = np.repeat([0, 1, 0, 1], [470, 30, 19, 71])
-    drawn = bootstrap.paired_matrices(rng(), actual, np.stack([said, other]), 2, 4000)
+    drawn = bootstrap.paired_matrices(rng(), actual, np.stack([predicted, other]), 2, 4000)
     single = bootstrap.resample_matrices(rng(), MATRIX, 4000)
     both = (confusion.gmean(drawn[0]), confusion.gmean(single))
     assert stats.ks_2samp(*both).pvalue > 0.01
@@ -76,12 +77,12 @@ def test_the_marginals_of_paired_draws_are_those_of_single_ones():
 
 def test_the_weights_of_a_class_add_up_to_its_images():
     actual = np.repeat([0, 1, 2], [30, 5, 3000])
-    found = bootstrap.bootstrap_weights(rng(), actual, np.arange(3035.0), 20)
-    labels = actual[found.samples]
+    drawn = bootstrap.bootstrap_weights(rng(), actual, np.arange(3035.0), 20)
+    labels = actual[drawn.samples]
     for label, images in enumerate((30, 5, 3000)):
-        np.testing.assert_allclose(found.weights[:, labels == label].sum(axis=1), images)
-        assert found.counts[labels == label].sum() == images
-    assert len(found.samples) == 30 + 5 + bootstrap.MOST
+        np.testing.assert_allclose(drawn.weights[:, labels == label].sum(axis=1), images)
+        assert drawn.counts[labels == label].sum() == images
+    assert len(drawn.samples) == 30 + 5 + bootstrap.MOST
 
 
 def test_a_number_varies_as_much_from_representatives_as_from_all_images(monkeypatch):

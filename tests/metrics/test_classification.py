@@ -113,8 +113,8 @@ def test_an_unknown_positive_class_is_refused_with_the_known_ones(four):
 
 def test_what_a_class_without_test_images_leaves_undefined_is_left_out(three):
     """Two of three classes have images, of which the scores still say something."""
-    given = Predictions(three.classes, ("1", "2"), ("a", "b"), ("a", "b"), three.scores[:2])
-    values = compute_metrics(given, "c")
+    predictions = Predictions(three.classes, ("1", "2"), ("a", "b"), ("a", "b"), three.scores[:2])
+    values = compute_metrics(predictions, "c")
     json.dumps(values, allow_nan=False)
     assert {"accuracy", "mcc", "recall_a", "specificity_c", "roc_auc_b", "loss"} < set(values)
     undefined = {"gmean", "balanced_accuracy", "recall", "recall_c", "iba_c", "macro_iba"}

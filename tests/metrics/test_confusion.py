@@ -38,7 +38,7 @@ def outcomes(draw):
 def matrices(cells, classes, *leading):
     """Confusion matrices [*leading, K, K] in which every class has an image."""
     drawn = arrays(np.int64, (*leading, classes, classes), elements=st.integers(0, cells))
-    return drawn.map(lambda found: found + np.eye(classes, dtype=np.int64))
+    return drawn.map(lambda cells: cells + np.eye(classes, dtype=np.int64))
 
 
 @pytest.mark.parametrize(("matrix", "accuracy", "gmean"), PUBLISHED)

@@ -71,18 +71,18 @@ def test_each_threshold_gives_what_calling_the_class_from_there_on_gives(case):
 @given(scored())
 def test_the_reliability_of_a_class_is_scikit_learns_calibration_curve(case):
     actual, table = case
-    found = curves.reliability_curve(actual, table, 1)
+    curve = curves.reliability_curve(actual, table, 1)
     share, score = calibration_curve(actual == 1, table[:, 1], n_bins=scores.BINS)
-    assert found.fraction == pytest.approx(share)
-    assert found.score == pytest.approx(score)
-    assert found.count.sum() == len(actual)
+    assert curve.fraction == pytest.approx(share)
+    assert curve.score == pytest.approx(score)
+    assert curve.count.sum() == len(actual)
 
 
 @given(scored())
 def test_the_gaps_of_the_reliability_make_the_calibration_error(case):
     actual, table = case
-    found = curves.reliability_curve(actual, table)
-    gaps = np.abs(found.fraction - found.score) * found.count / len(actual)
+    curve = curves.reliability_curve(actual, table)
+    gaps = np.abs(curve.fraction - curve.score) * curve.count / len(actual)
     assert gaps.sum() == pytest.approx(scores.ece(actual, table), abs=1e-12)
 
 

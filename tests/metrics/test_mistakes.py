@@ -16,12 +16,12 @@ from toolkit.reporting.mistakes import overlay_picture, write_mistakes
 
 def scored(actual, scores, classes=("a", "b")):
     scores = np.array(scores, dtype=float)
-    said = tuple(classes[k] for k in scores.argmax(axis=1))
+    predicted = tuple(classes[k] for k in scores.argmax(axis=1))
     ids = tuple(f"i{n}" for n in range(len(actual)))
-    return Predictions(classes, ids, tuple(actual), said, scores)
+    return Predictions(classes, ids, tuple(actual), predicted, scores)
 
 
-def shown(choices, kind):
+def ids_of(choices, kind):
     return [choice.id for choice in choices if choice.kind == kind]
 
 
@@ -33,8 +33,8 @@ def few():
 
 def test_mistakes_come_by_confidence_and_rare_images_by_the_score_of_their_class(few):
     choices = mistakes.choose_examples(few, "b")
-    assert shown(choices, "mistake") == ["i1", "i3", "i2"]
-    assert shown(choices, "hardest") == ["i3", "i5", "i4"]
+    assert ids_of(choices, "mistake") == ["i1", "i3", "i2"]
+    assert ids_of(choices, "hardest") == ["i3", "i5", "i4"]
 
 
 def test_a_mistake_has_the_score_of_what_was_said_a_hard_image_of_what_is(few):
@@ -44,19 +44,19 @@ def test_a_mistake_has_the_score_of_what_was_said_a_hard_image_of_what_is(few):
 
 
 def test_at_most_eight_of_a_kind_and_equal_scores_in_the_files_order():
-    given = scored("b" * 20, [[0.75, 0.25]] * 20)
-    choices = mistakes.choose_examples(given, "b")
-    assert shown(choices, "mistake") == shown(choices, "hardest") == [f"i{n}" for n in range(8)]
+    predictions = scored("b" * 20, [[0.75, 0.25]] * 20)
+    choices = mistakes.choose_examples(predictions, "b")
+    assert ids_of(choices, "mistake") == ids_of(choices, "hardest") == [f"i{n}" for n in range(8)]
 
 
 def test_without_a_positive_class_the_rarest_is_shown():
-    given = scored("aaab", [[0.9, 0.1]] * 4)
-    assert shown(mistakes.choose_examples(given), "hardest") == ["i3"]
+    predictions = scored("aaab", [[0.9, 0.1]] * 4)
+    assert ids_of(mistakes.choose_examples(predictions), "hardest") == ["i3"]
 
 
 def test_of_equally_rare_classes_the_one_found_least_is_shown():
-    given = scored("aabb", [[0.1, 0.9], [0.2, 0.8], [0.4, 0.6], [0.9, 0.1]])
-    assert shown(mistakes.choose_examples(given), "hardest") == ["i0", "i1"]
+    predictions = scored("aabb", [[0.1, 0.9], [0.2, 0.8], [0.4, 0.6], [0.9, 0.1]])
+    assert ids_of(mistakes.choose_examples(predictions), "hardest") == ["i0", "i1"]
 
 
 def test_without_scores_there_is_nothing_to_choose_by():
@@ -97,9 +97,9 @@ def test_the_same_bytes_each_time(tmp_path):
 @pytest.mark.parametrize(("size", "height"), [(16, 16), (128, 128), (200, 128)])
 def test_photo_and_overlay_stand_side_by_side_and_are_not_large(size, height):
     item = explained(size)
-    found = overlay_picture(item.photo, item.heatmap)
-    assert found.shape == (height, 2 * height, 3)
-    assert (found[:, :height] == 100).all()
+    picture = overlay_picture(item.photo, item.heatmap)
+    assert picture.shape == (height, 2 * height, 3)
+    assert (picture[:, :height] == 100).all()
 
 
 def test_the_overlay_is_lighter_where_it_is_hotter():

@@ -46,10 +46,10 @@ def test_what_is_written_reads_back_exactly(names, data, tmp_path_factory):
     raw = np.random.default_rng(len(labels)).random((len(labels), len(classes)))
     scores = raw / raw.sum(axis=1, keepdims=True)
     ids = tuple(f"{n},{label}" for n, label in enumerate(labels))
-    made = Predictions(classes, ids, tuple(labels), tuple(reversed(labels)), scores)
+    written = Predictions(classes, ids, tuple(labels), tuple(reversed(labels)), scores)
     path = tmp_path_factory.mktemp("written") / "predictions.csv"
-    predictions.write_predictions(path, made)
-    assert same(predictions.read_predictions(path), made)
+    predictions.write_predictions(path, written)
+    assert same(predictions.read_predictions(path), written)
     first = path.read_bytes()
     predictions.write_predictions(path, predictions.read_predictions(path))
     assert path.read_bytes() == first
@@ -138,9 +138,9 @@ def test_a_folder_is_no_file(tmp_path):
     ],
 )
 def test_predictions_that_contradict_themselves_are_refused(four, change, message):
-    given = {name: getattr(four, name) for name in ("classes", "ids", "actual", "predicted")}
+    fields = {name: getattr(four, name) for name in ("classes", "ids", "actual", "predicted")}
     with pytest.raises(InputError, match=message):
-        Predictions(**{**given, **change})
+        Predictions(**{**fields, **change})
 
 
 def test_predictions_are_shown_in_one_line(four):

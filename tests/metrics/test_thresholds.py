@@ -12,45 +12,46 @@ from toolkit.metrics.predictions import Predictions
 GMEAN = {"rule": "gmean"}
 
 
-def rule(**given):
-    return params.EvaluateParams(threshold=given)
+def rule(**fields):
+    return params.EvaluateParams(threshold=fields)
 
 
 def scored(positive, negative, ids=None, start=0):
     """Images of `yes` and of `no` with these scores of `yes`."""
     scores = np.array([*positive, *negative], dtype=float)
     actual = ("yes",) * len(positive) + ("no",) * len(negative)
-    said = tuple("yes" if score > 0.5 else "no" for score in scores)
+    predicted = tuple("yes" if score > 0.5 else "no" for score in scores)
     ids = ids or tuple(f"i{start + n}" for n in range(len(actual)))
-    return Predictions(("no", "yes"), ids, actual, said, np.stack([1 - scores, scores], axis=1))
+    columns = np.stack([1 - scores, scores], axis=1)
+    return Predictions(("no", "yes"), ids, actual, predicted, columns)
 
 
-def confusion(given, threshold):
+def confusion(predictions, threshold):
     """Count true positives, false negatives, false positives and true negatives one by one."""
-    found = thresholds.apply_threshold(given, "yes", threshold)
-    pairs = list(zip(found.actual, found.predicted, strict=True))
+    decided = thresholds.apply_threshold(predictions, "yes", threshold)
+    pairs = list(zip(decided.actual, decided.predicted, strict=True))
     return [pairs.count(pair) for pair in (("yes", "yes"), ("yes", "no"), ("no", "yes"),
                                            ("no", "no"))]  # fmt: skip
 
 
-def gmean(given, threshold):
-    tp, fn, fp, tn = confusion(given, threshold)
-    return np.sqrt(tp / (tp + fn) * (tn / (fp + tn)))
+def gmean(predictions, threshold):
+    tp, fn, fp, tn = confusion(predictions, threshold)
+    return np.sqrt(tp * tn / ((tp + fn) * (fp + tn)))  # equal G-means are exactly equal
 
 
-def recall(given, threshold):
-    tp, fn, *_ = confusion(given, threshold)
+def recall(predictions, threshold):
+    tp, fn, *_ = confusion(predictions, threshold)
     return tp / (tp + fn)
 
 
-def cost(given, threshold, ratio):
-    _, fn, fp, _ = confusion(given, threshold)
+def cost(predictions, threshold, ratio):
+    _, fn, fp, _ = confusion(predictions, threshold)
     return ratio * fn + fp
 
 
-def everywhere(given):
-    """A threshold for every way to divide the images: at each score, and above all."""
-    return [*np.unique(given.scores[:, 1]), 2.0]
+def all_thresholds(predictions):
+    """One threshold for every way to divide the images: each score, and one above all."""
+    return [*np.unique(predictions.scores[:, 1]), 2.0]
 
 
 coarse = st.integers(0, 20).map(lambda n: n / 20)  # few values: many ties
@@ -60,32 +61,35 @@ images = st.builds(
 
 
 @given(images)
-def test_no_threshold_has_a_better_gmean(given):
-    chosen = thresholds.choose_threshold(given, "yes", rule(rule="gmean"))
-    assert gmean(given, chosen) == max(gmean(given, t) for t in everywhere(given))
+def test_no_threshold_has_a_better_gmean(predictions):
+    chosen = thresholds.choose_threshold(predictions, "yes", rule(rule="gmean"))
+    best = max(gmean(predictions, t) for t in all_thresholds(predictions))
+    assert gmean(predictions, chosen) == best
 
 
 @given(images, st.sampled_from([0.25, 1, 3, 5]))
-def test_no_threshold_is_cheaper(given, ratio):
-    chosen = thresholds.choose_threshold(given, "yes", rule(rule="cost", ratio=ratio))
-    assert cost(given, chosen, ratio) == min(cost(given, t, ratio) for t in everywhere(given))
+def test_no_threshold_is_cheaper(predictions, ratio):
+    chosen = thresholds.choose_threshold(predictions, "yes", rule(rule="cost", ratio=ratio))
+    least = min(cost(predictions, t, ratio) for t in all_thresholds(predictions))
+    assert cost(predictions, chosen, ratio) == least
 
 
 @given(images, st.sampled_from([0.05, 0.5, 0.7, 0.95, 1]))
-def test_the_minimum_recall_is_reached_and_no_higher_threshold_reaches_it(given, wanted):
-    chosen = thresholds.choose_threshold(given, "yes", rule(rule="recall", recall=wanted))
-    assert recall(given, chosen) >= wanted
-    higher = [t for t in everywhere(given) if t > chosen and recall(given, t) >= wanted]
-    assert all(confusion(given, t) == confusion(given, chosen) for t in higher)
+def test_the_minimum_recall_is_reached_and_no_higher_threshold_reaches_it(predictions, minimum):
+    chosen = thresholds.choose_threshold(predictions, "yes", rule(rule="recall", recall=minimum))
+    assert recall(predictions, chosen) >= minimum
+    higher = [t for t in all_thresholds(predictions) if t > chosen]
+    reaching = [t for t in higher if recall(predictions, t) >= minimum]
+    assert all(confusion(predictions, t) == confusion(predictions, chosen) for t in reaching)
 
 
 @given(images, st.sampled_from([GMEAN, {"rule": "recall", "recall": 0.5}]))
-def test_the_order_of_the_images_does_not_matter(given, chosen):
-    pairs = list(zip(given.scores[:, 1], given.actual, strict=True))[::-1]
+def test_the_order_of_the_images_does_not_matter(predictions, chosen):
+    pairs = list(zip(predictions.scores[:, 1], predictions.actual, strict=True))[::-1]
     turned = scored(*([s for s, a in pairs if a == name] for name in ("yes", "no")))
     assert thresholds.choose_threshold(
         turned, "yes", rule(**chosen)
-    ) == thresholds.choose_threshold(given, "yes", rule(**chosen))
+    ) == thresholds.choose_threshold(predictions, "yes", rule(**chosen))
 
 
 @pytest.mark.parametrize(
@@ -106,29 +110,31 @@ def test_of_equally_good_thresholds_the_widest_gap_decides(positive, negative, e
 def test_adjacent_floats_are_separated():
     low = 0.5
     high = np.nextafter(low, 1)
-    given = scored([high], [low])
-    assert gmean(given, thresholds.choose_threshold(given, "yes", rule(rule="gmean"))) == 1
+    predictions = scored([high], [low])
+    chosen = thresholds.choose_threshold(predictions, "yes", rule(rule="gmean"))
+    assert gmean(predictions, chosen) == 1
 
 
 def test_a_threshold_may_lie_above_a_score_of_one():
     """False positives cost so much that nothing is predicted as positive."""
-    given = scored([0.5, 1.0], [1.0])
-    chosen = thresholds.choose_threshold(given, "yes", rule(rule="cost", ratio=0.01))
-    assert confusion(given, chosen) == [0, 2, 0, 1]
+    predictions = scored([0.5, 1.0], [1.0])
+    chosen = thresholds.choose_threshold(predictions, "yes", rule(rule="cost", ratio=0.01))
+    assert confusion(predictions, chosen) == [0, 2, 0, 1]
 
 
 def test_the_scores_of_the_other_class_may_be_the_positive_ones():
-    given = scored([0.9, 0.7], [0.2, 0.4])
-    assert thresholds.choose_threshold(given, "no", rule(rule="gmean")) == pytest.approx(0.45)
-    assert thresholds.apply_threshold(given, "no", 0.7).predicted == ("yes", "yes", "no", "yes")
+    predictions = scored([0.9, 0.7], [0.2, 0.4])
+    assert thresholds.choose_threshold(predictions, "no", rule(rule="gmean")) == pytest.approx(0.45)
+    decided = thresholds.apply_threshold(predictions, "no", 0.7)
+    assert decided.predicted == ("yes", "yes", "no", "yes")
 
 
 def test_applying_keeps_images_and_scores_and_takes_the_threshold_itself():
-    given = scored([0.25, 0.2], [0.1])
-    found = thresholds.apply_threshold(given, "yes", 0.25)
-    assert found.predicted == ("yes", "no", "no")
-    assert (found.ids, found.actual) == (given.ids, given.actual)
-    assert found.scores is given.scores
+    predictions = scored([0.25, 0.2], [0.1])
+    decided = thresholds.apply_threshold(predictions, "yes", 0.25)
+    assert decided.predicted == ("yes", "no", "no")
+    assert (decided.ids, decided.actual) == (predictions.ids, predictions.actual)
+    assert decided.scores is predictions.scores
 
 
 @pytest.mark.parametrize(
@@ -174,19 +180,19 @@ def test_numbered_rows_are_refused_only_where_all_are_equal():
 
 
 def test_other_classes_and_missing_scores_are_refused():
-    given = scored([0.9], [0.1])
+    predictions = scored([0.9], [0.1])
     other = Predictions(("no", "si"), ("a",), ("no",), ("no",), np.array([[1.0, 0.0]]))
     bare = Predictions(("no", "yes"), ("a",), ("no",), ("no",))
     with pytest.raises(InputError, match=r"must be the same, got \['no', 'si'\] and \['no', 'yes'"):
-        thresholds.check_disjoint(other, given)
+        thresholds.check_disjoint(other, predictions)
     with pytest.raises(InputError, match="the valid predictions have no scores"):
-        thresholds.check_disjoint(bare, given)
+        thresholds.check_disjoint(bare, predictions)
     with pytest.raises(InputError, match="the test predictions have no scores"):
-        thresholds.check_disjoint(given, bare)
+        thresholds.check_disjoint(predictions, bare)
 
 
 @pytest.mark.parametrize(
-    "given",
+    "fields",
     [
         {"rule": "cost"},
         {"rule": "cost", "ratio": 0},
@@ -196,9 +202,9 @@ def test_other_classes_and_missing_scores_are_refused():
         {"rule": "best"},
     ],
 )
-def test_a_rule_that_makes_no_sense_is_refused(given):
+def test_a_rule_that_makes_no_sense_is_refused(fields):
     with pytest.raises(ValueError, match="threshold"):
-        params.EvaluateParams(threshold=given)
+        params.EvaluateParams(threshold=fields)
 
 
 def test_rules_are_read_from_the_command_line():

@@ -108,8 +108,8 @@ def run(project: Path, experiment: Experiment) -> None:
 
 
 def gmeans(project: Path, experiment: Experiment) -> dict[str, float]:
-    found = experiments.read_evaluations(project, experiment, RUNS)
-    return {result.arm: round(result.metrics["gmean"] ** 2, 6) for result in found}
+    results = experiments.read_evaluations(project, experiment, RUNS)
+    return {result.arm: round(result.metrics["gmean"] ** 2, 6) for result in results}
 
 
 def test_an_experiment_has_its_own_params_and_leaves_the_workspace(project):
@@ -152,8 +152,8 @@ def test_a_failure_is_told_with_its_reason_and_keeps_nothing(project):
 
 
 def test_sweeping_targets_writes_a_table_and_a_picture(project):
-    said = toolkit(project, "sweep", "--target", "6,8,5")
-    assert [line.split()[:4] for line in said.splitlines()[1:5]] == [
+    output = toolkit(project, "sweep", "--target", "6,8,5")
+    assert [line.split()[:4] for line in output.splitlines()[1:5]] == [
         ["small", "original", "1", "0.707"],
         ["small", "augmented", "5", "1"],
         ["small", "augmented", "6", "1"],
@@ -172,8 +172,8 @@ def test_a_second_sweep_runs_what_is_new(project):
 
 
 def test_leaving_transforms_out_one_by_one(project):
-    said = toolkit(project, "sweep", "--leave-one-out", "augmented", "--prefix", "less")
-    assert [line.split()[:4] for line in said.splitlines()[1:3]] == [
+    output = toolkit(project, "sweep", "--leave-one-out", "augmented", "--prefix", "less")
+    assert [line.split()[:4] for line in output.splitlines()[1:3]] == [
         ["small", "rotate", "0.894", "0.837"],
         ["small", "sharpness", "0.894", "0.837"],
     ]
@@ -185,8 +185,8 @@ def test_leaving_transforms_out_one_by_one(project):
 
 
 def test_experiments_are_revisions_to_compare(project):
-    said = toolkit(project, "compare", "--rev", "sweep-5", "sweep-8")
-    row = next(line for line in said.splitlines() if line.startswith("small, augmented  sweep-8"))
+    output = toolkit(project, "compare", "--rev", "sweep-5", "sweep-8")
+    row = next(line for line in output.splitlines() if line.startswith("small, augmented  sweep-8"))
     assert "+0.187" in row  # sqrt 0.8 - sqrt 0.5
 
 

@@ -85,14 +85,14 @@ def project(tmp_path_factory) -> Path:
 
 
 def test_a_revision_is_read_with_its_own_params(project):
-    found = revisions.read_revision(project, "first", RUNS)
-    assert [str(result.key) for result in found] == [
+    results = revisions.read_revision(project, "first", RUNS)
+    assert [str(result.key) for result in results] == [
         "original-small-0", "original-small-1", "augmented-small-0", "augmented-small-1",
         "original-large-0", "original-large-1", "augmented-large-0", "augmented-large-1",
     ]  # fmt: skip
-    assert {result.metrics["accuracy"] for result in found} == {11 / 15}
-    assert len(found[0].predictions.ids) == 15
-    assert found[0].positive == "a"
+    assert {result.metrics["accuracy"] for result in results} == {11 / 15}
+    assert len(results[0].predictions.ids) == 15
+    assert results[0].positive == "a"
 
 
 def test_a_revision_is_an_arm_and_what_not_all_have_is_left_out(project):

@@ -46,14 +46,13 @@ def settings(arms=("original", "augmented"), without=(), policy=POLICY) -> param
 
 
 def result(arm: str, seed: int, hits: int, recipe: str = "small") -> RunResult:
-    """`hits` of 40 images of the rare class are found, and 100 others."""
+    """`hits` of 40 images of the rare class are experiments, and 100 others."""
     actual = ("other",) * 100 + ("rare",) * 40
     predicted = ("other",) * 100 + ("rare",) * hits + ("other",) * (40 - hits)
-    given = Predictions(("other", "rare"), tuple(map(str, range(140))), actual, predicted)
+    predictions = Predictions(("other", "rare"), tuple(map(str, range(140))), actual, predicted)
     history = dict.fromkeys(HISTORY, (1.0,))
-    return RunResult(
-        arm, recipe, seed, classification.compute_metrics(given, "rare"), given, "rare", history
-    )
+    metrics = classification.compute_metrics(predictions, "rare")
+    return RunResult(arm, recipe, seed, metrics, predictions, "rare", history)
 
 
 def runs(arm: str, hits: int, recipe: str = "small") -> list[RunResult]:
@@ -64,22 +63,22 @@ def runs(arm: str, hits: int, recipe: str = "small") -> list[RunResult]:
 @pytest.fixture(scope="module")
 def points() -> list[SweepPoint]:
     original = [*runs("original", 20), *runs("original", 22, "large")]
-    found = {
+    results = {
         target: [*original, *runs("augmented", hits), *runs("augmented", 21, "large")]
         for target, hits in ((60, 20), (120, 38))
     }
-    return sweep_points(compare_targets(found, settings().compare))
+    return sweep_points(compare_targets(results, settings().compare))
 
 
 @pytest.fixture(scope="module")
 def effects() -> list[TransformEffect]:
-    found = {
+    results = {
         None: [*runs("original", 5), *runs("augmented", 30)],
         "rotate": [*runs("original", 5), *runs("augmented", 12)],
         "blur": [*runs("original", 5), *runs("augmented", 38)],
         "flip": [*runs("original", 5), *runs("augmented", 30)],
     }
-    return transform_effects(compare_transforms(found, "augmented", settings().compare))
+    return transform_effects(compare_transforms(results, "augmented", settings().compare))
 
 
 def table(text: str) -> list[dict[str, str]]:
@@ -97,8 +96,8 @@ def test_what_is_no_list_of_targets_is_refused(text):
 
 
 def test_each_target_is_an_experiment():
-    found = target_experiments(settings(), (60, 120), "dose")
-    assert [(e.name, e.changes) for e in found.values()] == [
+    experiments = target_experiments(settings(), (60, 120), "dose")
+    assert [(e.name, e.changes) for e in experiments.values()] == [
         ("dose-60", {"augment.target": 60}),
         ("dose-120", {"augment.target": 120}),
     ]
@@ -110,8 +109,8 @@ def test_a_target_without_an_arm_that_has_new_images_is_refused():
 
 
 def test_each_transform_is_left_out_once_beside_what_is_left_out_already():
-    found = ablation_experiments(settings(without=["rotate"]), "augmented", "less")
-    assert {key: (e.name, e.changes) for key, e in found.items()} == {
+    experiments = ablation_experiments(settings(without=["rotate"]), "augmented", "less")
+    assert {key: (e.name, e.changes) for key, e in experiments.items()} == {
         None: ("less-augmented", {}),
         "sharpness": (
             "less-augmented-without-sharpness",
@@ -125,9 +124,9 @@ def test_each_transform_is_left_out_once_beside_what_is_left_out_already():
 
 
 def test_transforms_of_groups_are_left_out_too():
-    found = ablation_experiments(settings(policy="augmix"), "augmented", "less")
-    assert list(found)[:3] == [None, "autocontrast", "equalize"]
-    assert len(found) == 10
+    experiments = ablation_experiments(settings(policy="augmix"), "augmented", "less")
+    assert list(experiments)[:3] == [None, "autocontrast", "equalize"]
+    assert len(experiments) == 10
 
 
 PAIR = [{"transform": "some_of", "of": POLICY[:2]}]
@@ -201,13 +200,13 @@ def test_the_table_of_transforms_has_its_columns(effects):
 
 
 def test_pictures_depend_on_the_numbers_alone(points, effects):
-    for draw, given in (
+    for draw, numbers in (
         (response_figure, points),
         (ablation_figure, effects),
     ):
-        assert draw(given) == draw(given)
-        assert draw(given).startswith(b"\x89PNG")
-        assert draw(given) != draw(given[:2])
+        assert draw(numbers) == draw(numbers)
+        assert draw(numbers).startswith(b"\x89PNG")
+        assert draw(numbers) != draw(numbers[:2])
 
 
 def test_one_target_makes_a_picture(points):
@@ -251,5 +250,5 @@ def test_a_sweep_with_real_training(tmp_path, monkeypatch):
     rows = table((project / "reports" / "sweep" / "target.csv").read_text())
     assert [row["target"] for row in rows] == ["", "6", "9"]
     assert sh("git", "status", "--porcelain") == ""
-    said = sh("toolkit", "compare", "--rev", "HEAD", "sweep-9")
-    assert "tiny, augmented  sweep-9" in said
+    output = sh("toolkit", "compare", "--rev", "HEAD", "sweep-9")
+    assert "tiny, augmented  sweep-9" in output
