@@ -1,19 +1,20 @@
-"""The one error that a person can mend."""
+"""Exceptions whose message is for the user."""
 
+import difflib
 from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Bad input: names the file or the params key, what was expected and found, and the remedy.
+    """Bad input: the message names the file or the params key, what was expected, and the remedy.
 
-    Library code raises it; the command line prints its message and ends with exit code 1.
+    The command line prints the message and exits with 1.
     """
 
 
 class StoppedError(Exception):
-    """A signal ended the work early; the message says how to go on.
+    """A signal ended the work early; the message says how to continue it.
 
-    The command line prints it and ends with 128 plus the signal's number, as shells do.
+    The command line prints the message and exits, as shells do, with 128 plus the signal's number.
     """
 
     def __init__(self, message: str, number: int) -> None:
@@ -22,11 +23,12 @@ class StoppedError(Exception):
 
 
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> InputError:
-    """The error for a name that does not exist: the closest valid one, and all of them."""
-    import difflib
+    """Return the error for a name that does not exist, with the closest valid name and all others.
 
+    `kind` says what the name is of, such as "policy".
+    """
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1)
-    meant = f" (did you mean {close[0]!r}?)" if close else ""
-    listed = f"choose one of {', '.join(names)}" if names else "there are none"
-    return InputError(f"unknown {kind} {name!r}{meant}; {listed}")
+    suggestion = f" (did you mean {close[0]!r}?)" if close else ""
+    choices = f"choose one of {', '.join(names)}" if names else "there are none"
+    return InputError(f"unknown {kind} {name!r}{suggestion}; {choices}")

@@ -1,4 +1,4 @@
-"""How library code reports progress without printing: a function passed in."""
+"""Progress that library code reports without printing: through functions passed in."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class EpochSummary:
-    """An epoch of a training is over: number `epoch` of `epochs`, on so many `images`.
+    """Results of epoch `epoch` of `epochs`, in which a network was trained on `images` images.
 
-    train_loss was averaged over it; valid_loss and valid_gmean were measured after it.
+    `train_loss` is the mean over the epoch; `valid_loss` and `valid_gmean` were measured after it.
     """
 
     epoch: int
@@ -23,15 +23,15 @@ class EpochSummary:
 
 
 class Track(Protocol):
-    """Yields the items it is given, and may show how far along they are."""
+    """A function that yields items and may show how many are done."""
 
     def __call__(self, items: Iterable[T], label: str, total: int | None = None) -> Iterable[T]:
-        """Yield `items`; `total` is how many there will be, where it is known."""
+        """Yield `items`, of which there are `total`, if that is known."""
         ...
 
 
 def silent(items: Iterable[T], label: str, total: int | None = None) -> Iterable[T]:  # noqa: ARG001
-    """Show nothing."""
+    """Return `items` and show nothing."""
     return items
 
 

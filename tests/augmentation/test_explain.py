@@ -169,7 +169,7 @@ def test_a_parent_that_was_changed_is_named(made, tmp_path):
     shutil.copytree(made, tmp_path / "out")
     traced = explain.trace_image(tmp_path / "out" / children(manifest.read_manifest(made))[0].path)
     (tmp_path / "out" / traced.parent.path).write_bytes(b"x")
-    with pytest.raises(InputError, match="the file is not the one that the manifest names"):
+    with pytest.raises(InputError, match="the file is not the one in the manifest"):
         explain.write_again(traced, tmp_path / "again.png", force=False)
     assert not (tmp_path / "again.png").exists()
 

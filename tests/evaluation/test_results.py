@@ -101,7 +101,7 @@ def test_damaged_metrics_are_refused_by_name(folder, text):
 @pytest.mark.parametrize(("value", "name"), [(float("nan"), "NaN"), (float("-inf"), "-Infinity")])
 def test_what_json_does_not_know_is_no_metric(folder, value, name):
     write_metrics(folder, **compute_metrics(predicted(8, 4)), temperature=value)
-    with pytest.raises(InputError, match=rf"metrics\.json: .*\({name} is no number in JSON\)"):
+    with pytest.raises(InputError, match=rf"metrics\.json: .*\({name} is not a JSON number\)"):
         read_result(folder)
 
 

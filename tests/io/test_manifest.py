@@ -46,8 +46,8 @@ def test_a_class_without_images_is_kept(tmp_path):
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
-        ((PARENT, PARENT), "id 'p' stands more than once"),
-        ((PARENT, replace(PARENT, id="q")), "path 'a/p.png' stands more than once"),
+        ((PARENT, PARENT), "id 'p' is more than once"),
+        ((PARENT, replace(PARENT, id="q")), "path 'a/p.png' is more than once"),
         ((replace(PARENT, label="z"),), r"label must be one of \['a', 'b'\], got 'z'"),
         ((replace(PARENT, split="dev"),), "split must be one of .* got 'dev'"),
         ((replace(PARENT, path="/etc/passwd"),), "path must be relative"),
@@ -71,7 +71,7 @@ def test_classes_must_be_alphabetical():
 
 @pytest.mark.parametrize("label", ["", ".", "..", "a/b", "../up", "a\0", "\ud800", "x" * 256])
 def test_a_class_must_be_a_folders_name(label):
-    with pytest.raises(InputError, match="a class must have a name that a folder can have"):
+    with pytest.raises(InputError, match="the name of a class must be a valid folder name"):
         Manifest((label,), ())
 
 
@@ -91,7 +91,7 @@ def test_naughty_names_read_back(tmp_path):
         ("[]", "classes must be a list of names"),
         ('{"classes": ["a"], "notes": []}', "notes.rejected must list"),
         ('{"classes": ["a"], "notes": {"rejected": [1]}}', "notes.rejected must list"),
-        ('{"classes": ["a"], "notes": {"x": NaN}}', "NaN is no number in JSON"),
+        ('{"classes": ["a"], "notes": {"x": NaN}}', "NaN is not a JSON number"),
         ("\xff", "manifest.csv: "),
     ],
 )

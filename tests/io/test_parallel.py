@@ -60,12 +60,12 @@ def test_nothing_to_do(workers):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_tasks_at_once_are_all_done_and_what_one_raises_is_raised(workers, tmp_path):
+def test_all_tasks_run_and_what_one_raises_is_raised(workers, tmp_path):
     tasks = [(tmp_path / name).mkdir for name in "abc"]
-    parallel.at_once(tasks, workers)
+    parallel.run_tasks(tasks, workers)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
     with pytest.raises(FileExistsError, match=str(tmp_path)):
-        parallel.at_once(tasks, workers)
+        parallel.run_tasks(tasks, workers)
 
 
 @pytest.mark.parametrize("parallel_map", [parallel.ordered_map, parallel.unordered_map])

@@ -64,9 +64,9 @@ def test_shards_of_pythons_tarfile_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (lambda d: d[:1100], "x.tar: cut off in the member b.jpg"),
+        (lambda d: d[:1100], "x.tar: truncated in the member b.jpg"),
         (lambda d: d[:512], "x.tar: damaged at byte 512"),
-        (lambda d: b"y" + d[1:], "x.tar: damaged at byte 0: not the header of a file"),
+        (lambda d: b"y" + d[1:], "x.tar: damaged at byte 0: not a file's header"),
         (lambda d: d, "nothing.png: the shard has no such member"),
     ],
 )

@@ -86,8 +86,8 @@ def test_a_missing_file_says_what_writes_one(tmp_path):
         ("a: !!python/object/apply:os.system [id]", "not valid YAML: could not determine"),
         ("[" * 100, "nested more than 50 levels deep"),
         ("[" * 100_000, "nested more than 50 levels deep"),
-        ("a: &a [*a]", "the alias 'a' stands for nothing before it"),
-        ("x" * 1_000_001, "1,000,001 letters are more than 1,000,000"),
+        ("a: &a [*a]", "the alias 'a' has no anchor before it"),
+        ("x" * 1_000_001, "1,000,001 characters are more than 1,000,000"),
         ("a: \0", "not valid YAML"),
     ],
 )

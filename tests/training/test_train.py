@@ -79,7 +79,7 @@ def test_an_interrupted_training_leaves_the_old_run(data, tmp_path):
 
 
 def test_a_folder_that_is_no_run_is_not_overwritten(data, tmp_path):
-    with pytest.raises(InputError, match="valid: stands in the way"):
+    with pytest.raises(InputError, match="valid: exists and was not written"):
         train(data, data[1])
     assert manifest.read_manifest(data[1])
 

@@ -80,7 +80,7 @@ def make_thumbnails(
     }
 
 
-def _thumbnail(folder: Path, limits: ImageLimits, path: str) -> "Pixels | None":
+def _thumbnail(folder: Path, limits: ImageLimits, path: str) -> Pixels | None:
     try:
         data = images.read_bounded(folder / path, limits)
         return images.to_pixels(images.examine(data, _reduced, limits))

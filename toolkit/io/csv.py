@@ -1,7 +1,7 @@
-"""CSV that reads back exactly, whatever the names, and that a spreadsheet shows and does not run.
+"""CSV tables that read back exactly, and in which a spreadsheet runs no formulas.
 
-A text that a spreadsheet would take for a formula gets an apostrophe before it, as OWASP advises;
-one that has apostrophes before such a text gets one more, so that reading can take it off again.
+A text that a spreadsheet would take for a formula is written with an apostrophe before it, as OWASP
+advises. So is one that begins with apostrophes and a formula: reading removes just one again.
 """
 
 import csv
@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-FIRST = {"'", *FORMULA}  # what an escaped text can begin with
+FIRST = {"'", *FORMULA}  # first characters of the texts that may need escaping
 AddRow = Callable[[Iterable[object]], object]
-"""What writes a row."""
+"""Writes a row."""
 
 
 class Writable(Protocol):
-    """A text stream that does not translate line ends."""
+    """A text stream that does not translate line endings."""
 
     def write(self, text: str, /) -> object:
-        """Write it all."""
+        """Write all of `text`."""
 
 
 @dataclass(frozen=True)
 class _Lines:
-    """Ends lines with LF, but lets csv believe in CR LF: else it would not quote a CR."""
+    """Ends lines with LF while csv, to quote every CR, must believe in CR LF."""
 
     stream: Writable
 
@@ -34,47 +34,47 @@ class _Lines:
 
 
 def writer(stream: Writable) -> AddRow:
-    """A function that writes a row of numbers and texts."""
+    """Return a function that writes a row of numbers and texts."""
     add = csv.writer(_Lines(stream), lineterminator="\r\n").writerow
     return lambda fields: add(
         [escape_formula(f) if isinstance(f, str) and f[:1] in FIRST else f for f in fields]
     )
 
 
-def csv_text(header: Sequence[str], lines: Iterable[Iterable[object]]) -> str:
-    """A whole table."""
+def csv_text(header: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    """Return a whole table as text."""
     stream = io.StringIO()
     add = writer(stream)
     add(header)
-    for line in lines:
-        add(line)
+    for row in rows:
+        add(row)
     return stream.getvalue()
 
 
 def read_rows(stream: Iterable[str]) -> Iterator[list[str]]:
-    """The rows of a table, from a stream that does not translate line ends."""
+    """Yield the rows of a table, from a stream that does not translate line endings."""
     for fields in csv.reader(stream, strict=True):
         yield [unescape_formula(field) for field in fields]
 
 
 def escape_formula(field: str) -> str:
-    """The text as it is written."""
-    return f"'{field}" if _runs(field) else field
+    """Return the text with an apostrophe before it if a spreadsheet would run it."""
+    return f"'{field}" if _is_formula(field) else field
 
 
 def unescape_formula(field: str) -> str:
-    """What `escape_formula` was given."""
-    return field[1:] if field.startswith("'") and _runs(field) else field
+    """Undo `escape_formula`."""
+    return field[1:] if field.startswith("'") and _is_formula(field) else field
 
 
-def _runs(field: str) -> bool:
-    if not field.startswith(("'", *FORMULA)):
-        return False
-    core = field.lstrip("'")
-    return core.startswith(FORMULA) and not _number(core)
+def _is_formula(field: str) -> bool:
+    """Return whether the text, without apostrophes before it, is a formula and no number."""
+    text = field.lstrip("'")
+    return text.startswith(FORMULA) and not _is_number(text)
 
 
-def _number(field: str) -> bool:
+def _is_number(field: str) -> bool:
+
     try:
         float(field)
     except ValueError:

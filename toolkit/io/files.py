@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all."""
+"""Atomic writes of files and folders: whole or not at all."""
 
 import contextlib
 import fcntl
@@ -17,18 +17,18 @@ from typing import IO, Any, BinaryIO
 from toolkit.errors import InputError
 from toolkit.io import csv
 
-NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0)
-TRIES, WAIT = 40, 0.05  # for a lock, seconds between them
+WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+LOCK_ATTEMPTS, LOCK_PAUSE = 40, 0.05  # seconds
 
 
 def sha256(path: Path) -> str:
-    """Hex sha256 of a file's bytes, read in blocks."""
+    """Return the hex sha256 of a file, read in blocks."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_file(path: Path, data: bytes | str) -> None:
-    """Write `data` to `path` (text as UTF-8): under a temporary name, flushed, then renamed."""
+    """Write a file (text as UTF-8) under a temporary name, flush it to disk, and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with _replacing(path) as stream:
         stream.write(data.encode() if isinstance(data, str) else data)
@@ -36,7 +36,7 @@ def write_file(path: Path, data: bytes | str) -> None:
 
 @contextlib.contextmanager
 def csv_table(path: Path, columns: Sequence[str]) -> Iterator[csv.AddRow]:
-    """Write a CSV file row by row, whole or not at all: the block is given what writes a row."""
+    """Write a CSV file row by row, whole or not at all; the block gets a function to add a row."""
     with _replacing(path) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
         add = csv.writer(text)
@@ -48,14 +48,14 @@ def csv_table(path: Path, columns: Sequence[str]) -> Iterator[csv.AddRow]:
 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A stream whose file takes the place of `path`, on disk to the last byte, if the block ends.
+    """Yield a stream to a file that, once flushed to disk, replaces `path` if the block succeeds.
 
-    What a process that was killed left over is removed. An OSError names `path`.
+    Temporary files of processes that were killed are removed. An OSError names `path`.
     """
-    name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]  # that of `path` may be long
-    for left in path.parent.glob(f".{name}.*.tmp"):
-        if not Path(f"/proc/{left.suffixes[-2][1:]}").exists():
-            left.unlink(missing_ok=True)
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]  # `path` may have a long one
+    for stale in path.parent.glob(f".{name}.*.tmp"):
+        if not Path(f"/proc/{stale.suffixes[-2][1:]}").exists():
+            stale.unlink(missing_ok=True)
     temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
     try:
         with naming_errors(path), temporary.open("wb") as stream:
@@ -69,7 +69,7 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def naming_errors(path: Path | str) -> Iterator[None]:
-    """Add `path` to an OSError that names no file: a full disk tells only of a number."""
+    """Add `path` to an OSError of the block that names no file, as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -79,85 +79,80 @@ def naming_errors(path: Path | str) -> Iterator[None]:
 
 
 def read_json(path: Path) -> Any:
-    """The data of a JSON file. Raises ValueError, for NaN and endless nesting too, and OSError."""
+    """Read a JSON file. Raises OSError, and ValueError as `parse_json` does."""
     return parse_json(path.read_text(encoding="utf-8"))
 
 
 def parse_json(text: str) -> Any:
-    """The same of a text."""
+    """Parse JSON. Raises ValueError, for NaN, infinity and too deep nesting as well."""
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return json.loads(text, parse_constant=_reject_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number in JSON")
+def _reject_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def write_json(path: Path, data: Any, indent: int = 2) -> None:
-    """Write JSON whole or not at all. Raises ValueError for NaN and infinity."""
+    """Write a JSON file, whole or not at all. Raises ValueError for NaN and infinity."""
     text = json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
     write_file(path, text + "\n")
 
 
 def write_plain(path: Path | str, data: bytes) -> None:
-    """Write a file into a folder under construction: that folder's rename makes it whole."""
+    """Write a file directly, and the folders above it: `new_folder` makes all of them whole."""
     try:
-        stream = os.open(path, NEW)
+        stream = os.open(path, WRITE)
     except FileNotFoundError:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        stream = os.open(path, NEW)
+        stream = os.open(path, WRITE)
     try:
-        while data:
-            data = data[os.write(stream, data) :]
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        with naming_errors(path):
+            while data:
+                data = data[os.write(stream, data) :]
     finally:
         os.close(stream)
-
-
-def _nothing(_building: Path) -> bool:
-    return False
 
 
 @contextlib.contextmanager
 def new_folder(
     path: Path,
     marker: str = "manifest.json",
-    continues: Callable[[Path], bool] = _nothing,
+    resumable: Callable[[Path], bool] = lambda _: False,
     *,
     force: bool | None = None,
 ) -> Iterator[Path]:
-    """Yield a folder beside `path` that takes its place if the block ends well.
+    """Yield an empty folder beside `path` that replaces `path` if the block succeeds.
 
-    A folder at `path` is replaced only where it holds `marker`, a file that says that the toolkit
-    wrote it, or with `force` (None: the command has no such option); else InputError, and nothing
-    is lost. What an earlier, interrupted run left over is removed, or yielded again where
-    `continues` says that the block can go on with it. A second
-    process that writes the same folder at the same time gets an InputError.
+    A folder at `path` is replaced only if it holds `marker`, a file that only the toolkit writes,
+    or with `force` (None if the command has no such option). If the block fails, `path` stays as it
+    was, and the new folder is removed unless `resumable(folder)`: then the next call yields it
+    again. Raises InputError for a folder that must not be replaced, and while another process
+    writes the same one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     replaced = path.with_name(f".{path.name}.replaced")
     building = path.with_name(f".{path.name}.building")
     if not _may_be_replaced(path, marker) and not (force and path.is_dir()):
-        message = f"{path}: stands in the way and was not written by the toolkit; move it away"
-        forced = "" if force is None else ", or replace it with --force"
-        raise InputError(f"{message} or choose another --output{forced}")
+        message = f"{path}: exists and was not written by the toolkit; move it away"
+        option = "" if force is None else ", or replace it with --force"
+        raise InputError(f"{message} or choose another --output{option}")
     with exclusive(path):
         if replaced.exists() and not path.exists():  # killed between two renames
             replaced.rename(path)
         shutil.rmtree(replaced, ignore_errors=True)
-        if not continues(building):
+        if not resumable(building):
             shutil.rmtree(building, ignore_errors=True)
             building.mkdir()
-        for half_written in building.glob(".*.tmp"):
-            half_written.unlink()
+        for temporary in building.glob(".*.tmp"):
+            temporary.unlink()
         try:
             yield building
             _replace(path, building, replaced)
         except BaseException as error:
-            if isinstance(error, InputError) or not continues(building):
+            if isinstance(error, InputError) or not resumable(building):
                 shutil.rmtree(building, ignore_errors=True)
             raise
 
@@ -172,42 +167,41 @@ def _replace(path: Path, building: Path, replaced: Path) -> None:
 def _may_be_replaced(path: Path, marker: str) -> bool:
     if not path.exists() or (path / marker).is_file():
         return True
-    # DVC empties an output's folder before the stage, but for a .gitignore of its own.
+    # Before a stage, DVC empties the folder of its output, except for a .gitignore.
     return path.is_dir() and all(entry.name == ".gitignore" for entry in path.iterdir())
 
 
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock of `path` for the block.
+    """Hold the lock of `path` during the block.
 
-    Raises InputError when another process of this user on this machine holds it for two seconds:
-    DVC does not stop a stage that it started, so a second run could otherwise write beside the
-    first. The lock is kept apart from the data, where DVC would count it as a part of them.
+    When DVC is killed, its stage goes on, and a second run would write beside the first. The lock
+    is not kept beside the data, where DVC would take it for a part of them. Raises InputError if
+    another process of this user on this machine still holds the lock after two seconds.
     """
-    locks = _locks()
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
-    with (locks / f"{name}.lock").open("a") as lock:
-        if not any(_locked(lock) for _ in range(TRIES)):
+    with (_lock_folder() / f"{name}.lock").open("a") as lock:
+        if not any(_try_lock(lock) for _ in range(LOCK_ATTEMPTS)):
             message = f"{path}: another process is writing it; wait for it or stop it, then"
             raise InputError(f"{message} run again")
         yield
 
 
-def _locks() -> Path:
-    """A folder of this user's. Raises InputError for another's: its links would lead elsewhere."""
-    locks = Path(tempfile.gettempdir()) / f"imbalanced-images-{os.getuid()}"
-    locks.mkdir(mode=0o700, exist_ok=True)
-    about = locks.lstat()
-    if about.st_uid != os.getuid() or not stat.S_ISDIR(about.st_mode):
-        raise InputError(f"{locks}: must be a folder of yours; remove it or set TMPDIR")
-    return locks
+def _lock_folder() -> Path:
+    """Return a folder of this user. Raises InputError for another's, whose links lead anywhere."""
+    folder = Path(tempfile.gettempdir()) / f"imbalanced-images-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
+        raise InputError(f"{folder}: must be a folder of yours; remove it or set TMPDIR")
+    return folder
 
 
-def _locked(lock: IO[str]) -> bool:
-    """Try once, or wait a little: the workers of a run that was killed end within moments."""
+def _try_lock(lock: IO[str]) -> bool:
+    """Take the lock, or pause: the workers of a run that was killed end within moments."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        time.sleep(WAIT)
+        time.sleep(LOCK_PAUSE)
         return False
     return True

@@ -1,14 +1,16 @@
-"""The only place that decodes or encodes an image."""
+"""Decoding and encoding of images; no other module does either."""
 
 import io
 import stat
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import PIL
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 from pydantic import Field
 
 from toolkit.errors import InputError
@@ -16,71 +18,71 @@ from toolkit.io import shards
 from toolkit.io.color import DECODING_ERRORS, bands, to_rgb
 from toolkit.io.schema import Positive, Section
 
-if TYPE_CHECKING:  # numpy takes longer to import than Pillow to make a few hundred new images
-    import numpy as np
-    import numpy.typing as npt
-
-Pixels: TypeAlias = "npt.NDArray[np.uint8]"
-"""An image: uint8 RGB, shape [height, width, 3]."""
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+"""An RGB image as an array, shape [height, width, 3]."""
 
 Picture: TypeAlias = Image.Image
-"""The same in Pillow's hands, mode RGB."""
+"""An RGB image of Pillow, mode "RGB"."""
 
 T = TypeVar("T")
 
-COMMON = ("BMP", "GIF", "JPEG", "PNG", "PPM")  # the formats that Pillow always has at hand
-FORMATS = (*COMMON, "AVIF", "JPEG2000", "TIFF", "WEBP")
+COMMON_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM")  # those that Pillow imports by itself
+FORMATS = (*COMMON_FORMATS, "AVIF", "JPEG2000", "TIFF", "WEBP")
 Z_RLE = 3  # zlib's strategy
-MAX_SIDE = 65_535  # of a JPEG, pixels
+MAX_SIDE = 65_535  # pixels, of a JPEG
 SOFTWARE = "imbalanced-images"
+ENCODER_SETTINGS: dict[str, dict[str, str | int]] = {
+    "png": {"compress_level": 6, "compress_type": "rle"},
+    "jpeg": {"quality": 75, "subsampling": "4:2:0"},
+}
+ENCODER_LIBRARIES = {"png": ("zlib", "zlib_ng"), "jpeg": ("libjpeg_turbo",)}
 
 
 class ImageLimits(Section):
-    """What decoding one image file may cost; a file that costs more is unreadable.
+    """Resources that decoding one image file may take; a file that takes more is unreadable.
 
-    Of animations and files with several pages only the first picture is decoded.
+    Only the first picture of an animation, and the first page of a document, is decoded.
     """
 
     pixels: Positive = 64_000_000
     bytes: Positive = 200_000_000
     seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
-    """Of processor time (see `sandbox`)."""
+    """CPU time (see `sandbox`)."""
 
     @property
     def memory(self) -> int:
-        """Bytes that the largest file may need: 12 a pixel and the file itself."""
+        """Bytes of memory for the largest file: 12 per pixel, and the file itself."""
         return 12 * self.pixels + self.bytes
 
 
 LIMITS = ImageLimits()
 
-Image.preinit()  # the plugins of COMMON: imported here once, not in every forked process
+Image.preinit()  # import the plugins of COMMON_FORMATS once, not in every forked worker
 
 
 def identify(data: bytes, limits: ImageLimits = LIMITS) -> str:
-    """The format's name, such as "JPEG", from the header alone. Raises InputError if none fits."""
+    """Return the format, such as "JPEG", from the header. Raises InputError if it is no image."""
     return examine(data, lambda image: str(image.format), limits)
 
 
 def dimensions(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels, from the header alone. Raises InputError if it is no image."""
+    """Return width and height in pixels, from the header. Raises InputError if it is no image."""
     return examine(data, lambda image: image.size, LIMITS)
 
 
 def decode(data: bytes, limits: ImageLimits = LIMITS) -> Pixels:
-    """Decode the first picture of an image file to RGB (see `color.to_rgb`).
+    """Decode an image file to RGB (see `color.to_rgb`).
 
-    Raises InputError with the reason, whatever is wrong with the bytes.
+    Raises InputError with the reason, whatever is wrong with the file.
     """
     return to_pixels(examine(data, to_rgb, limits))
 
 
 def decode_picture(data: bytes, size: int | None = None, limits: ImageLimits = LIMITS) -> Picture:
-    """`decode` for Pillow, resized to `size` x `size` unless that is None (see `fit`).
+    """Decode as `decode` does, and resize to `size` x `size` unless that is None.
 
-    A JPEG that is at least three times as large is decoded at a half, a quarter or an eighth of its
-    size, never below one and a half times `size`: 3 to 10 times faster, and within 1.5 grey levels
-    on average.
+    A JPEG at least three times as large is decoded at a half, a quarter or an eighth of its size,
+    never below 1.5 times `size`: 3 to 10 times faster, with a mean error below 1.5 gray levels.
     """
     if size is None:
         return examine(data, to_rgb, limits)
@@ -89,16 +91,14 @@ def decode_picture(data: bytes, size: int | None = None, limits: ImageLimits = L
     def scaled(image: Image.Image) -> Picture:
         image.draft("RGB", (3 * side // 2, 3 * side // 2))
         if image.mode in ("RGB", "L") and "transparency" not in image.info:
-            return to_rgb(resize_picture(image, side))  # turned, and its colors changed, when small
+            return to_rgb(resize_picture(image, side))  # rotation and color profile are cheap now
         return resize_picture(to_rgb(image), side)
 
     return examine(data, scaled, limits)
 
 
 def to_pixels(picture: Picture) -> Pixels:
-    """A copy as an array."""
-    import numpy as np
-
+    """Copy to an array."""
     pixels = np.empty((picture.height, picture.width, 3), dtype=np.uint8)
     for left, top, right, bottom in bands(picture):
         pixels[top:bottom] = np.asarray(picture.crop((left, top, right, bottom)))
@@ -106,20 +106,20 @@ def to_pixels(picture: Picture) -> Pixels:
 
 
 def to_picture(pixels: Pixels) -> Picture:
-    """A copy for Pillow."""
+    """Copy to an image of Pillow."""
     return Image.fromarray(pixels)
 
 
 def read_image(path: Path) -> Pixels:
-    """`decode` a file. Raises InputError that names it."""
+    """Read and decode a file. Raises InputError that names it."""
     return to_pixels(read_picture(path))
 
 
-def read_picture(path: Path, least: int = MAX_SIDE) -> Picture:
-    """`read` for Pillow. A JPEG may be decoded at a part of its size, no side below `least`."""
+def read_picture(path: Path, min_side: int = MAX_SIDE) -> Picture:
+    """Read and decode a file, a JPEG perhaps at reduced size, but no side below `min_side`."""
 
     def scaled(image: Image.Image) -> Picture:
-        image.draft("RGB", (least, least))
+        image.draft("RGB", (min_side, min_side))
         return to_rgb(image)
 
     try:
@@ -129,17 +129,17 @@ def read_picture(path: Path, least: int = MAX_SIDE) -> Picture:
 
 
 def read_bounded(path: Path, limits: ImageLimits = LIMITS) -> bytes:
-    """The bytes of a regular file, or of a member of a shard (see `shards`).
+    """Return the bytes of a regular file, or of a member of a shard (see `shards`).
 
-    Raises InputError with the reason, without the name.
+    Raises InputError with the reason, but without the file's name.
     """
     try:
         if shards.find_shard(path):
             return shards.read_member(path)
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise InputError("not a regular file")
-        _check_bytes(about.st_size, limits)
+        _check_bytes(status.st_size, limits)
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})") from error
@@ -151,9 +151,9 @@ def _check_bytes(size: int, limits: ImageLimits) -> None:
 
 
 def examine(data: bytes, action: Callable[[Image.Image], T], limits: ImageLimits) -> T:
-    """What `action` says of an image file that was opened and not yet decoded.
+    """Return `action(image)` for an image file that has been opened, but not decoded.
 
-    Raises InputError with the reason, whatever is wrong with the bytes.
+    Raises InputError with the reason, whatever is wrong with the file.
     """
     _check_bytes(len(data), limits)
     try:
@@ -173,9 +173,9 @@ def examine(data: bytes, action: Callable[[Image.Image], T], limits: ImageLimits
 
 
 def _opened(data: bytes) -> Image.Image:
-    """The other formats are tried last: to know them, Pillow imports some 40 modules."""
+    """Try rare formats last: for them, Pillow imports some 40 modules."""
     try:
-        return Image.open(io.BytesIO(data), formats=COMMON)
+        return Image.open(io.BytesIO(data), formats=COMMON_FORMATS)
     except UnidentifiedImageError:
         return Image.open(io.BytesIO(data), formats=FORMATS)
 
@@ -194,41 +194,41 @@ def resize(pixels: Pixels, size: int) -> Pixels:
 
 
 def resize_picture(picture: Picture, size: int) -> Picture:
-    """`resize` for Pillow."""
+    """Resize as `resize` does."""
     if picture.size == (size, size):
         return picture
     return picture.resize((size, size), Image.Resampling.BILINEAR)
 
 
 def same_pixels(one: Picture, other: Picture) -> bool:
-    """Whether two pictures have equal pixels. A few are looked at first: it is 10 times faster."""
+    """Return whether all pixels are equal. Four are compared first, which is 10 times faster."""
     width, height = one.size
-    some = [(width * k // 8, height * k // 8) for k in range(1, 8, 2)]
+    points = [(width * k // 8, height * k // 8) for k in range(1, 8, 2)]
     return (
         one.size == other.size
-        and all(one.getpixel(at) == other.getpixel(at) for at in some)
+        and all(one.getpixel(point) == other.getpixel(point) for point in points)
         and one.tobytes() == other.tobytes()
     )
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """Encode losslessly; the same pixels give the same bytes with the same Pillow."""
+    """Encode as PNG; with the same Pillow, equal pixels give equal bytes."""
     stream = io.BytesIO()
     to_picture(pixels).save(stream, "PNG", compress_level=6)
     return stream.getvalue()
 
 
 def encode_jpeg(pixels: Pixels, quality: int = 95) -> bytes:
-    """Encode as baseline JPEG with full chroma."""
+    """Encode as baseline JPEG without chroma subsampling."""
     stream = io.BytesIO()
     to_picture(pixels).save(stream, "JPEG", quality=quality, subsampling=0)
     return stream.getvalue()
 
 
 def _png(picture: Picture) -> bytes:
-    """Lossless; of photos 4 times faster than `encode_png`, and 2 % larger.
+    """Encode photos 4 times faster than `encode_png`, to files 2 % larger.
 
-    zlib looks for runs of equal bytes alone: other repetitions are rare in filtered photos.
+    zlib only looks for runs of equal bytes: other repetitions are rare in filtered photos.
     """
     stream = io.BytesIO()
     picture.save(stream, "PNG", compress_level=6, compress_type=Z_RLE)
@@ -236,31 +236,24 @@ def _png(picture: Picture) -> bytes:
 
 
 def encode_signed_png(picture: Picture) -> bytes:
-    """PNG that names SOFTWARE in its first bytes, so that it is known again."""
-    about, stream = PngImagePlugin.PngInfo(), io.BytesIO()
-    about.add_text("Software", SOFTWARE)
-    picture.save(stream, "PNG", pnginfo=about, compress_type=Z_RLE)
+    """Encode as PNG that names SOFTWARE in its first bytes, so that it can be recognized."""
+    info, stream = PngImagePlugin.PngInfo(), io.BytesIO()
+    info.add_text("Software", SOFTWARE)
+    picture.save(stream, "PNG", pnginfo=info, compress_type=Z_RLE)
     return stream.getvalue()
 
 
 def _jpeg(picture: Picture) -> bytes:
-    """Baseline JPEG with halved chroma."""
+    """Encode as baseline JPEG with chroma at half the resolution."""
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=75, subsampling="4:2:0")
     return stream.getvalue()
 
 
 ENCODERS: dict[str, Callable[[Picture], bytes]] = {"png": _png, "jpeg": _jpeg}
-ENCODER_SETTINGS: dict[str, dict[str, str | int]] = {
-    "png": {"compress_level": 6, "compress_type": "rle"},
-    "jpeg": {"quality": 75, "subsampling": "4:2:0"},
-}
-LIBRARIES = {"png": ("zlib", "zlib_ng"), "jpeg": ("libjpeg_turbo",)}
 
 
 def encoder_versions(encoder: str) -> dict[str, str | None]:
-    """Of what the bytes of this encoder depend on; None for a library that is not used."""
-    from PIL import features
-
-    found = {name: features.version(name) for name in LIBRARIES[encoder]}
-    return {"pillow": PIL.__version__, **found}
+    """Return the versions of the libraries that encode, None for one that Pillow does not use."""
+    versions = {name: features.version(name) for name in ENCODER_LIBRARIES[encoder]}
+    return {"pillow": PIL.__version__, **versions}

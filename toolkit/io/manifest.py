@@ -1,4 +1,4 @@
-"""Sample and Manifest: the table that every stage reads and writes."""
+"""The manifest: the table of images that every stage reads and writes."""
 
 import csv
 import json
@@ -16,15 +16,17 @@ from toolkit.io.csv import read_rows
 SPLITS = ("train", "valid", "test")
 COLUMNS = ("id", "path", "label", "split", "group", "parent", "transform", "params", "seed")
 TABLE, SIDECAR = "manifest.csv", "manifest.json"
+_CANONICAL = json.JSONEncoder(sort_keys=True, allow_nan=False, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image. `path` is relative to the manifest's folder, with forward slashes.
+    """One image, with its label and its origin.
 
-    `id` is the sha256 of the file's bytes (see `unique_ids` for equal files), `split` one of
-    SPLITS or "" where none was made yet. Samples of one `group` must share a split. A derived
-    sample names its `parent`'s id, the `transform`, the numbers drawn and the seed they came from.
+    `path` is relative to the manifest's folder, with forward slashes. `id` is the sha256 of the
+    file (see `unique_ids` for equal files), `split` one of SPLITS, or "" before the data is split.
+    Samples of one `group` must share a split. A derived sample has the id of its `parent`, the
+    `transform`, the parameters sampled for it, and the seed that they were sampled from.
     """
 
     id: str
@@ -39,16 +41,16 @@ class Sample:
 
     @property
     def derived(self) -> bool:
-        """Whether the image was made from another one."""
+        """Whether the image was made from another."""
         return bool(self.parent)
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Class names in alphabetical order, and the samples.
+    """The class names, in alphabetical order, and the samples.
 
-    Raises InputError for duplicate ids or paths, unknown labels or splits, a child outside its
-    parent's split or class, and a child in valid or test: a leak cannot be written down.
+    Raises InputError for duplicate ids or paths, unknown labels or splits, a child that is not in
+    its parent's split and class, and a child in valid or test: no manifest can describe a leak.
     """
 
     classes: tuple[str, ...]
@@ -56,19 +58,18 @@ class Manifest:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check what the class promises."""
+        """Validate classes and samples."""
         if list(self.classes) != sorted(set(self.classes)):
             raise InputError(f"classes must be alphabetical and distinct, got {list(self.classes)}")
         for label in self.classes:
             if not is_file_name(label):
-                message = "a class must have a name that a folder can have"
+                message = "the name of a class must be a valid folder name"
                 raise InputError(f"{message}, without '/', got {label!r}")
         for name in ("id", "path"):
-            repeated = [
-                k for k, n in Counter(getattr(s, name) for s in self.samples).items() if n > 1
-            ]
-            if repeated:
-                raise InputError(f"{name} {repeated[0]!r} stands more than once in the manifest")
+            counts = Counter(getattr(sample, name) for sample in self.samples)
+            duplicate = next((value for value, count in counts.items() if count > 1), None)
+            if duplicate is not None:
+                raise InputError(f"{name} {duplicate!r} is more than once in the manifest")
         for sample in self.samples:
             problem = self._row_problem(sample) or (sample.derived and self._child_problem(sample))
             if problem:
@@ -92,23 +93,23 @@ class Manifest:
         if parent is None:
             return f"its parent {sample.parent!r} is not in the manifest"
         if (parent.split, parent.label) != (sample.split, sample.label):
-            place, own = f"{parent.split}/{parent.label}", f"{sample.split}/{sample.label}"
-            return f"it must share split and label with its parent, got {own} and {place}"
+            places = f"{sample.split}/{sample.label} and {parent.split}/{parent.label}"
+            return f"it must share split and label with its parent, got {places}"
         return None
 
     @cached_property
     def by_id(self) -> Mapping[str, Sample]:
-        """Samples by id."""
+        """The samples by id."""
         return {sample.id: sample for sample in self.samples}
 
     def counts(self, split: str | None = None) -> dict[str, int]:
-        """Images of each class, zeros included; of one split, or of all."""
-        found = Counter(s.label for s in self.samples if split is None or s.split == split)
-        return {name: found[name] for name in self.classes}
+        """Count the images of each class, in one split or in all; classes may have 0."""
+        counts = Counter(s.label for s in self.samples if split is None or s.split == split)
+        return {name: counts[name] for name in self.classes}
 
 
 def is_file_name(text: str) -> bool:
-    """Whether a file can have this name, and no other folder is meant by it."""
+    """Return whether a file can have this name, which is no path to another folder."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
@@ -117,27 +118,27 @@ def is_file_name(text: str) -> bool:
 
 
 def unique_ids(hashes: Iterable[str]) -> list[str]:
-    """Ids for files of these sha256 values: the hash, and for its n-th repetition `hash-n`."""
-    seen: Counter[str] = Counter()
+    """Return the ids of files with these sha256: the hash, and for its n-th file `hash-n`."""
+    counts: Counter[str] = Counter()
     ids = []
-    for value in hashes:
-        seen[value] += 1
-        ids.append(content_id(value, seen[value]))
+    for digest in hashes:
+        counts[digest] += 1
+        ids.append(content_id(digest, counts[digest]))
     return ids
 
 
 def content_id(digest: str, copy: int) -> str:
-    """The id of the `copy`-th file (from 1) of this sha256."""
+    """Return the id of the `copy`-th file, counted from 1, with this sha256."""
     return digest if copy == 1 else f"{digest}-{copy}"
 
 
 def content_hash(sample: Sample) -> str:
-    """The sha256 that the sample's file must have."""
+    """Return the sha256 that the sample's file must have."""
     return sample.id.split("-")[0]
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write manifest.csv, and manifest.json with the class list and notes, into `folder`."""
+    """Write manifest.csv, and manifest.json with the classes and notes, into `folder`."""
     write_sidecar(folder, manifest.classes, manifest.notes)
     with files.csv_table(folder / TABLE, COLUMNS) as add:
         for sample in manifest.samples:
@@ -150,43 +151,39 @@ def write_sidecar(folder: Path, classes: Sequence[str], notes: Mapping[str, Any]
 
 
 def row_fields(s: Sample) -> tuple[str, ...]:
-    """The sample as a row of manifest.csv."""
+    """Return the sample as a row of manifest.csv."""
     params = canonical_json(s.params) if s.derived else ""
     seed = "" if s.seed is None else str(s.seed)
     return (s.id, s.path, s.label, s.split, s.group, s.parent, s.transform, params, seed)
 
 
-_CANONICAL = json.JSONEncoder(sort_keys=True, allow_nan=False, ensure_ascii=False)
-
-
 def canonical_json(params: Mapping[str, Any]) -> str:
-    """Drawn numbers as JSON: keys sorted, floats that read back exactly, no NaN."""
+    """Return parameters as JSON, with sorted keys and floats that read back exactly; no NaN."""
     return _CANONICAL.encode(params)
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest in `folder`. Raises InputError that names the file and the line."""
-    table, side = folder / TABLE, folder / SIDECAR
-    for path in (table, side):
+    table, sidecar = folder / TABLE, folder / SIDECAR
+    for path in (table, sidecar):
         if not path.is_file():
             raise InputError(f"{path}: no such file; run the stage that writes it (`dvc repro`)")
     try:
-        classes, notes = _side(files.read_json(side))
+        classes, notes = _parse_sidecar(files.read_json(sidecar))
         with table.open(encoding="utf-8", newline="") as stream:
-            lines = list(read_rows(stream))
-        header = lines[0] if lines else []
+            header, *rows = [*read_rows(stream)] or [[]]
         if tuple(header) != COLUMNS:
             raise InputError(f"columns must be {','.join(COLUMNS)}, got {','.join(header[:12])}")
-        samples = tuple(_sample(line, number) for number, line in enumerate(lines[1:], start=2))
+        samples = tuple(_parse_row(row, line) for line, row in enumerate(rows, start=2))
         return Manifest(classes, samples, notes)
     except (ValueError, csv.Error) as error:
         raise InputError(f"{table}: {error}") from error
 
 
-def _side(data: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
-    """Classes and notes of manifest.json, which a stranger may have written."""
-    given = data if isinstance(data, dict) else {}
-    classes, notes = given.get("classes"), given.get("notes", {})
+def _parse_sidecar(data: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
+    """Return the classes and notes of a manifest.json, which a stranger may have written."""
+    fields = data if isinstance(data, dict) else {}
+    classes, notes = fields.get("classes"), fields.get("notes", {})
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise InputError(f"{SIDECAR}: classes must be a list of names, got {str(classes)[:80]}")
     rejected = notes.get("rejected", []) if isinstance(notes, dict) else None
@@ -196,16 +193,16 @@ def _side(data: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
 
 
 def _is_rejected(entry: Any) -> bool:
-    wanted = ("path", "reason")
-    return isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in wanted)
+    keys = ("path", "reason")
+    return isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in keys)
 
 
-def _sample(row: list[str], line: int) -> Sample:
+def _parse_row(row: list[str], line: int) -> Sample:
     if len(row) != len(COLUMNS):
         raise InputError(f"line {line} must have {len(COLUMNS)} fields, got {len(row)}")
     ident, path, label, split, group, parent, transform, params, seed = row
-    drawn = files.parse_json(params) if params else {}
-    if not isinstance(drawn, dict):
+    values = files.parse_json(params) if params else {}
+    if not isinstance(values, dict):
         raise InputError(f"line {line}: params must be a JSON object, got {params[:80]}")
     number = int(seed) if seed else None
-    return Sample(ident, path, label, split, group, parent, transform, drawn, number)
+    return Sample(ident, path, label, split, group, parent, transform, values, number)

@@ -12,8 +12,8 @@ import signal
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
@@ -25,8 +25,8 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
-AHEAD = 2  # items that a worker has at once, so that it need not wait for the next
-SPAN = 1000  # items from the first unfinished one to the last one sent, where the order matters
+AHEAD = 2  # items that a worker has, so that it need not wait for the next
+SPAN = 1000  # items between the first unfinished one and the last one sent, if order matters
 NO_MEMORY = 70  # exit code
 KILLED = "a worker process was killed, perhaps for lack of memory; run again with --workers 1"
 
@@ -41,12 +41,12 @@ def ordered_map(function: Callable[[A], B], items: Sequence[A], workers: int) ->
 
     The workers inherit function and items, return pickled results, and end with this process. With
     fewer than two workers or items, no process is started. An InputError or OSError is raised here
-    as the function raised it, any other exception as RuntimeError with the worker's traceback.
-    Raises InputError if a worker is killed, and so is the next one at the same item.
+    as the function raised it, any other exception as RuntimeError with the worker's traceback. An
+    item whose worker is killed gets another one. Raises InputError if that is killed as well.
     """
     if min(workers, len(items)) < 2:
         return map(function, items)
-    return Pool(function, items, _refuse).in_order(workers)
+    return Pool(function, items, _fail).in_order(workers)
 
 
 def unordered_map(
@@ -54,13 +54,15 @@ def unordered_map(
 ) -> Iterator[tuple[A, B]]:
     """Yield `(item, function(item))` in the order of completion; otherwise as `ordered_map`."""
     if min(workers, len(items)) < 2:
-        return ((item, function(item)) for item in items)
-    done = Pool(function, items, _refuse).as_completed(workers)
-    return ((items[index], _result(answer)) for index, answer in done)
+        yield from ((item, function(item)) for item in items)
+        return
+    with closing(Pool(function, items, _fail).as_completed(workers)) as answers:
+        for index, answer in answers:
+            yield items[index], _unwrap(answer)
 
 
-def at_once(tasks: Sequence[Callable[[], None]], workers: int) -> None:
-    """Run all tasks, in no certain order. Raises as `ordered_map` does."""
+def run_tasks(tasks: Sequence[Callable[[], None]], workers: int) -> None:
+    """Call all tasks, in no certain order. Raises as `ordered_map` does."""
     for _ in unordered_map(_call, tasks, workers):
         pass
 
@@ -69,7 +71,7 @@ def _call(task: Callable[[], None]) -> None:
     task()
 
 
-def _refuse(exit_code: int) -> NoReturn:  # noqa: ARG001
+def _fail(exit_code: int) -> NoReturn:  # noqa: ARG001
     raise InputError(KILLED)
 
 
@@ -78,7 +80,7 @@ class _Raised:
     error: Exception
 
 
-def _result(answer: Any) -> Any:
+def _unwrap(answer: Any) -> Any:
     if isinstance(answer, _Raised):
         raise answer.error
     return answer
@@ -87,60 +89,61 @@ def _result(answer: Any) -> Any:
 @dataclass
 class _Worker:
     process: BaseProcess
-    line: "connection.Connection[Any, Any]"
+    pipe: "connection.Connection[Any, Any]"
     indices: deque[int] = field(default_factory=deque)
-    """Of the items sent and not answered."""
+    """Items sent and not answered."""
 
 
 class Pool:
-    """Workers for a sequence of items, with a new worker for each that ends before its time."""
+    """Workers that share out a sequence of items; one that ends is replaced."""
 
     def __init__(
         self,
         function: Callable[[Any], Any],
         items: Sequence[Any],
-        lost: Callable[[int], Any],
+        replace: Callable[[int], Any],
         prepare: Callable[[], None] | None = None,
     ) -> None:
-        """`lost(exit code)` is the result of an item that ended its worker, or raises.
+        """Start nothing yet.
 
-        An item whose worker was killed from outside gets a second one first. Each worker calls
-        `prepare` at its start.
+        `replace(exit code)` returns the result of an item that ended its worker, or raises. Each
+        worker calls `prepare` first.
         """
         self._job = (function, items, prepare, os.getpid())
-        self._lost = lost
-        self._end = self._count = len(items)  # items from `_end` on must not be sent yet
+        self._replace = replace
+        self._count = self._stop = len(items)  # items from `_stop` on must not be sent yet
         self._next = 0
-        self._again = deque[int]()
+        self._returned = deque[int]()  # items of workers that ended
         self._killed = set[int]()
         self._workers = list[_Worker]()
 
     def in_order(self, workers: int) -> Iterator[Any]:
         """Yield the results in the order of the items."""
         position, early = 0, dict[int, Any]()
-        self._end = SPAN
-        for index, answer in self.as_completed(workers):
-            early[index] = answer
-            while position in early:
-                yield _result(early.pop(position))
-                position += 1
-                self._end = position + SPAN
+        self._stop = SPAN
+        with closing(self.as_completed(workers)) as answers:
+            for index, answer in answers:
+                early[index] = answer
+                while position in early:
+                    yield _unwrap(early.pop(position))
+                    position += 1
+                    self._stop = position + SPAN
 
-    def as_completed(self, workers: int) -> Iterator[tuple[int, Any]]:
-        """Yield `(index, result or _Raised)`."""
-        open_items = self._count
+    def as_completed(self, workers: int) -> Generator[tuple[int, Any], None, None]:
+        """Yield the index of an item and its result, or _Raised, in the order of completion."""
+        unfinished = self._count
         try:
-            for _ in range(min(workers, self._count)):
+            for _ in range(min(max(workers, 1), self._count)):
                 self._start()
-            while open_items:
+            while unfinished:
                 self._send()
                 for answer in self._receive():
-                    open_items -= 1
+                    unfinished -= 1
                     yield answer
         finally:
             for worker in self._workers:
                 worker.process.kill()
-                _end(worker)
+                _join(worker)
 
     def _start(self) -> None:
         ours, theirs = multiprocessing.Pipe()
@@ -156,51 +159,50 @@ class Pool:
         self._workers.append(_Worker(process, ours))
 
     def _send(self) -> None:
-        """Fill up the workers, evenly."""
+        """Send items until each worker has AHEAD."""
         for level in range(AHEAD):
             for worker in self._workers:
                 if len(worker.indices) <= level and (index := self._take()) is not None:
                     worker.indices.append(index)
-                    with suppress(BrokenPipeError):  # its answer will be missing
-                        worker.line.send_bytes(b"%d" % index)
+                    with suppress(BrokenPipeError):  # it ended: its answer will be missing
+                        worker.pipe.send_bytes(b"%d" % index)
 
     def _take(self) -> int | None:
-        if self._again:
-            return self._again.popleft()
-        if self._next == min(self._end, self._count):
+        if self._returned:
+            return self._returned.popleft()
+        if self._next >= min(self._stop, self._count):
             return None
         self._next += 1
         return self._next - 1
 
     def _receive(self) -> Iterator[tuple[int, Any]]:
         """Wait for answers, and yield those that have come."""
-        ready = connection.wait([worker.line for worker in self._workers if worker.indices])
-        for worker in [worker for worker in self._workers if worker.line in ready]:
+        ready = connection.wait([worker.pipe for worker in self._workers if worker.indices])
+        for worker in [worker for worker in self._workers if worker.pipe in ready]:
             index = worker.indices.popleft()
             try:
-                answer = worker.line.recv()
+                answer = worker.pipe.recv()
             except (EOFError, OSError):
-                exit_code = self._replace(worker)
-                if exit_code != -signal.SIGKILL or index in self._killed:
-                    yield index, self._lost(exit_code)
-                else:
+                exit_code = self._restart(worker)
+                if exit_code == -signal.SIGKILL and index not in self._killed:
                     self._killed.add(index)
-                    self._again.appendleft(index)
-            else:
-                yield index, answer
+                    self._returned.appendleft(index)
+                    continue
+                answer = self._replace(exit_code)
+            yield index, answer
 
-    def _replace(self, worker: _Worker) -> int:
-        """Start a worker for one that has ended, and return that one's exit code."""
-        _end(worker)
-        self._again.extendleft(reversed(worker.indices))
+    def _restart(self, worker: _Worker) -> int:
+        """Start a worker in place of one that ended, and return the exit code of that."""
+        _join(worker)
+        self._returned.extendleft(reversed(worker.indices))
         self._workers.remove(worker)
         self._start()
         return worker.process.exitcode or 0
 
 
-def _end(worker: _Worker) -> None:
+def _join(worker: _Worker) -> None:
     worker.process.join()
-    worker.line.close()
+    worker.pipe.close()
 
 
 # --- in the worker ----------------------------------------------------------------------------
@@ -211,24 +213,26 @@ def _serve(
     items: Sequence[A],
     prepare: Callable[[], None] | None,
     parent: int,
-    line: "connection.Connection[Any, Any]",
+    pipe: "connection.Connection[Any, Any]",
 ) -> NoReturn:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends the worker
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with(parent)
     if prepare:
         prepare()
     while True:
-        line.send_bytes(_answer(function, items[int(line.recv_bytes())]))
+        pipe.send_bytes(_answer(function, items[int(pipe.recv_bytes())]))
 
 
 def _end_with(parent: int) -> None:
-    """End at once when the parent is killed, and free its locks."""
+    """Let the kernel end this process when its parent ends, even killed, so that locks are free."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # killed before the call
+    if os.getppid() != parent:  # it ended before the call
         os._exit(1)
 
 
 def _answer(function: Callable[[A], B], item: A) -> bytes:
+    """Return the pickled result, or _Raised."""
     try:
         return pickle.dumps(function(item))
     except MemoryError:

@@ -1,8 +1,7 @@
-"""Map a function over items that nobody trusts, with limits for each.
+"""Map a function over untrusted items, with limits of time and memory for each.
 
-A decoder may spend minutes, or all memory, inside one call of a C library, or crash: only another
-process can stop that. The kernel ends the worker; its item is told as Stopped, and its neighbors
-go to a new worker.
+A decoder may spend minutes, or all memory, in one call of a C library, or crash: only the kernel
+can stop that. It ends the worker, whose item is Stopped; the items after it go to a new worker.
 """
 
 import os
@@ -19,12 +18,12 @@ from toolkit.io.parallel import NO_MEMORY, Pool
 A = TypeVar("A")
 B = TypeVar("B")
 
-PATIENCE = 12  # seconds that may pass for one of processor time: a busy machine is no file's fault
+PATIENCE = 12  # seconds of wall-clock time per second of CPU time: the machine may be busy
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """An item that was not finished, and why."""
+    """The result of an item that was not finished."""
 
     reason: str
 
@@ -37,11 +36,11 @@ def sandboxed_map(
     seconds: float = 0,
     memory: int = 0,
 ) -> Iterator[B | Stopped]:
-    """Yield `function(item)`, or Stopped, for each item, in order, in at least one forked worker.
+    """Yield `function(item)`, or Stopped, for each item, in order. One worker is forked, too.
 
-    An item may take so many seconds of CPU time, PATIENCE times as many of wall-clock time, and so
-    many bytes of memory beyond those of this process; 0 is no limit. Raises what `function` raises,
-    as `parallel.ordered_map` does.
+    An item may take `seconds` of CPU time, PATIENCE times as many of wall-clock time, and `memory`
+    bytes beyond those of this process; 0 is no limit. Raises what `function` raises, as
+    `parallel.ordered_map` does.
     """
     limited = partial(_limited, function, seconds)
     stopped = partial(_stopped, seconds, memory)
@@ -63,7 +62,7 @@ def _stopped(seconds: float, memory: int, exit_code: int) -> Stopped:
 
 
 def _prepare(memory: int) -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes a file's own words there
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff prints texts of files
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -73,7 +72,7 @@ def _prepare(memory: int) -> None:
 
 
 def _data_size() -> int:
-    """Return the bytes of writable memory that this process has."""
+    """Return the size of this process's writable memory in bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[5])
     return pages * resource.getpagesize()
 

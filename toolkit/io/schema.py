@@ -1,10 +1,10 @@
-"""The base of every section of params.yaml, and what pydantic finds wrong in one line."""
+"""Sections of params.yaml: their base class, common types of values, and errors in one line."""
 
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]  # part of folder names and DVC keys
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]  # in folder names and keys of DVC
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -14,26 +14,24 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class Section(BaseModel):
-    """Base of every section: immutable, no unknown keys."""
+    """Base class of all sections, which are immutable and have no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def locate_error(error: ValidationError, data: Any) -> list[int | str]:
-    """The keys that lead to what is wrong, as deep as they are in `data`."""
-    found = [_location(e["loc"], data) for e in error.errors(include_url=False)]
-    return max(found, key=len)
+    """Return the keys that lead to the error that lies deepest in `data`."""
+    locations = [_keys(problem["loc"], data) for problem in error.errors(include_url=False)]
+    return max(locations, key=len)
 
 
 def describe_errors(error: ValidationError, data: Any) -> str:
-    """What is wrong at the key that lies deepest, as: key, rules, what was found."""
+    """Return the error that lies deepest in `data` as "<key> must be <rules>, got <value>"."""
     where = locate_error(error, data)
-    places = [(_location(e["loc"], data), e) for e in error.errors(include_url=False)]
-    problems = [e for loc, e in places if loc == where]
-    known = [e for e in problems if e["type"] != "extra_forbidden"]
-    problems = known or problems  # of a union, the member that knows the key speaks
-    key = _dotted(where)
-    first = problems[0]
+    problems = [e for e in error.errors(include_url=False) if _keys(e["loc"], data) == where]
+    # Of a union, only those members count that know the key.
+    problems = [e for e in problems if e["type"] != "extra_forbidden"] or problems
+    key, first = _dotted(where), problems[0]
     if first["type"] == "value_error":
         message = first["msg"].removeprefix("Value error, ")
         return f"{key}: {message}" if key else message
@@ -42,13 +40,13 @@ def describe_errors(error: ValidationError, data: Any) -> str:
     if first["type"] == "extra_forbidden":
         return f"{key} is not a known key; remove it or correct its spelling"
     if first["type"].startswith("union_tag"):
-        return f"{key}.{_tag(first['ctx'])}"
+        return f"{key}.{_describe_tag(first['ctx'])}"
     rules = dict.fromkeys(_rule(problem) for problem in problems)
     return f"{key or 'the file'} must be {' or '.join(rules)}, got {first.get('input')!r}"
 
 
-def _tag(context: Any) -> str:
-    """What is wrong with the key that says which kind of mapping it is."""
+def _describe_tag(context: Any) -> str:
+    """Describe an error in the key that tells the members of a union apart."""
     name = context["discriminator"].strip("'")
     if "tag" not in context:
         return f"{name} is missing"
@@ -56,7 +54,7 @@ def _tag(context: Any) -> str:
 
 
 def _dotted(where: list[int | str]) -> str:
-    """A location as in `arms.mine.policy[2].weight`."""
+    """Return keys as in `arms.mine.policy[2].weight`."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in where)
     return "".join(parts).removeprefix(".")
 
@@ -69,17 +67,17 @@ def _rule(problem: Any) -> str:
     return str(problem["msg"]).removeprefix("Input should be ")
 
 
-def _location(loc: tuple[int | str, ...], data: Any) -> list[int | str]:
-    """Of pydantic's location the parts that are keys of the file (it adds names of types)."""
-    where: list[int | str] = []
-    for part in loc:
+def _keys(location: tuple[int | str, ...], data: Any) -> list[int | str]:
+    """Return the keys in a location of pydantic, which has names of types between them."""
+    keys: list[int | str] = []
+    for part in location:
         if _has(data, part):
             data = data[part]
-            where.append(part)
-    return where
+            keys.append(part)
+    return keys
 
 
-def _has(data: Any, part: int | str) -> bool:
+def _has(data: Any, key: int | str) -> bool:
     if isinstance(data, list):
-        return isinstance(part, int) and part < len(data)
-    return isinstance(data, dict) and part in data
+        return isinstance(key, int) and key < len(data)
+    return isinstance(data, dict) and key in data

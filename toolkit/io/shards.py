@@ -1,8 +1,8 @@
-"""Shards: tar files that hold many images in the WebDataset convention, written and read.
+"""Shards: tar files of many images, in the WebDataset convention.
 
-An image is the member KEY.png or KEY.jpg, followed by KEY.cls, the number of its class. A path
-`shard-000003.tar/KEY.jpg` names a member as if the shard were a folder. Headers are those of POSIX
-ustar, without times or owners, so that equal images give equal shards.
+An image is the member KEY.png or KEY.jpg, followed by KEY.cls, the number of its class. The path
+`shard-000003.tar/KEY.jpg` names a member as if the shard were a folder. Headers follow POSIX ustar,
+without times or owners, so that equal images give equal shards.
 """
 
 import contextlib
@@ -15,24 +15,25 @@ from toolkit.errors import InputError
 
 SUFFIX = ".tar"
 BLOCK = 512
-NAME = 100  # bytes that a header has for a name
+NAME = 100  # bytes of the header's field for the name
 END = bytes(2 * BLOCK)
-BEFORE = b"0000644\0" + 2 * b"0000000\0"  # mode, owner, group
+OWNER = b"0000644\0" + 2 * b"0000000\0"  # mode, user, group
 TIME, BLANK, FILE = b"00000000000\0", b" " * 8, b"0"
-AFTER = (FILE + bytes(100) + b"ustar\x0000").ljust(BLOCK - 156, b"\0")
+REST = (FILE + bytes(100) + b"ustar\x0000").ljust(BLOCK - 156, b"\0")  # after the checksum
 BUFFER = 1 << 20
 
 AddMember = Callable[[str, bytes], None]
+"""Adds a member, of a name and bytes."""
 
 
 def shard_name(number: int) -> str:
-    """The file name of a shard, from 0 on."""
+    """Return the file name of shard `number`, counted from 0."""
     return f"shard-{number:06d}{SUFFIX}"
 
 
 @contextlib.contextmanager
 def shard_writer(path: Path) -> Iterator[AddMember]:
-    """Write a shard anew: the block is given what adds a member, which has a name and bytes."""
+    """Write a new shard; the block gets a function to add a member."""
     with path.open("wb", buffering=BUFFER) as stream:
 
         def add(member: str, data: bytes) -> None:
@@ -45,78 +46,79 @@ def shard_writer(path: Path) -> Iterator[AddMember]:
 
 
 def member_header(member: bytes, size: int) -> bytes:
-    """The block before a member's bytes."""
+    """Return the block before a member's bytes."""
     if len(member) > NAME:
         raise ValueError(f"the name {member!r} is longer than {NAME} bytes")
-    parts = (member.ljust(NAME, b"\0"), BEFORE, b"%011o\0" % size, TIME)
-    head = b"".join((*parts, BLANK, AFTER))
-    return b"".join((*parts, b"%06o\0 " % sum(head), AFTER))
+    parts = (member.ljust(NAME, b"\0"), OWNER, b"%011o\0" % size, TIME)
+    checksum = sum(b"".join((*parts, BLANK, REST)))
+    return b"".join((*parts, b"%06o\0 " % checksum, REST))
 
 
 def containing_shard(path: PurePath) -> PurePath | None:
-    """The shard that the path leads into; None for the path of a file."""
+    """Return the part of the path that names a shard; None for the path of a file."""
     if f"{SUFFIX}/" not in str(path):
         return None
     return next((above for above in path.parents if above.suffix == SUFFIX), None)
 
 
 def find_shard(path: Path) -> Path | None:
-    """The shard that the path leads into, where there is one on disk."""
+    """Return the shard on disk that the path leads into, if any."""
     shard = containing_shard(path)
     return Path(shard) if shard and Path(shard).is_file() else None
 
 
 def read_member(path: Path) -> bytes:
-    """The bytes of a file, or of a member of a shard.
+    """Return the bytes of a file, or of a member of a shard.
 
     Raises OSError, and InputError for a shard that is damaged or lacks the member.
     """
     shard = find_shard(path)
     if shard is None:
         return path.read_bytes()
-    with shard_reader(shard) as member:
-        return member(path.relative_to(shard).as_posix())
+    with shard_reader(shard) as read:
+        return read(path.relative_to(shard).as_posix())
 
 
 @contextlib.contextmanager
 def shard_reader(shard: Path) -> Iterator[Callable[[str], bytes]]:
-    """Read a shard: the block is given what gives a member's bytes. Raises as `read` does."""
-    with shard.open("rb") as stream:
-        about = os.fstat(stream.fileno())
-        members = _members(shard, about.st_mtime_ns, about.st_size)
+    """Open a shard; the block gets a function that returns a member's bytes.
 
-        def member(name: str) -> bytes:
+    Raises as `read_member` does.
+    """
+    with shard.open("rb") as stream:
+        status = os.fstat(stream.fileno())
+        members = _index(shard, status.st_mtime_ns, status.st_size)
+
+        def read(name: str) -> bytes:
             if name not in members:
                 raise InputError(f"{shard / name}: the shard has no such member")
-            at, size = members[name]
-            stream.seek(at)
+            offset, size = members[name]
+            stream.seek(offset)
             return stream.read(size)
 
-        yield member
+        yield read
 
 
 @functools.lru_cache(maxsize=1024)
-def _members(shard: Path, _changed: int, length: int) -> Mapping[str, tuple[int, int]]:
-    """Where each member's bytes begin, and how many they are."""
-    found, at = dict[str, tuple[int, int]](), 0
+def _index(shard: Path, _modified: int, length: int) -> Mapping[str, tuple[int, int]]:
+    """Return the offset and size of each member's bytes."""
+    members, offset = dict[str, tuple[int, int]](), 0
     with shard.open("rb") as stream:
-        while (head := stream.read(BLOCK)) != END[:BLOCK]:
+        while (header := stream.read(BLOCK)) != END[:BLOCK]:
             try:
-                member, size = _parsed(head)
+                member, size = _parse_header(header)
             except ValueError as error:
-                raise InputError(f"{shard}: damaged at byte {at}: {error}") from None
-            found[member] = (at + BLOCK, size)
-            at += BLOCK + size + -size % BLOCK
-            if at > length:
-                raise InputError(f"{shard}: cut off in the member {member}")
-            stream.seek(at)
-    return found
+                raise InputError(f"{shard}: damaged at byte {offset}: {error}") from None
+            members[member] = (offset + BLOCK, size)
+            offset += BLOCK + size + -size % BLOCK
+            if offset > length:
+                raise InputError(f"{shard}: truncated in the member {member}")
+            stream.seek(offset)
+    return members
 
 
-def _parsed(head: bytes) -> tuple[str, int]:
-    member, size, check = head[:NAME].rstrip(b"\0"), head[124:136], head[148:156]
-    if head[156:157] != FILE or int(check.rstrip(b"\0 "), 8) != sum(
-        head[:148] + BLANK + head[156:]
-    ):
-        raise ValueError("not the header of a file as the toolkit writes it")
-    return member.decode(), int(size.rstrip(b"\0 "), 8)
+def _parse_header(header: bytes) -> tuple[str, int]:
+    checksum = int(header[148:156].rstrip(b"\0 "), 8)
+    if header[156:157] != FILE or checksum != sum(header[:148] + BLANK + header[156:]):
+        raise ValueError("not a file's header as the toolkit writes it")
+    return header[:NAME].rstrip(b"\0").decode(), int(header[124:136].rstrip(b"\0 "), 8)

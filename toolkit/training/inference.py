@@ -105,7 +105,7 @@ def _guess(run: Run, network: nn.Module, paths: list[Path]) -> Iterator[Guess]:
             yield Guess(path, run.classes[row.argmax()], tuple(row.tolist()))
 
 
-def _read(path: Path, size: int) -> "Pixels | str":
+def _read(path: Path, size: int) -> Pixels | str:
     """Return pixels [size, size, 3], or what is wrong with the file."""
     try:
         return images.resize(images.read_image(path), size)

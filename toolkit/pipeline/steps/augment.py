@@ -95,7 +95,7 @@ def augment(
         lambda: contact_sheet.write_pairs(changed, pairs, place),
         lambda: summary.write_report(numbers, made.report),
     ]
-    parallel.at_once(tasks, processes)
+    parallel.run_tasks(tasks, processes)
     return AugmentedFolder(place, made, sheet, changed, numbers)
 
 
