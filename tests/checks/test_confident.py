@@ -42,12 +42,12 @@ def test_planted_errors_are_found_and_come_first(tmp_path):
         files.write_file(
             tmp_path / "photos" / home / f"{'wrong' if moved else 'right'}-{path.name}", data
         )
-    found = audits.run(tmp_path / "photos", label_errors="warn").findings_of("label_errors")
-    right = ["wrong" in finding.paths[0] for finding in found]
+    findings = audits.run(tmp_path / "photos", label_errors="warn").findings_of("label_errors")
+    right = ["wrong" in finding.paths[0] for finding in findings]
     assert sum(right) >= 6
     assert all(right[:4])
-    assert [finding.score for finding in found] == sorted(finding.score for finding in found)
-    assert "looks like with_mask: its label without_mask has probability 0." in found[0].message
+    assert [finding.score for finding in findings] == sorted(finding.score for finding in findings)
+    assert "looks like with_mask: its label without_mask has probability 0." in findings[0].message
 
 
 @pytest.mark.usefixtures("needs_cleanlab")
@@ -62,12 +62,10 @@ def test_of_three_classes_the_right_one_is_named():
 
 @pytest.mark.usefixtures("needs_cleanlab")
 def test_the_answer_is_the_same_each_time_and_with_any_number_of_workers():
-    given = cloud({"a": 60, "b": 30}, apart=0.8)
-    once = confident.find_label_issues(*given)
+    data = cloud({"a": 60, "b": 30}, apart=0.8)
+    once = confident.find_label_issues(*data)
     assert (
-        once
-        == confident.find_label_issues(*given)
-        == confident.find_label_issues(*given, workers=3)
+        once == confident.find_label_issues(*data) == confident.find_label_issues(*data, workers=3)
     )
     assert once.issues
 
@@ -76,15 +74,15 @@ def test_an_image_is_judged_by_a_classifier_that_saw_no_duplicate_of_it():
     """Random images, four files each: only a duplicate in training could predict the class."""
     rng = np.random.default_rng(0)
     vectors = np.repeat(rng.normal(size=(60, 6)), 4, axis=0)
-    given = np.repeat(np.arange(60) % 2, 4)
+    actual = np.repeat(np.arange(60) % 2, 4)
     groups = np.repeat(np.arange(60), 4)
 
-    def right(shown):
-        likely = confident.out_of_fold_probabilities(vectors, given, shown, seed=0)
-        return (likely.argmax(axis=1) == given).mean()
+    def accuracy(groups):
+        probabilities = confident.out_of_fold_probabilities(vectors, actual, groups, seed=0)
+        return (probabilities.argmax(axis=1) == actual).mean()
 
-    assert right(np.arange(240)) > 0.9
-    assert right(groups) < 0.65
+    assert accuracy(np.arange(240)) > 0.9
+    assert accuracy(groups) < 0.65
 
 
 @pytest.mark.usefixtures("needs_cleanlab")
@@ -115,10 +113,10 @@ def test_inseparable_classes_have_no_label_issues():
 def test_what_does_not_decode_is_left_out(tmp_path):
     folder = audits.fill(tmp_path / "photos", {"a": 3})
     (folder / "a" / "001.png").write_bytes(b"no picture")
-    known, vectors = confident.file_features(
+    indices, vectors = confident.file_features(
         folder, ["a/000.png", "a/001.png", "a/002.png"], LIMITS
     )
-    assert known.tolist() == [0, 2]
+    assert indices.tolist() == [0, 2]
     assert vectors.shape == (2, 234)
     assert vectors.dtype == np.float32
 
@@ -126,12 +124,14 @@ def test_what_does_not_decode_is_left_out(tmp_path):
 def test_the_audit_says_what_could_not_be_judged(tmp_path):
     pytest.importorskip("cleanlab", reason="cleanlab is not installed: the extra `labels`")
     folder = audits.fill(tmp_path / "photos", {"a": 22, "b": 21, "c": 3})
-    said = [f.message for f in audits.run(folder, label_errors="fail").findings_of("label_errors")]
+    messages = [
+        f.message for f in audits.run(folder, label_errors="fail").findings_of("label_errors")
+    ]
     assert (
-        said[0]
+        messages[0]
         == "class c has 3 distinct images: too few to judge its labels, at least 20 are needed"
     )
-    assert said[1].startswith(
+    assert messages[1].startswith(
         "no label errors are reported: the classifier barely separates the classes"
     )
     assert not audits.run(folder, label_errors="fail").failures

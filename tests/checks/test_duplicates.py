@@ -142,9 +142,9 @@ def test_what_a_whole_folder_shares_does_not_make_duplicates():
     """Faces that fill the frame, machine parts: only the remainder is compared."""
     rng = np.random.default_rng(0)
     part = audits.picture(rng).astype(float)
-    own = [(0.8 * part + 0.2 * audits.picture(rng)).astype(np.uint8) for _ in range(420)]
-    again = planted.COPIES["mirrored"](Image.fromarray(own[7]))
-    copies = np.stack([hashing.descriptor(p) for p in (*map(Image.fromarray, own), again)])
+    pictures = [(0.8 * part + 0.2 * audits.picture(rng)).astype(np.uint8) for _ in range(420)]
+    again = planted.COPIES["mirrored"](Image.fromarray(pictures[7]))
+    copies = np.stack([hashing.descriptor(p) for p in (*map(Image.fromarray, pictures), again)])
     pairs = neighbors.find_pairs(copies.__getitem__, len(copies), 0.95)
     assert list(zip(pairs.first, pairs.second, strict=True)) == [(7, 420)]
     few = copies[:100]  # too few to know what is common

@@ -29,8 +29,8 @@ def saved(form, size=(48, 48), **options):
 def test_an_empty_file_is_distinguished_from_one_that_is_not_an_image(photos):
     (photos / "a" / "x.png").touch()
     (photos / "a" / "notes.txt").write_text("hello")
-    found = audits.flagged(audits.run(photos))
-    assert found == {"empty": ["a/x.png"], "not_an_image": ["a/notes.txt"]}
+    flagged = audits.flagged(audits.run(photos))
+    assert flagged == {"empty": ["a/x.png"], "not_an_image": ["a/notes.txt"]}
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "PPM"])
@@ -55,9 +55,9 @@ def test_a_damaged_image_is_unreadable(photos):
 def test_a_link_and_an_image_beyond_the_limits_are_unreadable(photos):
     (photos / "a" / "link.png").symlink_to("000.png")
     (photos / "b" / "large.png").write_bytes(saved("PNG", (200, 100)))
-    found = audits.run(photos, limits={"pixels": 19_999})
-    assert audits.flagged(found) == {"unreadable": ["a/link.png", "b/large.png"]}
-    assert "200 x 100 pixels are more than 19,999" in [f.message for f in found.findings]
+    result = audits.run(photos, limits={"pixels": 19_999})
+    assert audits.flagged(result) == {"unreadable": ["a/link.png", "b/large.png"]}
+    assert "200 x 100 pixels are more than 19,999" in [f.message for f in result.findings]
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_a_link_and_an_image_beyond_the_limits_are_unreadable(photos):
 )
 def test_the_extension_of_another_format_is_flagged(photos, form, name, wrong):
     (photos / "a" / name).write_bytes(saved(form))
-    found = audits.flagged(audits.run(photos)).get("wrong_extension", [])
-    assert found == ([f"a/{name}"] if wrong else [])
+    flagged = audits.flagged(audits.run(photos)).get("wrong_extension", [])
+    assert flagged == ([f"a/{name}"] if wrong else [])
 
 
 @pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF"])
@@ -82,8 +82,8 @@ def test_several_frames_or_pages_are_flagged(photos, form):
     data = saved(form, save_all=True, append_images=[image(seed=8)])
     (photos / "a" / f"several.{form.lower()}").write_bytes(data)
     (photos / "a" / f"one.{form.lower()}").write_bytes(saved(form))
-    found = audits.flagged(audits.run(photos))["animated"]
-    assert found == [f"a/several.{form.lower()}"]
+    flagged = audits.flagged(audits.run(photos))["animated"]
+    assert flagged == [f"a/several.{form.lower()}"]
 
 
 def test_a_second_frame_that_is_damaged_does_not_lose_the_first(photos):

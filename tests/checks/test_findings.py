@@ -9,8 +9,8 @@ from toolkit.errors import InputError
 
 
 def test_an_audit_shows_its_size():
-    found = Audit({"all": {"a": 500, "b": 90}}, (Finding("dark", "warn", "", ()),) * 3)
-    assert repr(found) == "Audit(590 images, 0 checks, 3 findings)"
+    result = Audit({"all": {"a": 500, "b": 90}}, (Finding("dark", "warn", "", ()),) * 3)
+    assert repr(result) == "Audit(590 images, 0 checks, 3 findings)"
     assert repr(Audit({}, ())) == "Audit(0 images, 0 checks, 0 findings)"
 
 

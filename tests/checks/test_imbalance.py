@@ -36,6 +36,6 @@ def test_the_smallest_difference_is_that_of_a_simulation():
     hits = rng.binomial(images, [0.8 - difference / 2, 0.8 + difference / 2], (20_000, 2)) / images
     mean = hits.mean(axis=1)
     error = np.sqrt(2 * mean * (1 - mean) / images)
-    found = np.abs(hits[:, 1] - hits[:, 0]) > 1.96 * error
-    assert found.mean() == pytest.approx(0.8, abs=0.04)
+    detected = np.abs(hits[:, 1] - hits[:, 0]) > 1.96 * error
+    assert detected.mean() == pytest.approx(0.8, abs=0.04)
     assert math.isclose(imbalance.detectable_recall_difference(4 * images), difference / 2)

@@ -27,13 +27,13 @@ def about(folder, *paths, check="dark"):
 
 
 @pytest.mark.parametrize(
-    ("size", "shown"), [((400, 200), (48, 96)), ((30, 20), (20, 30)), ((3000, 2), (1, 96))]
+    ("size", "expected"), [((400, 200), (48, 96)), ((30, 20), (20, 30)), ((3000, 2), (1, 96))]
 )
-def test_a_thumbnail_keeps_the_aspect_ratio(tmp_path, size, shown):
+def test_a_thumbnail_keeps_the_aspect_ratio(tmp_path, size, expected):
     (tmp_path / "a").mkdir()
     Image.new("CMYK", size).save(tmp_path / "a" / "x.jpg")
-    found = thumbnails.make_thumbnails(*audited(tmp_path, about(tmp_path, "a/x.jpg")), LIMITS)
-    assert [one.pixels.shape for one in found.values()] == [(*shown, 3)]
+    few = thumbnails.make_thumbnails(*audited(tmp_path, about(tmp_path, "a/x.jpg")), LIMITS)
+    assert [one.pixels.shape for one in few.values()] == [(*expected, 3)]
 
 
 def test_the_first_findings_of_each_check_have_thumbnails_with_label_and_split(tmp_path):
@@ -41,9 +41,9 @@ def test_the_first_findings_of_each_check_have_thumbnails_with_label_and_split(t
     paths = [f"train/a/{n:03d}.png" for n in range(20)]
     singles = [about(folder, path) for path in paths]
     group = about(folder, *(f"test/a/{n:03d}.png" for n in range(2)), check="leaks")
-    found = thumbnails.make_thumbnails(*audited(folder, *singles, group), LIMITS, processes=2)
-    assert len(found) == thumbnails.SINGLES + 2
-    assert {(one.label, one.split) for one in found.values()} == {("a", "train"), ("a", "test")}
+    few = thumbnails.make_thumbnails(*audited(folder, *singles, group), LIMITS, processes=2)
+    assert len(few) == thumbnails.SINGLES + 2
+    assert {(one.label, one.split) for one in few.values()} == {("a", "train"), ("a", "test")}
 
 
 def test_an_image_that_does_not_decode_has_no_thumbnail(tmp_path):
@@ -53,19 +53,17 @@ def test_an_image_that_does_not_decode_has_no_thumbnail(tmp_path):
     Image.new("RGB", (100, 100)).save(folder / "a" / "002.png")
     findings = [about(folder, f"a/00{n}.png") for n in range(3)]
     few = images.ImageLimits(pixels=5000)
-    found = thumbnails.make_thumbnails(
-        *audited(folder, *findings, about(folder, "a/notes.txt")), few
-    )
-    assert list(found) == [findings[0].samples[0]]
+    few = thumbnails.make_thumbnails(*audited(folder, *findings, about(folder, "a/notes.txt")), few)
+    assert list(few) == [findings[0].samples[0]]
 
 
 def test_they_read_back(tmp_path):
     thumbnails.write_thumbnails(tmp_path / "audit", pictures())
-    found = thumbnails.read_thumbnails(tmp_path / "audit")
-    assert [(i, of.label, of.split) for i, of in found.items()] == [
+    few = thumbnails.read_thumbnails(tmp_path / "audit")
+    assert [(i, of.label, of.split) for i, of in few.items()] == [
         (DUPLICATES[0], CLASSES[0], "train"), (DUPLICATES[1], CLASSES[1], ""),
     ]  # fmt: skip
-    assert np.abs(found[DUPLICATES[0]].pixels.astype(int) - 150).max() <= 2
+    assert np.abs(few[DUPLICATES[0]].pixels.astype(int) - 150).max() <= 2
     thumbnails.write_thumbnails(tmp_path / "audit", {})
     assert thumbnails.read_thumbnails(tmp_path / "audit") == {}
 

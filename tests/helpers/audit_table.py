@@ -102,14 +102,14 @@ def flagged_rates(
 
 def found_shortcuts(folder: Path, pictures: Sequence[planted.Picture]) -> dict[str, bool]:
     """Return whether each property of one class is found; "none" is a folder without any."""
-    found = {}
+    results = {}
     for kind, change in {"none": planted.png, **planted.SHORTCUTS}.items():
         for number, picture in enumerate(pictures):
             data = change(picture) if number % 2 else planted.png(picture)
             audits.put(folder / kind / "ab"[number % 2] / f"{number}.png", data)
-        found[kind] = bool(audits.run(folder / kind).findings_of("shortcuts"))
+        results[kind] = bool(audits.run(folder / kind).findings_of("shortcuts"))
         shutil.rmtree(folder / kind)
-    return found
+    return results
 
 
 # --- the tables -------------------------------------------------------------------------------
@@ -133,8 +133,8 @@ def main() -> None:
             ("check", "planted files flagged", "sound files flagged"),
             ((name, f"{hit:.1%}", f"{wrong:.1%}") for name, (hit, wrong) in rates.items()),
         )
-        found = found_shortcuts(Path(folder), drawn)
-        rows = ((kind, "yes" if value else "no") for kind, value in found.items())
+        results = found_shortcuts(Path(folder), drawn)
+        rows = ((kind, "yes" if value else "no") for kind, value in results.items())
         print_table(("planted shortcut", "found"), rows)
 
 

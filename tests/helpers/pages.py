@@ -120,19 +120,19 @@ def arm(folder: Path, train: Manifest, copies: int) -> None:
 def explained(run: RunResult, test: Manifest):
     """Return what `evaluate` keeps of the mistakes of a run."""
     heat = np.linspace(0, 1, 32 * 32, dtype=np.float32).reshape(32, 32)
-    grey = np.full((32, 32, 3), 120, np.uint8)
+    gray = np.full((32, 32, 3), 120, np.uint8)
     return [
-        mistakes.ExplainedExample(choice, test.by_id[choice.id].path, grey, heat)
+        mistakes.ExplainedExample(choice, test.by_id[choice.id].path, gray, heat)
         for choice in mistakes.choose_examples(run.predictions, CLASSES[1])
     ]
 
 
 def pictures() -> thumbnails.Thumbnails:
     """Return thumbnails of the two duplicates in AUDIT, one of them wide, the other tiny."""
-    grey, rng = np.full((20, 96, 3), 150, np.uint8), np.random.default_rng(0)
+    gray, rng = np.full((20, 96, 3), 150, np.uint8), np.random.default_rng(0)
     noise = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
-    found = zip(DUPLICATES, CLASSES, ("train", ""), (grey, noise), strict=True)
-    return {ident: thumbnails.Thumbnail(*of) for ident, *of in found}
+    rows = zip(DUPLICATES, CLASSES, ("train", ""), (gray, noise), strict=True)
+    return {ident: thumbnails.Thumbnail(*of) for ident, *of in rows}
 
 
 def inputs(folder: Path) -> PageInputs:

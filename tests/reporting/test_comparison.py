@@ -20,13 +20,13 @@ from toolkit.reporting.page import PageInputs
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory):
+def page_inputs(tmp_path_factory):
     return inputs(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="module")
-def html(given):
-    return comparison.comparison_page(given)
+def html(page_inputs):
+    return comparison.comparison_page(page_inputs)
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +42,14 @@ def bare():
 # --- the page ---------------------------------------------------------------------------------
 
 
-def test_the_page_has_six_sections(page, given):
+def test_the_page_has_six_sections(page, page_inputs):
     text = " ".join(page.text.split())
     headings = ("Verdict", "Data", "Training", "Networks", "Errors", "Provenance")
     places = [text.rindex(heading) for heading in headings]
     assert places == sorted(places)
     for words in (*RECIPES, "30 test images", "params.yaml", "sha256", "Grad-CAM", "+ 6 new"):
         assert words in text
-    assert verdict.verdict_headline(given.compared)[0].split()[0] in text
+    assert verdict.verdict_headline(page_inputs.compared)[0].split()[0] in text
 
 
 def test_every_tag_is_closed(page):
@@ -117,8 +117,8 @@ def test_every_chart_can_be_reached_by_keyboard_and_read_as_a_table(page, html):
         assert rows == chart.count("<rect x=") - chart.count("clipPath id") > 0
 
 
-def test_the_page_is_the_same_each_time(given, html):
-    assert comparison.comparison_page(given) == html
+def test_the_page_is_the_same_each_time(page_inputs, html):
+    assert comparison.comparison_page(page_inputs) == html
 
 
 @pytest.mark.parametrize("audit", [None, Audit({}, ())])
@@ -145,10 +145,12 @@ def test_long_class_names_are_truncated():
 # --- the files of `compare` -------------------------------------------------------------------
 
 
-def test_a_comparison_writes_its_files(tmp_path, given):
-    comparison.write_comparison(tmp_path / "summary.json", given.compared, given.results)
+def test_a_comparison_writes_its_files(tmp_path, page_inputs):
+    comparison.write_comparison(
+        tmp_path / "summary.json", page_inputs.compared, page_inputs.results
+    )
     assert json.loads((tmp_path / "summary.json").read_text()) == verdict.summarize_comparison(
-        given.compared
+        page_inputs.compared
     )
     assert len((tmp_path / "curves.csv").read_text().splitlines()) == 1 + 12 * 4
     for name in ("comparison.png", "curves.png"):
@@ -163,8 +165,10 @@ def test_a_comparison_writes_its_files(tmp_path, given):
         ("reliability", "score,share"),
     ],
 )
-def test_dvc_plots_gets_the_same_curves(tmp_path, given, name, columns):
-    comparison.write_comparison(tmp_path / "summary.json", given.compared, given.results)
+def test_dvc_plots_gets_the_same_curves(tmp_path, page_inputs, name, columns):
+    comparison.write_comparison(
+        tmp_path / "summary.json", page_inputs.compared, page_inputs.results
+    )
     header, *body = (tmp_path / f"{name}.csv").read_text(encoding="utf-8").splitlines()
     assert header == f"run,arm,recipe,seed,{columns}"
     assert len({line.partition(",")[0] for line in body}) == 12

@@ -75,6 +75,6 @@ def test_there_is_no_diagram_of_runs_without_scores():
 
 @pytest.mark.parametrize(("size", "most"), [(1, 9), (5, 9), (9, 9), (100, 9)])
 def test_even_spacing_keeps_both_ends(size, most):
-    found = evenly_spaced(size, most)
-    assert (found[0], found[-1]) == (0, size - 1)
-    assert len(found) == min(size, most)
+    indices = evenly_spaced(size, most)
+    assert (indices[0], indices[-1]) == (0, size - 1)
+    assert len(indices) == min(size, most)

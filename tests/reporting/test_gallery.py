@@ -14,7 +14,7 @@ from toolkit.reporting import gallery
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory):
+def page_inputs(tmp_path_factory):
     return inputs(tmp_path_factory.mktemp("project"))
 
 
@@ -22,8 +22,8 @@ def pixels(picture):
     return images.decode(base64.b64decode(picture.uri.removeprefix("data:image/jpeg;base64,")))
 
 
-def test_samples_are_spread_over_the_class_and_no_picture_is_shown_twice(given):
-    train = given.prepared / "train"
+def test_samples_are_spread_over_the_class_and_no_picture_is_shown_twice(page_inputs):
+    train = page_inputs.prepared / "train"
     common, rare = gallery.sample_strips(train, manifest.read_manifest(train))
     assert (common.title, len(common.pictures), common.total) == (CLASSES[0], 10, 12)
     assert (rare.title, len(rare.pictures), rare.total) == (CLASSES[1], 4, 4)
@@ -34,10 +34,10 @@ def test_large_pictures_are_made_small_and_small_ones_are_left(tmp_path):
     for side in (32, 200):
         path = tmp_path / f"{side}.png"
         path.write_bytes(images.encode_png(np.zeros((side, 2 * side, 3), np.uint8)))
-        shown = gallery.inline_file(path, "two squares")
-        assert pixels(shown).shape[:2] == (shown.height, shown.width)
-        assert shown.height == min(side, gallery.SIDE)
-        assert shown.width == 2 * shown.height
+        image = gallery.inline_file(path, "two squares")
+        assert pixels(image).shape[:2] == (image.height, image.width)
+        assert image.height == min(side, gallery.SIDE)
+        assert image.width == 2 * image.height
 
 
 def test_a_missing_picture_is_named(tmp_path):
@@ -45,12 +45,14 @@ def test_a_missing_picture_is_named(tmp_path):
         gallery.inline_file(tmp_path / "gone.png", "nothing")
 
 
-def test_mistakes_are_those_of_each_arms_first_seed(given):
-    found = gallery.mistake_strips(given.runs, [r for r in given.results if r.recipe == "net"])
-    assert list(found) == ["mistake", "hardest"]
-    assert [strip.title for strip in found["mistake"]] == ["original", "augmented", "duplicated"]
-    assert all(len(strip.pictures) <= gallery.MAX_MISTAKES for strip in found["hardest"])
-    assert found["hardest"][0].pictures[0].lines[0] == CLASSES[1]
+def test_mistakes_are_those_of_each_arms_first_seed(page_inputs):
+    strips = gallery.mistake_strips(
+        page_inputs.runs, [r for r in page_inputs.results if r.recipe == "net"]
+    )
+    assert list(strips) == ["mistake", "hardest"]
+    assert [strip.title for strip in strips["mistake"]] == ["original", "augmented", "duplicated"]
+    assert all(len(strip.pictures) <= gallery.MAX_MISTAKES for strip in strips["hardest"])
+    assert strips["hardest"][0].pictures[0].lines[0] == CLASSES[1]
 
 
 def predicted(*right):
@@ -61,17 +63,19 @@ def predicted(*right):
     return replace(result(), predictions=Predictions(CLASSES, tuple("abcde"), actual, said))
 
 
-def test_changed_images_are_shown_with_how_many_runs_were_right(given):
-    strips = gallery.change_strips(given.compared, given.results[:6], given.prepared / "test")
+def test_changed_images_are_shown_with_how_many_runs_were_right(page_inputs):
+    strips = gallery.change_strips(
+        page_inputs.compared, page_inputs.results[:6], page_inputs.prepared / "test"
+    )
     assert [strip.title for strip in strips] == [
         "fixed by augmented", "broken by augmented", "fixed by duplicated", "broken by duplicated",
     ]  # fmt: skip
-    shown = [picture for strip in strips for picture in strip.pictures]
-    assert shown
-    assert all(picture.lines[1].startswith("correct ") for picture in shown)
+    pictures = [picture for strip in strips for picture in strip.pictures]
+    assert pictures
+    assert all(picture.lines[1].startswith("correct ") for picture in pictures)
 
 
-def test_images_of_another_test_split_are_counted_and_not_shown(given):
+def test_images_of_another_test_split_are_counted_and_not_shown(page_inputs):
     runs = [predicted(0, 0, 0, 0, 0), replace(predicted(1, 1, 1, 1, 1), arm="augmented")]
-    fixed, broken = gallery.change_strips(given.compared, runs, given.prepared / "test")
+    fixed, broken = gallery.change_strips(page_inputs.compared, runs, page_inputs.prepared / "test")
     assert (fixed.total, fixed.pictures, broken.total) == (5, (), 0)

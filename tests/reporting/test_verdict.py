@@ -14,24 +14,24 @@ from toolkit.reporting.verdict import (
 
 
 def test_a_conclusive_verdict_states_difference_interval_and_p_value():
-    (found,) = compare_results(arms(original=BASE, augmented=GOOD)).contrasts
-    text = verdict_sentence(found)
+    (contrast,) = compare_results(arms(original=BASE, augmented=GOOD)).contrasts
+    text = verdict_sentence(contrast)
     assert text.startswith("augmented against original, net: better. G-mean +0.1")
     assert "(95% interval +0." in text
     assert "p < 0.001" in text or "p = 0.0" in text
 
 
 def test_an_inconclusive_verdict_states_the_detectable_difference():
-    (found,) = compare_results(arms(original=BASE, augmented=BASE)).contrasts
-    sentence = verdict_sentence(found)
+    (contrast,) = compare_results(arms(original=BASE, augmented=BASE)).contrasts
+    sentence = verdict_sentence(contrast)
     assert ": inconclusive. G-mean " in sentence
-    assert f"A true difference of {found.detectable:.3f} would have been detected" in sentence
+    assert f"A true difference of {contrast.detectable:.3f} would have been detected" in sentence
 
 
 def test_one_seed_asks_for_more():
-    (found,) = compare_results([result("original"), result("augmented", recalls=GOOD)]).contrasts
-    assert ": inconclusive. These networks differ by G-mean +0." in verdict_sentence(found)
-    assert "Train at least three seeds" in verdict_sentence(found)
+    (contrast,) = compare_results([result("original"), result("augmented", recalls=GOOD)]).contrasts
+    assert ": inconclusive. These networks differ by G-mean +0." in verdict_sentence(contrast)
+    assert "Train at least three seeds" in verdict_sentence(contrast)
 
 
 def test_the_headline_has_one_sentence_per_arm():
@@ -81,12 +81,14 @@ def test_the_summary_is_scalars_by_recipe_and_arm():
     compared = compare_results(
         arms(original=BASE, duplicated=GOOD, augmented=GOOD), control="duplicated"
     )
-    found = summarize_comparison(compared)["net"]["augmented"]
-    assert all(isinstance(value, int | float | str) for value in found.values())
-    assert found["verdict"] == "better"
-    assert found["verdict_against_duplicated"] == "inconclusive"
+    scalars = summarize_comparison(compared)["net"]["augmented"]
+    assert all(isinstance(value, int | float | str) for value in scalars.values())
+    assert scalars["verdict"] == "better"
+    assert scalars["verdict_against_duplicated"] == "inconclusive"
     assert (
-        found["gmean_difference_low"] < found["gmean_difference"] < found["gmean_difference_high"]
+        scalars["gmean_difference_low"]
+        < scalars["gmean_difference"]
+        < scalars["gmean_difference_high"]
     )
     assert "verdict" not in summarize_comparison(compared)["net"]["original"]
 

@@ -93,7 +93,7 @@ class Audit:
 
 def format_score(score: float | None) -> str:
     """Format a score or a threshold; empty for None."""
-    return "" if score is None else f"{score:g}"
+    return "" if score is None else f"{score:zg}"
 
 
 def describe_audit(audit: Audit, limit: int = 3) -> list[str]:

@@ -71,7 +71,7 @@ def _search(
 ) -> Pairs:
     """Find the pairs of these rows with later ones; a pair may be found twice, once mirrored."""
     block, start = load(rows), int(rows[0])
-    found, compared = [(rows[:0], rows[:0], vectors[:0, 0])], 0
+    parts, compared = [(rows[:0], rows[:0], vectors[:0, 0])], 0
     for queries in (block, hashing.mirrored(block)):
         near = _near(tree, vectors, hashing.signatures(queries), start)
         compared += len(near[0])
@@ -83,8 +83,8 @@ def _search(
             if patterns is not None:
                 rest = particular.similarity(first[good] - start, others[good], MIN_PARTICULAR)
                 good = good[rest >= MIN_PARTICULAR]
-            found.append((first[good], second[good], similarity[good]))
-    first, second, similarity = (np.concatenate(column) for column in zip(*found, strict=True))
+            parts.append((first[good], second[good], similarity[good]))
+    first, second, similarity = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Pairs(first, second, similarity, compared)
 
 

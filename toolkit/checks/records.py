@@ -114,14 +114,14 @@ def measure_samples(
     with files.exclusive(path), contextlib.ExitStack() as stack:
         stream = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         stack.callback(os.close, stream)
-        known, end = _load(path)
+        index, end = _load(path)
         os.ftruncate(stream, end * RECORD.itemsize)
         rows = []
-        for digest, record in _measured(folder, samples, limits, known, processes, track):
-            if digest not in known:
+        for digest, record in _measured(folder, samples, limits, index, processes, track):
+            if digest not in index:
                 _append(stream, record, end, path)
-                known[digest], end = end, end + 1
-            rows.append(known[digest])
+                index[digest], end = end, end + 1
+            rows.append(index[digest])
         records = np.memmap(path, RECORD, "r", shape=(end,)) if end else np.zeros(0, RECORD)
         return Measurements(samples, records, np.array(rows, dtype=np.int64))
 
@@ -133,25 +133,25 @@ def _key(folder: Path, limits: ImageLimits) -> str:
 
 def _load(path: Path) -> tuple[dict[bytes, int], int]:
     """Return the row of each intact record by the sha256 of its file, and the number of records."""
-    known: dict[bytes, int] = {}
+    index: dict[bytes, int] = {}
     count = path.stat().st_size // RECORD.itemsize
     with path.open("rb") as stream:
         for row in range(count):
             record = stream.read(RECORD.itemsize)
             if zlib.crc32(record[:-4]) == int.from_bytes(record[-4:], "little"):
-                known[record[:32]] = row
-    return known, count
+                index[record[:32]] = row
+    return index, count
 
 
 def _measured(
     folder: Path,
     samples: Sequence[Sample],
     limits: ImageLimits,
-    known: Mapping[bytes, int],
+    index: Mapping[bytes, int],
     processes: int,
     track: progress.Track,
 ) -> Iterator[tuple[bytes, bytes]]:
-    measure: Callable[[str], tuple[bytes, bytes]] = partial(measure_file, folder, limits, known)
+    measure: Callable[[str], tuple[bytes, bytes]] = partial(measure_file, folder, limits, index)
     paths = [sample.path for sample in samples]
     results = sandbox.sandboxed_map(
         measure, paths, processes, seconds=limits.seconds, memory=limits.memory
@@ -172,15 +172,15 @@ def _append(stream: int, record: bytes, row: int, path: Path) -> None:
 
 
 def measure_file(
-    folder: Path, limits: ImageLimits, known: Mapping[bytes, int], path: str
+    folder: Path, limits: ImageLimits, index: Mapping[bytes, int], path: str
 ) -> tuple[bytes, bytes]:
-    """Return the sha256 of a file and its record, which is empty if the sha256 is `known`."""
+    """Return the sha256 of a file and its record, which is empty if the `index` has it."""
     try:
         data = images.read_bounded(folder / path, limits)
     except InputError as error:
         return _unread(path, str(error))
     digest = hashlib.sha256(data).digest()
-    if digest in known:
+    if digest in index:
         return digest, b""
     try:
         multiframe = _is_multiframe(data, limits)

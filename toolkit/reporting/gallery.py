@@ -124,8 +124,8 @@ def change_strips(compared: Comparison, runs: Sequence[RunResult], folder: Path)
         counts = correct_counts(before), correct_counts(after)
         for verb, (wrong, right) in (("fixed", (before, after)), ("broken", (after, before))):
             ids = changed_images(wrong, right, compared.test_images)
-            shown = [samples[ident] for ident in ids if ident in samples][:MAX_CHANGED]
-            pictures = tuple(_changed(folder, sample, counts, len(after)) for sample in shown)
+            chosen = [samples[ident] for ident in ids if ident in samples][:MAX_CHANGED]
+            pictures = tuple(_changed(folder, sample, counts, len(after)) for sample in chosen)
             strips.append(Strip(f"{verb} by {arm}", pictures, len(ids)))
     return strips
 

@@ -73,7 +73,7 @@ def page_sections(inputs: PageInputs) -> dict[str, Any]:
         "training": training_section(inputs),
         "networks": network_section(inputs),
         "errors": error_section(inputs),
-        "made": provenance_section(inputs),
+        "provenance": provenance_section(inputs),
     }
 
 

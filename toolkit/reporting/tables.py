@@ -61,11 +61,11 @@ def arm_pair(of: Contrast) -> str:
 
 def difference_table(compared: Comparison, metrics: Sequence[str]) -> Table:
     """Return the differences of every contrast in those of the metrics that were compared."""
-    known = [metric for metric in metrics if metric in compared.metrics]
-    titles = [verdict.metric_title(metric, compared.positive) for metric in known]
+    metrics = [metric for metric in metrics if metric in compared.metrics]
+    titles = [verdict.metric_title(metric, compared.positive) for metric in metrics]
     return [
         ["recipe", "arms", *titles],
-        *([of.recipe, arm_pair(of), *_differences(of, known)] for of in compared.contrasts),
+        *([of.recipe, arm_pair(of), *_differences(of, metrics)] for of in compared.contrasts),
     ]
 
 

@@ -28,8 +28,8 @@ def test_every_contrast_has_a_row_with_its_verdict(compared):
 def test_recalls_are_set_against_the_baseline_class_by_class(compared):
     rows = forest.recall_intervals(compared, "net")
     assert [row.group for row in rows] == [CLASSES[0]] * 2 + [CLASSES[1]] * 2
-    found = compared.contrasts[0].differences[f"recall_{CLASSES[0]}"]
-    assert rows[0].value == found.value
+    difference = compared.contrasts[0].differences[f"recall_{CLASSES[0]}"]
+    assert rows[0].value == difference.value
 
 
 def test_with_one_arm_its_name_does_not_stand_under_every_class():

@@ -18,8 +18,8 @@ def draw(prefix="one", marks=()):
         axes.set(xlim=(0, 2), ylim=(0, 4), title=NASTY)
         axes.plot([0, 1, 2], [0, 2, 4], color=style.hex_color("blue"), marker="D")
         axes.fill_between([0, 1], [0, 1], color=style.hex_color("green"), alpha=0.2)
-        found = [Mark(axes, *mark) for mark in marks]
-        return svg.svg_drawing(figure, prefix, found)
+        marked = [Mark(axes, *mark) for mark in marks]
+        return svg.svg_drawing(figure, prefix, marked)
 
 
 def test_text_is_escaped_and_stays_text():
