@@ -8,10 +8,12 @@ from .pipeline.steps.compare import compare as compare
 from .pipeline.steps.evaluate import evaluate as evaluate
 from .pipeline.steps.fetch import fetch as fetch
 from .pipeline.steps.init import init as init
+from .pipeline.steps.predict import predict as predict
 from .pipeline.steps.prepare import prepare as prepare
 from .pipeline.steps.probe import probe as probe
 from .pipeline.steps.report import report as report
 from .pipeline.steps.sweep import sweep as sweep
+from .pipeline.steps.train import train as train
 from .training.runs import Run as Run
 
 __version__: str

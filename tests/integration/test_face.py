@@ -12,6 +12,7 @@ from toolkit.augmentation.params import AugmentParams
 from toolkit.cli.main import COMMANDS, app
 from toolkit.datasets.params import PrepareParams
 from toolkit.metrics.params import CompareParams, EvaluateParams
+from toolkit.training.params import RECIPES, TrainParams
 
 COMMAND = {command.__name__: command for command in COMMANDS}
 VERBS = [name for name in toolkit.__all__ if name in COMMAND]
@@ -19,18 +20,22 @@ SPELT = {"classes": "class"}  # an option that may be repeated is in the singula
 SECTIONS = {  # what is no option of the command, and stands in params.yaml
     "prepare": PrepareParams,
     "augment": AugmentParams,
+    "train": TrainParams,
     "evaluate": EvaluateParams,
     "compare": CompareParams,
     "report": CompareParams,
 }
-REQUIRED = {CompareParams: {"arms": ["a"], "recipes": ["r"], "seeds": [0]}}
+REQUIRED = {
+    CompareParams: {"arms": ["a"], "recipes": ["r"], "seeds": [0]},
+    TrainParams: {"recipes": RECIPES},
+}
 WHOLE_SECTIONS = {
     "fetch": {"source"},
     "audit": {"checks", "prepare"},
     "prepare": {"limits"},
     "report": {"runs"},
 }
-CALLBACKS = {"track", "say"}  # how a program is told what a person sees
+CALLBACKS = {"track", "say", "on_epoch"}  # how a program is told what a person sees
 ONLY_COMMANDS = {
     "quiet",
     "arm",  # of a project
@@ -38,6 +43,8 @@ ONLY_COMMANDS = {
     "preview",
     "rev",  # of a project's history
     "markdown",  # how it is printed
+    "seeds",  # several calls
+    "profile",
 }
 
 

@@ -145,3 +145,14 @@ def test_predictions_that_contradict_themselves_are_refused(four, change, messag
 
 def test_predictions_are_shown_in_one_line(four):
     assert repr(four) == "Predictions(4 images, 2 classes, accuracy 0.750, with scores)"
+
+
+def test_images_without_labels_have_paths_and_no_actual_class(tmp_path):
+    scores = np.array([[0.75, 0.25]])
+    some = Predictions(("a", "b"), ("x, y.png",), (), ("a",), scores, {"z.png": "no image"})
+    assert predictions.predictions_csv(some) == (
+        'path,predicted,score_a,score_b\n"x, y.png",a,0.75,0.25\n'
+    )
+    assert repr(some) == "Predictions(1 images, 2 classes, without labels, with scores)"
+    with pytest.raises(InputError, match="the actual classes are not known"):
+        _ = some.actual_index

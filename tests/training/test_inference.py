@@ -1,7 +1,6 @@
 """A run's network applied to images: predictions, and Grad-CAM heatmaps."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from toolkit.metrics import mistakes
 from toolkit.metrics.mistakes import HardExample
 from toolkit.training import dataset, inference, runs
 from toolkit.training.device import normalize
-from toolkit.training.inference import Guess
 from toolkit.training.networks import NETWORKS
 from toolkit.training.train import train_one
 
@@ -144,12 +142,6 @@ def test_an_unreadable_file_does_not_stop_the_others(run, test_split, tmp_path):
     assert (bad.predicted, bad.scores) == ("", ())
     assert fine.problem == ""
     assert fine.predicted
-
-
-def test_table_has_a_row_a_readable_file():
-    good = Guess(Path("x, y.png"), "a", (0.75, 0.25))
-    text = inference.guesses_csv(("a", "b"), [Guess(Path("z.png"), problem="no image"), good])
-    assert text == 'path,predicted,score_a,score_b\n"x, y.png",a,0.75,0.25\n'
 
 
 def test_no_files_no_guesses(run):

@@ -1,8 +1,9 @@
 """Commands that train networks and apply them."""
 
 import contextlib
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,15 +13,19 @@ from toolkit.errors import InputError
 from toolkit.pipeline import paths
 
 if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
-    from toolkit.evaluation.evaluate import RunOutputs
     from toolkit.training import runs
 
 
 def train(
     arm: Annotated[Path, typer.Option(help="Images to train on: from `augment`, or <class>/file.")],
     valid: Annotated[Path, typer.Option(help="Other images, which decide which epoch is kept.")],
-    recipe: Annotated[str, typer.Option(help="A recipe of params.yaml: train.recipes.")],
-    output: Output,
+    recipe: Annotated[
+        str, typer.Option(help="A recipe of params.yaml (train.recipes), or resnet18, googlenet.")
+    ] = "recommended",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Else models/<arm>-<recipe>-<seed>."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, shuffling and dropout.")] = 0,
     seeds: Annotated[
         str | None, typer.Option(help="Several: 0-9 or 0,3,5; --output must contain {seed}.")
@@ -39,44 +44,43 @@ def train(
     Example: toolkit train --arm data/arms/augmented --valid data/prepared/valid
     --recipe resnet18 --output models/augmented-resnet18-0
     """
+    from toolkit.pipeline.steps.train import train as run
+    from toolkit.pipeline.steps.train import train_all
     from toolkit.training import distributed, profiling
-    from toolkit.training.train import TrainingOptions, train_seeds
+    from toolkit.training.params import RECIPES, TrainParams
+    from toolkit.training.train import TrainingOptions
 
-    settings = options.read_project().train
-    if recipe not in settings.recipes:
-        known = ", ".join(settings.recipes)
-        raise InputError(f"--recipe must be one of train.recipes ({known}), got {recipe!r}")
-    outputs = _outputs(output, seeds) if seeds else {seed: output}
     quiet = quiet or not distributed.is_writer()
-    progress, folder = console.training_progress(quiet), paths.PROFILES / output.name
+    progress, folder = console.training_progress(quiet), paths.PROFILES / (output or arm).name
+    settings = options.read_project().train if paths.PARAMS.is_file() else None
+    how: dict[str, Any] = {
+        "restart": restart,
+        "max_minutes": max_minutes,
+        "track": progress.track,
+        "on_epoch": progress.on_epoch,
+        "say": partial(console.say, quiet=quiet),
+    }
     with profiling.profiled(folder) if profile else contextlib.nullcontext():
-        trained = train_seeds(
-            arm,
-            valid,
-            recipe,
-            settings,
-            outputs=outputs,
-            options=TrainingOptions(
-                checkpoints=paths.CHECKPOINTS,
-                restart=restart,
-                max_minutes=max_minutes,
-                track=progress.track,
-                on_epoch=progress.on_epoch,
-                say=lambda text: console.say(text, quiet=quiet),
-            ),
-        )
+        if seeds:
+            section = settings or TrainParams(recipes=RECIPES)
+            outputs = _outputs(output, seeds)
+            todo = TrainingOptions(checkpoints=paths.CHECKPOINTS, **how)
+            trained = train_all(arm, valid, recipe, section, outputs, todo)
+        else:
+            how |= dict(settings) if settings else {}
+            trained = [run(arm, valid=valid, recipe=recipe, output=output, seed=seed, **how)]
     if profile:
         console.say(f"{folder}: {profiling.describe_profile(folder)}", quiet=quiet)
-    for run in trained:
-        if run.drawn and run.settings.weights:
-            names, path = ", ".join(run.drawn), run.settings.weights.path
+    for done in trained:
+        if done.drawn and done.settings.weights:
+            names, path = ", ".join(done.drawn), done.settings.weights.path
             console.say(f"{names}: not in {path} in this shape, so these start from random weights")
-        console.say(f"{outputs[run.seed]}: {_summary(run)}", quiet=quiet)
+        console.say(f"{done.folder}: {_summary(done)}", quiet=quiet)
 
 
-def _outputs(output: Path, seeds: str) -> dict[int, Path]:
-    """Parse seeds such as `0-9` or `0,3,5`; return the folder of each one's run."""
-    if "{seed}" not in str(output):
+def _outputs(output: Path | None, seeds: str) -> dict[int, Path]:
+    """Seeds as `0-9` or `0,3,5`, and where each one's run goes."""
+    if output is None or "{seed}" not in str(output):
         raise typer.BadParameter("with --seeds, --output must contain {seed}")
     try:
         parts = [tuple(map(int, part.split("-"))) for part in seeds.split(",")]
@@ -185,62 +189,25 @@ def evaluate(
     Example: toolkit evaluate theirs.csv --positive rare --valid-predictions valid.csv
     --threshold recall:0.95 --output theirs
     """
-    from toolkit.evaluation.evaluate import evaluation_notes, metric_table
-    from toolkit.metrics import thresholds
+    from toolkit.evaluation.evaluate import metric_table
     from toolkit.metrics.params import EvaluateParams
-    from toolkit.reporting import evaluation
+    from toolkit.pipeline.steps.evaluate import evaluate as run
 
-    settings = options.read_section("evaluate", EvaluateParams)
-    given = {
-        "positive": positive,
-        "threshold": thresholds.parse_rule(threshold) if threshold else None,
-    }
-    settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
-    if source.is_dir():
-        if test is None or valid_predictions is not None:
-            raise typer.BadParameter("a run is tested on images: --test DIR, and --valid DIR")
-        evidence = _of_run(source, test, valid, settings.positive, quiet=quiet)
-    else:
-        if test is not None or valid is not None:
-            raise typer.BadParameter("a CSV holds predictions of test: --valid-predictions CSV")
-        evidence = _of_file(source, valid_predictions)
-    numbers = evaluation.write_evaluation(output, evidence, settings)
-    typer.echo(console.table(metric_table(numbers, evidence.test.classes)))
-    for line in evaluation_notes(evidence, numbers.metrics, settings):
+    given = {"positive": positive, "threshold": threshold}
+    settings = dict(options.read_section("evaluate", EvaluateParams))
+    evaluation = run(
+        source,
+        output=output,
+        test=test,
+        valid=valid,
+        valid_predictions=valid_predictions,
+        **settings | {key: value for key, value in given.items() if value is not None},
+        track=console.track(quiet),
+    )
+    typer.echo(console.table(metric_table(evaluation)))
+    for line in evaluation.notes:
         typer.echo(line)
-    console.say(f"{output}/metrics.json: all {len(numbers.metrics)} numbers", quiet=quiet)
-
-
-def _of_run(
-    run: Path, test: Path, valid: Path | None, positive: str | None, *, quiet: bool
-) -> "RunOutputs":
-    from toolkit.evaluation import results
-    from toolkit.evaluation.evaluate import RunOutputs
-    from toolkit.metrics import mistakes
-    from toolkit.training import inference, runs
-
-    track, side = console.track(quiet), runs.read_run(run)
-    found = inference.predict_folder(run, test, track)
-    return RunOutputs(
-        key=results.RunKey(side.arm, side.recipe, side.seed),
-        test=found,
-        valid=inference.predict_folder(run, valid, track) if valid else None,
-        trained=side.counts,
-        history=run / runs.HISTORY,
-        explained=inference.explain_examples(run, test, mistakes.choose_examples(found, positive)),
-    )
-
-
-def _of_file(test: Path, valid: Path | None) -> "RunOutputs":
-    from toolkit.evaluation import results
-    from toolkit.evaluation.evaluate import RunOutputs
-    from toolkit.metrics import predictions
-
-    return RunOutputs(
-        key=results.RunKey(test.stem, "predictions", 0),
-        test=predictions.read_predictions(test),
-        valid=predictions.read_predictions(valid) if valid else None,
-    )
+    console.say(f"{output}/metrics.json: all {len(evaluation.metrics)} numbers", quiet=quiet)
 
 
 def predict(
@@ -253,32 +220,15 @@ def predict(
 
     Example: toolkit predict models/augmented-resnet18-0 photo.jpg
     """
-    from toolkit.training import inference, runs
+    from toolkit.metrics.predictions import predictions_csv
+    from toolkit.pipeline.steps.predict import image_files
+    from toolkit.pipeline.steps.predict import predict as step
 
-    classes = runs.read_run(run).classes
-    paths = [path for place in images for path in _images(place)]
-    guesses = inference.predict_files(run, paths, console.track(quiet))
-    text = inference.guesses_csv(classes, guesses)
-    if output:
-        from toolkit.io import files
-
-        files.write_file(output, text)
-    else:
-        typer.echo(text, nl=False)
-    failed = [guess for guess in guesses if guess.problem]
-    for guess in failed:
-        console.say(guess.problem)
-    if failed:
-        raise InputError(f"{len(failed)} of {len(guesses)} files could not be read")
-
-
-def _images(place: Path) -> list[Path]:
-    """Return the file, or the files of the folder without hidden ones and symbolic links."""
-    from toolkit.datasets import folders
-
-    if not place.is_dir():
-        return [place]
-    paths = [place / path for path in folders.list_tree(place)[0]]
-    if links := [path for path in paths if path.is_symlink()]:
-        console.say(f"{links[0]}: {len(links)} symbolic links, such as this, are not followed")
-    return [path for path in paths if not path.is_symlink()]
+    files = [path for place in images for path in image_files(place, console.say)]
+    predictions = step(run, files, output=output, track=console.track(quiet))
+    if not output:
+        typer.echo(predictions_csv(predictions), nl=False)
+    for problem in predictions.problems.values():
+        console.say(problem)
+    if predictions.problems:
+        raise InputError(f"{len(predictions.problems)} of {len(files)} files could not be read")

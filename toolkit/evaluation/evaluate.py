@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from toolkit.evaluation.results import RunKey
+from toolkit.io.notebook import html_table
 from toolkit.io.text import shorten
 from toolkit.metrics import calibration, thresholds
 from toolkit.metrics.classification import compute_metrics
@@ -54,15 +55,23 @@ class RunOutputs:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics by name, and the 95 % confidence intervals of those that have one."""
+    """Metrics by name, and the 95 % confidence intervals of those that have one.
+
+    `notes` say what is undefined and why, and what tuning on valid changed.
+    """
 
     metrics: Mapping[str, float]
     intervals: Mapping[str, ConfidenceInterval]
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         main = [name for name in TITLES if name in self.metrics][:3]
         shown = [f"{TITLES[name]} {self.metrics[name]:.3f}" for name in main]
         return f"Evaluation({', '.join(shown)}; {len(self.metrics)} metrics)"
+
+    def _repr_html_(self) -> str:
+        return html_table(metric_table(self))
 
 
 def evaluate_run(run: RunOutputs, params: EvaluateParams) -> Evaluation:
@@ -74,14 +83,16 @@ def evaluate_run(run: RunOutputs, params: EvaluateParams) -> Evaluation:
     `compute_metrics`, `thresholds.check_disjoint` and `thresholds.choose_threshold` do.
     """
     evaluation = _evaluate(run.test, params)
-    if run.valid is None:
-        return evaluation
-    thresholds.check_disjoint(run.valid, run.test)
-    tuned = _at_threshold(run.test, run.valid, params)
-    metrics = {**evaluation.metrics, **tuned.metrics}
-    metrics |= _calibrated(run.test, run.valid, params)
-    metrics |= _prior_corrected(run.test, run.valid, run.trained, params)
-    return Evaluation(metrics, {**evaluation.intervals, **tuned.intervals})
+    metrics, intervals = dict(evaluation.metrics), dict(evaluation.intervals)
+    if run.valid is not None:
+        thresholds.check_disjoint(run.valid, run.test)
+        tuned = _at_threshold(run.test, run.valid, params)
+        metrics |= tuned.metrics
+        intervals |= tuned.intervals
+        metrics |= _calibrated(run.test, run.valid, params)
+        metrics |= _prior_corrected(run.test, run.valid, run.trained, params)
+    notes = tuple(_notes(run, metrics, params))
+    return Evaluation(metrics, intervals, run.test.classes, notes)
 
 
 def _evaluate(predictions: Predictions, params: EvaluateParams) -> Evaluation:
@@ -132,10 +143,10 @@ def _prior_corrected(
 # --- as text ----------------------------------------------------------------------------------
 
 
-def metric_table(evaluation: Evaluation, classes: Sequence[str]) -> list[list[str]]:
+def metric_table(evaluation: Evaluation) -> list[list[str]]:
     """Return the main metrics as rows of text, header first."""
-    recalls = {f"recall_{name}": f"recall of {shorten(name, 40)}" for name in classes}
-    titles = TITLES if len(classes) > MOST_CLASSES else {**TITLES, **recalls}
+    recalls = {f"recall_{name}": f"recall of {shorten(name, 40)}" for name in evaluation.classes}
+    titles = TITLES if len(evaluation.classes) > MOST_CLASSES else {**TITLES, **recalls}
     rows = [
         [title, f"{evaluation.metrics[name]:.4f}", _interval(evaluation.intervals.get(name))]
         for name, title in titles.items()
@@ -148,9 +159,7 @@ def _interval(ends: ConfidenceInterval | None) -> str:
     return f"{ends[0]:.4f} to {ends[1]:.4f}" if ends else ""
 
 
-def evaluation_notes(
-    run: RunOutputs, metrics: Mapping[str, float], params: EvaluateParams
-) -> Iterator[str]:
+def _notes(run: RunOutputs, metrics: Mapping[str, float], params: EvaluateParams) -> Iterator[str]:
     """Yield sentences on what is undefined, and on what tuning on valid changed."""
     for name in sorted({*run.test.classes} - {*run.test.actual}):
         yield (

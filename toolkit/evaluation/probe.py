@@ -19,6 +19,7 @@ from toolkit.datasets import features
 from toolkit.errors import InputError
 from toolkit.io import files, manifest
 from toolkit.io.manifest import Sample
+from toolkit.io.notebook import html_table
 from toolkit.io.parallel import ordered_map
 from toolkit.io.samples import sample_pixels
 from toolkit.metrics import scores
@@ -65,6 +66,9 @@ class Probe:
         if self.auc is not None:
             auc = f"AUC {self.auc:.2f} ({self.low:.2f} to {self.high:.2f})"
         return f"Probe({auc}, {self.new} new images, {self.originals} originals)"
+
+    def _repr_html_(self) -> str:
+        return html_table(probe_table(self), repr(self))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from typing import Any
 from toolkit.errors import InputError
 from toolkit.io import files
 from toolkit.io.csv import read_rows
+from toolkit.io.notebook import html_table
 
 SPLITS = ("train", "valid", "test")
 COLUMNS = ("id", "path", "label", "split", "group", "parent", "transform", "params", "seed")
@@ -101,6 +102,14 @@ class Manifest:
     def by_id(self) -> Mapping[str, Sample]:
         """The samples by id."""
         return {sample.id: sample for sample in self.samples}
+
+    def __repr__(self) -> str:
+        return f"Manifest({len(self.samples)} images: {self.counts()})"
+
+    def _repr_html_(self) -> str:
+        splits = sorted({sample.split for sample in self.samples})
+        rows = [[split or "all", *self.counts(split).values()] for split in splits]
+        return html_table([["split", *self.classes], *rows])
 
     def counts(self, split: str | None = None) -> dict[str, int]:
         """Count the images of each class, in one split or in all; classes may have 0."""

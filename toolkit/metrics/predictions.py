@@ -3,8 +3,8 @@
 import csv
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,10 +13,13 @@ import numpy as np
 from toolkit.errors import InputError
 from toolkit.io import files
 from toolkit.io.csv import csv_text, unescape_formula
+from toolkit.io.notebook import html_table
 from toolkit.metrics.arrays import Floats, Labels
 
 SCORE = "score_"
 """How the columns with scores begin; the class follows."""
+SHOWN = 20
+"""Images that a table in a notebook shows."""
 TOLERANCE = 0.01
 """How far the scores of a row may add up to more or less than 1: other tools write few digits."""
 
@@ -28,8 +31,9 @@ Line = tuple[int, list[str]]
 class Predictions:
     """Actual and predicted classes of N images, with class probabilities where they are known.
 
-    `classes` are K >= 2 names in alphabetical order, `scores` float64 [N, K]. Raises InputError
-    for duplicate ids, unknown classes and scores that are not probabilities.
+    `classes` are K >= 2 names in alphabetical order, `scores` float64 [N, K]. `actual` is empty for
+    images without labels; `problems` are those that could not be read, id -> reason. Raises
+    InputError for duplicate ids, unknown classes and scores that are not probabilities.
     """
 
     classes: tuple[str, ...]
@@ -37,6 +41,7 @@ class Predictions:
     actual: tuple[str, ...]
     predicted: tuple[str, ...]
     scores: Floats | None = None
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check what the class promises."""
@@ -46,14 +51,37 @@ class Predictions:
             _check_scores(self, self.scores)
 
     def __repr__(self) -> str:
-        accuracy = float((self.actual_index == self.predicted_index).mean())
         scores = "without scores" if self.scores is None else "with scores"
         size = f"{len(self.ids)} images, {len(self.classes)} classes"
-        return f"Predictions({size}, accuracy {accuracy:.3f}, {scores})"
+        return f"Predictions({size}, {self._accuracy()}, {scores})"
+
+    def _accuracy(self) -> str:
+        if not self.actual:
+            return "without labels"
+        return f"accuracy {float((self.actual_index == self.predicted_index).mean()):.3f}"
+
+    def _repr_html_(self) -> str:
+        scores = self.required_scores("a table") if self.scores is not None else None
+        names = self.classes if scores is not None else ()
+        rows = [
+            [
+                *([image, self.actual[row]] if self.actual else [image]),
+                self.predicted[row],
+                *([] if scores is None else (f"{score:.3f}" for score in scores[row])),
+            ]
+            for row, image in enumerate(self.ids[:SHOWN])
+        ]
+        header = ["id", *(["actual"] if self.actual else []), "predicted", *names]
+        return html_table([header, *rows], f"{len(self.ids)} images, {self._accuracy()}")
 
     @cached_property
     def actual_index(self) -> Labels:
-        """The actual classes as positions in `classes`, int64 [N]."""
+        """The actual classes as positions in `classes`, int64 [N].
+
+        Raises InputError for images without labels.
+        """
+        if not self.actual:
+            raise InputError("the actual classes are not known, and nothing can be measured")
         return _positions(self.actual, self.classes)
 
     @cached_property
@@ -77,7 +105,7 @@ def _check_classes(classes: tuple[str, ...]) -> None:
 
 def _check_labels(predictions: Predictions) -> None:
     ids, actual, predicted = predictions.ids, predictions.actual, predictions.predicted
-    if not len(ids) == len(actual) == len(predicted) > 0:
+    if not len(ids) == len(predicted) > 0 or len(actual) not in (0, len(ids)):
         sizes = f"{len(ids)}, {len(actual)} and {len(predicted)}"
         raise InputError(f"ids, actual and predicted must be equally long, got {sizes}")
     for name, count in Counter(ids).items():
@@ -109,18 +137,25 @@ def _positions(labels: Sequence[str], classes: Sequence[str]) -> Labels:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write a CSV file with the columns id, actual, predicted and, if known, score_<class>.
+    """Write a CSV file: see `predictions_csv`."""
+    files.write_file(path, predictions_csv(predictions))
 
-    Scores read back exactly. Without scores, a class that never occurs is lost.
+
+def predictions_csv(predictions: Predictions) -> str:
+    """Return a CSV table with the columns id, actual, predicted and, if known, score_<class>.
+
+    Of images without labels the columns are path, predicted and the scores. Scores read back
+    exactly. Without scores, a class that never occurs is lost.
     """
     names = [] if predictions.scores is None else [f"{SCORE}{c}" for c in predictions.classes]
-    numbers = np.empty((len(predictions.ids), 0)) if not names else predictions.scores
-    labels = zip(predictions.ids, predictions.actual, predictions.predicted, strict=True)
+    scores = np.empty((len(predictions.ids), 0)) if not names else predictions.scores
+    known = ["id", "actual"] if predictions.actual else ["path"]
+    labels = [predictions.ids, *([predictions.actual] if predictions.actual else [])]
     lines = (
         [*texts, *(repr(float(number)) for number in row)]
-        for texts, row in zip(labels, np.asarray(numbers), strict=True)
+        for *texts, row in zip(*labels, predictions.predicted, np.asarray(scores), strict=True)
     )
-    files.write_file(path, csv_text(["id", "actual", "predicted", *names], lines))
+    return csv_text([*known, "predicted", *names], lines)
 
 
 def read_predictions(path: Path) -> Predictions:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from toolkit.errors import InputError
-from toolkit.io import csv, images
+from toolkit.io import images
 from toolkit.io.images import Pixels
 from toolkit.metrics.mistakes import ExplainedExample, HardExample
 from toolkit.metrics.predictions import Predictions
@@ -124,18 +124,6 @@ def _scores(run: Run, network: nn.Module, batches: Iterable[Tensor]) -> Scores:
         logits = device.forward_batches(network, batches).double().numpy()
         scores: Scores = softmax(logits, axis=1)
     return scores
-
-
-def guesses_csv(classes: Sequence[str], guesses: Sequence[Guess]) -> str:
-    """Write the guesses as CSV: path, predicted, a score for each class; no files with problems."""
-    return csv.csv_text(
-        ["path", "predicted", *(f"score_{name}" for name in classes)],
-        (
-            [str(guess.path), guess.predicted, *map(repr, guess.scores)]
-            for guess in guesses
-            if not guess.problem
-        ),
-    )
 
 
 # --- Grad-CAM ---------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from toolkit.errors import InputError
 from toolkit.io import files
+from toolkit.io.notebook import html_table
 from toolkit.io.schema import Positive, Section, Seed, Sha256
 from toolkit.training import networks
 from toolkit.training.params import Recipe
@@ -93,6 +94,10 @@ class Run(Section):
         for name in ("arm", "recipe", "seed", "best_epoch"):
             yield name, getattr(self, name)
         yield "valid_gmean", round(self.best.valid_gmean, 4)
+
+    def _repr_html_(self) -> str:
+        rows = [[f"{value:g}" for value in epoch.numbers().values()] for epoch in self.history]
+        return html_table([list(self.best.numbers()), *rows], repr(self))
 
 
 def training_versions() -> dict[str, str]:

@@ -1,0 +1,89 @@
+"""`toolkit train`, and `toolkit.train`."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import InputError
+from toolkit.pipeline import paths
+from toolkit.pipeline.params import build
+from toolkit.progress import EpochSummary, Track, silent
+from toolkit.training.params import Checkpoint, Recipe, TrainParams, find_recipe
+from toolkit.training.runs import Run
+from toolkit.training.train import TrainingOptions, train_seeds
+
+
+def train(
+    arm: Path | str,
+    *,
+    valid: Path | str,
+    recipe: str = "recommended",
+    recipes: Mapping[str, Recipe | Mapping[str, Any]] | None = None,
+    output: Path | str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int = 2,
+    precision: str = "auto",
+    checkpoint: Checkpoint | Mapping[str, Any] | None = None,
+    data: str = "auto",
+    workers: int = 0,
+    restart: bool = False,
+    max_minutes: float | None = None,
+    track: Track = silent,
+    on_epoch: Callable[[EpochSummary], object] = lambda _: None,
+    say: Callable[[str], object] = lambda _: None,
+) -> Run:
+    """Train one network on the images in `arm`; the epoch that is best on `valid` is kept.
+
+    Both are folders laid out <class>/file, or ones that `augment` and `prepare` wrote. `recipe` is
+    one of `recipes` (name -> the keys of `train.recipes` in params.yaml), or else "recommended",
+    "resnet18" or "googlenet". The run is written to `output`, which is
+    models/<arm>-<recipe>-<seed> unless it is given. `seed` is that of weights, shuffling and
+    dropout. `device` is "auto", "cpu" or "cuda", `threads` the number of CPU threads (another
+    number gives other weights), `precision` "auto", "float32" or "bfloat16"; `data` says whether
+    images are kept in "memory" or read from "files" by so many `workers`, or "auto". The state is
+    saved as `checkpoint` says, and the same call resumes, unless `restart`; `max_minutes` stops in
+    time with the best weights so far. Raises InputError for an unknown recipe, images that cannot
+    be trained on, and a loss that is no longer finite.
+    """
+    place = Path(output) if output else Path("models") / f"{Path(arm).name}-{recipe}-{seed}"
+    settings = {
+        "device": device,
+        "threads": threads,
+        "precision": precision,
+        "checkpoint": checkpoint or Checkpoint(),
+        "data": data,
+        "workers": workers,
+        "recipes": recipes if recipes else {recipe: find_recipe(recipe)},
+    }
+    (run,) = train_all(
+        arm,
+        valid,
+        recipe,
+        build(TrainParams, settings, ""),
+        {seed: place},
+        TrainingOptions(
+            checkpoints=paths.CHECKPOINTS,
+            restart=restart,
+            max_minutes=max_minutes,
+            track=track,
+            on_epoch=on_epoch,
+            say=say,
+        ),
+    )
+    return run
+
+
+def train_all(
+    arm: Path | str,
+    valid: Path | str,
+    recipe: str,
+    settings: TrainParams,
+    outputs: Mapping[int, Path],
+    options: TrainingOptions,
+) -> list[Run]:
+    """Train with several seeds, seed -> the run's folder, on images that are decoded once."""
+    if recipe not in settings.recipes:
+        known = ", ".join(settings.recipes)
+        raise InputError(f"recipe must be one of train.recipes ({known}), got {recipe!r}")
+    return train_seeds(Path(arm), Path(valid), recipe, settings, outputs=outputs, options=options)
