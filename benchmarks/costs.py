@@ -1,4 +1,4 @@
-"""What a process costs, with all that it starts: for the benchmarks."""
+"""Time and memory of a process and its children, for the benchmarks."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a process and its children: seconds of wall and of CPU, and peak memory in MB."""
+    """Wall and CPU seconds of a process and its children, and their peak memory in MB."""
 
     wall: float
     cpu: float
@@ -19,7 +19,7 @@ class Cost:
 
 
 def measure(command: Sequence[str], path: str, work: Path) -> Cost | None:
-    """Run a command in the folder `work`; None if it fails."""
+    """Run a command in the folder `work` and return its cost; None if it fails."""
     began = time.perf_counter()
     process = start(command, path, work)
     peaks = [0.0]
@@ -31,26 +31,26 @@ def measure(command: Sequence[str], path: str, work: Path) -> Cost | None:
     watcher.join()
     if process.returncode:
         return None
-    # Not usage.ru_maxrss: that counts what this process had when it started the other one.
+    # Not usage.ru_maxrss: it includes what this process had when it started the other one.
     return Cost(wall, usage.ru_utime + usage.ru_stime, peaks[0])
 
 
 def start(command: Sequence[str], path: str, work: Path) -> "subprocess.Popen[bytes]":
-    """Begin a command in the folder `work`, with modules from `path`; nothing of it is shown."""
+    """Start a command in the folder `work`, with modules from `path` and no output."""
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command, cwd=work, env=environment, stdout=quiet, stderr=quiet)
 
 
 def _watch(process: int, peaks: list[float]) -> None:
-    """Keep the highest memory of a process, and of it and its children with shared pages once."""
-    while (found := _memory(process)) is not None:
-        peaks[0] = max(peaks[0], found / 1024)
+    """Keep the peak memory of a process and its children, shared pages counted once."""
+    while (kilobytes := _memory(process)) is not None:
+        peaks[0] = max(peaks[0], kilobytes / 1024)
         time.sleep(0.05)
 
 
 def _memory(process: int) -> float | None:
-    """In kB; None when it has ended."""
+    """Return the memory in kB; None when the process has ended."""
     folder = Path(f"/proc/{process}")
     try:
         children = (folder / f"task/{process}/children").read_text().split()

@@ -1,10 +1,10 @@
-"""Whether bfloat16 changes what is reached: G-mean of three seeds in both precisions.
+"""Effect of bfloat16 on training: G-mean of three seeds in both precisions.
 
     python benchmarks/precision.py [--network NAME] [--epochs N] [--size PX]
 
-500 faces with a mask and 360 without for training, 300 and 200 to measure on, batch 64. Also how
-far the losses of the first two steps lie from those of float32. The rows "images rounded" say how
-sensitive these are: all is float32, only the images' values are rounded to bfloat16. Prints a
+500 faces with a mask and 360 without for training, 300 and 200 for validation, batches of 64. Also
+the differences of the first two losses from those in float32. The rows "images rounded" show how
+sensitive these are: all is float32, and only the images' values are rounded to bfloat16. Prints a
 Markdown table.
 """
 
@@ -32,19 +32,19 @@ WAYS = ("float32", "images rounded", "bfloat16")
 
 
 class Rounded(nn.Module):
-    """A network whose images are rounded to bfloat16, and nothing else."""
+    """A network whose input alone is rounded to bfloat16."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        """Float32 images -> the network's output."""
+        """Map float32 images to the network's output."""
         return self.network(images.bfloat16().float())
 
 
 def faces(size: int, counts: tuple[int, int], seed: int) -> Tensors:
-    """Drawn faces in memory."""
+    """Draw faces in memory."""
     pairs = [(k, i) for k, n in enumerate(counts) for i in range(n)]
     pixels = [draw.draw_face(draw.LABELS[k], i, size=size, seed=seed) for k, i in pairs]
     labels = torch.tensor([k for k, _ in pairs])
@@ -52,14 +52,14 @@ def faces(size: int, counts: tuple[int, int], seed: int) -> Tensors:
 
 
 def job(way: str, recipe: Recipe, seed: int) -> TrainingJob:
-    """The recipe in the precision of a way."""
+    """Return the job of a recipe in one of WAYS."""
     precision = "bfloat16" if way == "bfloat16" else "float32"
     settings = TrainParams(device="cpu", precision=precision, recipes={"r": recipe})
     return training_job(settings, "r", seed)
 
 
 def first_losses(data: Tensors, one: TrainingJob, way: str) -> list[float]:
-    """Of the first two steps."""
+    """Return the losses of the first two steps."""
     rows = torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(one.seed))
     with device.reproducible(one.settings.threads, torch.device("cpu")):
         state = initial_state(one, len(data.classes))
@@ -75,9 +75,9 @@ def line(*cells: object) -> None:
     print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
-def moved(losses: Sequence[float], exact: Sequence[float]) -> list[str]:
-    """How far the losses lie from the exact ones."""
-    return [f"{abs(one - right):.1e}" for one, right in zip(losses, exact, strict=True)]
+def differences(losses: Sequence[float], exact: Sequence[float]) -> list[str]:
+    """Return the absolute differences of losses from the exact ones."""
+    return [f"{abs(a - b):.1e}" for a, b in zip(losses, exact, strict=True)]
 
 
 def main() -> None:
@@ -86,17 +86,17 @@ def main() -> None:
     parser.add_argument("--network", default="googlenet")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--size", type=int, default=48)
-    given = parser.parse_args()
-    recipe = Recipe(network=given.network, epochs=given.epochs, batch=BATCH)
-    arm, valid = faces(given.size, (500, 360), 0), faces(given.size, (300, 200), 1)
+    options = parser.parse_args()
+    recipe = Recipe(network=options.network, epochs=options.epochs, batch=BATCH)
+    arm, valid = faces(options.size, (500, 360), 0), faces(options.size, (300, 200), 1)
     exact = {seed: first_losses(arm, job("float32", recipe, seed), "float32") for seed in SEEDS}
-    line("way", "seed", "first loss moved by", "second", "best G-mean on valid")
+    line("way", "seed", "first loss differs by", "second", "best G-mean on valid")
     line("---", "---:", "---:", "---:", "---:")
     for way in WAYS:
         reached = []
         for seed in SEEDS:
             one = job(way, recipe, seed)
-            gaps = moved(first_losses(arm, one, way), exact[seed])
+            gaps = differences(first_losses(arm, one, way), exact[seed])
             if way != "images rounded":
                 reached.append(max(row.valid_gmean for row in loop.fit(arm, valid, one).history))
             line(way, seed, *gaps, f"{reached[-1]:.4f}" if reached else "")

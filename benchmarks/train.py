@@ -1,12 +1,12 @@
-"""How fast `toolkit train` trains on a CPU, beside the published way and other libraries.
+"""Training speed of `toolkit train` on a CPU, beside the published way and other libraries.
 
     python benchmarks/train.py [--epochs N] [--images N] [--only NAME ...]
 
-Work: GoogLeNet with both auxiliary heads, batch 64, 128 px, Adam; whole epochs, validation (a
-quarter as many images) included; drawn faces. Each contender is a process of its own with 2
-threads; its first epoch is left out, of the others the median is taken. Images a second count
-train images; CPU time is that of the process and its workers. The peers are installed by hand:
-`pip install lightning fastai timm`; those that are not are left out.
+Task: GoogLeNet with both auxiliary heads, batches of 64, 128 px, Adam; whole epochs with validation
+(a quarter as many images); drawn faces. Each contender runs in a process of its own with 2 threads;
+its first epoch is skipped, and the median of the others reported. Images per second count training
+images; CPU time is that of the process and its workers. Peers that are not installed are skipped:
+`pip install lightning fastai timm`.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SIZE, RARE = 128, 8  # one image in eight is of the rare class
+SIZE, RARE = 128, 8  # pixels; one image in eight is of the rare class
 
 
 def draw(folder: Path, count: int) -> None:
@@ -45,13 +45,13 @@ def draw(folder: Path, count: int) -> None:
 
 
 def cpu() -> float:
-    """Seconds of CPU that this process and its finished children took."""
-    found = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in found) + workers()
+    """Return the CPU seconds of this process and its children."""
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages) + workers()
 
 
 def workers() -> float:
-    """The same of children that still run: a DataLoader's workers."""
+    """Return the CPU seconds of children that still run, such as a DataLoader's workers."""
     ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -64,7 +64,7 @@ def workers() -> float:
 
 
 def one(name: str, folder: Path, epochs: int) -> None:
-    """Run a contender; print a JSON list of its epochs' seconds of wall and CPU."""
+    """Run a contender; print the wall and CPU seconds of its epochs as JSON."""
     import torch
     from train_peers import CONTENDERS, THREADS
 
@@ -77,58 +77,62 @@ def one(name: str, folder: Path, epochs: int) -> None:
 
 
 def measure(name: str, folder: Path, epochs: int) -> list[float] | None:
-    """Median seconds of wall and CPU of an epoch; None where the contender does not run."""
+    """Return the median wall and CPU seconds of an epoch; None where the contender fails."""
     command = [sys.executable, __file__, "--one", name, "--epochs", str(epochs)]
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, "--folder", str(folder)],
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        print(f"{name}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+    if process.returncode:
+        print(f"{name}: {process.stderr.strip().splitlines()[-1]}", file=sys.stderr)
         return None
-    rows = json.loads(done.stdout.splitlines()[-1])
+    rows = json.loads(process.stdout.splitlines()[-1])
     return [statistics.median(column) for column in zip(*rows, strict=True)]
 
 
-def table(found: dict[str, list[float]], images: int, peers: tuple[str, ...]) -> None:
-    """Print the Markdown table: ratios of images a second, and of CPU time in brackets."""
-    best = min((found[p] for p in peers if p in found), default=None)
-    print("| | images/s | CPU, ms an image | against the published way | against the best peer |")
+def table(costs: dict[str, list[float]], images: int, peers: tuple[str, ...]) -> None:
+    """Print a Markdown table with ratios of speed, and of CPU time in brackets."""
+    best = min((costs[peer] for peer in peers if peer in costs), default=None)
+    print("| | images/s | CPU, ms per image | vs. the published way | vs. the best peer |")
     print("| --- | ---: | ---: | ---: | ---: |")
-    for name, (wall, busy) in found.items():
+    for name, (wall, busy) in costs.items():
         cells = [f"{images / wall:.1f}", f"{1000 * busy / images:.1f}"]
-        for other in (found.get("published way"), best):
+        for other in (costs.get("published way"), best):
             cells.append(f"{other[0] / wall:.2f} ({other[1] / busy:.2f})" if other else "")
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def main(parse: Callable[[], argparse.Namespace]) -> None:
-    """Draw the images, run the contenders one after the other, print the table."""
-    given = parse()
-    if given.one:
-        one(given.one, given.folder, given.epochs)
+    """Draw the images, run the contenders one after another, and print the table."""
+    options = parse()
+    if options.one:
+        one(options.one, options.folder, options.epochs)
         return
     from train_peers import CONTENDERS, PEERS
 
     with tempfile.TemporaryDirectory() as work:
-        draw(Path(work), given.images)
-        found = {}
-        for name in given.only or CONTENDERS:
-            if (costs := measure(name, Path(work), given.epochs)) is not None:
-                found[name] = costs
-    print(f"{given.images} images, {given.epochs - 1} epochs measured; CPU ratios in brackets\n")
-    table(found, given.images, PEERS)
+        draw(Path(work), options.images)
+        costs = {}
+        for name in options.only or CONTENDERS:
+            if (seconds := measure(name, Path(work), options.epochs)) is not None:
+                costs[name] = seconds
+    print(
+        f"{options.images} images, {options.epochs - 1} epochs measured; CPU ratios in brackets\n"
+    )
+    table(costs, options.images, PEERS)
 
 
 def arguments() -> argparse.Namespace:
-    """The options."""
+    """Parse the options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--images", type=int, default=256, help="a multiple of 64: fastai drops")
-    parser.add_argument("--only", nargs="*", help="some contenders")
+    parser.add_argument(
+        "--images", type=int, default=256, help="a multiple of 64, as fastai drops the rest"
+    )
+    parser.add_argument("--only", nargs="*", help="only these contenders")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -1,7 +1,7 @@
-"""The contenders of benchmarks/train.py: each trains GoogLeNet and calls `told` after each epoch.
+"""The contenders of benchmarks/train.py: each trains GoogLeNet and reports each epoch.
 
-An epoch is all of train (forward, backward, step) and all of valid. Each one the way its own
-documentation shows; images are PNG files of 128 px in <folder>/{train,valid}/<class>.
+An epoch is all of train (forward, backward, step) and all of valid. Each contender is used as its
+own documentation shows; images are PNG files of 128 px in <folder>/{train,valid}/<class>.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,38 +17,40 @@ from torchvision.datasets import ImageFolder
 from torchvision.models import GoogLeNet
 from torchvision.transforms import Compose, Normalize, ToTensor
 
-Told = Callable[[], object]
-BATCH, RATE, WEIGHTS, THREADS = 64, 1e-3, (0.7, 0.2, 0.1), 2
+OnEpoch = Callable[[], object]
+SIZE, BATCH, RATE, WEIGHTS, THREADS = 128, 64, 1e-3, (0.7, 0.2, 0.1), 2
 HALF = (0.5, 0.5, 0.5)
 
 
 def network() -> nn.Module:
-    """A GoogLeNet, as all contenders train it."""
+    """Return the GoogLeNet that all contenders train."""
     return GoogLeNet(2, aux_logits=True, transform_input=False, init_weights=True)
 
 
 def loss(output: Tensor | Sequence[Tensor], labels: Tensor) -> Tensor:
-    """Mean cross-entropy, weighted over the heads."""
+    """Return the mean cross-entropy, weighted over the heads."""
     if isinstance(output, Tensor):
         return cross_entropy(output, labels)
     return sum(w * cross_entropy(o, labels) for w, o in zip(WEIGHTS, output, strict=True))
 
 
 def loaders(folder: Path, workers: int) -> tuple[DataLoader, DataLoader]:
-    """Train and valid, decoded by PIL in every epoch."""
-    change = Compose([ToTensor(), Normalize(HALF, HALF)])
-    keep = {"num_workers": workers, "persistent_workers": workers > 0}
-    made = [
-        DataLoader(ImageFolder(folder / split, change), BATCH, shuffle=split == "train", **keep)
+    """Return train and valid, decoded by PIL in every epoch."""
+    transform = Compose([ToTensor(), Normalize(HALF, HALF)])
+    options = {"num_workers": workers, "persistent_workers": workers > 0}
+    loaded = [
+        DataLoader(
+            ImageFolder(folder / split, transform), BATCH, shuffle=split == "train", **options
+        )
         for split in ("train", "valid")
     ]
-    return made[0], made[1]
+    return loaded[0], loaded[1]
 
 
 def loop(
-    model: nn.Module, data: Any, optimizer: Any, epochs: int, told: Told, *, fast: bool
+    model: nn.Module, data: Any, optimizer: Any, epochs: int, on_epoch: OnEpoch, *, fast: bool
 ) -> None:
-    """The loop of every tutorial; `fast` adds channels_last and bfloat16, and nothing else."""
+    """Train as tutorials do; `fast` adds channels_last and bfloat16, and nothing else."""
     layout = torch.channels_last if fast else torch.contiguous_format
     model.to(memory_format=layout)
     half = partial(torch.autocast, "cpu", torch.bfloat16, enabled=fast)
@@ -70,18 +72,18 @@ def loop(
                 scores = model(images.to(memory_format=layout)).float()
                 loss(scores, labels).item()
                 right += (scores.argmax(1) == labels).sum().item()
-        told()
+        on_epoch()
 
 
-def published(folder: Path, epochs: int, told: Told, *, fast: bool = False) -> None:
-    """PIL decodes in a DataLoader in every epoch; float32, torch's defaults."""
+def published(folder: Path, epochs: int, on_epoch: OnEpoch, *, fast: bool = False) -> None:
+    """Train as tutorials do: PIL decodes in every epoch; float32, torch's defaults."""
     model = network()
     optimizer = torch.optim.Adam(model.parameters(), RATE)
-    loop(model, loaders(folder, 0), optimizer, epochs, told, fast=fast)
+    loop(model, loaders(folder, 0), optimizer, epochs, on_epoch, fast=fast)
 
 
-def with_lightning(folder: Path, epochs: int, told: Told) -> None:
-    """PyTorch Lightning's Trainer."""
+def with_lightning(folder: Path, epochs: int, on_epoch: OnEpoch) -> None:
+    """Train with PyTorch Lightning's Trainer."""
     import lightning
 
     class Module(lightning.LightningModule):
@@ -96,7 +98,7 @@ def with_lightning(folder: Path, epochs: int, told: Told) -> None:
             self.log("loss", loss(self.model(batch[0]), batch[1]))
 
         def on_train_epoch_end(self) -> None:  # comes after validation
-            told()
+            on_epoch()
 
         def configure_optimizers(self) -> Any:
             return torch.optim.Adam(self.parameters(), RATE)
@@ -113,8 +115,8 @@ def with_lightning(folder: Path, epochs: int, told: Told) -> None:
     trainer.fit(Module(), *loaders(folder, 2))
 
 
-def with_fastai(folder: Path, epochs: int, told: Told) -> None:
-    """The Learner of fastai, with its loader and its Adam."""
+def with_fastai(folder: Path, epochs: int, on_epoch: OnEpoch) -> None:
+    """Train with fastai's Learner, its loader and its Adam."""
     from fastai.vision.all import (
         Callback,
         ImageDataLoaders,
@@ -123,9 +125,9 @@ def with_fastai(folder: Path, epochs: int, told: Told) -> None:
         accuracy,
     )
 
-    class Told(Callback):
+    class Epochs(Callback):
         def after_epoch(self) -> None:
-            told()
+            on_epoch()
 
     data = ImageDataLoaders.from_folder(
         folder,
@@ -136,20 +138,20 @@ def with_fastai(folder: Path, epochs: int, told: Told) -> None:
         device="cpu",
         batch_tfms=Normalize.from_stats(HALF, HALF, cuda=False),
     )
-    learner = Learner(data, network(), loss_func=loss, metrics=accuracy, cbs=Told())
+    learner = Learner(data, network(), loss_func=loss, metrics=accuracy, cbs=Epochs())
     with learner.no_bar(), learner.no_logging():
         learner.fit(epochs, RATE)
 
 
-def with_timm(folder: Path, epochs: int, told: Told) -> None:
-    """The loader and the optimizer of timm, in the loop of every tutorial."""
+def with_timm(folder: Path, epochs: int, on_epoch: OnEpoch) -> None:
+    """Train with timm's loader and optimizer, in the loop of tutorials."""
     from timm.data import create_dataset, create_loader
     from timm.optim import create_optimizer_v2
 
     data = [
         create_loader(
             create_dataset("", root=str(folder / split)),
-            (3, 128, 128),
+            (3, SIZE, SIZE),
             BATCH,
             is_training=split == "train",
             no_aug=True,
@@ -164,26 +166,30 @@ def with_timm(folder: Path, epochs: int, told: Told) -> None:
     ]
     model = network()
     optimizer = create_optimizer_v2(model, opt="adam", lr=RATE)
-    loop(model, data, optimizer, epochs, told, fast=False)
+    loop(model, data, optimizer, epochs, on_epoch, fast=False)
 
 
-def ours(folder: Path, epochs: int, told: Told, *, data: str, precision: str = "auto") -> None:
-    """What `toolkit train` does after it has started; keeping the best weights included."""
-    from toolkit.training import state, streaming
+def ours(
+    folder: Path, epochs: int, on_epoch: OnEpoch, *, data: str, precision: str = "auto"
+) -> None:
+    """Train as `toolkit train` does after its start, the best weights kept."""
+    from toolkit.training import dataset, streaming
     from toolkit.training.loop import fit
     from toolkit.training.params import Recipe, TrainParams
+    from toolkit.training.state import training_job
 
     recipes = {"googlenet": Recipe(network="googlenet", epochs=epochs, batch=BATCH)}
     settings = TrainParams(device="cpu", threads=THREADS, precision=precision, recipes=recipes)
     where = torch.device("cpu")
     train, valid = (
-        streaming.open_data(folder / split, data, 2, where) for split in ("train", "valid")
+        streaming.open_data(dataset.open_folder(folder / split), SIZE, data, 2, where)
+        for split in ("train", "valid")
     )
-    job = state.training_job(settings, "googlenet", 0)
-    fit(train, valid, job, lambda _: told())
+    job = training_job(settings, "googlenet", 0)
+    fit(train, valid, job, lambda _: on_epoch())
 
 
-CONTENDERS: dict[str, Callable[[Path, int, Told], None]] = {
+CONTENDERS: dict[str, Callable[[Path, int, OnEpoch], None]] = {
     "published way": published,
     "Lightning": with_lightning,
     "fastai": with_fastai,
