@@ -52,6 +52,7 @@ def test_steps_compose_on_plain_folders(photos: Path) -> None:
     verdict = tk.compare(arms, resamples=200)
     assert verdict.arms == ("original", "augmented")
     assert len(repr(verdict)) < 200
+    assert "<table>" in verdict._repr_html_()
 
 
 def test_photos_without_labels_are_predicted(photos: Path) -> None:

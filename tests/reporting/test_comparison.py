@@ -14,8 +14,9 @@ from PIL import Image
 from tests.helpers.pages import CLASSES, NASTY, RECIPES, inputs, result
 from tests.helpers.parsed import Parsed
 from toolkit.checks.findings import Audit
+from toolkit.evaluation import verdict
 from toolkit.evaluation.comparison import compare_results
-from toolkit.reporting import comparison, verdict
+from toolkit.reporting import comparison
 from toolkit.reporting.page import PageInputs
 
 

@@ -39,9 +39,9 @@ def compare(
 
     Example: toolkit compare --rev main HEAD
     """
+    from toolkit.evaluation import verdict
     from toolkit.pipeline.steps.compare import compare as run
     from toolkit.pipeline.steps.compare import read_results
-    from toolkit.reporting import verdict
 
     if rev:
         results = _revisions([*rev, *(reports or [])])
@@ -119,8 +119,8 @@ def sweep(
 
     Example: toolkit sweep --leave-one-out augmented
     """
+    from toolkit.evaluation import verdict
     from toolkit.pipeline.steps.sweep import sweep as run
-    from toolkit.reporting import verdict
 
     if (target is None) == (leave_one_out is None):
         raise typer.BadParameter("give --target NUMBERS or --leave-one-out ARM")

@@ -18,6 +18,7 @@ from toolkit.evaluation.contrasts import (
     estimate_metrics,
 )
 from toolkit.evaluation.results import RunResult
+from toolkit.io.notebook import html_table
 from toolkit.metrics.predictions import Predictions
 
 
@@ -43,6 +44,12 @@ class Comparison:
         listed = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
         size = f"{len(self.recipes)} recipes x {len(self.arms)} arms"
         return f"Comparison(baseline={self.baseline!r}, {size}; {listed or 'no contrasts'})"
+
+    def _repr_html_(self) -> str:
+        from toolkit.evaluation.verdict import comparison_notes, comparison_table, verdict_sentence
+
+        sentences = (*map(verdict_sentence, self.contrasts), *comparison_notes(self))
+        return html_table(comparison_table(self), " ".join(sentences))
 
     @property
     def recipes(self) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from toolkit.evaluation import verdict
 from toolkit.evaluation.comparison import Comparison
-from toolkit.reporting import verdict
 from toolkit.reporting.arms import Probes
 from toolkit.reporting.plots import forest, panels, svg
 from toolkit.reporting.plots.panels import Bar, Interval, Style

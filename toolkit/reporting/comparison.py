@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from toolkit.evaluation import curves
+from toolkit.evaluation import curves, verdict
 from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.results import RunResult, history_csv
 from toolkit.io import files
-from toolkit.reporting import html, verdict
+from toolkit.reporting import html
 from toolkit.reporting.page import PageInputs, page_sections
 from toolkit.reporting.plots import figures
 

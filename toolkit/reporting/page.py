@@ -12,6 +12,7 @@ from toolkit.checks.findings import Audit
 from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.curves import DIAGRAMS
 from toolkit.evaluation.results import RunResult
+from toolkit.evaluation.verdict import PAGE_METRICS, comparison_notes, verdict_headline
 from toolkit.io import files, manifest
 from toolkit.io.manifest import SPLITS, Manifest
 from toolkit.reporting import charts, curves, gallery, tables
@@ -19,7 +20,6 @@ from toolkit.reporting.arms import find_sheets, read_probes, read_summaries
 from toolkit.reporting.audit import check_sections, class_count_table, outcome_table
 from toolkit.reporting.charts import Chart
 from toolkit.reporting.plots.panels import PANELS
-from toolkit.reporting.verdict import PAGE_METRICS, comparison_notes, verdict_headline
 
 MAX_RECALLS = 24
 """Rows up to which the recalls of all classes are drawn."""

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from toolkit.evaluation import verdict
 from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.contrasts import ArmEstimate, Contrast
 from toolkit.evaluation.results import RunResult
 from toolkit.io.manifest import Manifest
 from toolkit.metrics.confusion import matrix_of, normalize_rows
-from toolkit.reporting import verdict
 from toolkit.reporting.arms import Probes, TransformSummary
 from toolkit.reporting.plots.forest import MINUS, format_signed
 from toolkit.reporting.plots.panels import Bar, Style

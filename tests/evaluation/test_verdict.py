@@ -2,7 +2,7 @@
 
 from tests.evaluation.test_comparison import BAD, BASE, GOOD, arms, result
 from toolkit.evaluation.comparison import compare_results
-from toolkit.reporting.verdict import (
+from toolkit.evaluation.verdict import (
     comparison_markdown,
     comparison_notes,
     comparison_table,
