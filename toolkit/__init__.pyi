@@ -16,4 +16,5 @@ from .pipeline.steps.sweep import sweep as sweep
 from .pipeline.steps.train import train as train
 from .training.runs import Run as Run
 
+__all__: list[str]
 __version__: str

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from toolkit.augmentation import contact_sheet
 from toolkit.io import images
@@ -116,8 +117,8 @@ def test_captions_name_the_transform_and_its_main_number(sample, caption):
 
 
 def test_a_long_name_is_cut_to_the_tile():
-    pen = contact_sheet.ImageDraw.Draw(contact_sheet.Image.new("RGB", (9, 9)))
-    font = contact_sheet.ImageFont.load_default(11)
+    pen = ImageDraw.Draw(Image.new("RGB", (9, 9)))
+    font = ImageFont.load_default(11)
     cut = contact_sheet._fitting(pen, "RandomBrightnessContrastAndMore", font, 80)
     assert cut.startswith("RandomBr")
     assert cut.endswith("...")

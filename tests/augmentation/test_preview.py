@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.cli.test_main import toolkit, tree
-from toolkit.augmentation import params, preview
+from toolkit.augmentation import contact_sheet, params, preview
 from toolkit.augmentation.transforms import parsing
 from toolkit.augmentation.transforms.presets import POLICIES
 from toolkit.errors import InputError
@@ -28,7 +28,7 @@ def test_there_is_a_row_for_each_entry_and_classes_take_turns():
 def test_each_row_shows_an_image_of_its_class(photos, tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(preview, "_row", lambda _folder, parent, *_: shown.append(parent.label))
-    monkeypatch.setattr(preview.contact_sheet, "write_rows", lambda *_: None)
+    monkeypatch.setattr(contact_sheet, "write_rows", lambda *_: None)
     preview.write_preview(tmp_path / "p.png", photos, params.AugmentParams(), "homework")
     assert shown == ["b", "c"] * 4
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from toolkit.augmentation import params, render, summary
+from toolkit.augmentation.journal import JournalEntry
 from toolkit.augmentation.params import EntryParams
 from toolkit.augmentation.summary import Tally
 from toolkit.io.manifest import Sample
@@ -13,9 +14,7 @@ PARENT = Sample("p" * 64, "a/1.png", "a")
 
 
 def line(number, transform="rotate", *, same=False, change=10.0, moved=5.0, near=False):
-    return summary.JournalEntry(
-        number, transform, '{"angle": 1}', 7, "f" * 64, same, change, moved, near
-    )
+    return JournalEntry(number, transform, '{"angle": 1}', 7, "f" * 64, same, change, moved, near)
 
 
 def tally(*lines):

@@ -52,8 +52,9 @@ def test_an_image_that_does_not_decode_has_no_thumbnail(tmp_path):
     (folder / "a" / "001.png").write_bytes(whole[: len(whole) // 2])
     Image.new("RGB", (100, 100)).save(folder / "a" / "002.png")
     findings = [about(folder, f"a/00{n}.png") for n in range(3)]
-    few = images.ImageLimits(pixels=5000)
-    few = thumbnails.make_thumbnails(*audited(folder, *findings, about(folder, "a/notes.txt")), few)
+    limits = images.ImageLimits(pixels=5000)
+    notes = about(folder, "a/notes.txt")
+    few = thumbnails.make_thumbnails(*audited(folder, *findings, notes), limits)
     assert list(few) == [findings[0].samples[0]]
 
 

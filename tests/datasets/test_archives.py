@@ -171,9 +171,9 @@ def test_an_encrypted_zip_is_refused(path):
 def test_zip_names_without_the_flag_are_utf_8_or_refused(path):
     """Some writers put UTF-8 there and do not say so."""
     marked = zipped(("a/ü.png", b"1"))
-    unmarked = bytearray(marked)
-    unmarked[7] = unmarked[marked.index(b"PK\x01\x02") + 9] = 0
-    unmarked = bytes(unmarked)
+    changed = bytearray(marked)
+    changed[7] = changed[marked.index(b"PK\x01\x02") + 9] = 0
+    unmarked = bytes(changed)
     assert unpacked(path, unmarked) == {"a/ü.png": b"1"}
     for data in (marked, unmarked):
         with pytest.raises(InputError, match=r"images: the name b'a/\\xfc\\xfc.png' is not UTF-8"):

@@ -10,6 +10,7 @@ import threading
 import warnings
 import zipfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import get_args
 
 import pytest
 
@@ -18,6 +19,7 @@ from toolkit.datasets.params import FetchParams
 from toolkit.errors import InputError
 from toolkit.io import images, manifest
 from toolkit.pipeline.params import parse_params
+from toolkit.progress import silent
 
 ELPV = importlib.util.find_spec("elpv_dataset")
 RED, BLUE = (images.encode_png(images.decode(b"P6 1 1 255 " + bytes(rgb)))
@@ -115,7 +117,7 @@ def test_every_source_gives_classes_of_images_and_the_same_twice(name, tiny_sect
 
 
 def test_every_section_of_params_has_its_source():
-    names = FetchParams.__origin__.__args__
+    names = get_args(get_args(FetchParams)[0])
     assert {kind.model_fields["source"].annotation.__args__[0] for kind in names} == set(
         sources.SOURCES
     )
@@ -318,7 +320,7 @@ def test_links_pipes_and_huge_files_are_told_and_not_copied(tmp_path):
 def test_elpv_cells_are_defective_from_the_threshold_on(threshold, defective, tmp_path):
     """Counts of the package's labels.csv: 715 at 1, 106 at 2/3, 295 at 1/3, 1508 at 0."""
     entries = sources.SOURCES["elpv"](
-        settings(source="elpv", threshold=threshold), tmp_path, sources.silent
+        settings(source="elpv", threshold=threshold), tmp_path, silent
     )
     labels = [path.parts[0] for path, _ in entries]
     assert (labels.count("defective"), len(labels)) == (defective, 2624)

@@ -139,7 +139,7 @@ def test_images_may_stand_in_another_order():
     predictions = other.predictions
     columns = (predictions.ids, predictions.actual, predictions.predicted)
     texts = [tuple(np.array(column)[order]) for column in columns]
-    mixed = Predictions(predictions.classes, *texts, predictions.scores[order])
+    mixed = Predictions(predictions.classes, *texts, scores=predictions.scores[order])
     shuffled = dataclasses.replace(other, predictions=mixed)
     assert (
         compare_results([one, other], "a").contrasts

@@ -84,8 +84,8 @@ def _folder(root: Path, count: int) -> int:
         "peak of the largest process, MB": round(peak),
     }
     _table(("a folder through `toolkit audit`", ""), counts.items())
-    names = ("neither", "left out without a finding", "kept though they do not decode")
-    return sum(counts[name] for name in (*names, "sound pictures lost"))
+    bad_ends = ("neither", "left out without a finding", "kept though they do not decode")
+    return sum(counts[name] for name in (*bad_ends, "sound pictures lost"))
 
 
 def _fill(root: Path, count: int) -> set[str]:

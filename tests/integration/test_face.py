@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import typer
+from pydantic import BaseModel
 
 import toolkit
 from toolkit.augmentation.params import AugmentParams
@@ -17,7 +18,7 @@ from toolkit.training.params import RECIPES, TrainParams
 COMMAND = {command.__name__: command for command in COMMANDS}
 VERBS = [name for name in toolkit.__all__ if name in COMMAND]
 SPELT = {"classes": "class"}  # an option that may be repeated is in the singular
-SECTIONS = {  # what is no option of the command, and stands in params.yaml
+SECTIONS: dict[str, type[BaseModel]] = {  # settings of params.yaml, not options
     "prepare": PrepareParams,
     "augment": AugmentParams,
     "train": TrainParams,
@@ -25,7 +26,7 @@ SECTIONS = {  # what is no option of the command, and stands in params.yaml
     "compare": CompareParams,
     "report": CompareParams,
 }
-REQUIRED = {
+REQUIRED: dict[type[BaseModel], dict] = {
     CompareParams: {"arms": ["a"], "recipes": ["r"], "seeds": [0]},
     TrainParams: {"recipes": RECIPES},
 }
@@ -58,7 +59,7 @@ def parameters(name):
 
 def options(name):
     """Spelling -> default of the command's options and arguments."""
-    command = typer.main.get_command(app).commands[name]
+    command = typer.main.get_group(app).commands[name]
     return {
         max(p.opts, key=len).removeprefix("--").replace("-", "_"): (p.default, p.required)
         for p in command.params
@@ -100,7 +101,7 @@ def test_a_function_says_what_it_takes(name):
 
 
 def test_a_star_brings_the_face_alone():
-    space = {}
+    space: dict[str, object] = {}
     exec("from toolkit import *", space)
     assert set(space) - {"__builtins__"} == set(toolkit.__all__)
     assert {"Manifest", "Policy", "Run", "Predictions", "Comparison"} <= set(toolkit.__all__)

@@ -20,7 +20,7 @@ MEMORY = 500 << 20  # bytes: too few for resnet18 and 64 images of 128 px, enoug
 
 
 def train(folder: Path, memory: int, recipe: dict, answers) -> None:
-    torch.backends.mkldnn.enabled = False  # where memory is scarce it may crash without a message
+    torch.backends.mkldnn.set_flags(False)  # where memory is scarce it may crash without a message
     data = load(folder, 128)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + memory, resource.RLIM_INFINITY))

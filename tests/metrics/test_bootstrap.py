@@ -23,7 +23,7 @@ def drawn_predictions(images=(500, 90), gap=2.6, seed=0):
     predicted, ids = (score > 0.5).astype(int), map(str, range(len(actual)))
     scores = np.stack([1 - score, score], axis=1)
     labels = (tuple(names[column]) for column in (actual, predicted))
-    return Predictions(("a", "b"), tuple(ids), *labels, scores)
+    return Predictions(("a", "b"), tuple(ids), *labels, scores=scores)
 
 
 def test_every_class_keeps_its_number_of_images():

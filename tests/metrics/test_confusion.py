@@ -168,8 +168,8 @@ def test_without_its_images_the_numbers_of_a_class_are_neither_0_nor_1(classes):
     matrix[-1] = 0
     for metric in (confusion.gmean, confusion.balanced_accuracy):
         assert np.isnan(metric(matrix))
-    for metric in (confusion.recall, confusion.iba):
-        assert np.isnan(metric(matrix)).tolist()[-1]
+    for by_class in (confusion.recall, confusion.iba):
+        assert np.isnan(by_class(matrix)).tolist()[-1]
     assert np.isnan(confusion.specificity(matrix)[0]) == (classes == 2)
 
 

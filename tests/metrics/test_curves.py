@@ -100,7 +100,7 @@ def test_a_thin_curve_has_few_points_of_the_whole_one_and_both_ends(many, curve,
 
 
 def test_a_thin_curve_keeps_the_shape(many):
-    whole = curves.roc_curve(*many, 1)
+    whole = curves.roc_curve(*many, positive=1)
     thin = curves.thin(whole)
     steps = np.diff(thin.false_positive_rate) + np.diff(thin.recall)
     assert steps.max() < 0.03

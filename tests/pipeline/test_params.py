@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ BASE = {
 def changed(key: str, value: object) -> dict:
     data = copy.deepcopy(BASE)
     *path, last = key.split(".")
-    place = data
+    place: Any = data
     for part in path:
         place = place.setdefault(part, {})
     place[last] = value

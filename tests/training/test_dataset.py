@@ -175,7 +175,7 @@ def test_the_size_fits_the_images(tmp_path, arm_sizes, valid_sizes, size):
         for seed, (name, sizes) in enumerate((("arm", arm_sizes), ("valid", valid_sizes)))
     ]
     lines = []
-    assert dataset.choose_size(*opened, lines.append) == size
+    assert dataset.choose_size(*opened, say=lines.append) == size
     assert bool(lines) == (
         len({*arm_sizes, *valid_sizes}) > 1 or arm_sizes[0][0] != arm_sizes[0][1]
     )

@@ -1,6 +1,7 @@
 """A run's folder is read back, or refused by the name of the file that is wrong."""
 
 import hashlib
+import importlib.metadata
 import json
 import pickle
 
@@ -74,7 +75,7 @@ def test_every_network_comes_back_with_its_weights(tmp_path, network):
 
 def test_versions_without_an_installed_package(monkeypatch):
     def missing(name):
-        raise runs.importlib.metadata.PackageNotFoundError(name)
+        raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr("importlib.metadata.version", missing)
     assert runs.training_versions()["toolkit"] == "not installed"
@@ -101,8 +102,8 @@ def test_every_one_of_many_flipped_bits_is_noticed(tmp_path):
         path.write_bytes(data)
         with pytest.raises(InputError, match=r"weights\.safetensors: changed since it was written"):
             runs.load_run(tmp_path)
-    for data in (sound[:-1], sound + b"\0", b""):
-        path.write_bytes(data)
+    for other in (sound[:-1], sound + b"\0", b""):
+        path.write_bytes(other)
         with pytest.raises(InputError, match=r"weights\.safetensors: changed since it was written"):
             runs.load_run(tmp_path)
 

@@ -51,7 +51,7 @@ def test_a_damaged_file_is_named_when_it_is_reached(folder):
 def test_a_stream_that_is_left_early_ends_its_threads(folder):
     batches = stream(folder).take(BATCHES)
     next(batches)
-    batches.close()
+    del batches
 
 
 def test_auto_streams_what_does_not_fit_in_memory(folder, monkeypatch):

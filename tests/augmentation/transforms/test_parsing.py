@@ -9,6 +9,8 @@ import pytest
 from toolkit.augmentation import params
 from toolkit.augmentation.params import ArmParams, EntryParams
 from toolkit.augmentation.transforms import compose, parsing
+from toolkit.augmentation.transforms.policy import Policy
+from toolkit.augmentation.transforms.presets import POLICIES
 from toolkit.errors import InputError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
@@ -104,7 +106,7 @@ def test_weights_are_kept():
     assert all(abs(found[name] - number) < 0.2 * number for name, number in expected.items())
 
 
-@pytest.mark.parametrize("name", sorted(parsing.POLICIES))
+@pytest.mark.parametrize("name", sorted(POLICIES))
 def test_every_named_policy_draws_and_replays(name):
     chosen = parsing.make_policy(name)
     for seed in range(30):
@@ -118,7 +120,7 @@ def test_every_named_policy_draws_and_replays(name):
 def test_weights_that_are_negative_or_all_zero_are_refused(weights):
     choices = tuple(EntryParams.model_construct(transform="identity", weight=w) for w in weights)
     with pytest.raises(InputError, match=r"weights must be 0 or more, and one .* positive, got"):
-        parsing.Policy(choices, keep_identical=True)
+        Policy(choices, keep_identical=True)
 
 
 @pytest.mark.parametrize(

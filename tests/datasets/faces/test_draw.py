@@ -1,5 +1,6 @@
 """The built-in source: drawn faces, a pure function of class, number, size and seed."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -205,7 +206,7 @@ def test_too_small_a_size_is_refused():
 
 def test_a_plainer_cpu_draws_the_same_bytes():
     """numpy without the instructions that it chooses at run time, as on an older machine."""
-    umath = np._core._multiarray_umath
+    umath = importlib.import_module("numpy._core._multiarray_umath")
     chosen = [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name]]
     if not chosen:
         pytest.skip("this CPU has none of the instructions that numpy chooses at run time")
