@@ -18,22 +18,26 @@ if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
 def compare(
     reports: Annotated[
         list[str] | None,
-        typer.Argument(help="Folders of `evaluate`, or predictions CSV files; with --rev, more."),
+        typer.Argument(help="Folders that `evaluate` wrote, or CSV files; with --rev, revisions."),
     ] = None,
     rev: Annotated[
-        list[str] | None, typer.Option(help="A git revision or DVC experiment; or workspace.")
+        list[str] | None,
+        typer.Option(help="Git revision or DVC experiment, or `workspace`; may be repeated."),
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="The arm, or revision, that others are set against.")
+        str | None, typer.Option(help="Arm or revision that the others are compared with.")
     ] = None,
     markdown: Annotated[bool, typer.Option(help="Print the table as GitHub Markdown.")] = False,
     positive: options.PositiveClass = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="summary.json.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="JSON file to write, with figures beside it."),
+    ] = None,
 ) -> None:
-    """Print arms against the baseline; with --output also write summary.json and pictures.
+    """Compare arms with a baseline: differences, intervals and verdicts.
 
-    A folder of folders stands for those in it, in a project for those that params.yaml compares.
-    NAME=PATH names the arm; a name that is given several times has several seeds.
+    A folder of evaluations stands for all of them, in a project for those that params.yaml
+    compares. NAME=PATH names the arm; a repeated name adds a seed.
 
     Example: toolkit compare original=a0.csv original=a1.csv mine=b0.csv mine=b1.csv
 
@@ -62,7 +66,7 @@ def compare(
 
 
 def _against(arms: Sequence[str]) -> dict[str, Any]:
-    """What params.yaml says of a comparison of these arms; nothing outside a project."""
+    """Return what params.yaml says about comparing these arms; nothing outside a project."""
     if not paths.PARAMS.is_file():
         return {}
     settings = options.read_project().compare
@@ -75,7 +79,7 @@ def _against(arms: Sequence[str]) -> dict[str, Any]:
 
 
 def _evaluations(reports: Sequence[str | Path]) -> list[str | Path]:
-    """The reports; in a project a folder of them stands for those that params.yaml compares."""
+    """Return the reports; in a project a folder stands for those that params.yaml compares."""
     if not paths.PARAMS.is_file():
         return list(reports)
     from toolkit.pipeline import revisions
@@ -104,16 +108,16 @@ def sweep(
         str | None, typer.Option(help="Images that a class ends with, such as 60,120,240.")
     ] = None,
     leave_one_out: Annotated[
-        str | None, typer.Option(help="An arm, to be trained without each of its transforms.")
+        str | None, typer.Option(help="Arm to train without each of its transforms in turn.")
     ] = None,
-    prefix: Annotated[str, typer.Option(help="Of the DVC experiments' names.")] = "sweep",
+    prefix: Annotated[str, typer.Option(help="Prefix of the DVC experiments' names.")] = "sweep",
     output: Output = Path("reports/sweep"),
-    force: Annotated[bool, typer.Option(help="Make experiments anew that are there.")] = False,
+    force: Annotated[bool, typer.Option(help="Repeat experiments that exist.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run a DVC experiment for each target, or without each transform; write CSV and a picture.
+    """Run a DVC experiment for each target, or without each transform; write a table and a figure.
 
-    They start from the commit, with what was changed since, and leave the workspace as it is.
+    They start from the last commit and your changes since, and leave the workspace as it is.
 
     Example: toolkit sweep --target 60,120,240,360,500
 
@@ -139,12 +143,14 @@ def sweep(
 
 
 def probe(
-    arm: Annotated[Path, typer.Argument(help="A folder that `augment` wrote.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A JSON file.")] = None,
+    arm: Annotated[Path, typer.Argument(help="Folder that `augment` wrote.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="JSON file to write.")
+    ] = None,
     workers: Workers = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Say how well the new images can be told from originals, by a classifier that tries.
+    """Measure how well a classifier can tell new images from originals.
 
     Example: toolkit probe data/arms/augmented --output reports/probe/augmented.json
     """
@@ -159,7 +165,7 @@ def probe(
 
 
 def report(output: Output = Path("reports/index.html"), quiet: Quiet = False) -> None:
-    """Write the page that shows everything: one HTML file that needs no network.
+    """Write one HTML page that shows all results and needs no network.
 
     Example: toolkit report --output reports/index.html
     """

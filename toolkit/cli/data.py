@@ -1,4 +1,4 @@
-"""Commands from the source to the training data of an arm."""
+"""Commands that get, check and prepare images, and augment them."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,19 +9,21 @@ from toolkit.cli import console, options
 from toolkit.cli.options import Output, Quiet, Workers
 from toolkit.errors import InputError
 
-Work = Annotated[Path, typer.Option(help="Where downloads and measurements are kept.")]
+Work = Annotated[Path, typer.Option(help="Folder for downloads and measurements.")]
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")] = Path(),
+    folder: Annotated[
+        Path, typer.Argument(help="Project folder; created if it does not exist.")
+    ] = Path(),
     preset: Annotated[
-        str, typer.Option(help="quick, homework, elpv, cifar10, shortcuts, folder.")
+        str, typer.Option(help="quick, homework, elpv, cifar10, shortcuts or folder.")
     ] = "",
-    images: Annotated[Path | None, typer.Option(help="Your images, for preset folder.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of your own images.")] = None,
     force: Annotated[bool, typer.Option(help="Overwrite params.yaml and dvc.yaml.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write params.yaml and dvc.yaml, so that `dvc repro` runs there.
+    """Write params.yaml and dvc.yaml, so that `dvc repro` runs in the folder.
 
     Example: toolkit init masks --preset folder --images ~/photos
     """
@@ -36,7 +38,7 @@ def fetch(
     work: Work = Path(".toolkit"),
     quiet: Quiet = False,
 ) -> None:
-    """Get the images that params.yaml names, as they are.
+    """Get the images that params.yaml names, unchanged.
 
     Example: toolkit fetch --output data/raw
     """
@@ -48,7 +50,7 @@ def fetch(
     console.say(f"{output}: {_counted(manifest.counts())}", quiet=quiet)
     if rejected:
         first = rejected[0]
-        more = f"{len(rejected)} files are no images and were left out of the manifest, such as"
+        more = f"{len(rejected)} files are not images and were left out, such as"
         console.say(f"{output}: {more} {first['path']}: {first['reason']}", quiet=quiet)
 
 
@@ -58,19 +60,21 @@ def _counted(counts: dict[str, int]) -> str:
 
 def audit(
     images: Annotated[Path, typer.Argument(help="A folder <split>/<class>/file or <class>/file.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="audit.json.")] = None,
-    html: Annotated[Path | None, typer.Option(help="A page with pictures.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="JSON file to write.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="HTML page to write, with pictures.")] = None,
     pictures: Annotated[
-        Path | None, typer.Option(help="A folder for small pictures of what was found.")
+        Path | None, typer.Option(help="Folder to write thumbnails of the findings to.")
     ] = None,
     labels: Annotated[
-        bool, typer.Option("--labels", help="Look for wrong labels as well; takes cleanlab.")
+        bool, typer.Option("--labels", help="Also look for wrong labels; needs cleanlab.")
     ] = False,
     work: Work = Path(".toolkit"),
     workers: Workers = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Check the images: damaged files, duplicates, odd looks, shortcuts, imbalance.
+    """Check images for damage, duplicates, odd appearance, shortcuts and imbalance.
 
     Example: toolkit audit photos --html audit.html
     """
@@ -98,8 +102,8 @@ def audit(
         console.answer(line)
     if result.failures:
         keys = sorted({f"audit.{finding.check}" for finding in result.failures})
-        message = f"{images}: {len(result.failures)} findings of checks set to fail"
-        raise InputError(f"{message}; mend the images or set {', '.join(keys)} in params.yaml")
+        message = f"{images}: {len(result.failures)} findings of checks that are set to fail"
+        raise InputError(f"{message}; fix the images or change {', '.join(keys)} in params.yaml")
 
 
 def _count_rows(counts: Any) -> list[tuple[object, ...]]:
@@ -108,12 +112,12 @@ def _count_rows(counts: Any) -> list[tuple[object, ...]]:
 
 def prepare(
     raw: Annotated[Path, typer.Argument(help="The folder that `fetch` wrote.")],
-    audit: Annotated[Path, typer.Option(help="The file that `audit` wrote.")],
+    audit: Annotated[Path, typer.Option(help="JSON file that `audit` wrote.")],
     output: Output,
     workers: Workers = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Split into train, valid and test; decode, resize, write PNG.
+    """Split images into train, valid and test, and write them as PNG of one size.
 
     Example: toolkit prepare data/raw --audit reports/audit.json --output data/prepared
     """
@@ -135,34 +139,41 @@ def prepare(
 
 def augment(
     train: Annotated[Path | None, typer.Argument(help="Training images, <class>/file.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A new folder.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder to create.")] = None,
     target: Annotated[
-        str | None, typer.Option(help="Images a class ends with, originals included.")
+        str | None, typer.Option(help="Images that a class ends with, originals included.")
     ] = None,
     classes: Annotated[
-        list[str] | None, typer.Option("--class", help="Only this class; may be repeated.")
+        list[str] | None, typer.Option("--class", help="Augment only this class; may be repeated.")
     ] = None,
-    policy: Annotated[str | None, typer.Option(help="A policy's name, or a YAML file.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of everything that is drawn.")] = None,
+    policy: Annotated[str | None, typer.Option(help="Name of a policy, or a YAML file.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of everything that is sampled.")
+    ] = None,
     file_format: Annotated[str | None, typer.Option("--format", help="png or jpeg.")] = None,
-    size: Annotated[int | None, typer.Option(min=1, help="Side of new images, in px.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Height and width of new images, in pixels.")
+    ] = None,
     only_new: Annotated[bool, typer.Option(help="Do not copy the originals.")] = False,
-    arm: Annotated[str, typer.Option(help="An arm of params.yaml: augment.arms.")] = "augmented",
+    arm: Annotated[str, typer.Option(help="Arm of params.yaml (augment.arms).")] = "augmented",
     shards: Annotated[
-        int, typer.Option(min=0, help="Write so many tar files (WebDataset) instead of folders.")
+        int,
+        typer.Option(min=0, help="Number of tar files (WebDataset) to write instead of folders."),
     ] = 0,
     explain: Annotated[
         Path | None,
-        typer.Option(help="Say how this new image was made; with --output, make it again."),
+        typer.Option(help="Explain how this new image was made; with --output, make it again."),
     ] = None,
     preview: Annotated[
-        bool, typer.Option(help="Write a sheet of what the policy does, and nothing else.")
+        bool, typer.Option(help="Only write a sheet of what the policy does.")
     ] = False,
-    force: Annotated[bool, typer.Option(help="Replace an output that is not ours.")] = False,
+    force: Annotated[
+        bool, typer.Option(help="Replace an output that the toolkit did not write.")
+    ] = False,
     workers: Workers = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Bring rare classes to a target with new images; write them, the manifest and a sheet.
+    """Bring rare classes to a target size with new images.
 
     Example: toolkit augment photos/train --output photos/balanced --target 360
 
@@ -174,14 +185,14 @@ def augment(
     from toolkit.cli.augment import AugmentOptions, augment_from_options
 
     if train is not None and output is None and not preview:
-        raise typer.BadParameter("a folder to write to is needed: --output OUT")
+        raise typer.BadParameter("name the folder to create: --output OUT")
     augment_from_options(AugmentOptions(**options))
 
 
 def policies(
-    name: Annotated[str | None, typer.Argument(help="Write this one out, as YAML.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Print this policy as YAML.")] = None,
 ) -> None:
-    """List the named policies with their transforms, or write one out for a file of your own.
+    """List the named policies with their transforms, or print one to start your own from.
 
     Example: toolkit policies randaugment > mine.yaml
     """

@@ -12,27 +12,21 @@ if TYPE_CHECKING:
     from toolkit.pipeline import params
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Path to write to.")]
 PositiveClass = Annotated[
-    str | None, typer.Option("--positive", help="The class that precision, recall and ROC are of.")
+    str | None,
+    typer.Option("--positive", help="The class that precision, recall and ROC refer to."),
 ]
-Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 for one per core.")]
+Workers = Annotated[int, typer.Option(min=0, help="Number of processes; 0 means one per core.")]
 
 
 def read_project() -> "params.Params":
-    """The project's params.yaml; InputError where there is none or `version` does not fit."""
+    """Read the project's params.yaml. Raises InputError if it is missing or of another version."""
     from toolkit.pipeline.project import read_settings
 
     return read_settings(PARAMS)
 
 
 def read_section(name: str, default: Callable[[], Any]) -> Any:
-    """The section of params.yaml named `name`, or the default outside a project."""
+    """Return the section of params.yaml named `name`, or the default outside a project."""
     return getattr(read_project(), name) if PARAMS.is_file() else default()
-
-
-def process_count(workers: int) -> int:
-    """How many processes the option --workers means."""
-    from toolkit.io.parallel import cores
-
-    return workers or cores()
