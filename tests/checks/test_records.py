@@ -46,7 +46,7 @@ def test_a_damaged_work_file_is_repaired(photos, damage):
 
 def test_two_audits_of_one_folder_at_once_are_refused(photos, monkeypatch):
     audits.run(photos)
-    monkeypatch.setattr(files, "TRIES", 1)
+    monkeypatch.setattr(files, "LOCK_ATTEMPTS", 1)
     with (
         files.exclusive(work_file(photos)),
         pytest.raises(InputError, match="another process is writing it"),
