@@ -141,7 +141,7 @@ def test_a_folder_of_links_says_why_it_is_empty(tmp_path):
 def test_a_folder_of_splits_is_refused_with_what_to_name(tmp_path):
     for split in ("train", "val"):
         photos(tmp_path / split, [(32, 32)])
-    with pytest.raises(InputError, match=r"holds the splits train, val; .* such as .*/train"):
+    with pytest.raises(InputError, match=r"holds several splits; name one of .*/train, .*/val"):
         dataset.open_folder(tmp_path)
 
 
@@ -185,7 +185,7 @@ def test_the_size_fits_the_images(tmp_path, arm_sizes, valid_sizes, size):
 # --- values and batches -----------------------------------------------------------------------
 
 
-def test_grey_levels_become_minus_one_to_one():
+def test_gray_levels_become_minus_one_to_one():
     values = device.normalize(torch.tensor([0, 51, 204, 255], dtype=torch.uint8))
     assert values.dtype == torch.float32
     assert values.tolist() == pytest.approx([-1, -0.6, 0.6, 1])

@@ -10,7 +10,7 @@ from toolkit.training import device
 CPU = torch.device("cpu")
 
 
-def test_auto_device_is_one_that_works():
+def test_auto_chooses_a_device_that_works():
     assert torch.zeros(1, device=device.resolve_device("auto")).item() == 0
 
 
@@ -34,7 +34,7 @@ def test_precision_is_what_was_asked_for():
         ({}, torch.float32),
     ],
 )
-def test_auto_precision_on_a_cpu_goes_by_its_instructions(monkeypatch, able, expected):
+def test_auto_precision_on_a_cpu_depends_on_its_instructions(monkeypatch, able, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     assert device.resolve_precision("auto", CPU) is expected
 
@@ -44,7 +44,7 @@ def test_seeds_differ_in_every_number():
     assert len(seeds) == 27
 
 
-def test_settings_and_random_state_are_put_back():
+def test_settings_and_random_state_are_restored():
     threads, state = torch.get_num_threads(), torch.get_rng_state()
     with pytest.raises(KeyError), device.reproducible(1, CPU):  # noqa: PT012
         assert torch.get_num_threads() == 1

@@ -51,7 +51,7 @@ def project(tmp_path):
     return tmp_path
 
 
-def test_two_processes_reach_what_one_reaches(project):
+def test_two_processes_train_as_one_does(project):
     """Also batch norm: over the images of both. Only the first process writes."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command += ["-m", "toolkit", "train", "--arm", "arm", "--valid", "valid", "--recipe", "r"]

@@ -18,7 +18,7 @@ def test_flops_are_those_that_torchvision_states(name):
     assert summary.parameters - heads - norms_of_heads == stated["num_params"]
 
 
-def test_layers_have_their_outputs_and_add_up():
+def test_layers_have_output_shapes_and_their_flops_add_up():
     summary = flops.summarize_network("resnet18_plain", 64, 3)
     assert (summary.layers[0].name, summary.layers[0].output) == ("conv1", (64, 32, 32))
     assert summary.layers[-1].output == (3,)

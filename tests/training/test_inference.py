@@ -37,7 +37,7 @@ def test_split(tmp_path):
     return arm(tmp_path / "test", {"a": 4, "b": 5}, seed=2)
 
 
-def test_one_row_an_image_in_the_manifests_order(run, test_split):
+def test_there_is_a_row_for_each_image_in_the_manifests_order(run, test_split):
     predictions = inference.predict_folder(run, test_split)
     table = manifest.read_manifest(test_split)
     assert predictions.ids == tuple(sample.id for sample in table.samples)
@@ -45,7 +45,7 @@ def test_one_row_an_image_in_the_manifests_order(run, test_split):
     assert set(predictions.predicted) <= {"a", "b"}
 
 
-def test_scores_are_probabilities_and_decide(run, test_split):
+def test_scores_are_probabilities_and_the_highest_is_predicted(run, test_split):
     predictions = inference.predict_folder(run, test_split)
     scores = predictions.scores
     assert (scores.dtype, scores.shape) == (np.float64, (9, 2))
@@ -53,13 +53,13 @@ def test_scores_are_probabilities_and_decide(run, test_split):
     assert predictions.predicted == tuple("ab"[row.argmax()] for row in scores)
 
 
-def test_twice_the_same_bits(run, test_split):
+def test_predictions_are_the_same_bits_each_time(run, test_split):
     first, second = (inference.predict_folder(run, test_split).scores for _ in range(2))
     assert np.array_equal(first, second)
 
 
-def test_on_valid_it_gives_the_kept_epochs_loss(run):
-    """What the history says of the best epoch, computed here from scores on disk."""
+def test_scores_on_valid_give_the_loss_of_the_best_epoch(run):
+    """The loss in the history, computed here from the scores."""
     valid = inference.predict_folder(run, run.parent / "valid")
     scores = [valid.scores[k]["ab".index(name)] for k, name in enumerate(valid.actual)]
     assert -np.log(scores).mean() == pytest.approx(runs.read_run(run).best.valid_loss, rel=1e-6)
@@ -91,7 +91,7 @@ def test_a_plain_folder_of_many_sizes_is_predicted_as_its_files_are(run, tmp_pat
     assert (example.path, example.photo.shape) == ("b/1.jpg", (32, 32, 3))
 
 
-def test_an_explanation_is_of_the_chosen_images_in_their_order(run, test_split):
+def test_examples_are_explained_in_their_order(run, test_split):
     choices = mistakes.choose_examples(inference.predict_folder(run, test_split), "b")
     explained = inference.explain_examples(run, test_split, choices)
     table = manifest.read_manifest(test_split)
@@ -102,7 +102,7 @@ def test_an_explanation_is_of_the_chosen_images_in_their_order(run, test_split):
         assert (item.heatmap.dtype, item.heatmap.shape) == (np.float32, (32, 32))
 
 
-def test_an_explanation_is_of_the_choices_label(run, test_split):
+def test_an_explanation_is_for_the_label_of_its_example(run, test_split):
     """The map of each class, against the one computed from the network itself."""
     sample = manifest.read_manifest(test_split).samples[0]
     choices = [HardExample("mistake", sample.id, "a", "b", label, 0.5) for label in "ab"]
@@ -116,7 +116,7 @@ def test_no_examples_no_explanations(run, test_split):
     assert inference.explain_examples(run, test_split, ()) == ()
 
 
-def test_files_get_the_scores_that_the_manifest_gives(run, test_split):
+def test_files_get_the_scores_of_their_folder(run, test_split):
     paths = [test_split / sample.path for sample in manifest.read_manifest(test_split).samples]
     guesses = inference.predict_files(run, paths)
     predictions = inference.predict_folder(run, test_split)
@@ -126,8 +126,8 @@ def test_files_get_the_scores_that_the_manifest_gives(run, test_split):
 
 
 def test_files_of_any_size_and_format(run, tmp_path):
-    Image.new("L", (100, 40), 200).save(tmp_path / "grey.jpg")
-    (guess,) = inference.predict_files(run, [tmp_path / "grey.jpg"])
+    Image.new("L", (100, 40), 200).save(tmp_path / "gray.jpg")
+    (guess,) = inference.predict_files(run, [tmp_path / "gray.jpg"])
     assert guess.predicted in ("a", "b")
     assert math.fsum(guess.scores) == pytest.approx(1)
 
@@ -161,10 +161,10 @@ class Corners(nn.Module):
         self.fc.weight.data = torch.eye(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        grey, mask = x.mean(dim=1).add(1), torch.zeros(2, *x.shape[2:])
+        gray, mask = x.mean(dim=1).add(1), torch.zeros(2, *x.shape[2:])
         half = x.shape[2] // 2
         mask[0, :half, :half] = mask[1, half:, half:] = 1
-        return self.fc(self.avgpool(grey[:, None] * mask).flatten(1))
+        return self.fc(self.avgpool(gray[:, None] * mask).flatten(1))
 
 
 def pictures(n, size):
@@ -181,7 +181,7 @@ def network(request):
     return NETWORKS[request.param](3)
 
 
-def test_a_class_lights_the_corner_that_it_looks_at():
+def test_the_heatmap_of_a_class_is_the_corner_that_it_depends_on():
     white = torch.full((2, 3, 8, 8), 255, dtype=torch.uint8)
     first, second = inference.heatmaps(Corners(), white, [0, 1])
     expected = np.zeros((8, 8), np.float32)
@@ -190,7 +190,7 @@ def test_a_class_lights_the_corner_that_it_looks_at():
     assert np.array_equal(second, expected[::-1, ::-1])
 
 
-def test_where_nothing_speaks_for_the_class_the_map_is_zero():
+def test_without_evidence_for_the_class_the_heatmap_is_zero():
     network = Corners()
     network.fc.weight.data = -torch.eye(2)
     assert not inference.heatmaps(network, pictures(1, 8), [0]).any()
@@ -211,14 +211,14 @@ def test_with_pooling_and_one_layer_it_is_the_class_activation_map(network):
 
 
 @pytest.mark.parametrize("size", [32, 48])
-def test_maps_are_shares_of_the_images_size_for_any_number_of_images(network, size):
+def test_heatmaps_have_the_images_size_and_values_from_0_to_1(network, size):
     maps = inference.heatmaps(network, pictures(17, size), np.arange(17) % 3)
     assert (maps.dtype, maps.shape) == (np.float32, (17, size, size))
     assert set(maps.max(axis=(1, 2))) <= {0.0, 1.0}
     assert maps.min() >= 0
 
 
-def test_it_repeats_itself_and_leaves_no_trace(network):
+def test_heatmaps_are_the_same_each_time_and_leave_the_network_unchanged(network):
     images = pictures(2, 64)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     first, second = (inference.heatmaps(network, images, [0, 1]) for _ in range(2))

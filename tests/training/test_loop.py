@@ -79,7 +79,7 @@ def test_it_learns_to_tell_dark_from_bright(arm, valid):
     assert result.best.valid_gmean > 0.8
 
 
-def test_history_has_a_row_an_epoch_which_is_reported_at_once(arm, valid):
+def test_each_epoch_is_reported_as_it_ends_and_kept_in_the_history(arm, valid):
     reported = []
     result = loop.fit(arm, valid, job(epochs=3), reported.append)
     assert result.history == tuple(reported)
@@ -87,7 +87,7 @@ def test_history_has_a_row_an_epoch_which_is_reported_at_once(arm, valid):
     assert all(row.learning_rate == 0.001 for row in reported)
 
 
-def test_kept_weights_reach_what_the_history_says(arm, valid):
+def test_kept_weights_have_the_metrics_of_the_history(arm, valid):
     """Measured again here, from the kept weights, with the plain formula."""
     result = loop.fit(arm, valid, job(epochs=3))
     network = networks.build_network("resnet18", 2)
@@ -106,20 +106,20 @@ def test_the_first_of_equally_good_epochs_is_kept(name):
     assert not loop.is_better(name, row(2), row(1))
 
 
-def test_less_loss_is_better_and_more_of_the_others():
+def test_lower_loss_and_higher_accuracy_or_gmean_are_better():
     assert loop.is_better("loss", row(loss=0.4), row())
     assert loop.is_better("accuracy", row(accuracy=0.6), row())
     assert loop.is_better("gmean", row(gmean=0.6), row())
     assert not loop.is_better("gmean", row(loss=0.1, gmean=0.4), row())
 
 
-def test_of_epochs_with_the_same_gmean_the_one_with_less_loss_is_kept():
+def test_epochs_of_equal_gmean_are_ranked_by_loss():
     assert loop.is_better("gmean", row(2, loss=0.4, gmean=0.0), row(1, loss=0.5, gmean=0.0))
     assert not loop.is_better("gmean", row(2, loss=0.6, gmean=0.0), row(1, loss=0.5, gmean=0.0))
 
 
 def test_the_rate_falls_when_nothing_improves(arm, valid):
-    """Accuracy of a hopeless rate stands still: it is halved at once, down to the floor."""
+    """At a tiny rate accuracy does not change: the rate is halved each epoch, down to the floor."""
     plateau = {"watch": "accuracy", "patience": 0, "factor": 0.5, "floor": 4e-7}
     result = loop.fit(arm, valid, job(epochs=4, learning_rate=1e-6, plateau=plateau))
     rates = [row.learning_rate for row in result.history]

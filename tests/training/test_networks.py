@@ -28,7 +28,7 @@ def parameters(network: nn.Module) -> int:
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_takes_images_of_any_size_and_any_number_of_classes(name):
+def test_networks_take_images_of_any_size_and_any_number_of_classes(name):
     """Shapes are found without computing anything."""
     for size, classes in ((32, 2), (48, 3), (64, 10), (128, 2), (224, 100)):
         with torch.device("meta"):
@@ -39,7 +39,7 @@ def test_takes_images_of_any_size_and_any_number_of_classes(name):
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_every_weight_gets_a_gradient_and_a_step_changes_what_is_said(name):
+def test_every_weight_gets_a_gradient_and_a_step_changes_the_output(name):
     """A branch that starts at zero may get a gradient of zero; a plain network has none such."""
     torch.manual_seed(0)
     network, x = build_network(name, 3), pictures(4, 32)
@@ -92,13 +92,13 @@ def test_first_weights_are_torchvisions(name):
 
 
 def test_googlenet_gives_the_deeper_auxiliary_head_before_the_shallower():
-    network, seen = NETWORKS["googlenet"](3).train(), {}
+    network, outputs_of = NETWORKS["googlenet"](3).train(), {}
     for name in ("fc", "aux2", "aux1"):
         getattr(network, name).register_forward_hook(
-            lambda _, __, output, name=name: seen.update({name: output})
+            lambda _, __, output, name=name: outputs_of.update({name: output})
         )
     outputs = networks.output_heads(network(pictures(2, 32)))
-    assert all(outputs[k] is seen[name] for k, name in enumerate(("fc", "aux2", "aux1")))
+    assert all(outputs[k] is outputs_of[name] for k, name in enumerate(("fc", "aux2", "aux1")))
 
 
 # --- first weights ----------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def test_only_the_ends_of_residual_branches_start_at_zero(name):
 
 
 @pytest.mark.parametrize("name", RESIDUAL)
-def test_plain_networks_lack_just_the_shortcuts(name):
+def test_plain_networks_lack_only_the_shortcuts(name):
     plain, residual = NETWORKS[f"{name}_plain"](3), NETWORKS[name](3)
     shortcuts = {key for key in residual.state_dict() if "downsample" in key}
     assert set(residual.state_dict()) - set(plain.state_dict()) == shortcuts
@@ -230,7 +230,7 @@ def test_other_classes_get_a_head_drawn_from_the_seed(file):
     assert all(torch.equal(ours[n], theirs[n]) for n in theirs if n not in state.drawn)
 
 
-def test_all_heads_of_googlenet_are_heads():
+def test_googlenet_has_a_main_and_two_auxiliary_heads():
     assert networks.head_weights("googlenet", 2) == [
         f"{head}.{kind}" for head in ("aux1.fc2", "aux2.fc2", "fc") for kind in ("weight", "bias")
     ]
@@ -245,11 +245,11 @@ def test_weights_of_another_network_are_refused_by_name(file):
 
 def test_another_shape_is_refused_with_both(file, tmp_path):
     weights = load_file(file) | {"conv1.weight": torch.zeros(64, 1, 7, 7)}
-    save_file(weights, tmp_path / "grey.safetensors")
-    wrong = r"train\.recipes\.r\.weights\.path: .*grey\.safetensors: conv1\.weight has the shape "
+    save_file(weights, tmp_path / "gray.safetensors")
+    wrong = r"train\.recipes\.r\.weights\.path: .*gray\.safetensors: conv1\.weight has the shape "
     wrong += r"\(64, 1, 7, 7\), resnet18 needs \(64, 3, 7, 7\)"
     with pytest.raises(InputError, match=wrong):
-        initial_state(job(tmp_path / "grey.safetensors"), 2)
+        initial_state(job(tmp_path / "gray.safetensors"), 2)
 
 
 def test_another_file_than_the_one_meant_is_refused(file, tmp_path):
@@ -268,7 +268,7 @@ def test_another_file_than_the_one_meant_is_refused(file, tmp_path):
 
 
 def test_a_run_is_fine_tuned_from_another(tmp_path):
-    """From two classes to three: it says what was drawn, and is read back with its network."""
+    """From two classes to three: the run names the weights that were drawn, and is loaded again."""
     valid = arm(tmp_path / "valid", {"a": 2, "b": 2})
     train_one(valid, valid, "r", settings(epochs=1), seed=0, output=tmp_path / "first")
     three = arm(tmp_path / "three", {"a": 2, "b": 2, "c": 2})

@@ -43,7 +43,7 @@ def write(folder, network="resnet18"):
 
 
 def put_weights(folder, data: bytes):
-    """Other weights, with run.json made to fit: what a stranger's run could hold."""
+    """Replace the weights and adapt run.json, as in a run from a stranger."""
     side = json.loads((folder / "run.json").read_text())
     side["weights_sha256"] = hashlib.sha256(data).hexdigest()
     (folder / "run.json").write_text(json.dumps(side))
@@ -62,7 +62,7 @@ def test_what_was_written_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("network", sorted(NETWORKS))
-def test_every_network_comes_back_with_its_weights(tmp_path, network):
+def test_every_network_is_loaded_with_its_weights(tmp_path, network):
     torch.manual_seed(0)
     write(tmp_path, network)
     torch.manual_seed(0)
@@ -152,7 +152,7 @@ def test_a_missing_file_is_named(folder, name):
         ('{"model": "x"}', "model: Extra inputs|arm: Field required"),
     ],
 )
-def test_a_foreign_json_is_refused(folder, text, problem):
+def test_json_of_another_program_is_refused(folder, text, problem):
     (folder / "run.json").write_text(text)
     with pytest.raises(InputError, match=rf"run\.json: .*({problem})"):
         runs.read_run(folder)
@@ -165,7 +165,7 @@ def test_an_unknown_network_is_refused(folder):
         runs.load_run(folder)
 
 
-def test_a_foreign_history_is_refused(folder):
+def test_a_history_of_another_program_is_refused(folder):
     (folder / "history.csv").write_text("epoch,loss\n1,0.5\n")
     with pytest.raises(InputError, match=r"history\.csv: not of a run of this toolkit: history"):
         runs.read_run(folder)

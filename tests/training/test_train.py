@@ -31,7 +31,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-def test_the_same_folder_twice(data, tmp_path):
+def test_the_same_training_writes_the_same_bytes(data, tmp_path):
     """Also DVCLive's files: no times, nothing that depends on where and when."""
     train(data, tmp_path / "one")
     train(data, tmp_path / "elsewhere" / "two")
@@ -166,7 +166,7 @@ def test_plain_folders_of_many_sizes_are_trained_on(photos, tmp_path):
     assert (tmp_path / "run" / "run.json").read_text().count('"size"') == 1
 
 
-def test_from_files_it_is_the_same_run(photos, tmp_path):
+def test_images_from_files_give_the_same_run(photos, tmp_path):
     for how in ("memory", "files"):
         params = settings(epochs=1).model_copy(update={"data": how})
         train_one(*photos, "r", params, seed=0, output=tmp_path / how)
@@ -189,7 +189,7 @@ def test_the_recipes_size_is_taken(photos, tmp_path, how):
     assert runs.read_run(tmp_path / "run") == run
 
 
-def test_a_manifest_written_by_hand_changes_nothing(photos, tmp_path):
+def test_a_manifest_changes_nothing(photos, tmp_path):
     train(photos, tmp_path / "plain", seed=0)
     for folder in photos:
         manifest.write_manifest(folder, folders.scan(folder))

@@ -86,8 +86,8 @@ def open_folder(
         table = folders.rescan(path, track)
         rejected = [f"{path / file['path']}: {file['reason']}" for file in table.notes["rejected"]]
         if splits := sorted({s.path.split("/")[0] for s in table.samples if s.split}):
-            message = f"{path}: holds the splits {', '.join(splits)}"
-            raise InputError(f"{message}; name one of them, such as {path / splits[0]}")
+            names = ", ".join(str(path / split) for split in splits)
+            raise InputError(f"{path}: holds several splits; name one of {names}")
     if not table.samples:
         message = f"{path}: no images; expected <class>/file, at least one"
         raise InputError("; ".join([message, *rejected[:1]]))

@@ -85,8 +85,8 @@ class TrainingPosition:
 def training_job(settings: TrainParams, name: str, seed: int) -> TrainingJob:
     """Return the job for a recipe of the section `train`. Raises InputError if there is none."""
     if name not in settings.recipes:
-        known = sorted(settings.recipes)
-        raise InputError(f"recipe must be one of train.recipes, {known}, got {name!r}")
+        names = sorted(settings.recipes)
+        raise InputError(f"recipe must be one of train.recipes, {names}, got {name!r}")
     return TrainingJob(name, settings.recipes[name], settings, seed)
 
 
