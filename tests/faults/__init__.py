@@ -1,1 +1,1 @@
-"""A harness that harms every stage with real processes, signals and file systems."""
+"""Fault injection: stages are disturbed with real signals, file systems and limits."""

@@ -1,4 +1,4 @@
-"""Harm every stage and print what came of it: python -m tests.faults [--long]."""
+"""Disturb every stage and print the outcomes: python -m tests.faults [--long]."""
 
 import argparse
 import itertools
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.faults import harms
+from tests.faults import injections
 from tests.faults.project import STAGES, Project, build
 
 KILLS = {"fetch": 100, "audit": 50, "prepare": 100, "augment": 200, "train": 50, "evaluate": 10}
@@ -19,47 +19,55 @@ PARALLEL = ("audit", "prepare", "augment")
 
 
 def main() -> None:
-    """Do all harms; an AssertionError ends it."""
+    """Inject all faults; the first loss raises AssertionError."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--long", action="store_true", help="hundreds of kills: about 20 minutes")
-    parser.add_argument("--stage", action="append", choices=list(STAGES), help="only this one")
+    parser.add_argument(
+        "--stage", action="append", choices=list(STAGES), help="only this stage; may be repeated"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    names = given.stage or list(STAGES)
+    arguments = parser.parse_args()
+    names = arguments.stage or list(STAGES)
     with tempfile.TemporaryDirectory() as root:
         project = build(Path(root) / "a project")
-        _table(("stage", "kills", "while it wrote", "s"), _kills(project, names, given))
+        _table(("stage", "kills", "while writing", "s"), _kills(project, names, arguments))
         _table(
-            ("stage", "harm", "tries", "refused with one message", "s"),
-            (row for name in names for row in _harms(project, name, given.long)),
+            ("stage", "fault", "tries", "refused with one message", "s"),
+            (row for name in names for row in _faults(project, name, arguments.long)),
         )
 
 
-def _kills(project: Project, names: list[str], given: argparse.Namespace) -> Iterable[list[object]]:
+def _kills(
+    project: Project, names: list[str], arguments: argparse.Namespace
+) -> Iterable[list[object]]:
     for name in names:
-        start, rng = time.monotonic(), np.random.default_rng(given.seed)
-        tally = harms.kills(project, name, KILLS[name] if given.long else FEW, rng)
-        yield [name, tally.done, tally.working, f"{time.monotonic() - start:.0f}"]
+        start, rng = time.monotonic(), np.random.default_rng(arguments.seed)
+        tally = injections.kills(project, name, KILLS[name] if arguments.long else FEW, rng)
+        yield [name, tally.done, tally.writing, f"{time.monotonic() - start:.0f}"]
 
 
-def _harms(project: Project, name: str, long: bool) -> Iterable[list[object]]:
+def _faults(project: Project, name: str, long: bool) -> Iterable[list[object]]:
     percents = range(5, 101, 5) if long else (30, 70)
-    tries: dict[str, Callable[[], harms.Tally]] = {
-        "full disk": lambda: harms.full_disk(project, name, percents),
-        "read-only folder": lambda: harms.Tally(1, 0, harms.read_only(project, name).code),
-        "few file descriptors": lambda: harms.no_descriptors(project, name),
-        "two at once": lambda: harms.two_at_once(project, name, 3 if long else 1),
+    tries: dict[str, Callable[[], injections.Tally]] = {
+        "full disk": lambda: injections.full_disk(project, name, percents),
+        "read-only folder": lambda: injections.Tally(
+            1, 0, injections.read_only(project, name).code
+        ),
+        "few file descriptors": lambda: injections.no_descriptors(project, name),
+        "two at once": lambda: injections.two_at_once(project, name, 3 if long else 1),
     }
     if name in PARALLEL:
-        tries["a killed worker"] = lambda: harms.killed_worker(project, name, 10 if long else 1)
-    for harm, run in tries.items():
+        tries["a killed worker"] = lambda: injections.killed_worker(
+            project, name, 10 if long else 1
+        )
+    for fault, run in tries.items():
         start = time.monotonic()
         try:
             tally = run()
         except PermissionError as error:
-            yield [name, harm, 0, f"skipped: {error}", "0"]
+            yield [name, fault, 0, f"skipped: {error}", "0"]
             continue
-        yield [name, harm, tally.done, tally.refused, f"{time.monotonic() - start:.0f}"]
+        yield [name, fault, tally.done, tally.refused, f"{time.monotonic() - start:.0f}"]
 
 
 def _table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> None:

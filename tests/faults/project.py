@@ -1,4 +1,4 @@
-"""A tiny project, each of its stages run once without harm: what every harmed run must end as."""
+"""A tiny project whose stages ran once undisturbed, as every disturbed run must end."""
 
 import hashlib
 import os
@@ -25,44 +25,44 @@ evaluate: {positive: rare, resamples: 200}
 compare: {arms: [original, augmented], recipes: [small], seeds: [0]}
 """
 COUNTS = {"common": 120, "rare": 30}
-TIMEOUT = 120  # seconds after which a command counts as hung
-MARK = "FAULTS_MARK"  # in the environment of all that is started, to find what was left running
-CACHE = ".toolkit"  # kept on purpose: downloads, records of the audit, checkpoints
+TIMEOUT = 120  # seconds after which a command has hung
+MARK = "FAULTS_MARK"  # in the environment of every process, to find those still running
+CACHE = ".toolkit"  # downloads, records of the audit and checkpoints, which are kept
 Tree = dict[str, str]
-"""Files below a folder, hidden ones too, with their sha256; empty folders with ""."""
+"""The sha256 of all files below a folder, hidden ones too; "" for empty folders."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A command and its output."""
+    """A command of the toolkit and its output."""
 
     name: str
-    words: str
+    arguments: str
     output: str
 
     def command(self, output: str = "") -> list[str]:
-        """The command, with its output in another place where one is given."""
-        words = [*self.words.split(), "--output", output or self.output, "--quiet"]
-        return [sys.executable, "-m", "toolkit", *words]
+        """Return the command line, which writes to `output` instead of the stage's own if given."""
+        arguments = [*self.arguments.split(), "--output", output or self.output, "--quiet"]
+        return [sys.executable, "-m", "toolkit", *arguments]
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a command ended, and what it said."""
+class Result:
+    """Exit code and stderr of a command."""
 
     code: int
-    said: str
+    stderr: str
 
     @property
     def clean(self) -> bool:
-        """Whether it ended well, or with one message."""
-        told = self.said.startswith("error: ") and "Traceback" not in self.said
-        return self.code == 0 or (self.code == 1 and told)
+        """Whether it succeeded, or failed with one message."""
+        one_message = self.stderr.startswith("error: ") and "Traceback" not in self.stderr
+        return self.code == 0 or (self.code == 1 and one_message)
 
 
 @dataclass(frozen=True)
 class Project:
-    """The folder; its files after the stage; seconds until the stage wrote, and until its end."""
+    """A folder; by stage its files afterwards, and seconds until the first output and the end."""
 
     root: Path
     whole: dict[str, Tree]
@@ -71,7 +71,7 @@ class Project:
     environment: dict[str, str]
 
     def start(self, command: list[str], **options: object) -> subprocess.Popen[str]:
-        """Begin a command in a process group of its own."""
+        """Start a command in a process group of its own."""
         return subprocess.Popen(
             command,
             cwd=self.root,
@@ -84,12 +84,12 @@ class Project:
             **options,
         )
 
-    def run(self, command: list[str], prepare: Callable[[], None] | None = None) -> Ended:
+    def run(self, command: list[str], prepare: Callable[[], None] | None = None) -> Result:
         """Run a command to its end."""
         return finish(self.start(command, preexec_fn=prepare))
 
     def running(self) -> list[int]:
-        """What was started here and still runs."""
+        """Return the ids of the processes started here that still run."""
         return [int(p.parent.name) for p in Path("/proc").glob("[0-9]*/environ") if self._ours(p)]
 
     def _ours(self, environ: Path) -> bool:
@@ -99,24 +99,24 @@ class Project:
             return False
 
 
-def finish(process: subprocess.Popen[str]) -> Ended:
-    """Wait for the end."""
-    said = process.communicate(timeout=TIMEOUT)[1]
-    return Ended(process.returncode, said)
+def finish(process: subprocess.Popen[str]) -> Result:
+    """Wait for the end of a command."""
+    stderr = process.communicate(timeout=TIMEOUT)[1]
+    return Result(process.returncode, stderr)
 
 
 def tree(root: Path) -> Tree:
-    """What lies below a folder."""
-    found = {}
+    """Return the files below a folder, without CACHE."""
+    files = {}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         if name.split("/")[0] == CACHE:
             continue
         if path.is_file():
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            files[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         elif not any(path.iterdir()):
-            found[name] = ""
-    return found
+            files[name] = ""
+    return files
 
 
 def build(root: Path, names: tuple[str, ...] = ()) -> Project:
@@ -126,8 +126,8 @@ def build(root: Path, names: tuple[str, ...] = ()) -> Project:
     (root / "params.yaml").write_text(PARAMS)
     environment = {**os.environ, MARK: uuid.uuid4().hex, "OMP_NUM_THREADS": "1"}
     project = Project(root, {}, {}, {}, environment)
-    wanted = list(STAGES)[: max(map(list(STAGES).index, names or STAGES)) + 1]
-    for name in wanted:
+    stages = list(STAGES)[: max(map(list(STAGES).index, names or STAGES)) + 1]
+    for name in stages:
         output = root / STAGES[name].output
         output.parent.mkdir(parents=True, exist_ok=True)
         before, start = set(output.parent.iterdir()), time.monotonic()
@@ -135,15 +135,15 @@ def build(root: Path, names: tuple[str, ...] = ()) -> Project:
         while process.poll() is None and set(output.parent.iterdir()) == before:
             time.sleep(0.003)
         project.begins[name] = time.monotonic() - start
-        ended = finish(process)
-        assert ended.code == 0, ended.said
+        result = finish(process)
+        assert result.code == 0, result.stderr
         project.ends[name] = time.monotonic() - start
         project.whole[name] = tree(root)
     return project
 
 
 def reset(project: Project, stage: Stage) -> None:
-    """The project as it was before the stage ran."""
+    """Restore the project as it was before the stage ran."""
     output = project.root / stage.output
     for path in output.parent.iterdir():
         if path.name.lstrip(".").startswith(output.name):

@@ -1,1 +1,1 @@
-"""Thousands of damaged files of every kind: each is read, or refused by one clear error."""
+"""Fuzzing: damaged files of every kind are read, or refused with one clear error."""

@@ -1,4 +1,4 @@
-"""Sound files of every kind, what damages them, and what reads them."""
+"""Files of every kind, how they are damaged, and what reads them."""
 
 import bz2
 import gzip
@@ -38,23 +38,23 @@ TEXTS = (
 
 @dataclass(frozen=True)
 class Kind:
-    """Sound files, and what reads one that lies in a folder of its own."""
+    """Undamaged files, and the function that reads one in a folder of its own."""
 
-    sound: Sequence[bytes]
+    files: Sequence[bytes]
     read: Read
     text: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one mutant: whether it was read or refused, else what went wrong; and how long it took."""
+    """Whether a mutant was "read" or "refused", or what went wrong, and the CPU time in seconds."""
 
     what: str
     seconds: float
 
 
 def mutate(data: bytes, others: Sequence[bytes], rng: np.random.Generator, text: bool) -> bytes:
-    """One to eight changes, of a text to three: bits, special values, cuts, repetitions, pieces."""
+    """Flip bits, insert values, cut, repeat or splice, up to eight times, in a text up to three."""
     new = bytearray(data)
     for _ in range(int(rng.integers(1, 4 if text else 9))):
         at = int(rng.integers(0, len(new) + 1))
@@ -86,17 +86,17 @@ def _put(data: bytearray, at: int, piece: bytes) -> bytearray:
     return data[:at] + piece + data[at + len(piece) :]
 
 
-# --- sound files -------------------------------------------------------------------------------
+# --- undamaged files ---------------------------------------------------------------------------
 
 
 def picture(rng: np.random.Generator, size: int = 24) -> Image.Image:
-    """Smooth colors."""
+    """Return a smooth random image."""
     coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
 
 
 def images(rng: np.random.Generator) -> list[bytes]:
-    """Every format and mode that is read."""
+    """Return an image in every format and mode that is read."""
     image = picture(rng)
     frames = {"save_all": True, "append_images": [picture(rng), picture(rng)]}
     exif = image.getexif()
@@ -105,7 +105,7 @@ def images(rng: np.random.Generator) -> list[bytes]:
     alpha = image.copy()
     alpha.putalpha(image.convert("L"))
     deep = Image.fromarray(rng.integers(0, 65536, (24, 24), dtype=np.uint16))
-    wanted = [
+    variants = [
         (image, "PNG", {"exif": exif, "icc_profile": icc}), (alpha, "PNG", {}),
         (image.convert("P"), "PNG", {"transparency": 3}), (deep, "PNG", {}),
         (image, "PNG", frames), (image, "JPEG", {"exif": exif, "icc_profile": icc}),
@@ -117,17 +117,17 @@ def images(rng: np.random.Generator) -> list[bytes]:
         (alpha, "WEBP", {"lossless": True}), (image, "WEBP", frames), (image, "PPM", {}),
         (image, "JPEG2000", {}), (alpha, "AVIF", {}),
     ]  # fmt: skip
-    return [_saved(*one) for one in wanted]
+    return [_encode(*variant) for variant in variants]
 
 
-def _saved(image: Image.Image, form: str, options: dict[str, object]) -> bytes:
+def _encode(image: Image.Image, form: str, options: dict[str, object]) -> bytes:
     stream = io.BytesIO()
     image.save(stream, form, **options)
     return stream.getvalue()
 
 
-def packed(rng: np.random.Generator) -> list[bytes]:
-    """Zip and tar in every compression."""
+def archive_files(rng: np.random.Generator) -> list[bytes]:
+    """Return zip and tar files in every compression."""
     files = {f"top/{name}/{n}.png": rng.bytes(200) for n in range(3) for name in ("a", "ü")}
     zips = [_zip(files, kind) for kind in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
     tar = _tar(files)
@@ -158,12 +158,12 @@ SAMPLES = (
     Sample("2" * 64, "b/n.png", "b", "train", "1", "1" * 64, "rotate", {"degrees": -1.5}, 7),
 )
 PARAMS = (Path(params.__file__).parent / "presets" / "homework.yaml").read_bytes()
-SIDE = json.dumps({"classes": ["a", "b"], "notes": {"rejected": [{"path": "x", "reason": "y"}]}})
+SIDECAR = json.dumps({"classes": ["a", "b"], "notes": {"rejected": [{"path": "x", "reason": "y"}]}})
 PREDICTIONS = b"id,actual,predicted,score_a,score_b\n1,a,a,0.75,0.25\n2,b,a,0.5,0.5\n"
 
 
 POLICY = (
-    60 * "# where a mutant may change what it likes\n"
+    60 * "# a comment where mutations do no harm\n"
     + """by_class:
   a: randaugment
   b:
@@ -193,7 +193,7 @@ def _plan(folder: Path) -> bytes:
     return (folder / plan.TABLE).read_bytes()
 
 
-# --- what reads them ---------------------------------------------------------------------------
+# --- readers -----------------------------------------------------------------------------------
 
 
 def _image(data: bytes, _folder: Path) -> None:
@@ -212,16 +212,16 @@ def _archive(data: bytes, folder: Path) -> None:
 
 
 def _policy(path: Path) -> None:
-    """What is read is also drawn from and done."""
-    chosen, picture = parsing.make_policy(path), Image.new("RGB", (16, 12), "teal")
+    """Sample transforms of the policy, and apply them."""
+    policy, picture = parsing.make_policy(path), Image.new("RGB", (16, 12), "teal")
     for label in ("a", "b", "c"):
         for seed in range(5):
-            drawn = parsing.draw_params(chosen.of(label), default_rng(seed), picture)
-            assert compose.change(drawn[0], picture, drawn[1]).size == (16, 12)
+            transform, values = parsing.draw_params(policy.of(label), default_rng(seed), picture)
+            assert compose.change(transform, picture, values).size == (16, 12)
 
 
 def _manifest(name: str, data: bytes, folder: Path) -> None:
-    (folder / manifest.SIDECAR).write_text(SIDE)
+    (folder / manifest.SIDECAR).write_text(SIDECAR)
     (folder / manifest.TABLE).write_text(",".join(manifest.COLUMNS) + "\n")
     (folder / name).write_bytes(data)
     manifest.read_manifest(folder)
@@ -233,16 +233,16 @@ def _file(name: str, reader: Callable[[Path], object], data: bytes, folder: Path
 
 
 def kinds(folder: Path, seed: int = 0) -> dict[str, Kind]:
-    """By name."""
+    """Return all kinds by name."""
     rng = np.random.default_rng(seed)
-    whole = partial(_file, plan.TABLE, lambda path: plan.read_plan(path.parent))
+    read_plan = partial(_file, plan.TABLE, lambda path: plan.read_plan(path.parent))
     folder.mkdir(parents=True, exist_ok=True)
     return {
         "image": Kind(images(rng), _image),
-        "archive": Kind(packed(rng), _archive),
+        "archive": Kind(archive_files(rng), _archive),
         "manifest.csv": Kind([_table(folder)], partial(_manifest, manifest.TABLE), text=True),
-        "manifest.json": Kind([SIDE.encode()], partial(_manifest, manifest.SIDECAR), text=True),
-        "plan.csv": Kind([_plan(folder)], whole, text=True),
+        "manifest.json": Kind([SIDECAR.encode()], partial(_manifest, manifest.SIDECAR), text=True),
+        "plan.csv": Kind([_plan(folder)], read_plan, text=True),
         "params.yaml": Kind([PARAMS], partial(_file, "params.yaml", params.load_params), text=True),
         "policy.yaml": Kind([POLICY.encode()], partial(_file, "parsing.yaml", _policy), text=True),
         "predictions.csv": Kind(
@@ -257,32 +257,30 @@ def kinds(folder: Path, seed: int = 0) -> dict[str, Kind]:
 
 
 def outcomes(kind: Kind, count: int, folder: Path, *, workers: int = 1) -> Iterator[Outcome]:
-    """Make, read and judge so many mutants of a kind, number n from the seed n."""
-    limits = LIMITS
-    work = partial(_judge, kind, folder)
-    bounds = {"seconds": limits.seconds, "memory": limits.memory}
-    for found in sandbox.sandboxed_map(work, range(count), workers, **bounds):
-        yield (
-            Outcome(found.reason, limits.seconds) if isinstance(found, sandbox.Stopped) else found
-        )
+    """Yield the outcomes of mutants 0 to `count` - 1 of a kind."""
+    judge = partial(_judge, kind, folder)
+    bounds = {"seconds": LIMITS.seconds, "memory": LIMITS.memory}
+    for result in sandbox.sandboxed_map(judge, range(count), workers, **bounds):
+        stopped = isinstance(result, sandbox.Stopped)
+        yield Outcome(result.reason, LIMITS.seconds) if stopped else result
 
 
 def mutant(kind: Kind, number: int) -> bytes:
-    """The mutant of that number: always the same."""
+    """Return mutant `number`, which is always the same."""
     rng = np.random.default_rng([1, number])
-    return mutate(kind.sound[number % len(kind.sound)], kind.sound, rng, kind.text)
+    return mutate(kind.files[number % len(kind.files)], kind.files, rng, kind.text)
 
 
 def _judge(kind: Kind, folder: Path, number: int) -> Outcome:
     data = mutant(kind, number)
-    own = folder / str(number)
-    own.mkdir(parents=True)
+    place = folder / str(number)
+    place.mkdir(parents=True)
     start = time.process_time()
     try:
-        kind.read(data, own)
+        kind.read(data, place)
         what = "read"
     except InputError:
         what = "refused"
-    except Exception as error:  # noqa: BLE001 - that is what is looked for
+    except Exception as error:  # noqa: BLE001 - a bug that fuzzing found
         what = f"mutant {number}: {type(error).__name__}: {error}"
     return Outcome(what, time.process_time() - start)

@@ -8,7 +8,7 @@ KINDS = ("image", "archive", "manifest.csv", "manifest.json", "plan.csv", "param
          "policy.yaml", "predictions.csv", "history.csv")  # fmt: skip
 
 
-def test_every_kind_is_tried(tmp_path):
+def test_every_kind_is_listed(tmp_path):
     assert tuple(mutants.kinds(tmp_path)) == KINDS
 
 
@@ -16,13 +16,13 @@ def test_every_kind_is_tried(tmp_path):
 def test_a_mutant_is_read_or_refused(name, tmp_path):
     kind = mutants.kinds(tmp_path / "kinds")[name]
     count = 30 if name.endswith(".yaml") else 300
-    found = list(mutants.outcomes(kind, count, tmp_path, workers=2))
-    assert not [one.what for one in found if one.what not in ("read", "refused")]
-    assert {"read", "refused"} == {one.what for one in found}
+    outcomes = list(mutants.outcomes(kind, count, tmp_path, workers=2))
+    assert not [outcome.what for outcome in outcomes if outcome.what not in ("read", "refused")]
+    assert {"read", "refused"} == {outcome.what for outcome in outcomes}
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_sound_files_are_read(name, tmp_path):
+def test_undamaged_files_are_read(name, tmp_path):
     kind = mutants.kinds(tmp_path / "kinds")[name]
-    for data in kind.sound:
+    for data in kind.files:
         kind.read(data, tmp_path)

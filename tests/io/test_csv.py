@@ -1,4 +1,4 @@
-"""Whatever the names, a table reads back exactly, and a spreadsheet runs none of them."""
+"""A table reads back exactly, whatever its texts, and a spreadsheet runs none of them."""
 
 import csv
 import io
@@ -13,13 +13,13 @@ from toolkit.io.csv import csv_text, read_rows
 fields = st.text(st.characters(exclude_categories=["Cs"])) | st.text("'=+-@\t\r\n,\"1.e")
 
 
-def reread(*lines):
-    return list(read_rows(io.StringIO(csv_text(["h"], lines), newline="")))[1:]
+def round_trip(*rows):
+    return list(read_rows(io.StringIO(csv_text(["h"], rows), newline="")))[1:]
 
 
-@given(lines=st.lists(st.lists(fields, min_size=2, max_size=3)))
-def test_any_texts_read_back(lines):
-    assert reread(*lines) == lines
+@given(rows=st.lists(st.lists(fields, min_size=2, max_size=3)))
+def test_any_texts_read_back(rows):
+    assert round_trip(*rows) == rows
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -35,5 +35,5 @@ def test_numbers_stay_numbers():
     assert csv_text(["a", "b", "c"], [[-1, "-0.5", -1e-300]]) == "a,b,c\n-1,-0.5,-1e-300\n"
 
 
-def test_lines_end_as_they_always_did():
+def test_lines_end_with_a_line_feed():
     assert csv_text(["a"], [["b\nc"], ["d\re"]]) == 'a\n"b\nc"\n"d\re"\n'

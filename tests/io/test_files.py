@@ -1,4 +1,4 @@
-"""Outputs are whole or not there, and nothing of a person's is lost."""
+"""Outputs are written whole or not at all, and no file of a user's is lost."""
 
 import errno
 import hashlib
@@ -23,14 +23,14 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path):
     assert [p.name for p in tmp_path.iterdir() if "lock" not in p.name] == ["out"]
 
 
-def test_a_folder_of_ours_is_replaced(tmp_path):
+def test_a_folder_that_the_toolkit_wrote_is_replaced(tmp_path):
     for text in ("old", "new"):
         with files.new_folder(tmp_path / "out") as building:
             (building / "manifest.json").write_text(text)
     assert (tmp_path / "out" / "manifest.json").read_text() == "new"
 
 
-def test_what_is_not_ours_is_never_replaced(tmp_path):
+def test_a_folder_that_the_toolkit_did_not_write_is_never_replaced(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "holiday.jpg").write_text("precious")
     with (
@@ -41,7 +41,7 @@ def test_what_is_not_ours_is_never_replaced(tmp_path):
     assert (tmp_path / "out" / "holiday.jpg").read_text() == "precious"
 
 
-def test_a_second_writer_is_told_so(tmp_path):
+def test_a_second_writer_is_refused(tmp_path):
     code = (
         "import sys; from pathlib import Path; from toolkit.io import files\n"
         "with files.new_folder(Path(sys.argv[1])): pass"
@@ -59,15 +59,15 @@ def test_a_file_is_replaced_whole(tmp_path):
     assert [p.read_bytes() for p in (tmp_path / "deep").iterdir()] == [b"b"]
 
 
-def test_what_a_killed_process_left_is_removed_and_a_living_ones_is_not(tmp_path):
+def test_temporary_files_of_killed_processes_are_removed_and_of_running_ones_are_not(tmp_path):
     name = hashlib.sha256(b"x.txt").hexdigest()[:16]
-    for pid in (2**22 + 1, 1):  # no process has so high a number; 1 always runs
+    for pid in (2**22 + 1, 1):  # no process has so high an id; 1 always runs
         (tmp_path / f".{name}.{pid}.tmp").touch()
     files.write_file(tmp_path / "x.txt", "new")
     assert sorted(p.name for p in tmp_path.iterdir()) == [f".{name}.1.tmp", "x.txt"]
 
 
-def test_an_old_folder_is_back_after_a_kill_between_two_renames(tmp_path):
+def test_the_old_folder_is_restored_after_a_kill_between_two_renames(tmp_path):
     (tmp_path / ".out.replaced").mkdir()
     (tmp_path / ".out.replaced" / "manifest.json").write_text("old")
     with pytest.raises(InputError), files.new_folder(tmp_path / "out"):
@@ -84,14 +84,10 @@ def test_a_name_may_have_255_bytes(tmp_path, name):
     assert (tmp_path / name).read_text() == "a\n"
 
 
-def full(_path):
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-
 def test_an_error_names_the_file(tmp_path):
     path = tmp_path / "x"
     with pytest.raises(OSError, match="No space left") as caught, files.csv_table(path, ["a"]):
-        full(path)
+        raise OSError(errno.ENOSPC, "No space left on device")
     assert caught.value.filename == str(path)
     assert not list(tmp_path.iterdir())
 
@@ -106,7 +102,7 @@ def test_json_has_no_nan_in_either_direction(tmp_path):
         files.parse_json('{"a":' * 100_000)
 
 
-def test_a_folder_of_locks_that_is_another_users_is_refused(tmp_path, monkeypatch):
+def test_a_lock_folder_of_another_user_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / f"imbalanced-images-{os.getuid()}").symlink_to(tmp_path)
     with pytest.raises(InputError, match="must be a folder of yours"), files.exclusive(tmp_path):

@@ -1,4 +1,4 @@
-"""Pictures decode as a person sees them; whatever is wrong with a file is one clear error."""
+"""Images decode as viewers show them; whatever is wrong with a file is one clear error."""
 
 import io
 
@@ -13,7 +13,7 @@ from toolkit.errors import InputError
 from toolkit.io import images
 
 
-def saved(image: Image.Image, form: str, **options) -> bytes:
+def encoded(image: Image.Image, form: str, **options) -> bytes:
     stream = io.BytesIO()
     image.save(stream, form, **options)
     return stream.getvalue()
@@ -28,39 +28,39 @@ def test_exif_rotation_is_applied():
     image = Image.new("RGB", (4, 2), "red")
     exif = image.getexif()
     exif[0x0112] = 6
-    assert images.decode(saved(image, "JPEG", exif=exif)).shape == (4, 2, 3)
+    assert images.decode(encoded(image, "JPEG", exif=exif)).shape == (4, 2, 3)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_alpha_lies_on_white(mode):
+def test_alpha_becomes_white(mode):
     clear = Image.new("RGBA", (3, 3), (255, 0, 0, 0)).convert(mode)
-    assert (images.decode(saved(clear, "PNG")) == 255).all()
+    assert (images.decode(encoded(clear, "PNG")) == 255).all()
 
 
-def test_transparent_palette_entry_lies_on_white():
+def test_transparent_palette_entry_becomes_white():
     image = Image.new("P", (3, 3), 0)
     image.putpalette([10, 20, 30])
-    assert (images.decode(saved(image, "PNG", transparency=0)) == 255).all()
+    assert (images.decode(encoded(image, "PNG", transparency=0)) == 255).all()
 
 
 def test_sixteen_bits_are_scaled_not_clipped():
-    grey = Image.fromarray(np.array([[0, 257, 32896, 65535]], dtype=np.uint16))
-    assert images.decode(saved(grey, "PNG"))[0, :, 0].tolist() == [0, 1, 128, 255]
+    gray = Image.fromarray(np.array([[0, 257, 32896, 65535]], dtype=np.uint16))
+    assert images.decode(encoded(gray, "PNG"))[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
-def test_cmyk_and_grey_become_rgb():
-    white = saved(Image.new("CMYK", (3, 3), (0, 0, 0, 0)), "TIFF")
+def test_cmyk_and_gray_become_rgb():
+    white = encoded(Image.new("CMYK", (3, 3), (0, 0, 0, 0)), "TIFF")
     assert (images.decode(white) == 255).all()
-    assert images.decode(saved(Image.new("L", (3, 3), 7), "PNG")).tolist()[0][0] == [7, 7, 7]
+    assert images.decode(encoded(Image.new("L", (3, 3), 7), "PNG")).tolist()[0][0] == [7, 7, 7]
 
 
-def test_the_first_frame_of_an_animation_counts():
+def test_the_first_frame_of_an_animation_is_decoded():
     frames = [Image.new("RGB", (3, 3), c) for c in ("red", "blue")]
-    data = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert images.decode(data)[0, 0].tolist() == [255, 0, 0]
 
 
-def test_what_is_no_image_is_said_so():
+def test_a_file_that_is_not_an_image_is_refused():
     with pytest.raises(InputError, match=r"not an image \(first bytes are b'<!DOCTYPE html"):
         images.identify(b"<!DOCTYPE html><html>")
 
@@ -77,7 +77,7 @@ def test_a_truncated_image_is_damaged():
 
 
 def test_too_many_pixels_are_refused_before_decoding():
-    bomb = saved(Image.new("1", (12_000, 12_000)), "PNG")
+    bomb = encoded(Image.new("1", (12_000, 12_000)), "PNG")
     with pytest.raises(InputError, match="12000 x 12000 pixels"):
         images.decode(bomb)
 
@@ -91,9 +91,9 @@ def test_reading_a_file_names_it(tmp_path):
 
 
 @given(data=st.data())
-def test_no_damage_escapes_as_another_error(data):
+def test_any_damage_is_an_input_error(data):
     form = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"]))
-    good = bytearray(saved(Image.new("RGB", (8, 8), "green"), form))
+    good = bytearray(encoded(Image.new("RGB", (8, 8), "green"), form))
     for _ in range(data.draw(st.integers(1, 5))):
         good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
     try:
@@ -113,11 +113,11 @@ def test_resize_is_pillows_antialiased_bilinear():
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_is_pillows_at_any_scale(orientation):
+def test_every_orientation_is_applied_as_pillow_does_at_any_scale(orientation):
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
     exif = image.getexif()
     exif[0x0112] = orientation
-    data = saved(image.resize((600, 400)), "JPEG", exif=exif)
+    data = encoded(image.resize((600, 400)), "JPEG", exif=exif)
     with Image.open(io.BytesIO(data)) as again:
         expected = ImageOps.exif_transpose(again)
     np.testing.assert_array_equal(images.decode(data), np.asarray(expected))
@@ -129,117 +129,117 @@ def test_scaled_decoding_changes_a_photo_little_and_other_formats_not_at_all():
     waves = np.sin(np.linspace(0, 60, 1200))[:, None] * np.sin(np.linspace(0, 40, 1600))[None]
     photo = Image.fromarray((127.5 + 100 * np.stack([waves, -waves, waves**2], 2)).astype(np.uint8))
     full = images.resize_picture(photo, 128)
-    for form, most in (("JPEG", 1.5), ("PNG", 0)):
-        found = images.decode_picture(saved(photo, form), 128)
-        assert found.size == (128, 128)
-        assert np.abs(np.asarray(found).astype(int) - np.asarray(full)).mean() <= most
+    for form, limit in (("JPEG", 1.5), ("PNG", 0)):
+        small = images.decode_picture(encoded(photo, form), 128)
+        assert small.size == (128, 128)
+        assert np.abs(np.asarray(small).astype(int) - np.asarray(full)).mean() <= limit
 
 
 def test_a_small_photo_is_decoded_in_full():
     photo = Image.fromarray(
         np.random.default_rng(0).integers(0, 256, (378, 383, 3), dtype=np.uint8)
     )
-    data = saved(photo, "JPEG")
+    data = encoded(photo, "JPEG")
     whole = images.resize_picture(images.decode_picture(data), 128)
     assert images.decode_picture(data, 128).tobytes() == whole.tobytes()
 
 
-def test_pictures_are_the_same_when_every_pixel_is():
+def test_same_pixels_compares_all_of_them():
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8))
     other = photo.copy()
     assert images.same_pixels(photo, other)
-    other.putpixel((0, 8), (1, 2, 3))  # not among those that are looked at first
+    other.putpixel((0, 8), (1, 2, 3))  # not among the four that are compared first
     assert not images.same_pixels(photo, other)
     assert not images.same_pixels(photo, photo.resize((12, 8)))
 
 
-# --- what cameras, scanners and programs write -------------------------------------------------
+# --- files as cameras, scanners and programs write them ----------------------------------------
 
 
-def swapped() -> bytes:
-    """A color profile of a screen whose red and green are exchanged."""
+def swapped_profile() -> bytes:
+    """Return an sRGB profile with red and green swapped."""
     data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     data = data.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
     return bytes(data.replace(b"\0s\0R\0G\0B", b"\0o\0d\0d\0."))  # its description, in UTF-16
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
-def test_colors_are_those_of_the_profile(form):
+def test_the_color_profile_is_applied(form):
     red = Image.new("RGB", (16, 16), (255, 0, 0))
-    plain = images.decode(saved(red, form))[8, 8].astype(int)
+    plain = images.decode(encoded(red, form))[8, 8].astype(int)
     assert np.abs(plain - [255, 0, 0]).max() <= 2
-    shown = images.decode(saved(red, form, icc_profile=swapped()))[8, 8].astype(int)
-    assert np.abs(shown - [0, 255, 0]).max() <= 40  # red as green
+    color = images.decode(encoded(red, form, icc_profile=swapped_profile()))[8, 8].astype(int)
+    assert np.abs(color - [0, 255, 0]).max() <= 40  # red as green
 
 
 def test_a_profile_of_srgb_and_one_that_is_damaged_change_nothing():
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8))
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    for profile in (srgb, b"no profile", swapped()[:200]):
-        data = saved(image, "PNG", icc_profile=profile)
+    for profile in (srgb, b"no profile", swapped_profile()[:200]):
+        data = encoded(image, "PNG", icc_profile=profile)
         np.testing.assert_array_equal(images.decode(data), np.asarray(image))
 
 
-def test_damaged_exif_loses_no_picture():
+def test_damaged_exif_is_ignored():
     image = Image.new("RGB", (16, 8), "red")
-    data = saved(image, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")
+    data = encoded(image, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")
     assert images.decode(data).shape == (8, 16, 3)
-    data = saved(image, "PNG", exif=b"Exif\0\0no tiff at all")
+    data = encoded(image, "PNG", exif=b"Exif\0\0no tiff at all")
     assert images.decode(data).shape == (8, 16, 3)
 
 
-def test_a_cmyk_jpeg_has_the_colors_that_its_inks_make():
-    """No ink is white; all of one leaves two of red, green and blue."""
+def test_a_cmyk_jpeg_has_the_colors_of_its_inks():
+    """No ink at all is white; full magenta and yellow are red."""
     for inks, rgb in (((0, 0, 0, 0), (255, 255, 255)), ((0, 255, 255, 0), (255, 0, 0))):
-        shown = images.decode(saved(Image.new("CMYK", (16, 16), inks), "JPEG"))[8, 8].astype(int)
-        assert np.abs(shown - rgb).max() <= 2
+        color = images.decode(encoded(Image.new("CMYK", (16, 16), inks), "JPEG"))[8, 8].astype(int)
+        assert np.abs(color - rgb).max() <= 2
 
 
-def test_a_progressive_jpeg_is_its_baseline_twin():
+def test_a_progressive_jpeg_decodes_as_a_baseline_jpeg():
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
-    twins = [images.decode(saved(image, "JPEG", progressive=p)) for p in (False, True)]
-    np.testing.assert_array_equal(*twins)
+    both = [images.decode(encoded(image, "JPEG", progressive=p)) for p in (False, True)]
+    np.testing.assert_array_equal(*both)
 
 
 @pytest.mark.parametrize("form", ["GIF", "PNG", "TIFF", "WEBP"])
-def test_of_an_animation_the_first_picture_counts(form):
+def test_the_first_frame_is_decoded_in_every_format(form):
     frames = [Image.new("RGB", (8, 8), c) for c in ("red", "blue")]
-    data = saved(frames[0], form, save_all=True, append_images=frames[1:])
+    data = encoded(frames[0], form, save_all=True, append_images=frames[1:])
     assert np.abs(images.decode(data)[4, 4].astype(int) - [255, 0, 0]).max() <= 3
 
 
-def test_the_bytes_decide_the_format_and_not_the_name(tmp_path):
-    (tmp_path / "x.jpg").write_bytes(saved(Image.new("RGB", (3, 3), "red"), "PNG"))
+def test_the_format_follows_the_bytes_and_not_the_name(tmp_path):
+    (tmp_path / "x.jpg").write_bytes(encoded(Image.new("RGB", (3, 3), "red"), "PNG"))
     assert images.read_image(tmp_path / "x.jpg")[0, 0].tolist() == [255, 0, 0]
     assert images.identify((tmp_path / "x.jpg").read_bytes()) == "PNG"
 
 
 def test_float_and_palette_with_transparency():
-    grey = Image.fromarray(np.array([[0, 0.5, 1, np.nan, np.inf, -1]], dtype=np.float32))
-    found = images.decode(saved(grey, "TIFF"))[0, :, 0].tolist()
-    assert found == [0, 128, 255, 0, 0, 0]
+    gray = Image.fromarray(np.array([[0, 0.5, 1, np.nan, np.inf, -1]], dtype=np.float32))
+    pixels = images.decode(encoded(gray, "TIFF"))[0, :, 0].tolist()
+    assert pixels == [0, 128, 255, 0, 0, 0]
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 50])
     image.putpixel((1, 0), 1)
-    found = images.decode(saved(image, "PNG", transparency=b"\x80\xff"))[0]
-    assert found.tolist() == [[132, 137, 142], [200, 100, 50]]  # a half of white, and none
+    pixels = images.decode(encoded(image, "PNG", transparency=b"\x80\xff"))[0]
+    assert pixels.tolist() == [[132, 137, 142], [200, 100, 50]]  # a half of white, and none
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "I;16"])
-def test_a_large_picture_is_changed_in_bands_that_do_not_show(mode, monkeypatch):
+def test_conversion_in_bands_gives_the_same_pixels(mode, monkeypatch):
     rng = np.random.default_rng(0)
     if mode == "I;16":
         image = Image.fromarray(rng.integers(0, 65536, (50, 9), dtype=np.uint16))
     else:
         image = Image.fromarray(rng.integers(0, 256, (50, 9, 4), dtype=np.uint8))
         image = image.quantize(16) if mode == "P" else image
-    data = saved(image, "PNG")
+    data = encoded(image, "PNG")
     whole = images.decode(data)
     monkeypatch.setattr("toolkit.io.color.BAND", 60)
     np.testing.assert_array_equal(images.decode(data), whole)
 
 
-def test_limits_are_those_that_are_given():
+def test_the_limits_are_parameters():
     data = images.encode_png(np.zeros((20, 30, 3), np.uint8))
     with pytest.raises(InputError, match="30 x 20 pixels are more than 500"):
         images.decode(data, images.ImageLimits(pixels=500))
@@ -247,13 +247,13 @@ def test_limits_are_those_that_are_given():
         images.decode(data, images.ImageLimits(bytes=50))
 
 
-def test_the_limits_of_params_are_the_codecs():
+def test_the_default_limits_of_the_audit_are_those_of_decoding():
     assert params.AuditParams().limits == images.LIMITS
     assert images.LIMITS.memory < 1_000_000_000
 
 
 @pytest.mark.parametrize("size", [None, 16])
-def test_nothing_but_pixels_goes_into_what_is_encoded(size):
+def test_comments_and_profiles_are_not_encoded(size):
     """A comment would be copied, and a profile that was applied would be wrong."""
     stream, profile = io.BytesIO(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     photo = Image.new("RGB", (20, 20), "red")

@@ -19,7 +19,7 @@ texts = st.text(
 ).filter(lambda text: text not in (".", ".."))
 
 
-def test_what_is_written_is_read_back(tmp_path):
+def test_a_manifest_reads_back(tmp_path):
     written = Manifest(("a", "b"), (PARENT, CHILD), {"size": 32})
     manifest.write_manifest(tmp_path, written)
     assert manifest.read_manifest(tmp_path) == written
@@ -59,7 +59,7 @@ def test_a_class_without_images_is_kept(tmp_path):
         ((replace(PARENT, split="test"), replace(CHILD, split="test")), "must be in train"),
     ],
 )
-def test_leaks_and_errors_cannot_be_written_down(samples, message):
+def test_leaks_and_errors_are_refused(samples, message):
     with pytest.raises(InputError, match=message):
         Manifest(("a", "b"), samples)
 
@@ -70,7 +70,7 @@ def test_classes_must_be_alphabetical():
 
 
 @pytest.mark.parametrize("label", ["", ".", "..", "a/b", "../up", "a\0", "\ud800", "x" * 256])
-def test_a_class_must_be_a_folders_name(label):
+def test_a_class_must_be_a_folder_name(label):
     with pytest.raises(InputError, match="the name of a class must be a valid folder name"):
         Manifest((label,), ())
 
@@ -95,14 +95,14 @@ def test_naughty_names_read_back(tmp_path):
         ("\xff", "manifest.csv: "),
     ],
 )
-def test_a_side_file_of_a_stranger_is_refused(tmp_path, side, message):
+def test_a_damaged_sidecar_is_refused(tmp_path, side, message):
     manifest.write_manifest(tmp_path, Manifest(("a",), (PARENT,)))
     (tmp_path / "manifest.json").write_bytes(side.encode("latin-1"))
     with pytest.raises(InputError, match=message):
         manifest.read_manifest(tmp_path)
 
 
-def test_equal_files_get_ids_of_their_own():
+def test_equal_files_have_distinct_ids():
     assert manifest.unique_ids(["x", "y", "x", "x"]) == ["x", "y", "x-2", "x-3"]
     assert manifest.content_hash(replace(PARENT, id="x-3")) == "x"
 
@@ -125,6 +125,6 @@ def test_a_damaged_table_is_refused_by_name(tmp_path, table, message):
         manifest.read_manifest(tmp_path)
 
 
-def test_a_missing_manifest_says_what_writes_it(tmp_path):
+def test_a_missing_manifest_names_the_remedy(tmp_path):
     with pytest.raises(InputError, match=r"no such file; run the stage"):
         manifest.read_manifest(tmp_path)

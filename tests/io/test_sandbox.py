@@ -1,4 +1,4 @@
-"""What one item does to its process is told of that item alone; its neighbors are all there."""
+"""An item that breaks its process is Stopped, and all other items have their results."""
 
 import os
 import signal
@@ -41,8 +41,8 @@ def kill(n: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def some(harm):
-    """Harm at every tenth number, squares of the others."""
+def one_in_ten(harm):
+    """Return a function that harms at one number in ten and squares the others."""
 
     def one(n: int):
         return harm(n) if n % 10 == 3 else n * n
@@ -59,26 +59,26 @@ def some(harm):
         (kill, "the process that read it was killed, perhaps for lack of memory"),
     ],
 )
-def test_a_lost_process_is_told_of_its_item_alone(harm, reason, workers):
-    found = list(sandbox.sandboxed_map(some(harm), range(40), workers, **LIMITS))
-    assert found == [Stopped(reason) if n % 10 == 3 else n * n for n in range(40)]
+def test_only_the_item_that_ended_its_process_is_stopped(harm, reason, workers):
+    results = list(sandbox.sandboxed_map(one_in_ten(harm), range(40), workers, **LIMITS))
+    assert results == [Stopped(reason) if n % 10 == 3 else n * n for n in range(40)]
 
 
-def test_the_clock_counts_too_and_one_call_of_c_is_stopped(monkeypatch):
+def test_wall_clock_time_is_limited_too_and_a_call_of_c_is_stopped(monkeypatch):
     monkeypatch.setattr(sandbox, "PATIENCE", 1)
     for harm in (sleep, burn):
-        slow = [Stopped("it took more than 0.3 seconds")]
-        assert list(sandbox.sandboxed_map(harm, [0], 1, seconds=0.3, memory=10**9)) == slow
+        stopped = [Stopped("it took more than 0.3 seconds")]
+        assert list(sandbox.sandboxed_map(harm, [0], 1, seconds=0.3, memory=10**9)) == stopped
 
 
-def test_memory_beyond_the_limit_is_refused():
-    most = Stopped("it took more than 200 MB of memory")
-    assert list(sandbox.sandboxed_map(some(grow), range(5), 2, **LIMITS))[3:] == [most, 16]
+def test_memory_is_limited():
+    stopped = Stopped("it took more than 200 MB of memory")
+    assert list(sandbox.sandboxed_map(one_in_ten(grow), range(5), 2, **LIMITS))[3:] == [stopped, 16]
     assert list(sandbox.sandboxed_map(grow, [1], 1, seconds=5, memory=400_000_000)) == [300_000_001]
 
 
 def test_an_item_whose_worker_was_killed_once_gets_another(tmp_path):
-    """By the kernel, for lack of memory that something else took: no fault of the file."""
+    """The kernel may kill it for the memory that other processes take."""
 
     def once(n: int) -> int:
         if n == 4 and not (tmp_path / "killed").exists():
@@ -95,18 +95,18 @@ def refuse(n: int) -> int:
     return n
 
 
-def test_what_the_function_raises_is_raised_in_its_place():
-    found = sandbox.sandboxed_map(refuse, range(9), 2, **LIMITS)
-    assert [next(found) for _ in range(5)] == list(range(5))
+def test_an_exception_is_raised_in_its_place():
+    results = sandbox.sandboxed_map(refuse, range(9), 2, **LIMITS)
+    assert [next(results) for _ in range(5)] == list(range(5))
     with pytest.raises(InputError, match="five is refused"):
-        next(found)
+        next(results)
 
 
 def test_nothing_to_do():
     assert list(sandbox.sandboxed_map(refuse, [], 2, **LIMITS)) == []
 
 
-def test_workers_end_with_the_one_that_started_them(tmp_path):
+def test_workers_end_with_a_killed_parent(tmp_path):
     code = (
         "import os, sys, time\nfrom toolkit.io import sandbox\n"
         "def work(n): os.write(1, b'%d\\n' % os.getpid()); time.sleep(0.2)\n"

@@ -1,4 +1,4 @@
-"""Shards are tar files that others read, and hold what folders hold."""
+"""Shards are tar files that other programs read, with the images that folders would have."""
 
 import io
 import subprocess
@@ -37,10 +37,10 @@ def written(path, members=MEMBERS):
 
 def test_a_shard_is_a_tar_file_without_times_and_owners(tmp_path):
     with tarfile.open(written(tmp_path / "x.tar")) as archive:
-        found = archive.getmembers()
-        assert {one.name: archive.extractfile(one).read() for one in found} == MEMBERS
-    assert {(o.mtime, o.uid, o.gid, o.uname, o.mode) for o in found} == {(0, 0, 0, "", 0o644)}
-    assert all(one.isreg() for one in found)
+        members = archive.getmembers()
+        assert {member.name: archive.extractfile(member).read() for member in members} == MEMBERS
+    assert {(o.mtime, o.uid, o.gid, o.uname, o.mode) for o in members} == {(0, 0, 0, "", 0o644)}
+    assert all(member.isreg() for member in members)
 
 
 def test_members_are_read_back_and_files_too(tmp_path):
@@ -55,9 +55,9 @@ def test_members_are_read_back_and_files_too(tmp_path):
 
 def test_shards_of_pythons_tarfile_are_read(tmp_path):
     with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
-        about = tarfile.TarInfo("key.png")
-        about.size, about.mtime = 3, 1_700_000_000
-        archive.addfile(about, io.BytesIO(b"abc"))
+        info = tarfile.TarInfo("key.png")
+        info.size, info.mtime = 3, 1_700_000_000
+        archive.addfile(info, io.BytesIO(b"abc"))
     assert shards.read_member(tmp_path / "x.tar" / "key.png") == b"abc"
 
 
@@ -70,7 +70,7 @@ def test_shards_of_pythons_tarfile_are_read(tmp_path):
         (lambda d: d, "nothing.png: the shard has no such member"),
     ],
 )
-def test_what_is_wrong_with_a_shard_is_said(tmp_path, harm, message):
+def test_a_damaged_shard_is_described(tmp_path, harm, message):
     shard = written(tmp_path / "x.tar")
     shard.write_bytes(harm(shard.read_bytes()))
     with pytest.raises(InputError, match=message):
@@ -82,10 +82,10 @@ def test_a_name_that_is_too_long_is_refused():
         shards.member_header(b"n" * 101, 0)
 
 
-def by_id(made, path):
-    """What the manifest says of each sample but for its path, and the sample's bytes."""
+def by_id(table, path):
+    """Return the label, parent, seed and bytes of each sample."""
     return {
-        s.id: (s.label, s.parent, s.seed, shards.read_member(path / s.path)) for s in made.samples
+        s.id: (s.label, s.parent, s.seed, shards.read_member(path / s.path)) for s in table.samples
     }
 
 
@@ -103,9 +103,11 @@ def test_shards_hold_the_images_that_folders_hold(plain, tmp_path, only_new):
 
 
 def test_every_image_is_followed_by_the_number_of_its_class(plain, tmp_path):
-    """As WebDataset wants it: members of one key, which has no dot, stand together."""
-    made, _ = augment(plain, tmp_path / "out", target=12, form=OutputFormat(shards=3), codec="jpeg")
-    labels = {s.path: made.classes.index(s.label) for s in made.samples}
+    """In WebDataset, the members of one key, which has no dot, are adjacent."""
+    table, _ = augment(
+        plain, tmp_path / "out", target=12, form=OutputFormat(shards=3), codec="jpeg"
+    )
+    labels = {s.path: table.classes.index(s.label) for s in table.samples}
     for shard in (tmp_path / "out").glob("*.tar"):
         with tarfile.open(shard) as archive:
             members = archive.getmembers()
@@ -126,20 +128,20 @@ def test_training_reads_shards(plain, tmp_path):
     assert images.read_image(tmp_path / "shards" / sample.path).shape == (24, 24, 3)
 
 
-def test_the_probe_sees_in_shards_what_it_sees_in_folders(plain, tmp_path):
+def test_the_probe_of_shards_equals_that_of_folders(plain, tmp_path):
     for name, count in (("folder", 0), ("shards", 3)):
         augment(plain, tmp_path / name, target=12, form=OutputFormat(shards=count))
     assert probe.probe_arm(tmp_path / "folder") == probe.probe_arm(tmp_path / "shards")
 
 
-def test_an_arm_in_shards_is_shown_on_the_page_as_one_in_folders(tmp_path, monkeypatch):
-    """The same numbers and sheets of the command's own output, whichever form it has."""
+def test_the_page_shows_an_arm_in_shards_as_one_in_folders(tmp_path, monkeypatch):
+    """The page has the same numbers and sheets for both forms of output."""
     monkeypatch.chdir(tmp_path)  # away from the params.yaml here
-    given, seen = pages.inputs(tmp_path / "project"), []
+    inputs, sections = pages.inputs(tmp_path / "project"), []
     for count in (0, 3):
         call = AugmentOptions(
-            given.prepared / "train",
-            given.arms / "augmented",
+            inputs.prepared / "train",
+            inputs.arms / "augmented",
             target="9",
             policy="augmix",
             only_new=True,
@@ -149,17 +151,17 @@ def test_an_arm_in_shards_is_shown_on_the_page_as_one_in_folders(tmp_path, monke
             quiet=True,
         )
         augment_from_options(call)
-        seen.append(page.data_section(given))
+        sections.append(page.data_section(inputs))
     parts = ("counts", "new", "sheets", "most_changed")
-    assert [seen[0][part] for part in parts] == [seen[1][part] for part in parts]
-    assert ["augmented", "all", "5"] in [row[:3] for row in seen[1]["new"]]
-    assert list((given.arms / "augmented").glob("*.tar"))
+    assert [sections[0][part] for part in parts] == [sections[1][part] for part in parts]
+    assert ["augmented", "all", "5"] in [row[:3] for row in sections[1]["new"]]
+    assert list((inputs.arms / "augmented").glob("*.tar"))
 
 
 def test_a_shard_that_was_changed_is_named(plain, tmp_path):
-    made, _ = augment(plain, tmp_path / "out", target=12, form=OutputFormat(shards=3))
+    table, _ = augment(plain, tmp_path / "out", target=12, form=OutputFormat(shards=3))
     shard = tmp_path / "out" / shards.shard_name(1)
-    sample = next(s for s in made.samples if s.path.startswith(shard.name))
+    sample = next(s for s in table.samples if s.path.startswith(shard.name))
     data = shards.read_member(tmp_path / "out" / sample.path)
     shard.write_bytes(shard.read_bytes().replace(data, bytes(len(data))))
     with pytest.raises(InputError, match=f"{sample.path}: changed since the manifest"):
@@ -173,10 +175,10 @@ def test_more_shards_than_originals_are_refused(plain, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2, 8])
-def test_an_interrupted_run_into_shards_is_continued_and_ends_the_same(
+def test_an_interrupted_run_into_shards_is_resumed_with_the_same_result(
     plain, tmp_path, workers, monkeypatch
 ):
-    """More rows of a parent than a batch has, so that a shard has several batches of one."""
+    """Each parent has more rows than a batch, so that it has several batches in a shard."""
     monkeypatch.setattr(batches, "ROWS", 7)
     out, form = tmp_path / "out", OutputFormat(shards=4)
     augment(plain, tmp_path / "whole", target=40, form=form)
@@ -190,7 +192,7 @@ def test_an_interrupted_run_into_shards_is_continued_and_ends_the_same(
     assert tree(out) == tree(tmp_path / "whole")
 
 
-def test_shards_of_a_killed_run_are_kept_and_half_ones_made_anew(tmp_path):
+def test_shards_of_a_killed_run_are_kept_and_incomplete_ones_written_anew(tmp_path):
     source, out = folder(tmp_path / "train", size=48, few=9, many=8), tmp_path / "out"
     augment(source, tmp_path / "whole", target=900, form=OutputFormat(shards=8))
     command = [sys.executable, "-m", "toolkit", "augment", str(source), "-o", str(out), "--shards"]

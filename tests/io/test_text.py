@@ -1,4 +1,4 @@
-"""Names on a screen do nothing but stand there; addresses keep their secrets."""
+"""Text on a terminal has no effects, and URLs do not show credentials."""
 
 import pytest
 
@@ -15,6 +15,6 @@ def test_plain_text_stays_as_it_is():
     assert escape("Äpfel 猫\nx") == "Äpfel 猫\nx"
 
 
-def test_logins_are_left_out_of_addresses():
+def test_credentials_are_removed_from_urls():
     text = "location: https://me:pa@ss@host/x.zip?a@b, ssh://git@host"
     assert strip_credentials(text) == "location: https://host/x.zip?a@b, ssh://host"
