@@ -2,23 +2,16 @@
 
 from importlib.resources import files
 
-import pytest
 from ruamel.yaml import YAML
 
-from toolkit.errors import InputError
 from toolkit.training.networks import NETWORKS
-from toolkit.training.params import RECIPES, Recipe, TrainParams, find_recipe
+from toolkit.training.params import RECIPES, Recipe, TrainParams
 
 
 def test_recipes_by_name_need_no_params_yaml():
-    assert find_recipe("recommended").network == "resnet18"
+    assert RECIPES["recommended"].network == "resnet18"
     assert {recipe.network for recipe in RECIPES.values()} <= set(NETWORKS)
     assert TrainParams(recipes=RECIPES).recipes == RECIPES
-
-
-def test_an_unknown_recipe_is_refused_with_the_names():
-    with pytest.raises(InputError, match=r"one of \['googlenet', 'recommended', .* got 'resnet'"):
-        find_recipe("resnet")
 
 
 def test_recipes_of_the_quick_preset_are_the_same_by_name():

@@ -203,6 +203,7 @@ def evaluate(
         valid_predictions=valid_predictions,
         **settings | {key: value for key, value in given.items() if value is not None},
         track=console.track(quiet),
+        say=partial(console.say, quiet=quiet),
     )
     typer.echo(console.table(metric_table(evaluation)))
     for line in evaluation.notes:
@@ -221,14 +222,13 @@ def predict(
     Example: toolkit predict models/augmented-resnet18-0 photo.jpg
     """
     from toolkit.metrics.predictions import predictions_csv
-    from toolkit.pipeline.steps.predict import image_files
     from toolkit.pipeline.steps.predict import predict as step
 
-    files = [path for place in images for path in image_files(place, console.say)]
-    predictions = step(run, files, output=output, track=console.track(quiet))
+    predictions = step(run, images, output=output, track=console.track(quiet), say=console.say)
     if not output:
         typer.echo(predictions_csv(predictions), nl=False)
     for problem in predictions.problems.values():
         console.say(problem)
     if predictions.problems:
-        raise InputError(f"{len(predictions.problems)} of {len(files)} files could not be read")
+        count = len(predictions.ids) + len(predictions.problems)
+        raise InputError(f"{len(predictions.problems)} of {count} files could not be read")

@@ -4,7 +4,6 @@ from .params import (
     RECIPES as RECIPES,
     Recipe as Recipe,
     TrainParams as TrainParams,
-    find_recipe as find_recipe,
 )
 from .runs import Run as Run, load_run as load_run, read_run as read_run
 from .train import train_one as train_one, train_seeds as train_seeds

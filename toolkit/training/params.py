@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from toolkit.errors import InputError
 from toolkit.io.schema import Count, Name, Positive, Section, Sha256
 
 Criterion = Literal["loss", "accuracy", "gmean"]
@@ -81,13 +80,6 @@ class TrainParams(Section):
     workers: Count = 0
     """Threads that decode, with `data: files`; 0 means one per core."""
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
-
-
-def find_recipe(name: str) -> Recipe:
-    """Return a recipe of RECIPES. Raises InputError that lists the names."""
-    if name not in RECIPES:
-        raise InputError(f"recipe must be one of {sorted(RECIPES)}, got {name!r}")
-    return RECIPES[name]
 
 
 RECIPES: dict[str, Recipe] = {

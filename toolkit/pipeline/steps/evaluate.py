@@ -1,12 +1,15 @@
 """`toolkit evaluate`, and `toolkit.evaluate`."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from toolkit.errors import InputError
 from toolkit.evaluation.evaluate import Evaluation, RunOutputs, evaluate_run
 from toolkit.evaluation.results import RunKey
 from toolkit.metrics import mistakes, thresholds
+from toolkit.metrics.mistakes import HardExample
 from toolkit.metrics.params import EvaluateParams, ThresholdRule
 from toolkit.metrics.predictions import Predictions, read_predictions
 from toolkit.pipeline.params import build
@@ -17,6 +20,7 @@ if TYPE_CHECKING:  # predictions are measured without torch
     from toolkit.training.runs import Run
 
 Source: TypeAlias = "Predictions | Run | Path | str"
+Examples = Callable[[Predictions], Sequence[HardExample]]
 
 
 def evaluate(
@@ -32,6 +36,7 @@ def evaluate(
     resamples: int = 2000,
     seed: int = 0,
     track: Track = silent,
+    say: Callable[[str], object] = lambda _: None,
 ) -> Evaluation:
     """Measure predictions: metrics with 95 % intervals.
 
@@ -58,10 +63,15 @@ def evaluate(
     else:
         if test is None or valid_predictions is not None:
             raise InputError("a run is tested on images: give test, and for a threshold valid")
-        inputs = _of_run(run, Path(test), valid, positive, track, explain=output is not None)
+        shown = partial(mistakes.choose_examples, positive=positive) if output else _no_examples
+        inputs = _of_run(run, Path(test), valid, shown, track=track, say=say)
     if output is None:
         return evaluate_run(inputs, settings)
     return write_evaluation(Path(output), inputs, settings)
+
+
+def _no_examples(_: Predictions) -> tuple[HardExample, ...]:
+    return ()
 
 
 def _run_of(source: Source) -> Path | None:
@@ -74,25 +84,19 @@ def _run_of(source: Source) -> Path | None:
 
 
 def _of_run(
-    run: Path,
-    test: Path,
-    valid: Path | str | None,
-    positive: str | None,
-    track: Track,
-    explain: bool,
+    run: Path, test: Path, valid: Path | str | None, examples: Examples, **callbacks: Any
 ) -> RunOutputs:
     from toolkit.training import inference, runs
 
     about = runs.read_run(run)
-    predictions = inference.predict_folder(run, test, track)
-    chosen = mistakes.choose_examples(predictions, positive) if explain else ()
+    predictions = inference.predict_folder(run, test, **callbacks)
     return RunOutputs(
         key=RunKey(about.arm, about.recipe, about.seed),
         test=predictions,
-        valid=inference.predict_folder(run, Path(valid), track) if valid else None,
+        valid=inference.predict_folder(run, Path(valid), **callbacks) if valid else None,
         trained=about.counts,
         history=run / runs.HISTORY,
-        explained=inference.explain_examples(run, test, chosen) if explain else None,
+        explained=inference.explain_examples(run, test, examples(predictions)),
     )
 
 

@@ -24,48 +24,56 @@ def predict(
 ) -> Predictions:
     """Predict the class of images of any size, with a probability per class.
 
-    `run` is what `train` gave, or its folder. `images` is a folder laid out <class>/file, whose
-    predictions can be evaluated, or image files, whose `actual` is empty and whose ids are their
-    paths; a file that cannot be read is told in `problems`. `output` is a CSV file to write. Raises
-    InputError for a folder with a class that the run does not know, and where no file can be read.
+    `run` is what `train` returned, or its folder. `images` is a folder laid out <class>/file, whose
+    predictions can be evaluated, or image files, whose `actual` is empty. The ids are the paths, or
+    those of the folder's manifest. `problems` names the files that cannot be read. `output` is a
+    CSV file to write. Raises InputError if a class folder is none of the run's classes, and if no
+    file can be read.
     """
     folder = run.folder if isinstance(run, Run) else Path(run)
     if folder is None:
         raise InputError("the run lies in no folder: read it with the folder that `train` wrote")
-    if isinstance(images, str | Path) and _is_labeled(Path(images)):
-        predictions = inference.predict_folder(folder, Path(images), track, say)
+    several = [Path(place) for place in ([images] if isinstance(images, str | Path) else images)]
+    if len(several) == 1 and (several[0] / manifest.TABLE).is_file():
+        predictions = inference.predict_folder(folder, several[0], track, say)
     else:
-        several = [images] if isinstance(images, str | Path) else images
-        predictions = _of_files(folder, [Path(place) for place in several], track, say)
+        predictions = _of_files(folder, several, track, say)
     if output:
         write_predictions(Path(output), predictions)
     return predictions
 
 
-def _is_labeled(place: Path) -> bool:
-    """Whether there is a manifest, or class folders."""
-    return place.is_dir() and (
-        (place / manifest.TABLE).is_file() or any(inside.is_dir() for inside in place.iterdir())
-    )
-
-
 def _of_files(
-    run: Path, places: Sequence[Path], track: Track, say: Callable[[str], object]
+    folder: Path, places: Sequence[Path], track: Track, say: Callable[[str], object]
 ) -> Predictions:
     paths = [path for place in places for path in image_files(place, say)]
-    guesses = inference.predict_files(run, paths, track)
+    guesses = inference.predict_files(folder, paths, track)
     read = [guess for guess in guesses if not guess.problem]
     if not read:
         problem = guesses[0].problem if guesses else "no image was given"
         raise InputError(f"none of {len(guesses)} files could be read: {problem}")
+    classes = runs.read_run(folder).classes
     return Predictions(
-        classes=runs.read_run(run).classes,
+        classes=classes,
         ids=tuple(str(guess.path) for guess in read),
-        actual=(),
+        actual=_labels(places, [guess.path for guess in read], classes),
         predicted=tuple(guess.predicted for guess in read),
         scores=np.array([guess.scores for guess in read]),
         problems={str(guess.path): guess.problem for guess in guesses if guess.problem},
     )
+
+
+def _labels(
+    places: Sequence[Path], paths: Sequence[Path], classes: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the class folder of each image below one folder <class>/file; else nothing."""
+    if len(places) != 1 or any(path.parent.parent != places[0] for path in paths):
+        return ()
+    labels = tuple(path.parent.name for path in paths)
+    if unknown := sorted(set(labels) - set(classes)):
+        message = f"{places[0]}: the class folders must be among {list(classes)}"
+        raise InputError(f"{message}, got {', '.join(unknown)}; rename them, or name the files")
+    return labels
 
 
 def image_files(place: Path, say: Callable[[str], object]) -> list[Path]:

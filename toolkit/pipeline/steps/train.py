@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import InputError
+from toolkit.errors import unknown_name
 from toolkit.pipeline import paths
 from toolkit.pipeline.params import build
 from toolkit.progress import EpochSummary, Track, silent
-from toolkit.training.params import Checkpoint, Recipe, TrainParams, find_recipe
+from toolkit.training.params import RECIPES, Checkpoint, Recipe, TrainParams
 from toolkit.training.runs import Run
 from toolkit.training.train import TrainingOptions, train_seeds
 
@@ -54,7 +54,7 @@ def train(
         "checkpoint": checkpoint or Checkpoint(),
         "data": data,
         "workers": workers,
-        "recipes": recipes if recipes else {recipe: find_recipe(recipe)},
+        "recipes": {**RECIPES, **(recipes or {})},
     }
     (run,) = train_all(
         arm,
@@ -84,6 +84,5 @@ def train_all(
 ) -> list[Run]:
     """Train with several seeds, seed -> the run's folder, on images that are decoded once."""
     if recipe not in settings.recipes:
-        known = ", ".join(settings.recipes)
-        raise InputError(f"recipe must be one of train.recipes ({known}), got {recipe!r}")
+        raise unknown_name("recipe", recipe, settings.recipes)
     return train_seeds(Path(arm), Path(valid), recipe, settings, outputs=outputs, options=options)
