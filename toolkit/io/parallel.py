@@ -8,6 +8,7 @@ import ctypes
 import multiprocessing
 import os
 import pickle
+import selectors
 import signal
 import traceback
 import warnings
@@ -15,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from multiprocessing import connection
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn, TypeVar
 
@@ -89,7 +90,7 @@ def _unwrap(answer: Any) -> Any:
 @dataclass
 class _Worker:
     process: BaseProcess
-    pipe: "connection.Connection[Any, Any]"
+    pipe: "Connection[Any, Any]"
     indices: deque[int] = field(default_factory=deque)
     """Items sent and not answered."""
 
@@ -116,6 +117,7 @@ class Pool:
         self._returned = deque[int]()  # items of workers that ended
         self._killed = set[int]()
         self._workers = list[_Worker]()
+        self._selector = selectors.DefaultSelector()
 
     def in_order(self, workers: int) -> Iterator[Any]:
         """Yield the results in the order of the items."""
@@ -143,7 +145,9 @@ class Pool:
         finally:
             for worker in self._workers:
                 worker.process.kill()
-                _join(worker)
+                worker.process.join()
+                worker.pipe.close()
+            self._selector.close()
 
     def _start(self) -> None:
         ours, theirs = multiprocessing.Pipe()
@@ -157,6 +161,7 @@ class Pool:
             process.start()
         theirs.close()
         self._workers.append(_Worker(process, ours))
+        self._selector.register(ours, selectors.EVENT_READ, self._workers[-1])
 
     def _send(self) -> None:
         """Send items until each worker has AHEAD."""
@@ -164,7 +169,7 @@ class Pool:
             for worker in self._workers:
                 if len(worker.indices) <= level and (index := self._take()) is not None:
                     worker.indices.append(index)
-                    with suppress(BrokenPipeError):  # it ended: its answer will be missing
+                    with suppress(OSError):  # it ended: its answer will be missing
                         worker.pipe.send_bytes(b"%d" % index)
 
     def _take(self) -> int | None:
@@ -177,32 +182,31 @@ class Pool:
 
     def _receive(self) -> Iterator[tuple[int, Any]]:
         """Wait for answers, and yield those that have come."""
-        ready = connection.wait([worker.pipe for worker in self._workers if worker.indices])
-        for worker in [worker for worker in self._workers if worker.pipe in ready]:
-            index = worker.indices.popleft()
+        for key, _ in self._selector.select():
+            worker: _Worker = key.data
             try:
                 answer = worker.pipe.recv()
             except (EOFError, OSError):
-                exit_code = self._restart(worker)
-                if exit_code == -signal.SIGKILL and index not in self._killed:
-                    self._killed.add(index)
-                    self._returned.appendleft(index)
-                    continue
-                answer = self._replace(exit_code)
-            yield index, answer
+                yield from self._restart(worker)
+            else:
+                yield worker.indices.popleft(), answer
 
-    def _restart(self, worker: _Worker) -> int:
-        """Start a worker in place of one that ended, and return the exit code of that."""
-        _join(worker)
-        self._returned.extendleft(reversed(worker.indices))
+    def _restart(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
+        """Start a worker in place of one that ended, and yield the answer for its item, if any."""
+        self._selector.unregister(worker.pipe)
+        worker.pipe.close()
+        worker.process.join()
         self._workers.remove(worker)
         self._start()
-        return worker.process.exitcode or 0
-
-
-def _join(worker: _Worker) -> None:
-    worker.process.join()
-    worker.pipe.close()
+        exit_code = worker.process.exitcode or 0
+        if worker.indices:
+            index = worker.indices[0]
+            if exit_code == -signal.SIGKILL and index not in self._killed:
+                self._killed.add(index)
+            else:
+                worker.indices.popleft()
+                yield index, self._replace(exit_code)
+        self._returned.extendleft(reversed(worker.indices))
 
 
 # --- in the worker ----------------------------------------------------------------------------
@@ -213,7 +217,7 @@ def _serve(
     items: Sequence[A],
     prepare: Callable[[], None] | None,
     parent: int,
-    pipe: "connection.Connection[Any, Any]",
+    pipe: "Connection[Any, Any]",
 ) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends the worker
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
