@@ -125,7 +125,7 @@ def limit(photos: Path, output: Path, work: Path, ours: Cost) -> None:
     change = encode = 0.0
     data = b""
     for row in distinct.values():
-        change_it = partial(compose.change, row.transform, parents[row.parent], row.params)
+        change_it = partial(compose.apply_transform, row.transform, parents[row.parent], row.params)
         spent, made = _timed(change_it)
         change += spent
         if made is not parents[row.parent]:

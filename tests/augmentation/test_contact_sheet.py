@@ -42,36 +42,40 @@ def families(tmp_path):
     return Manifest(("a", "b"), tuple(samples)), tmp_path
 
 
+def sheet(manifest, folder):
+    contact_sheet.write_sheet(folder / "sheet.png", manifest, folder)
+    return images.read_image(folder / "sheet.png")
+
+
 def test_there_is_a_row_for_each_parent_and_a_column_for_each_child(families):
-    manifest, folder = families
-    small = contact_sheet.sheet(manifest, folder, parents=1, children=1, tile=96)
-    taller = contact_sheet.sheet(manifest, folder, parents=4, children=1, tile=96)
-    wider = contact_sheet.sheet(manifest, folder, parents=1, children=2, tile=96)
-    assert taller.shape[0] - small.shape[0] == 3 * (96 + 10 + 26)
-    assert wider.shape[1] - small.shape[1] == 96 + 10
-    assert small.dtype == np.uint8
+    assert sheet(*families).shape == (6 * (96 + 10 + 26) + 10, 3 * (96 + 10) + 20, 3)
 
 
 def test_classes_take_turns(families):
     """The first row shows class a (dark), the second class b (light)."""
-    manifest, folder = families
-    sheet = contact_sheet.sheet(manifest, folder, parents=2, children=2, tile=96)
+    pixels = sheet(*families)
     first, second = 10 + 48, 10 + 132 + 48
-    assert (sheet[first, 58] == 40).all()
-    assert (sheet[second, 58] == 200).all()
+    assert (pixels[first, 58] == 40).all()
+    assert (pixels[second, 58] == 200).all()
+
+
+def test_only_the_first_parents_of_each_class_are_shown(families, monkeypatch):
+    monkeypatch.setattr(contact_sheet, "PARENTS", 3)
+    monkeypatch.setattr(contact_sheet, "CHILDREN", 1)
+    rows = contact_sheet._families(families[0])
+    assert [[sample.id for sample in row] for row in rows] == [
+        ["a0", "a0x"], ["b0", "b0x"], ["a1", "a1x"],
+    ]  # fmt: skip
 
 
 def test_the_same_manifest_gives_the_same_sheet(families):
-    manifest, folder = families
-    assert np.array_equal(
-        contact_sheet.sheet(manifest, folder), contact_sheet.sheet(manifest, folder)
-    )
+    assert np.array_equal(sheet(*families), sheet(*families))
 
 
 def test_a_manifest_without_children_gives_a_blank_sheet(families):
     manifest, folder = families
     alone = Manifest(("a",), manifest.samples[:1])
-    assert (contact_sheet.sheet(alone, folder) == 255).all()
+    assert (sheet(alone, folder) == 255).all()
 
 
 @pytest.mark.parametrize(
@@ -113,13 +117,13 @@ def test_a_manifest_without_children_gives_a_blank_sheet(families):
     ],
 )
 def test_captions_name_the_transform_and_its_main_number(sample, caption):
-    assert contact_sheet.caption(sample) == caption
+    assert contact_sheet.make_caption(sample) == caption
 
 
 def test_a_long_name_is_cut_to_the_tile():
     pen = ImageDraw.Draw(Image.new("RGB", (9, 9)))
     font = ImageFont.load_default(11)
-    cut = contact_sheet._fitting(pen, "RandomBrightnessContrastAndMore", font, 80)
+    cut = contact_sheet._shorten(pen, "RandomBrightnessContrastAndMore", font)
     assert cut.startswith("RandomBr")
     assert cut.endswith("...")
-    assert pen.textlength(cut, font) <= 80
+    assert pen.textlength(cut, font) <= 96

@@ -82,7 +82,7 @@ def test_the_command_that_is_told_works(made, tmp_path):
     assert lines["transform"] == child.transform
     assert json.loads(lines["drawn"]) == child.params
     assert lines["parent"].startswith(f"{child.path.split('/')[0]}/")
-    _, *words = shlex.split(lines["make it again"])
+    _, *words = shlex.split(lines["render again"])
     subprocess.run([*command, *words], cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / words[-1]).read_bytes() == place.read_bytes()
     twice = subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True)
@@ -99,17 +99,17 @@ def test_a_file_that_was_changed_or_is_gone_is_said(made, tmp_path):
     place.unlink()
     told.append(explain.describe_trace(place, explain.trace_image(place))[0])
     assert [line.split("; ")[1] for line in told] == [
-        "as it was written",
-        "it was changed since it was written",
-        "it is not there any more",
+        "unchanged since it was written",
+        "changed since it was written",
+        "the file is gone",
     ]
 
 
 def test_a_name_does_not_forge_a_line(made):
     traced = explain.trace_image(made / children(manifest.read_manifest(made))[0].path)
-    forged = replace(traced, parent=replace(traced.parent, path="a\nmake it again: rm x"))
+    forged = replace(traced, parent=replace(traced.parent, path="a\nrender again: rm x"))
     lines = explain.describe_trace(made / "x", forged)
-    assert [line for line in lines if line.startswith("make it again: ")] == lines[-1:]
+    assert [line for line in lines if line.startswith("render again: ")] == lines[-1:]
 
 
 def test_nothing_else_can_be_asked_for_at_once(made):
@@ -151,18 +151,18 @@ def test_what_is_no_new_image_is_said(made, place, message):
 def test_numbers_that_no_draw_gives_are_refused(made, transform, params):
     traced = explain.trace_image(made / children(manifest.read_manifest(made))[0].path)
     strange = replace(traced, child=replace(traced.child, transform=transform, params=params))
-    with pytest.raises(InputError, match=r"manifest.csv: line \d+: cannot be done again"):
+    with pytest.raises(InputError, match=r"manifest.csv: line \d+: cannot be rendered again"):
         explain.render_again(strange)
 
 
 def test_other_bytes_are_explained_by_the_versions(made):
     traced = explain.trace_image(made / children(manifest.read_manifest(made))[0].path)
-    older = {**traced.written, "pillow": "1.0", "compress_level": 6}
-    other = replace(traced, written=older, child=replace(traced.child, id="0" * 64))
+    older = {**traced.codec, "pillow": "1.0", "compress_level": 6}
+    other = replace(traced, codec=older, child=replace(traced.child, id="0" * 64))
     with pytest.raises(InputError, match=r"gives other bytes .*: pillow was 1\.0, is \d+"):
         explain.render_again(other)
     with pytest.raises(InputError, match="the row was changed, or"):
-        explain.render_again(replace(other, written=traced.written))
+        explain.render_again(replace(other, codec=traced.codec))
 
 
 def test_a_parent_that_was_changed_is_named(made, tmp_path):

@@ -12,7 +12,7 @@ from toolkit.io import images
 
 
 def rows_of(chosen, labels):
-    return [(entry.transform, name) for entry, name in preview._rows(chosen, labels)]
+    return [(entry.transform, name) for entry, name in preview._entries_and_classes(chosen, labels)]
 
 
 def only(name):
@@ -22,7 +22,7 @@ def only(name):
 def test_there_is_a_row_for_each_entry_and_classes_take_turns():
     rows = rows_of(parsing.make_policy("homework"), ["a", "b"])
     assert [name for _, name in rows] == ["a", "b"] * 4
-    assert [t for t, _ in rows] == [choice.transform for choice in POLICIES["homework"].choices]
+    assert [t for t, _ in rows] == [choice.transform for choice in POLICIES["homework"].entries]
 
 
 def test_each_row_shows_an_image_of_its_class(photos, tmp_path, monkeypatch):

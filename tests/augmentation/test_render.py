@@ -90,10 +90,11 @@ def test_every_image_is_made_again_from_its_row_alone(plain, tmp_path):
     for chosen in ("homework", AFFINE):
         made, _ = augment(plain, tmp_path / "out", chosen)
         for row in plan.read_plan(tmp_path / "out"):
-            pixels = read_picture(tmp_path / "out" / made.by_id[row.parent].path)
+            parent = read_picture(tmp_path / "out" / made.by_id[row.parent].path)
             name = f"{row.label}/new-{row.number:06d}-{row.parent[:8]}.png"
             data = (tmp_path / "out" / name).read_bytes()
-            assert ENCODERS["png"](compose.change(row.transform, pixels, row.params)) == data
+            again = compose.apply_transform(row.transform, parent, row.params)
+            assert ENCODERS["png"](again) == data
 
 
 @pytest.mark.parametrize(
@@ -291,7 +292,7 @@ def test_an_augmented_folder_is_not_augmented_again(plain, tmp_path):
 
 def test_a_transform_that_changes_the_size_is_refused_before_anything_is_written(plain, tmp_path):
     crop = [EntryParams(transform="albumentations.CenterCrop", arguments={"height": 9, "width": 9})]
-    with pytest.raises(InputError, match="CenterCrop makes"):
+    with pytest.raises(InputError, match=r"CenterCrop turns .* into"):
         augment(plain, tmp_path / "out", crop)
     assert not (tmp_path / "out").exists()
 

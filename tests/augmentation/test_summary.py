@@ -1,4 +1,4 @@
-"""The summary of what was made: counted by transform, most changed first, written and told."""
+"""The new images counted by transform, the most changed first, written and described."""
 
 import json
 
@@ -13,22 +13,25 @@ from toolkit.io.manifest import Sample
 PARENT = Sample("p" * 64, "a/1.png", "a")
 
 
-def line(number, transform="rotate", *, same=False, change=10.0, moved=5.0, near=False):
-    return JournalEntry(number, transform, '{"angle": 1}', 7, "f" * 64, same, change, moved, near)
+def entry(number, transform="rotate", **options):
+    values = {"identical": False, "change": 10.0, "moved": 5.0, "near_duplicate": False} | options
+    return JournalEntry(number, transform, '{"angle": 1}', 7, "f" * 64, **values)
 
 
-def tally(*lines):
-    found = Tally()
-    for each in lines:
-        found.add(PARENT, f"id{each.number}", f"a/new-{each.number}.png", each)
-    return found.report()
+def tally(*entries):
+    counts = Tally()
+    for each in entries:
+        counts.add(PARENT, f"id{each.number}", f"a/new-{each.number}.png", each)
+    return counts.report()
 
 
 def test_it_counts_all_and_each_transform():
     report = tally(
-        line(1), line(2, change=20.0, near=True), line(3, "flip", same=True, near=True, change=0.0)
+        entry(1),
+        entry(2, change=20.0, near_duplicate=True),
+        entry(3, "flip", identical=True, near_duplicate=True, change=0.0),
     )
-    assert report.all.plain() == {
+    assert report.all.to_json() == {
         "new": 3, "distinct": 1, "near_copies": 2, "identical": 1, "change": 10.0,
     }  # fmt: skip
     assert {name: part.change for name, part in report.transforms.items()} == {
@@ -41,22 +44,22 @@ def test_an_image_of_a_group_counts_for_each_transform_in_it():
     steps = [{"transform": t, "params": {}} for t in ("equalize", "shear_x", "equalize")]
     chains = [{"share": 0.5, "steps": steps[:1]}, {"share": 0.2, "steps": steps}]
     found = tally(
-        line(1, "some_of")._replace(params=json.dumps({"steps": steps})),
-        line(2, "mix")._replace(params=json.dumps({"original": 0.3, "chains": chains})),
-        line(3, "some_of", near=True)._replace(params=json.dumps({"steps": steps[:1]})),
+        entry(1, "some_of")._replace(params=json.dumps({"steps": steps})),
+        entry(2, "mix")._replace(params=json.dumps({"original": 0.3, "chains": chains})),
+        entry(3, "some_of", near_duplicate=True)._replace(params=json.dumps({"steps": steps[:1]})),
     )
     assert {name: part.new for name, part in found.transforms.items()} == {
         "mix": 1, "mix: equalize": 1, "mix: shear_x": 1,
         "some_of": 2, "some_of: equalize": 2, "some_of: shear_x": 1,
     }  # fmt: skip
     assert found.all.new == 3
-    assert found.transforms["some_of: equalize"].near_copies == 1
+    assert found.transforms["some_of: equalize"].near_duplicates == 1
 
 
 def test_the_most_changed_of_every_transform_come_first():
-    lines = [line(n, "crop", moved=50.0 + n) for n in range(1, 21)]
-    lines += [line(21, "rotate", moved=9.0), line(22, "blur", moved=0.0)]
-    found = tally(*lines).most_changed
+    entries = [entry(n, "crop", moved=50.0 + n) for n in range(1, 21)]
+    entries += [entry(21, "rotate", moved=9.0), entry(22, "blur", moved=0.0)]
+    found = tally(*entries).most_changed
     assert [(c.child.transform, c.moved) for c in found][:3] == [
         ("crop", 70.0), ("rotate", 9.0), ("crop", 69.0),
     ]  # fmt: skip
@@ -65,16 +68,17 @@ def test_the_most_changed_of_every_transform_come_first():
     assert found[0].parent == PARENT
 
 
-def test_it_is_told_in_short():
-    told = summary.describe_report(tally(line(1), line(2, near=True)))
-    assert told[0] == "2 new images: 1 distinct, 1 near-copies of their original or of another"
-    assert told[1] == "  rotate: 2 new, 1 near-copies, 0 identical, mean change 10.0"
+def test_it_is_described_in_short():
+    assert summary.describe_report(tally(entry(1), entry(2, near_duplicate=True))) == [
+        "2 new images: 1 distinct, 1 near-duplicates of their original or of one another",
+        "  rotate: 2 new, 1 near-duplicates, 0 identical, mean change 10.0",
+    ]
     assert summary.describe_report(tally()) == []
-    assert summary.describe_report(tally(line(1)))[0] == "1 new images: 1 distinct"
+    assert summary.describe_report(tally(entry(1)))[0] == "1 new images: 1 distinct"
 
 
 def test_it_is_written_with_the_ids_of_the_most_changed(tmp_path):
-    summary.write_report(tmp_path / "s.json", tally(line(1)))
+    summary.write_report(tmp_path / "s.json", tally(entry(1)))
     found = json.loads((tmp_path / "s.json").read_text())
     assert found["distinct"] == found["transforms"]["rotate"]["new"] == 1
     assert [(c["id"], c["path"], c["moved"]) for c in found["most_changed"]] == [
@@ -83,13 +87,13 @@ def test_it_is_written_with_the_ids_of_the_most_changed(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_300_pictures_that_are_60_are_found_out(photos, tmp_path, workers):
-    """Plain copies are near-copies, whatever the number of workers."""
+def test_300_images_that_are_60_are_recognized(photos, tmp_path, workers):
+    """Plain copies are near-duplicates, whatever the number of workers."""
     settings = params.AugmentParams(target=15)
     duplicate = render.augment_folder(
         photos, tmp_path / "d", settings, "duplicate", workers=workers
     )
-    assert duplicate.report.all.plain() == {
+    assert duplicate.report.all.to_json() == {
         "new": 19, "distinct": 0, "near_copies": 19, "identical": 19, "change": 0.0,
     }  # fmt: skip
     flip = [EntryParams(transform="horizontal_flip", arguments={"p": 1.0})]

@@ -216,8 +216,9 @@ def _policy(path: Path) -> None:
     policy, picture = parsing.make_policy(path), Image.new("RGB", (16, 12), "teal")
     for label in ("a", "b", "c"):
         for seed in range(5):
-            transform, values = parsing.draw_params(policy.of(label), default_rng(seed), picture)
-            assert compose.change(transform, picture, values).size == (16, 12)
+            rng = default_rng(seed)
+            transform, values = compose.sample_policy(policy.for_class(label), rng, picture)
+            assert compose.apply_transform(transform, picture, values).size == (16, 12)
 
 
 def _manifest(name: str, data: bytes, folder: Path) -> None:

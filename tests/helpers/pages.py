@@ -108,7 +108,7 @@ def arm(folder: Path, train: Manifest, copies: int) -> None:
     table = Manifest(CLASSES, (*old, *new))
     manifest.write_manifest(folder, table)
     if new:
-        contact_sheet.write(folder.with_name(f"{folder.name}.png"), table, folder)
+        contact_sheet.write_sheet(folder.with_name(f"{folder.name}.png"), table, folder)
         pairs = [(table.samples[0], new[0], NASTY)]
         changed = folder.with_name(f"{folder.name}-most-changed.png")
         contact_sheet.write_pairs(changed, pairs, folder)

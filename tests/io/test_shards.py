@@ -179,7 +179,7 @@ def test_an_interrupted_run_into_shards_is_resumed_with_the_same_result(
     plain, tmp_path, workers, monkeypatch
 ):
     """Each parent has more rows than a batch, so that it has several batches in a shard."""
-    monkeypatch.setattr(batches, "ROWS", 7)
+    monkeypatch.setattr(batches, "MOST_ROWS", 7)
     out, form = tmp_path / "out", OutputFormat(shards=4)
     augment(plain, tmp_path / "whole", target=40, form=form)
     for after in (1, 2):

@@ -1,7 +1,7 @@
 from .params import ArmParams as ArmParams, AugmentParams as AugmentParams
 from .plan import (
     PlannedImage as PlannedImage,
-    quotas as quotas,
+    compute_quotas as compute_quotas,
     read_plan as read_plan,
 )
 from .render import (

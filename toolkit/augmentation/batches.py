@@ -1,15 +1,16 @@
-"""One parent's new images at a time: drawn, made, encoded and written."""
+"""Batches of the new images of one original: drawn, rendered, encoded and written."""
 
 import hashlib
 import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePath
 
-from toolkit.augmentation import journal, plan, similarity
+from toolkit.augmentation import plan
 from toolkit.augmentation.journal import JournalEntry
-from toolkit.augmentation.similarity import Similarity
+from toolkit.augmentation.similarity import Fingerprinter, Similarity
 from toolkit.augmentation.transforms import compose
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.errors import InputError
@@ -18,37 +19,40 @@ from toolkit.io.images import Picture
 from toolkit.io.manifest import Manifest, Sample
 
 SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
-UNCHANGED = ("", "")  # the key of the image that equals its parent
-ROWS = 256  # of one parent; what is made of them stays in memory until the batch is done
+UNCHANGED = ("", "")  # key of the image that equals its parent
+MOST_ROWS = 256  # of a batch: its images stay in memory until it is done
 
 
 @dataclass(frozen=True)
 class Batch:
-    """An original and the numbers of some of its children.
+    """An original and the numbers of some of its new images.
 
-    `home` is the path of its copy in the output ("" for none); those of its children begin with
-    `place`, the class's folder or a shard.
+    `home` is the path of the original's copy in the output ("" for none). The paths of the new
+    images begin with `prefix`, which names a class folder or a shard.
     """
 
     parent: Sample
     home: str
-    place: str
+    prefix: str
     numbers: Sequence[int]
 
     @property
     def shard(self) -> PurePath | None:
-        """The shard that it goes to; None for files in folders."""
-        return shards.containing_shard(PurePath(self.place))
+        """The shard that the images go to; None for files in folders."""
+        return shards.containing_shard(PurePath(self.prefix))
 
 
 @dataclass(frozen=True)
 class RenderJob:
-    """All that the new images depend on. `units`: the batches that are done together."""
+    """All that the new images depend on.
+
+    `units` are the indices of batches that are rendered together: those of a shard, or one batch.
+    """
 
     folder: Path
     building: Path
     size: int | None
-    codec: str
+    format: str
     policy: Policy
     seed: int
     classes: Sequence[str]
@@ -56,107 +60,118 @@ class RenderJob:
     batches: Sequence[Batch]
     units: Sequence[Sequence[int]]
 
-    def together(self, unit: int) -> list[Batch]:
-        """The batches of a unit, which all go to one shard, or to folders."""
+    def unit_batches(self, unit: int) -> list[Batch]:
+        """Return the batches of a unit."""
         return [self.batches[index] for index in self.units[unit]]
 
-    def positions(self, unit: int) -> list[int]:
-        """Where in the plan the rows of a unit are, from 0 on."""
-        return [at for batch in self.together(unit) for at in self._positions(batch)]
+    def unit_positions(self, unit: int) -> list[int]:
+        """Return the positions in the plan, from 0, of a unit's rows."""
+        return [at for batch in self.unit_batches(unit) for at in self._positions(batch)]
 
     def _positions(self, batch: Batch) -> list[int]:
         before = sum(n for label, n in self.quotas.items() if label < batch.parent.label)
         return [before + number - 1 for number in batch.numbers]
 
-    def by_position(self) -> Sequence[int]:
-        """For each row of the plan its batch."""
-        found = array("i", bytes(4 * sum(self.quotas.values())))
+    def batch_indices(self) -> Sequence[int]:
+        """Return for each row of the plan the index of its batch."""
+        indices = array("i", bytes(4 * sum(self.quotas.values())))
         for index, batch in enumerate(self.batches):
             for at in self._positions(batch):
-                found[at] = index
-        return found
+                indices[at] = index
+        return indices
 
-    def path(self, batch: Batch, number: int) -> str:
-        """Where a new image lies in the output."""
-        return f"{batch.place}{number:06d}-{batch.parent.id[:8]}{SUFFIXES[self.codec]}"
+    def image_path(self, batch: Batch, number: int) -> str:
+        """Return the path of a new image in the output."""
+        return f"{batch.prefix}{number:06d}-{batch.parent.id[:8]}{SUFFIXES[self.format]}"
 
 
-def arrange(
+def make_batches(
     source: Manifest,
     assigned: Iterable[tuple[Sample, Sequence[int]]],
     homes: Sequence[Sample] | None,
     shard_count: int,
-) -> tuple[list[Batch], list[list[int]]]:
-    """Batches and units; with `homes`, also for the originals of which no new image is made.
+) -> list[Batch]:
+    """Split the assigned numbers (see `plan.assign_parents`) into batches.
 
-    Batches go to the shards in turn, an original's second one to the shard after its first one's.
-    Raises InputError for more shards than originals.
+    With `homes`, the copies of the originals, there are batches of originals without new images
+    too. Batches go to the shards in turn, the second one of an original to the shard after that of
+    its first one. Raises InputError for more shards than originals.
     """
-    numbers = {parent.id: found for parent, found in assigned}
+    numbers = {parent.id: of_parent for parent, of_parent in assigned}
     if homes is None:
-        wanted = [(parent, "") for parent in source.samples if parent.id in numbers]
+        parents = [(parent, "") for parent in source.samples if parent.id in numbers]
     else:
-        wanted = [(s, home.path) for s, home in zip(source.samples, homes, strict=True)]
-    if wanted and shard_count > len(wanted):
-        message = f"--shards must be at most {len(wanted)}, the number of originals at work here"
+        parents = [(s, home.path) for s, home in zip(source.samples, homes, strict=True)]
+    if parents and shard_count > len(parents):
+        message = f"--shards must be at most {len(parents)}, the number of originals used here"
         raise InputError(f"{message}, got {shard_count}")
-    found = []
-    for at, (parent, home) in enumerate(wanted):
+    batches = []
+    for at, (parent, home) in enumerate(parents):
         rows = array("i", numbers.get(parent.id, []))
-        for part, own in enumerate(range(0, max(1, len(rows)), ROWS)):
-            place = f"{parent.label}/new-"
+        for part, start in enumerate(range(0, max(1, len(rows)), MOST_ROWS)):
+            prefix = f"{parent.label}/new-"
             if shard_count:
                 shard = shards.shard_name((at + part) % shard_count)
-                place = f"{shard}/{source.classes.index(parent.label)}-new-"
-            found.append(Batch(parent, "" if part else home, place, rows[own : own + ROWS]))
-    return found, _units(found)
+                prefix = f"{shard}/{source.classes.index(parent.label)}-new-"
+            part_home = "" if part else home
+            batches.append(Batch(parent, part_home, prefix, rows[start : start + MOST_ROWS]))
+    return batches
 
 
-def _units(found: Sequence[Batch]) -> list[list[int]]:
-    """The batches of each shard; of what goes to folders each batch alone."""
-    together: dict[object, list[int]] = {}
-    for index, batch in enumerate(found):
-        together.setdefault(batch.shard or index, []).append(index)
-    return list(together.values())
+def group_batches(batches: Sequence[Batch]) -> list[list[int]]:
+    """Return the units: the indices of the batches of each shard, or of each batch alone."""
+    units: dict[object, list[int]] = {}
+    for index, batch in enumerate(batches):
+        units.setdefault(batch.shard or index, []).append(index)
+    return list(units.values())
 
 
-def child(parent: Sample, ident: str, path: str, line: JournalEntry) -> Sample:
-    """The sample of the new image that the line is about."""
-    drawn = {"transform": line.transform, "params": json.loads(line.params), "seed": line.seed}
-    return replace(parent, id=ident, path=path, parent=parent.id, **drawn)
+def derived_sample(parent: Sample, ident: str, path: str, entry: JournalEntry) -> Sample:
+    """Return the sample of a new image."""
+    params = json.loads(entry.params)
+    return replace(
+        parent,
+        id=ident,
+        path=path,
+        parent=parent.id,
+        transform=entry.transform,
+        params=params,
+        seed=entry.seed,
+    )
 
 
-def work(job: RenderJob, unit: int) -> list[JournalEntry]:
-    """Write the images of a unit, which are files or a shard; return a journal entry for each."""
-    entries = list[JournalEntry]()
-    todo, building = job.together(unit), job.building
-    shard = todo[0].shard
+def render_unit(job: RenderJob, unit: int) -> list[JournalEntry]:
+    """Write the images of a unit, and return an entry for each new one."""
+    batches = job.unit_batches(unit)
+    shard = batches[0].shard
     if shard is None:
-        for batch in todo:
-            entries += _make(
-                job, batch, lambda name, data: files.write_plain(f"{building}/{name}", data)
-            )
-        return entries
-    with shards.shard_writer(building / shard) as add:
-        for batch in todo:
-            label = b"%d" % job.classes.index(batch.parent.label)
-
-            def put(name: str, data: bytes, label: bytes = label) -> None:
-                member = _member(name)
-                add(member, data)
-                add(f"{member.partition('.')[0]}.cls", label)
-
-            entries += _make(job, batch, put)
+        put = partial(_put_file, job.building)
+        return [entry for batch in batches for entry in _render_batch(job, batch, put)]
+    entries = list[JournalEntry]()
+    with shards.shard_writer(job.building / shard) as add:
+        for batch in batches:
+            put = partial(_put_member, add, job.classes.index(batch.parent.label))
+            entries += _render_batch(job, batch, put)
     return entries
 
 
-def _make(
+def _put_file(building: Path, path: str, data: bytes) -> None:
+    files.write_plain(f"{building}/{path}", data)
+
+
+def _put_member(add: shards.AddMember, class_number: int, path: str, data: bytes) -> None:
+    member = _member(path)
+    add(member, data)
+    add(f"{member.partition('.')[0]}.cls", b"%d" % class_number)
+
+
+def _render_batch(
     job: RenderJob, batch: Batch, put: Callable[[str, bytes], None]
 ) -> Iterator[JournalEntry]:
-    """Make the images of a batch.
+    """Render the images of a batch.
 
-    A parent is decoded once, and of equal images (of the same transform and numbers, or without a
-    change) one is made, encoded and hashed.
+    The parent is decoded once. Equal images (of the same transform and params, or unchanged) are
+    rendered, encoded and hashed once.
     """
     data = samples.sample_bytes(job.folder, batch.parent)
     if batch.home:
@@ -164,67 +179,86 @@ def _make(
     if not batch.numbers:
         return
     parent = samples.sample_picture(job.folder, job.size, batch.parent, data)
-    known, eye = dict[tuple[str, str], _Encoded](), similarity.Fingerprinter(parent)
-    for row, made in plan.plan_rows(batch.parent, batch.numbers, job.policy, job.seed, parent):
+    done, fingerprinter = dict[tuple[str, str], _EncodedImage](), Fingerprinter(parent)
+    for row, rendered in plan.plan_rows(batch.parent, batch.numbers, job.policy, job.seed, parent):
         params = manifest.canonical_json(row.params)
-        found = known.get((row.transform, params))
-        again = found is not None
-        if found is None:
-            picture = made or compose.change(row.transform, parent, row.params)
-            same = picture is parent or images.same_pixels(picture, parent)
-            found = (known.get(UNCHANGED) if same else None) or _encode(
-                job.codec, picture, same, eye.look(picture)
+        key = (row.transform, params)
+        image = done.get(key)
+        near_duplicate = image is not None
+        if image is None:
+            picture = rendered or compose.apply_transform(row.transform, parent, row.params)
+            identical = picture is parent or images.same_pixels(picture, parent)
+            image = (done.get(UNCHANGED) if identical else None) or _encode(
+                job.format, picture, identical, fingerprinter.compare(picture)
             )
-            known[row.transform, params] = found
-            if same:
-                known[UNCHANGED] = found
-        put(job.path(batch, row.number), found.data)
-        look = found.look
-        seen = (found.same, look.change, look.moved, again or look.near)
-        yield JournalEntry(row.number, row.transform, params, row.seed, found.digest, *seen)
+            done[key] = image
+            if identical:
+                done[UNCHANGED] = image
+        put(job.image_path(batch, row.number), image.data)
+        yield JournalEntry(
+            row.number,
+            row.transform,
+            params,
+            row.seed,
+            image.digest,
+            image.identical,
+            round(image.similarity.change, 1),
+            round(image.similarity.moved, 1),
+            near_duplicate or image.similarity.near_duplicate,
+        )
 
 
 @dataclass(frozen=True)
-class _Encoded:
+class _EncodedImage:
     data: bytes
     digest: str
-    same: bool
-    look: Similarity
+    identical: bool
+    similarity: Similarity
 
 
-def _encode(encoder: str, picture: Picture, same: bool, look: Similarity) -> _Encoded:
-    data = images.ENCODERS[encoder](picture)
-    return _Encoded(data, _digest(data), same, look)
+def _encode(
+    file_format: str, picture: Picture, identical: bool, similarity: Similarity
+) -> _EncodedImage:
+    data = images.ENCODERS[file_format](picture)
+    return _EncodedImage(data, _digest(data), identical, similarity)
 
 
-def good(job: RenderJob, unit: int, lines: bytes) -> bool:
-    """Whether the images of a finished unit are there, with the bytes that its lines name."""
-    done = job.together(unit)
-    shard = done[0].shard
+def is_intact(job: RenderJob, unit: int, entries: Sequence[JournalEntry]) -> bool:
+    """Return whether the images of a finished unit are there, with the bytes of its entries."""
+    batches = job.unit_batches(unit)
+    shard = batches[0].shard
     try:
         if shard is None:
-            return _good(job, done, lines, lambda name: (job.building / name).read_bytes())
-        with shards.shard_reader(job.building / shard) as read:
-            return _good(job, done, lines, lambda name: read(_member(name)))
+            return _all_match(
+                job, batches, entries, lambda path: (job.building / path).read_bytes()
+            )
+        with shards.shard_reader(job.building / shard) as read_member:
+            return _all_match(job, batches, entries, lambda path: read_member(_member(path)))
     except (OSError, InputError):
         return False
 
 
-def _good(
-    job: RenderJob, done: Sequence[Batch], lines: bytes, read: Callable[[str], bytes]
+def _all_match(
+    job: RenderJob,
+    batches: Sequence[Batch],
+    entries: Sequence[JournalEntry],
+    read: Callable[[str], bytes],
 ) -> bool:
-    told = map(journal.unpack_entry, lines.splitlines())
-    for batch in done:
+    remaining = iter(entries)
+    for batch in batches:
         if batch.home and _digest(read(batch.home)) != manifest.content_hash(batch.parent):
             return False
-        for number, line in zip(batch.numbers, told, strict=False):
-            if line.number != number or _digest(read(job.path(batch, number))) != line.digest:
+        for number, entry in zip(batch.numbers, remaining, strict=False):
+            if (
+                entry.number != number
+                or _digest(read(job.image_path(batch, number))) != entry.digest
+            ):
                 return False
     return True
 
 
 def _member(path: str) -> str:
-    """The name in its shard of what has this path."""
+    """Return the name in its shard of the file with this path."""
     return path.rpartition("/")[2]
 
 

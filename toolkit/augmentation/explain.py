@@ -1,4 +1,4 @@
-"""Where a new image comes from; and the image made once more, from its row of the manifest."""
+"""How a new image was made, and the image rendered again from its row of the manifest."""
 
 import hashlib
 import shlex
@@ -18,43 +18,43 @@ from toolkit.io.text import one_line
 
 @dataclass(frozen=True)
 class TracedImage:
-    """A new image of the manifest in `folder`, its line there, its original, and codec notes."""
+    """A new image in the manifest of `folder`, its line there, its original, and codec notes."""
 
     folder: Path
     line: int
     child: Sample
     parent: Sample
-    written: Mapping[str, Any]
+    codec: Mapping[str, Any]
 
 
 def trace_image(place: Path) -> TracedImage:
-    """Find a new image by its path, also in a shard, or by `manifest.csv:LINE`.
+    """Find a new image by its path, which may lead into a shard, or by `manifest.csv:LINE`.
 
-    The file need not be there any more. Raises InputError where no manifest in the folders above
-    has it, for an original, and for a manifest that does not say how images were written.
+    The file itself may be gone. Raises InputError if no manifest in the folders above lists it, for
+    an original, and if the manifest does not say how images were written.
     """
-    folder, at, table = _found(place)
+    folder, at, table = _find(place)
     child = table.samples[at]
     if not child.derived:
         raise InputError(f"{place}: is an original (id {child.id}): nothing was drawn for it")
-    return TracedImage(folder, at + 2, child, table.by_id[child.parent], _written(folder, table))
+    return TracedImage(folder, at + 2, child, table.by_id[child.parent], _codec(folder, table))
 
 
-def _found(place: Path) -> tuple[Path, int, Manifest]:
-    """The manifest's folder, the sample's position, and the manifest."""
+def _find(place: Path) -> tuple[Path, int, Manifest]:
+    """Return the manifest's folder, the sample's position, and the manifest."""
     name, colon, line = place.name.partition(":")
     if name == manifest.TABLE and colon:
         table = manifest.read_manifest(place.parent)
         if not line.isdecimal() or not 2 <= int(line) < len(table.samples) + 2:
-            known = f"a line from 2 to {len(table.samples) + 1}"
             raise InputError(
-                f"{place.parent / name}: must be followed by :LINE, {known}, got {line!r}"
+                f"{place.parent / name}: must be followed by :LINE, a line from 2 to "
+                f"{len(table.samples) + 1}, got {line!r}"
             )
         return place.parent, int(line) - 2, table
-    whole = place.parent.resolve() / place.name
-    for folder in whole.parents:
+    absolute = place.parent.resolve() / place.name
+    for folder in absolute.parents:
         if (folder / manifest.TABLE).is_file():
-            table, path = manifest.read_manifest(folder), whole.relative_to(folder).as_posix()
+            table, path = manifest.read_manifest(folder), absolute.relative_to(folder).as_posix()
             for at, sample in enumerate(table.samples):
                 if sample.path == path:
                     return folder, at, table
@@ -62,8 +62,8 @@ def _found(place: Path) -> tuple[Path, int, Manifest]:
     raise InputError(f"{place}: no folder above it has a {manifest.TABLE}, which `augment` writes")
 
 
-def _written(folder: Path, table: Manifest) -> Mapping[str, Any]:
-    """The notes on the codec, if they name a format and a size or none."""
+def _codec(folder: Path, table: Manifest) -> Mapping[str, Any]:
+    """Return the notes on the codec, which name a format, and a size or None."""
     notes: Any = table.notes.get("codec")
     if isinstance(notes, dict) and notes.get("format") in images.ENCODERS:
         size = notes.get("size", 0)
@@ -73,81 +73,81 @@ def _written(folder: Path, table: Manifest) -> Mapping[str, Any]:
     raise InputError(f"{path}: notes.codec does not say how the images were written")
 
 
-def describe_trace(place: Path, traced: TracedImage) -> list[str]:
-    """The image's story in lines `key: value`, and the command that makes it again."""
-    child, parent = traced.child, traced.parent
-    again = ["toolkit", "augment", "--explain", str(place), "--output", f"again{_suffix(child)}"]
-    written = ", ".join(f"{key} {value}" for key, value in traced.written.items())
+def describe_trace(place: Path, trace: TracedImage) -> list[str]:
+    """Return lines `key: value` on the image, and the command that renders it again."""
+    child, parent = trace.child, trace.parent
+    output = f"again{Path(child.path).suffix}"
+    command = ["toolkit", "augment", "--explain", str(place), "--output", output]
+    codec = ", ".join(f"{key} {value}" for key, value in trace.codec.items())
     lines = [
-        f"image: {child.path}, of class {child.label}; {_state(traced)}",
-        f"row: {traced.folder / manifest.TABLE}:{traced.line}",
+        f"image: {child.path}, of class {child.label}; {_state(trace)}",
+        f"row: {trace.folder / manifest.TABLE}:{trace.line}",
         f"parent: {parent.path}, id {parent.id}",
         f"transform: {child.transform}",
         f"drawn: {manifest.canonical_json(child.params)}",
         f"seed: {child.seed}",
-        f"written as: {written}",
-        f"make it again: {shlex.join(again)}",
+        f"written as: {codec}",
+        f"render again: {shlex.join(command)}",
     ]
     return [one_line(line) for line in lines]
 
 
-def _state(traced: TracedImage) -> str:
-    """Whether the file is still the one that was written."""
+def _state(trace: TracedImage) -> str:
+    """Say whether the file is still the one that was written."""
     try:
-        found = hashlib.sha256(shards.read_member(traced.folder / traced.child.path)).hexdigest()
+        data = shards.read_member(trace.folder / trace.child.path)
     except (OSError, InputError):
-        return "it is not there any more"
-    same = found == manifest.content_hash(traced.child)
-    return "as it was written" if same else "it was changed since it was written"
+        return "the file is gone"
+    unchanged = hashlib.sha256(data).hexdigest() == manifest.content_hash(trace.child)
+    return "unchanged since it was written" if unchanged else "changed since it was written"
 
 
-def _suffix(child: Sample) -> str:
-    return Path(child.path).suffix
+def render_again(trace: TracedImage) -> bytes:
+    """Render the image again from its parent, and return the bytes of its file.
 
-
-def render_again(traced: TracedImage) -> bytes:
-    """The image's bytes, made once more of its parent.
-
-    Raises InputError for a parent that is not there or was changed, for params that do not suit
-    the transform, and where the bytes are others: then with the versions that differ.
+    Raises InputError if the parent is gone or was changed, for params that do not suit the
+    transform, and if the bytes differ: then it names the versions that differ.
     """
-    size, encoder = traced.written["size"], traced.written["format"]
-    data = samples.sample_bytes(traced.folder, traced.parent)
-    picture = samples.sample_picture(traced.folder, size, traced.parent, data)
-    made = images.ENCODERS[encoder](_changed(traced, picture))
-    if hashlib.sha256(made).hexdigest() != manifest.content_hash(traced.child):
-        raise InputError(f"{_row(traced)}: gives other bytes here than it did: {_reason(traced)}")
-    return made
+    size, file_format = trace.codec["size"], trace.codec["format"]
+    data = samples.sample_bytes(trace.folder, trace.parent)
+    picture = samples.sample_picture(trace.folder, size, trace.parent, data)
+    again = images.ENCODERS[file_format](_apply(trace, picture))
+    if hashlib.sha256(again).hexdigest() != manifest.content_hash(trace.child):
+        raise InputError(f"{_row(trace)}: gives other bytes here than it did: {_reason(trace)}")
+    return again
 
 
-def write_again(traced: TracedImage, output: Path, *, force: bool) -> None:
-    """Write the image that `again` makes. Raises InputError for a file in the way, as it does."""
+def write_again(trace: TracedImage, output: Path, *, force: bool) -> None:
+    """Write what `render_again` returns. Raises InputError as it does, and if `output` exists."""
     if output.exists() and not force:
         raise InputError(f"{output}: stands in the way; choose another or replace it with --force")
-    files.write_file(output, render_again(traced))
+    files.write_file(output, render_again(trace))
 
 
-def _row(traced: TracedImage) -> str:
-    return f"{traced.folder / manifest.TABLE}: line {traced.line}"
+def _row(trace: TracedImage) -> str:
+    return f"{trace.folder / manifest.TABLE}: line {trace.line}"
 
 
-def _changed(traced: TracedImage, picture: Picture) -> Picture:
+def _apply(trace: TracedImage, picture: Picture) -> Picture:
     try:
-        return compose.change(traced.child.transform, picture, traced.child.params)
+        return compose.apply_transform(trace.child.transform, picture, trace.child.params)
     except DECODING_ERRORS as error:
-        message = f"{_row(traced)}: cannot be done again ({type(error).__name__}: {error})"
+        message = f"{_row(trace)}: cannot be rendered again ({type(error).__name__}: {error})"
         raise InputError(message) from error
 
 
-def _reason(traced: TracedImage) -> str:
-    """What the bytes depend on and is not as it was."""
-    encoder = traced.written["format"]
-    now: dict[str, Any] = {**images.ENCODER_SETTINGS[encoder], **images.encoder_versions(encoder)}
-    for name in compose.names(traced.child.transform, traced.child.params):
-        now |= external.external_versions(name) if external.is_foreign(name) else {}
+def _reason(trace: TracedImage) -> str:
+    """Say which of the things that the bytes depend on have changed."""
+    file_format = trace.codec["format"]
+    now: dict[str, Any] = {
+        **images.ENCODER_SETTINGS[file_format],
+        **images.encoder_versions(file_format),
+    }
+    for name in compose.transform_names(trace.child.transform, trace.child.params):
+        now |= external.external_versions(name) if external.is_external(name) else {}
     changed = [
-        f"{key} was {traced.written.get(key)}, is {value}"
+        f"{key} was {trace.codec.get(key)}, is {value}"
         for key, value in now.items()
-        if traced.written.get(key) != value
+        if trace.codec.get(key) != value
     ]
     return "; ".join(changed) or "the row was changed, or the toolkit is another version"

@@ -1,11 +1,13 @@
-"""What an interrupted `augment` has finished: a line for each new image, appended unit by unit.
+"""The journal of an `augment` that may be interrupted: an entry for each new image, unit by unit.
 
-It lies in the folder under construction. The first line is the key, which names all that the bytes
-depend on. A unit is written after its images, in one piece; the images' sha256 are in its lines,
-so that they can be checked before they are believed.
+It lies in the folder under construction. The first line is the key: all that the bytes depend on.
+A unit is appended in one piece after its images were written: a line with its number and its length
+in bytes, then a line for each entry. Entries hold the sha256 of their images, so that images are
+checked before they are kept.
 """
 
 import contextlib
+import json
 import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,9 +22,9 @@ NAME = ".journal"
 class JournalEntry(NamedTuple):
     """One new image: its row's number, transform, canonical params and seed, its file's sha256.
 
-    A tuple, as two are made for each of many images: it takes a fifth of a dataclass's time.
-
-    `same`: whether it equals its parent; `change`, `moved` and `near`: see `similarity.Similarity`.
+    `identical`: whether it equals its parent; `change`, `moved` and `near_duplicate`: see
+    `similarity.Similarity`. A tuple, because many are made: that takes a fifth of the time of a
+    dataclass.
     """
 
     number: int
@@ -30,28 +32,24 @@ class JournalEntry(NamedTuple):
     params: str
     seed: int
     digest: str
-    same: bool
+    identical: bool
     change: float
     moved: float
-    near: bool
-
-    def pack(self) -> bytes:
-        """The line as text. JSON holds no tab."""
-        seen = f"{self.same:d}\t{self.change:.1f}\t{self.moved:.1f}\t{self.near:d}"
-        drawn = f"{self.seed}\t{self.transform}\t{self.params}"
-        return f"{self.number}\t{self.digest}\t{seen}\t{drawn}\n".encode()
+    near_duplicate: bool
 
 
-def unpack_entry(data: bytes) -> JournalEntry:
-    """What `Line.pack` gave."""
-    fields = data.decode().rstrip("\n").split("\t")
-    number, digest, same, change, moved, near, seed, transform, params = fields
-    seen = (same == "1", float(change), float(moved), near == "1")
-    return JournalEntry(int(number), transform, params, int(seed), digest, *seen)
+def encode_entry(entry: JournalEntry) -> bytes:
+    """Return the entry as a line: a JSON array."""
+    return json.dumps(entry).encode() + b"\n"
+
+
+def decode_entry(line: bytes) -> JournalEntry:
+    """Return the entry of a line. Raises ValueError or TypeError if the line holds none."""
+    return JournalEntry(*json.loads(line))
 
 
 def matches(building: Path, key: str) -> bool:
-    """Whether the folder holds a journal of this key."""
+    """Return whether the folder holds a journal with this key."""
     try:
         with (building / NAME).open("rb") as stream:
             return stream.readline() == f"{key}\n".encode()
@@ -60,10 +58,10 @@ def matches(building: Path, key: str) -> bool:
 
 
 class Journal:
-    """A journal on disk, and where in it each row's line is: 12 bytes of memory a row."""
+    """A journal on disk; in memory are only the places of its entries, 12 bytes each."""
 
     def __init__(self, building: Path, key: str, rows: int) -> None:
-        """Open the folder's journal of this key, or begin one."""
+        """Open the folder's journal with this key, or begin one."""
         self._path = building / NAME
         if not matches(building, key):
             files.write_plain(self._path, f"{key}\n".encode())
@@ -77,49 +75,51 @@ class Journal:
         os.close(self._file)
 
     def load(
-        self, positions: Callable[[int], Sequence[int]], good: Callable[[int, bytes], bool]
+        self,
+        positions: Callable[[int], Sequence[int]],
+        intact: Callable[[int, Sequence[JournalEntry]], bool],
     ) -> set[int]:
-        """The units that are whole and `good(unit, lines)`; what is cut off is forgotten.
+        """Return the units that are complete and `intact(unit, entries)`; cut off what is damaged.
 
-        `positions(unit)`: the rows that the unit's lines are for, from 0 on.
+        `positions(unit)`: the rows of the unit's entries, from 0.
         """
-        found = set()
-        with contextlib.suppress(ValueError, IndexError):  # no journal from here on
-            for unit, lines, end in self._read():
-                if good(unit, lines):
-                    self._note(positions(unit), lines, end - len(lines))
-                    found.add(unit)
-                self._end = end
+        units = set()
+        with contextlib.suppress(ValueError, TypeError, IndexError):  # damaged from here on
+            for unit, lines, start in self._read_units():
+                if intact(unit, [decode_entry(line) for line in lines]):
+                    self._locate(positions(unit), lines, start)
+                    units.add(unit)
+                self._end = start + sum(map(len, lines))
         os.ftruncate(self._file, self._end)
-        return found
+        return units
 
-    def _read(self) -> Iterator[tuple[int, bytes, int]]:
+    def _read_units(self) -> Iterator[tuple[int, list[bytes], int]]:
+        """Yield the number of each complete unit, its lines, and where they start."""
         with os.fdopen(os.dup(self._file), "rb") as stream:
-            at = stream.seek(self._end)
+            stream.seek(self._end)
             while (head := stream.readline()).endswith(b"\n"):
                 unit, size = map(int, head.split())
-                lines = stream.read(size)
-                if len(lines) < size:
+                start, data = stream.tell(), stream.read(size)
+                if len(data) < size:
                     return
-                at += len(head) + size
-                yield unit, lines, at
+                yield unit, data.splitlines(keepends=True), start
 
     def add(self, unit: int, positions: Sequence[int], entries: Iterable[JournalEntry]) -> None:
         """Append a finished unit."""
-        lines = b"".join(entry.pack() for entry in entries)
-        head = b"%d %d\n" % (unit, len(lines))
-        self._note(positions, lines, self._end + len(head))
-        data = head + lines
+        lines = [encode_entry(entry) for entry in entries]
+        head = b"%d %d\n" % (unit, sum(map(len, lines)))
+        self._locate(positions, lines, self._end + len(head))
+        data = b"".join([head, *lines])
         with files.naming_errors(self._path):
             while data:
                 written = os.pwrite(self._file, data, self._end)
                 self._end, data = self._end + written, data[written:]
 
-    def _note(self, positions: Sequence[int], lines: bytes, at: int) -> None:
-        for position, line in zip(positions, lines.splitlines(keepends=True), strict=True):
-            self._starts[position], self._sizes[position] = at, len(line)
-            at += len(line)
+    def _locate(self, positions: Sequence[int], lines: Sequence[bytes], start: int) -> None:
+        for position, line in zip(positions, lines, strict=True):
+            self._starts[position], self._sizes[position] = start, len(line)
+            start += len(line)
 
-    def row(self, position: int) -> JournalEntry:
-        """The line of a row."""
-        return unpack_entry(os.pread(self._file, self._sizes[position], self._starts[position]))
+    def entry(self, position: int) -> JournalEntry:
+        """Return the entry of a row of the plan, from 0."""
+        return decode_entry(os.pread(self._file, self._sizes[position], self._starts[position]))

@@ -1,4 +1,4 @@
-"""The originals of a training folder: checked, read, and copied or pointed to."""
+"""The originals of a training folder, and where the output has them."""
 
 import os
 from dataclasses import replace
@@ -12,10 +12,10 @@ from toolkit.io.manifest import Manifest, Sample
 
 
 def load_originals(folder: Path, output: Path, track: progress.Track, workers: int = 1) -> Manifest:
-    """The manifest of a training folder (see `folders.scan`).
+    """Return the manifest of a training folder (see `folders.scan`).
 
-    Raises InputError for a folder that touches the output, has no class, holds images of another
-    split than train, or was augmented already.
+    Raises InputError if the folder and the output overlap, if it has no class, images of another
+    split than train, or derived images.
     """
     inner, outer = folder.resolve(), output.resolve()
     if inner == outer or inner in outer.parents or outer in inner.parents:
@@ -24,65 +24,68 @@ def load_originals(folder: Path, output: Path, track: progress.Track, workers: i
     check_originals(source, folder)
     for sample in source.samples:
         if sample.split not in ("", "train"):
-            message = f"{folder}: holds images of the split {sample.split!r} ({sample.path})"
             raise InputError(
-                f"{message}; only training images are augmented: give the train folder"
+                f"{folder}: holds images of the split {sample.split!r} ({sample.path}); only "
+                f"training images are augmented: give the train folder"
             )
         if sample.derived:
-            message = f"{folder}: was augmented already ({sample.path}); give the originals' folder"
-            raise InputError(f"{message} and a higher target: the first new images stay the same")
+            raise InputError(
+                f"{folder}: was augmented already ({sample.path}); give the originals' folder and "
+                f"a higher target: the first new images stay the same"
+            )
     return source
 
 
 def check_originals(source: Manifest, folder: Path) -> None:
     """Raise InputError for a folder without classes, such as that of one class."""
     if not source.classes:
-        message = (
-            f"there is no image in a class; the folder must be laid out <class>/file: {folder}"
+        raise InputError(
+            f"there is no image in a class; the folder must be laid out <class>/file: {folder} has "
+            f"no folder in it; is it the folder of one class? give the one above"
         )
-        raise InputError(f"{message} has no folder in it; is it a class's own? give the one above")
 
 
 def place_originals(
     source: Manifest, folder: Path, output: Path, only_new: bool, shard_count: int
 ) -> tuple[Sample, ...]:
-    """The originals with the paths that they have in the output's manifest.
+    """Return the originals with their paths in the output's manifest.
 
-    With `only_new` these lead to where they are; else to copies, in so many shards in turn, or in
-    <class>/file where there are none.
+    With `only_new` the paths lead to the originals themselves; otherwise to copies, which go to
+    `shard_count` shards in turn, or to <class>/file if that is 0.
     """
     if only_new:
-        return link_original(source, folder, output)
+        return link_originals(source, folder, output)
     if shard_count:
         return tuple(_in_shard(s, at % shard_count) for at, s in enumerate(source.samples))
     return _in_folders(source)
 
 
-def link_original(source: Manifest, folder: Path, output: Path) -> tuple[Sample, ...]:
-    """The originals with paths that lead from the output to where they are."""
-    way = os.path.relpath(folder.resolve(), output.parent.resolve() / output.name)
-    base = PurePosixPath(Path(way).as_posix())
+def link_originals(source: Manifest, folder: Path, output: Path) -> tuple[Sample, ...]:
+    """Return the originals with paths that lead from the output to where they are."""
+    relative = os.path.relpath(folder.resolve(), output.parent.resolve() / output.name)
+    base = PurePosixPath(Path(relative).as_posix())
     return tuple(replace(sample, path=str(base / sample.path)) for sample in source.samples)
 
 
 def _in_shard(sample: Sample, shard: int) -> Sample:
     suffix = PurePosixPath(sample.path).suffix.lower()
-    plain = suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 5 else ".img"
-    return replace(sample, path=f"{shards.shard_name(shard)}/original-{sample.id}{plain}")
+    ordinary = suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 5
+    name = f"original-{sample.id}{suffix if ordinary else '.img'}"
+    return replace(sample, path=f"{shards.shard_name(shard)}/{name}")
 
 
 def _in_folders(source: Manifest) -> tuple[Sample, ...]:
     placed: dict[str, Sample] = {}
     for sample in source.samples:
-        path = _home(sample)
+        path = _class_path(sample)
         if str(path) in placed:
             path = path.with_stem(f"{path.stem}-{sample.id[:8]}")
         placed[str(path)] = replace(sample, path=str(path))
     return tuple(placed.values())
 
 
-def _home(sample: Sample) -> PurePosixPath:
-    """<class>/rest, where rest is what follows the class's folder in the sample's path."""
+def _class_path(sample: Sample) -> PurePosixPath:
+    """Return <class>/rest, where rest follows the class's folder in the sample's path."""
     parts = PurePosixPath(sample.path).parts
     rest = parts[parts.index(sample.label) + 1 :] if sample.label in parts[:-1] else parts[-1:]
     return PurePosixPath(sample.label, *rest)

@@ -1,4 +1,4 @@
-"""A look at a policy before anything is made: parents, and beside them what each entry does."""
+"""A sheet that shows a policy before anything is rendered: parents, and what each entry does."""
 
 import itertools
 import math
@@ -12,7 +12,7 @@ from toolkit.augmentation import contact_sheet
 from toolkit.augmentation.contact_sheet import Tile
 from toolkit.augmentation.originals import check_originals
 from toolkit.augmentation.params import AugmentParams
-from toolkit.augmentation.plan import quotas
+from toolkit.augmentation.plan import compute_quotas
 from toolkit.augmentation.transforms import compose
 from toolkit.augmentation.transforms.parsing import PolicySpec, check_policy_classes, make_policy
 from toolkit.augmentation.transforms.policy import Policy, PolicyEntry
@@ -23,7 +23,7 @@ from toolkit.io.manifest import Sample
 from toolkit.progress import Track, silent
 
 LEAST, MOST, CHILDREN = 6, 24, 5
-"""Rows at least and at most, and new images in each."""
+"""Fewest and most rows, and new images in each."""
 
 
 def write_preview(
@@ -37,17 +37,17 @@ def write_preview(
 ) -> int:
     """Write a sheet with a row for each entry of the policy, and return the number of rows.
 
-    The arguments are those of `render.augment_folder`. Shown are the classes that would get new
-    images, or all that have a policy where there are none. Raises InputError where there is no
+    The arguments are those of `render.augment_folder`. The images shown are of the classes that
+    would grow, or if there are none, of all that have a policy. Raises InputError if there is no
     image to show, and as `augment_folder` does.
     """
     chosen = policy if isinstance(policy, Policy) else make_policy(policy)
     source = folders.scan(folder, track)
     check_originals(source, folder)
     counts = source.counts()
-    labels = list(quotas(counts, settings.target, settings.classes))
+    labels = list(compute_quotas(counts, settings.target, settings.classes))
     check_policy_classes(chosen, source.classes, labels)
-    with_policy = [n for n in source.classes if chosen.choices or n in chosen.by_class]
+    with_policy = [n for n in source.classes if chosen.entries or n in chosen.by_class]
     shown = labels or [name for name in with_policy if counts[name]]
     if not shown:
         raise InputError(f"{folder}: holds no image of a class that has a policy")
@@ -55,24 +55,24 @@ def write_preview(
     parents = {name: itertools.cycle([s for s in originals if s.label == name]) for name in shown}
     rows = [
         _row(folder, next(parents[name]), entry, SeedSequence([settings.seed, 0, 0, 0, at]), size)
-        for at, (entry, name) in enumerate(_rows(chosen, shown))
+        for at, (entry, name) in enumerate(_entries_and_classes(chosen, shown))
     ]
     contact_sheet.write_rows(path, rows)
     return len(rows)
 
 
-def _rows(policy: Policy, labels: Sequence[str]) -> list[tuple[PolicyEntry, str]]:
-    """Entries and the class whose image they are shown on: classes take turns."""
-    of: list[tuple[Policy, list[str]]] = []
+def _entries_and_classes(policy: Policy, labels: Sequence[str]) -> list[tuple[PolicyEntry, str]]:
+    """Return entries with the class on whose image they are shown: classes take turns."""
+    groups: list[tuple[Policy, list[str]]] = []
     for name in labels:
-        own = policy.of(name)
-        known = next((names for other, names in of if other == own), None)
-        if known is None:
-            of.append((own, [name]))
+        class_policy = policy.for_class(name)
+        same = next((names for other, names in groups if other == class_policy), None)
+        if same is None:
+            groups.append((class_policy, [name]))
         else:
-            known.append(name)
-    turns = [(own.choices, itertools.cycle(names)) for own, names in of]
-    once = [(entry, turn) for choices, turn in turns for entry in choices]
+            same.append(name)
+    turns = [(class_policy.entries, itertools.cycle(names)) for class_policy, names in groups]
+    once = [(entry, turn) for entries, turn in turns for entry in entries]
     return [(entry, next(turn)) for entry, turn in (once * math.ceil(LEAST / len(once)))[:MOST]]
 
 
@@ -83,13 +83,13 @@ def _row(
     sequence: SeedSequence,
     size: int | None,
 ) -> list[Tile]:
-    """The parent and some of its children."""
+    """Return the tiles of a parent and its new images."""
     data = samples.sample_bytes(folder, parent)
     picture = samples.sample_picture(folder, size, parent, data)
-    row = [contact_sheet.tile(picture, contact_sheet.caption(parent))]
-    for own in sequence.generate_state(CHILDREN).tolist():
-        name, params = compose.sample_params(entry, default_rng(own), picture)
+    tiles = [contact_sheet.make_tile(picture, contact_sheet.make_caption(parent))]
+    for seed in sequence.generate_state(CHILDREN).tolist():
+        name, params = compose.sample_entry(entry, default_rng(seed), picture)
         child = replace(parent, parent=parent.id, transform=name, params=params)
-        made = compose.change(name, picture, params)
-        row.append(contact_sheet.tile(made, contact_sheet.caption(child)))
-    return row
+        new = compose.apply_transform(name, picture, params)
+        tiles.append(contact_sheet.make_tile(new, contact_sheet.make_caption(child)))
+    return tiles

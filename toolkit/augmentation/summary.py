@@ -1,4 +1,4 @@
-"""What the new images are, transform by transform: how many, how different, how many over again."""
+"""Counts of the new images by transform: how many, how different, how many near-duplicates."""
 
 import heapq
 import json
@@ -14,7 +14,7 @@ from toolkit.augmentation.transforms.policy import GROUPS
 from toolkit.io import files, images
 from toolkit.io.manifest import Sample
 
-MOST = 8  # images that a report names as the most changed
+MOST = 8  # images listed as the most changed
 MEASURES = {
     "change": "mean absolute difference to the original in grey levels, on 16 x 16 points",
     "moved": "the same to the original or its mirror image, whichever is nearer",
@@ -24,43 +24,48 @@ MEASURES = {
 
 
 @dataclass
-class Part:
-    """The new images of a transform, or all of them.
+class TransformCounts:
+    """The new images of one transform, or of all.
 
-    new: how many; near_copies: of these, the ones that look like their original or an earlier new
-    image of it; identical: of these, the ones that equal their original. change: see MEASURES.
+    near_duplicates: those that resemble their original or an earlier new image of it; identical:
+    of these, those that equal their original; total_change: the sum of `Similarity.change`.
     """
 
     new: int = 0
-    near_copies: int = 0
+    near_duplicates: int = 0
     identical: int = 0
     total_change: float = 0.0
 
     @property
     def distinct(self) -> int:
-        """Those that are no near-copies."""
-        return self.new - self.near_copies
+        """The number of images that are not near-duplicates."""
+        return self.new - self.near_duplicates
 
     @property
     def change(self) -> float:
-        """The mean over the images."""
+        """The mean change."""
         return self.total_change / self.new if self.new else 0.0
 
-    def add(self, line: JournalEntry) -> None:
-        """Count one more."""
+    def add(self, entry: JournalEntry) -> None:
+        """Count an image."""
         self.new += 1
-        self.near_copies += line.near
-        self.identical += line.same
-        self.total_change += line.change
+        self.near_duplicates += entry.near_duplicate
+        self.identical += entry.identical
+        self.total_change += entry.change
 
-    def plain(self) -> dict[str, float]:
-        """The numbers by name."""
-        counts = {"new": self.new, "distinct": self.distinct, "near_copies": self.near_copies}
-        return {**counts, "identical": self.identical, "change": round(self.change, 1)}
+    def to_json(self) -> dict[str, float]:
+        """Return the numbers as they are written."""
+        return {
+            "new": self.new,
+            "distinct": self.distinct,
+            "near_copies": self.near_duplicates,
+            "identical": self.identical,
+            "change": round(self.change, 1),
+        }
 
 
 @dataclass(frozen=True)
-class Changed:
+class ChangedImage:
     """A new image, its original, and how far it moved (see MEASURES)."""
 
     parent: Sample
@@ -75,97 +80,97 @@ class AugmentationReport:
     An image of a group counts for the group, and for each transform in it ("some_of: rotate").
     """
 
-    all: Part
-    transforms: Mapping[str, Part]
-    most_changed: tuple[Changed, ...]
+    all: TransformCounts
+    transforms: Mapping[str, TransformCounts]
+    most_changed: tuple[ChangedImage, ...]
 
 
 class Tally:
     """Counts new images one by one, in the order of the plan."""
 
     def __init__(self) -> None:
-        """Nothing yet."""
-        self._all = Part()
-        self._parts: dict[str, Part] = {}
+        """Begin at zero."""
+        self._all = TransformCounts()
+        self._transforms: dict[str, TransformCounts] = {}
         self._most: dict[str, list[tuple[float, int, Sample, str, str, JournalEntry]]] = {}
 
-    def add(self, parent: Sample, ident: str, path: str, line: JournalEntry) -> None:
-        """Count the image of `parent` that the line is about."""
-        self._all.add(line)
-        for name in _counted(line):
-            self._parts.setdefault(name, Part()).add(line)
-        # Of equally changed ones the first; no two have the same place, so that the rest is not
-        # compared.
-        most = self._most.setdefault(line.transform, [])
-        heapq.heappush(most, (line.moved, -self._all.new, parent, ident, path, line))
+    def add(self, parent: Sample, ident: str, path: str, entry: JournalEntry) -> None:
+        """Count a new image of `parent`."""
+        self._all.add(entry)
+        for name in _counted_as(entry):
+            self._transforms.setdefault(name, TransformCounts()).add(entry)
+        # Among equally changed images the first counts; the numbers differ, so that the rest of
+        # the tuple is never compared.
+        most = self._most.setdefault(entry.transform, [])
+        heapq.heappush(most, (entry.moved, -self._all.new, parent, ident, path, entry))
         if len(most) > MOST:
             heapq.heappop(most)
 
     def report(self) -> AugmentationReport:
-        """What was counted."""
+        """Return the counts."""
         most = tuple(
-            Changed(parent, batches.child(parent, ident, path, line), moved)
-            for moved, _, parent, ident, path, line in self._farthest()
+            ChangedImage(parent, batches.derived_sample(parent, ident, path, entry), moved)
+            for moved, _, parent, ident, path, entry in self._most_changed()
         )
-        return AugmentationReport(self._all, dict(sorted(self._parts.items())), most)
+        return AugmentationReport(self._all, dict(sorted(self._transforms.items())), most)
 
-    def _farthest(self) -> list[Any]:
-        """Of each transform the most changed image, then of each the second, and so on."""
-        places = [
-            (place, found)
+    def _most_changed(self) -> list[Any]:
+        """Return the most changed image of each transform, then the second of each, and so on."""
+        ranked = [
+            (rank, image)
             for most in self._most.values()
-            for place, found in enumerate(sorted(most, reverse=True))
-            if found[0]
+            for rank, image in enumerate(sorted(most, reverse=True))
+            if image[0]
         ]
-        places.sort(key=lambda placed: (placed[0], -placed[1][0], -placed[1][1]))
-        return [found for _, found in places[:MOST]]
+        ranked.sort(key=lambda pair: (pair[0], -pair[1][0], -pair[1][1]))
+        return [image for _, image in ranked[:MOST]]
 
 
-def _counted(line: JournalEntry) -> Iterator[str]:
-    """What the image counts for: its transform, and of a group each transform that is in it."""
-    yield line.transform
-    if line.transform in GROUPS:
-        inside = compose.names(line.transform, json.loads(line.params))
-        yield from (f"{line.transform}: {name}" for name in sorted(set(inside)))
+def _counted_as(entry: JournalEntry) -> Iterator[str]:
+    """Yield the image's transform, and of a group each transform that is in it."""
+    yield entry.transform
+    if entry.transform in GROUPS:
+        inside = compose.transform_names(entry.transform, json.loads(entry.params))
+        yield from (f"{entry.transform}: {name}" for name in sorted(set(inside)))
 
 
 def describe_report(report: AugmentationReport) -> list[str]:
-    """The report for a person: a line for all, and a table of the transforms."""
-    found = report.all
-    if not found.new:
+    """Return a line for all new images, and one for each transform, for a person to read."""
+    counts = report.all
+    if not counts.new:
         return []
-    line = f"{found.new} new images: {found.distinct} distinct"
-    near = f"{found.near_copies} near-copies of their original or of another"
-    return [f"{line}, {near}" if found.near_copies else line, *_table(report)]
+    line = f"{counts.new} new images: {counts.distinct} distinct"
+    if counts.near_duplicates:
+        line += f", {counts.near_duplicates} near-duplicates of their original or of one another"
+    return [line, *(_describe(name, part) for name, part in report.transforms.items())]
 
 
-def _table(report: AugmentationReport) -> list[str]:
-    return [
-        f"  {name}: {part.new} new, {part.near_copies} near-copies, {part.identical} identical, "
-        f"mean change {part.change:.1f}"
-        for name, part in report.transforms.items()
-    ]
+def _describe(name: str, counts: TransformCounts) -> str:
+    return (
+        f"  {name}: {counts.new} new, {counts.near_duplicates} near-duplicates, "
+        f"{counts.identical} identical, mean change {counts.change:.1f}"
+    )
 
 
 def write_report(path: Path, report: AugmentationReport) -> None:
     """Write the report as JSON: the numbers, the measures in words, and the most changed images."""
-    found: dict[str, Any] = {
+    data: dict[str, Any] = {
         "software": images.SOFTWARE,
-        **report.all.plain(),
-        "transforms": {name: part.plain() for name, part in report.transforms.items()},
+        **report.all.to_json(),
+        "transforms": {name: counts.to_json() for name, counts in report.transforms.items()},
         "measures": MEASURES,
-        "most_changed": [_plain(changed) for changed in report.most_changed],
+        "most_changed": [_changed_image(image) for image in report.most_changed],
     }
-    files.write_file(path, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    files.write_file(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
-def _plain(changed: Changed) -> dict[str, Any]:
-    child = changed.child
+def _changed_image(image: ChangedImage) -> dict[str, Any]:
+    child = image.child
     return {
         "id": child.id,
         "path": child.path,
         "parent": child.parent,
         "transform": child.transform,
         "params": child.params,
-        "moved": changed.moved,
+        "moved": image.moved,
     }

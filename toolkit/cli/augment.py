@@ -160,4 +160,4 @@ def _arm_policy(settings: AugmentParams, arm: str) -> Policy:
             f"augment.arms.{arm}.policy names the file {policy}, whose changes DVC would not see; "
             f"write its list in its place"
         )
-    return parsing.of_arm(arm, settings.arms[arm])
+    return parsing.make_arm_policy(arm, settings.arms[arm])

@@ -39,11 +39,12 @@ def ablation_experiments(settings: Params, arm: str, prefix: str) -> dict[str | 
     if arm not in _augmented(settings):
         raise errors.unknown_name("arm", arm, _augmented(settings))
     section = settings.augment.arms[arm]
-    names = parsing.of_arm(arm, section).names()
+    names = parsing.make_arm_policy(arm, section).names()
     if len(names) < 2:
         raise InputError(f"augment.arms.{arm} has one transform, {names[0]}: nothing to leave out")
     for name in names:  # a policy that cannot do without it is refused now, not hours from now
-        parsing.of_arm(arm, section.model_copy(update={"without": [*section.without, name]}))
+        without_it = section.model_copy(update={"without": [*section.without, name]})
+        parsing.make_arm_policy(arm, without_it)
     key = f"augment.arms.{arm}.without"
     without: dict[str | None, Experiment] = {
         name: Experiment(f"{prefix}-{arm}-without-{name}", {key: [*section.without, name]})

@@ -40,7 +40,7 @@ def group(transform, of, limit=None, **arguments):
 
 
 def drawn(chosen, count=60):
-    return [parsing.draw_params(chosen, default_rng(seed), PICTURE) for seed in range(count)]
+    return [compose.sample_policy(chosen, default_rng(seed), PICTURE) for seed in range(count)]
 
 
 def names(params):
@@ -53,7 +53,7 @@ def names(params):
 def test_a_sequence_does_all_in_its_order():
     name, params = drawn(group("sequence", FLIPS))[0]
     assert (name, names(params)) == ("sequence", ["horizontal_flip", "vertical_flip"])
-    assert np.array_equal(compose.apply_transform(name, PIXELS, params), PIXELS[::-1, ::-1])
+    assert np.array_equal(compose.apply_transform(name, PICTURE, params), PIXELS[::-1, ::-1])
 
 
 def test_one_of_is_written_down_as_what_was_chosen():
@@ -89,9 +89,9 @@ def test_a_mix_is_the_sum_of_its_chains_in_their_shares():
         parts = [PIXELS.astype(float)]
         for chain in params["chains"]:
             assert 1 <= len(chain["steps"]) <= 3
-            parts.append(compose.apply_transform("sequence", PIXELS, chain).astype(float))
+            parts.append(np.asarray(compose.apply_transform("sequence", PICTURE, chain), float))
         expected = sum(share * part for share, part in zip(shares, parts, strict=True))
-        found = compose.apply_transform(name, PIXELS, params)
+        found = np.asarray(compose.apply_transform(name, PICTURE, params))
         assert np.abs(found - expected).max() <= 0.5 + 1e-3
 
 
@@ -104,21 +104,21 @@ def test_shares_of_a_mix_are_those_of_a_flat_dirichlet_distribution():
     assert np.quantile(of_three, deciles) == pytest.approx(np.quantile(expected, deciles), abs=0.04)
 
 
-def test_groups_hold_groups_and_foreign_transforms():
+def test_groups_hold_groups_and_external_transforms():
     noise = {"transform": "albumentations.GaussNoise"}
     inner = {"transform": "some_of", "arguments": {"count": 1}, "of": [noise, *TURNS]}
     chosen = group("sequence", [inner, {"transform": "equalize"}])
     for name, params in drawn(chosen, 8):
         written = json.loads(json.dumps(params, allow_nan=False))
-        once = compose.apply_transform(name, PIXELS, params)
-        assert np.array_equal(once, compose.apply_transform(name, PIXELS, written))
+        once = compose.apply_transform(name, PICTURE, params)
+        assert once == compose.apply_transform(name, PICTURE, written)
     assert {"albumentations", "cv2"} <= parsing.policy_versions(chosen).keys()
 
 
 def test_a_group_of_which_nothing_acts_is_the_parent_itself():
     still = {"transform": "horizontal_flip", "arguments": {"p": 0}}
     name, params = drawn(group("sequence", [still, {"transform": "identity"}]))[0]
-    assert compose.change(name, PICTURE, params) is PICTURE
+    assert compose.apply_transform(name, PICTURE, params) is PICTURE
 
 
 # --- limits -----------------------------------------------------------------------------------
@@ -156,11 +156,11 @@ def test_a_crop_is_kept_from_cutting_too_much_away():
 )
 def test_a_named_policy_within_limits(seed, name, rotation, translation, shear):
     limit = {"rotation": rotation, "translation": translation, "shear": shear}
-    name, params = parsing.draw_params(
+    name, params = compose.sample_policy(
         make({"transform": name, "limit": limit}), default_rng(seed), PICTURE
     )
     for key, most in limit.items():
-        assert compose._taken(key, name, params, PICTURE.size) <= most
+        assert compose._measure(key, name, params, PICTURE.size) <= most
 
 
 def test_limits_of_groups_and_their_entries_both_hold():
@@ -174,7 +174,7 @@ def test_a_limit_that_no_draw_keeps_is_said():
     wide = images.to_picture(np.zeros((10, 90, 3), np.uint8))
     crop = make({"transform": "resized_crop", "limit": {"crop": 0.1}})
     with pytest.raises(InputError, match=r"resized_crop: none of .* 90 x 10 .*'crop': 0.1.*loosen"):
-        parsing.draw_params(crop, default_rng(0), wide)
+        compose.sample_policy(crop, default_rng(0), wide)
 
 
 def test_an_image_that_cannot_keep_the_limit_is_named(tmp_path):
@@ -202,7 +202,7 @@ MISTAKES = [
     ({"transform": "some_of", "of": FLIPS, "arguments": {"count": 3}}, "of: .*choose 3 of 2"),
     ({"transform": "some_of", "of": FLIPS, "arguments": {"count": 0}}, "arguments: .*count must"),
     ({"transform": "mix", "of": FLIPS, "arguments": {"depht": 1}}, "arguments: .*mean 'depth'"),
-    ({"transform": "sequence", "of": [{**FLIPS[0], "weight": 2}]}, "of: a sequence does all"),
+    ({"transform": "sequence", "of": [{**FLIPS[0], "weight": 2}]}, "of: a sequence applies all"),
     ({"transform": "one_of", "of": [*FLIPS, {"transform": "x"}]}, r"of\[2\].transform: unknown"),
     ({"transform": "rotate", "limit": {"rotate": 3}}, "limit: unknown limit 'rotate'.*rotation"),
     ({"transform": "rotate", "limit": {"rotation": -3}}, "limit: rotation must be degrees .* -3"),
@@ -231,7 +231,7 @@ def test_a_mistake_in_a_file_is_named_by_line_and_key(tmp_path, choice, message)
 def test_a_mistake_of_an_arm_names_the_arm():
     arm = ArmParams.model_validate({"policy": [{"transform": "some_of"}]})
     with pytest.raises(InputError, match=r"^augment.arms.mine.policy\[0\].of: some_of needs"):
-        parsing.of_arm("mine", arm)
+        parsing.make_arm_policy("mine", arm)
 
 
 @pytest.mark.parametrize(
@@ -270,15 +270,15 @@ def test_whatever_is_written_is_a_policy_that_replays_or_one_mistake(tmp_path_fa
     path = tmp_path_factory.getbasetemp() / "whatever.yaml"
     YAML(typ="safe", pure=True).dump([choice], path)
     try:
-        name, drawn_numbers = parsing.draw_params(
+        name, drawn_numbers = compose.sample_policy(
             parsing.make_policy(path), default_rng(7), PICTURE
         )
     except InputError as error:
         assert "whatever.yaml:" in str(error) or "loosen it" in str(error)  # noqa: PT017
         return
     numbers = json.loads(json.dumps(drawn_numbers, allow_nan=False))
-    once, again = (compose.change(name, PICTURE, these) for these in (drawn_numbers, numbers))
-    assert once.tobytes() == again.tobytes()
+    once = compose.apply_transform(name, PICTURE, drawn_numbers)
+    assert once == compose.apply_transform(name, PICTURE, numbers)
     assert once.size == PICTURE.size
 
 
@@ -325,12 +325,13 @@ def test_a_mistake_in_the_policy_of_a_class_is_named(given, message):
 def test_transforms_are_left_out_of_groups_and_classes():
     of = [{"transform": "some_of", "arguments": {"count": 2}, "of": [*FLIPS, TURNS[0]]}]
     arm = {"policy": {"by_class": {"a": of}, "otherwise": "homework"}}
-    chosen = parsing.of_arm("m", ArmParams.model_validate({**arm, "without": ["rotate"]}))
+    chosen = parsing.make_arm_policy("m", ArmParams.model_validate({**arm, "without": ["rotate"]}))
     assert "rotate" not in chosen.names()
-    assert [leaf.transform for leaf in chosen.of("a").leaves()] == [f["transform"] for f in FLIPS]
+    left = [leaf.transform for leaf in chosen.for_class("a").leaves()]
+    assert left == [flip["transform"] for flip in FLIPS]
     two = ArmParams.model_validate({**arm, "without": ["rotate", "vertical_flip"]})
     with pytest.raises(InputError, match=r"arms.m.without: some_of cannot choose 2 of 1"):
-        parsing.of_arm("m", two)
+        parsing.make_arm_policy("m", two)
 
 
 # --- every policy -----------------------------------------------------------------------------
@@ -350,12 +351,12 @@ def test_workers_do_not_change_a_byte_of_any_named_policy(photos, tmp_path, name
 @pytest.mark.parametrize("name", sorted(POLICIES))
 def test_a_named_policy_written_out_is_the_same_policy(tmp_path, name):
     (tmp_path / "p.yaml").write_text(presets.policy_text(name))
-    assert parsing.make_policy(tmp_path / "p.yaml").choices == POLICIES[name].choices
+    assert parsing.make_policy(tmp_path / "p.yaml").entries == POLICIES[name].entries
 
 
-def test_named_policies_have_no_fault():
+def test_named_policies_have_no_mistake():
     for name, named in POLICIES.items():
-        assert [parsing.fault(choice) for choice in named.choices] == [None] * len(named.choices)
+        assert not any(parsing._find_mistake(entry) for entry in named.entries)
         assert parsing.make_policy(name) == named
 
 
@@ -364,11 +365,11 @@ def test_policies_and_transforms_share_no_name():
 
 
 def test_the_presets_are_what_their_papers_say():
-    (rand,) = parsing.make_policy("randaugment").choices
+    (rand,) = parsing.make_policy("randaugment").entries
     assert (rand.transform, rand.arguments) == ("some_of", {"count": 2, "replace": True})
     assert len(rand.of) == 14
-    assert len(parsing.make_policy("trivialaugment").choices) == 14
-    (mix,) = parsing.make_policy("augmix").choices
+    assert len(parsing.make_policy("trivialaugment").entries) == 14
+    (mix,) = parsing.make_policy("augmix").entries
     assert (mix.transform, mix.arguments) == ("mix", {"chains": 3, "depth": [1, 3]})
     spoiled = {"brightness", "contrast", "saturation", "sharpness"}  # what AugMix is tested on
     assert not spoiled & set(parsing.make_policy("augmix").names())

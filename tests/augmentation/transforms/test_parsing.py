@@ -1,4 +1,4 @@
-"""Policies: weights, names, files; and foreign transforms that replay from what was written."""
+"""Policies: weights, names, files; and external transforms that replay from what was written."""
 
 import json
 from collections import Counter
@@ -12,9 +12,11 @@ from toolkit.augmentation.transforms import compose, parsing
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.augmentation.transforms.presets import POLICIES
 from toolkit.errors import InputError
+from toolkit.io import images
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-FOREIGN = [
+PICTURE = images.to_picture(PIXELS)
+EXTERNAL = [
     ("albumentations.Affine", {"rotate": [-10, 10], "scale": [0.9, 1.1]}),
     ("albumentations.AdditiveNoise", {"spatial_mode": "per_pixel", "noise_type": "gaussian"}),
     ("albumentations.CoarseDropout", {"p": 0.5}),
@@ -31,32 +33,30 @@ def only(transform, **arguments):
     return parsing.make_policy([EntryParams(transform=transform, arguments=arguments)])
 
 
-def draw(chosen, seed, pixels=PIXELS):
-    return parsing.draw_params(chosen, np.random.default_rng(seed), pixels)
+def draw(chosen, seed):
+    return compose.sample_policy(chosen, np.random.default_rng(seed), PICTURE)
 
 
-@pytest.mark.parametrize(("name", "arguments"), FOREIGN, ids=[name for name, _ in FOREIGN])
-def test_a_foreign_transform_replays_from_what_was_written(name, arguments):
+def drawn_picture(chosen, seed):
+    name, params = draw(chosen, seed)
+    return compose.apply_transform(name, PICTURE, params)
+
+
+@pytest.mark.parametrize(("name", "arguments"), EXTERNAL, ids=[name for name, _ in EXTERNAL])
+def test_an_external_transform_replays_from_what_was_written(name, arguments):
     chosen = only(name, **arguments)
     for seed in range(3):
         transform, drawn = draw(chosen, seed)
-        once = compose.apply_transform(transform, PIXELS, drawn)
-        np.random.default_rng().random()
-        again = compose.apply_transform(
-            transform, PIXELS, json.loads(json.dumps(drawn, allow_nan=False))
-        )
-        assert np.array_equal(once, again)
+        written = json.loads(json.dumps(drawn, allow_nan=False))
+        once = compose.apply_transform(transform, PICTURE, drawn)
+        assert once == compose.apply_transform(transform, PICTURE, written)
         assert draw(chosen, seed) == (transform, drawn)
 
 
 def test_other_seeds_give_other_images():
-    for name, arguments in FOREIGN:
+    for name, arguments in EXTERNAL:
         chosen = only(name, **arguments)
-        images = {
-            compose.apply_transform(t, PIXELS, d).tobytes()
-            for t, d in (draw(chosen, s) for s in (1, 2, 3, 4))
-        }
-        assert len(images) > 1, name
+        assert len({drawn_picture(chosen, seed).tobytes() for seed in (1, 2, 3, 4)}) > 1, name
 
 
 def test_the_drawn_numbers_of_the_libraries_are_recorded():
@@ -67,21 +67,12 @@ def test_the_drawn_numbers_of_the_libraries_are_recorded():
     assert affine["arguments"] == {"rotate": [-10, 10], "p": 1.0}
 
 
-def test_a_foreign_transform_acts_always_unless_told_otherwise():
+def test_an_external_transform_acts_always_unless_told_otherwise():
     for name in ("albumentations.HorizontalFlip", "torchvision.RandomHorizontalFlip"):
-        flips = [
-            compose.apply_transform(*_with_pixels(draw(only(name), seed))) for seed in range(12)
-        ]
-        assert all(np.array_equal(image, PIXELS[:, ::-1]) for image in flips)
-        rare = [
-            compose.apply_transform(*_with_pixels(draw(only(name, p=0.5), seed)))
-            for seed in range(12)
-        ]
-        assert len({image.tobytes() for image in rare}) == 2
-
-
-def _with_pixels(drawn):
-    return drawn[0], PIXELS, drawn[1]
+        flips = [drawn_picture(only(name), seed) for seed in range(12)]
+        assert all(np.array_equal(flip, PIXELS[:, ::-1]) for flip in flips)
+        rare = {drawn_picture(only(name, p=0.5), seed).tobytes() for seed in range(12)}
+        assert len(rare) == 2
 
 
 def test_the_choice_of_a_transform_does_not_steer_what_its_library_draws():
@@ -111,9 +102,9 @@ def test_every_named_policy_draws_and_replays(name):
     chosen = parsing.make_policy(name)
     for seed in range(30):
         transform, drawn = draw(chosen, seed)
-        once = compose.apply_transform(transform, PIXELS, drawn)
-        assert np.array_equal(once, compose.apply_transform(transform, PIXELS, drawn))
-        assert (once.shape, once.dtype) == (PIXELS.shape, np.uint8)
+        once = compose.apply_transform(transform, PICTURE, drawn)
+        assert once == compose.apply_transform(transform, PICTURE, drawn)
+        assert (once.size, once.mode) == (PICTURE.size, "RGB")
 
 
 @pytest.mark.parametrize("weights", [[-1, 2], [0, 0], [float("nan")], [float("inf")]])
@@ -145,17 +136,17 @@ def test_unknown_names_and_arguments_are_refused(transform, arguments, message):
 @pytest.mark.parametrize(
     ("transform", "arguments", "message"),
     [
-        ("albumentations.CenterCrop", {"height": 9, "width": 9}, "makes uint8 9 x 9 x 3 of uint8"),
-        ("albumentations.ToFloat", {}, "ToFloat makes float32 40 x 40 x 3 of uint8 40 x 40 x 3"),
-        ("torchvision.Resize", {"size": 20}, "torchvision.Resize makes .* must keep size"),
-        ("torchvision.Grayscale", {}, "makes uint8 40 x 40 x 1"),
+        ("albumentations.CenterCrop", {"height": 9, "width": 9}, "into uint8 9 x 9 x 3: a tran"),
+        ("albumentations.ToFloat", {}, "ToFloat turns uint8 40 x 40 x 3 into float32 40 x 40 x 3"),
+        ("torchvision.Resize", {"size": 20}, "torchvision.Resize turns .* must keep size"),
+        ("torchvision.Grayscale", {}, "into uint8 40 x 40 x 1"),
         ("albumentations.FDA", {}, "FDA fails on an image of 40 x 40: .*fda_metadata"),
         ("torchvision.ToPILImage", {}, "ToPILImage fails on an image"),
     ],
 )
 def test_what_does_not_keep_size_and_type_is_refused_by_name(transform, arguments, message):
     with pytest.raises(InputError, match=message):
-        compose.apply_transform(*_with_pixels(draw(only(transform, **arguments), 0)))
+        drawn_picture(only(transform, **arguments), 0)
 
 
 def test_advice_of_a_library_is_no_error():
@@ -170,8 +161,8 @@ def test_a_policy_file_is_a_list_of_choices(tmp_path):
     )
     for setting in (path, str(path)):
         chosen = parsing.make_policy(setting)
-        assert [c.weight for c in chosen.choices] == [2, 1]
-        assert chosen.choices[0].arguments == {"degrees": 5}
+        assert [c.weight for c in chosen.entries] == [2, 1]
+        assert chosen.entries[0].arguments == {"degrees": 5}
         assert not chosen.keep_identical
 
 
@@ -211,8 +202,8 @@ def test_an_unknown_policy_is_refused_with_the_known_ones(tmp_path):
 def test_the_homework_policy_is_the_published_one():
     """The eight transforms and weights of the published experiment, in their order."""
     chosen = parsing.make_policy("homework")
-    assert [c.weight for c in chosen.choices] == [0.7, 0.7, 0.3, 0.5, 0.6, 0.2, 0.2, 0.3]
-    assert [(c.transform, c.arguments) for c in chosen.choices] == [
+    assert [c.weight for c in chosen.entries] == [0.7, 0.7, 0.3, 0.5, 0.6, 0.2, 0.2, 0.3]
+    assert [(c.transform, c.arguments) for c in chosen.entries] == [
         ("horizontal_flip", {"p": 0.7}),
         ("rotate", {"degrees": 20}),
         ("gaussian_blur", {"sigma": [0.1, 2.0]}),
@@ -232,12 +223,13 @@ def test_the_default_arm_names_a_policy():
 
 def test_an_arm_leaves_transforms_out_and_keeps_the_others_as_they_are():
     homework = parsing.make_policy("homework")
-    chosen = parsing.of_arm("mine", ArmParams(policy="homework", without=["sharpness", "rotate"]))
-    left = tuple(c for c in homework.choices if c.transform not in ("sharpness", "rotate"))
-    assert chosen.choices == left
+    arm = ArmParams(policy="homework", without=["sharpness", "rotate"])
+    chosen = parsing.make_arm_policy("mine", arm)
+    left = tuple(c for c in homework.entries if c.transform not in ("sharpness", "rotate"))
+    assert chosen.entries == left
     assert len(left) == 5  # sharpness stands twice in the policy
     assert chosen.keep_identical
-    assert parsing.of_arm("mine", ArmParams(policy="homework")) == homework
+    assert parsing.make_arm_policy("mine", ArmParams(policy="homework")) == homework
 
 
 @pytest.mark.parametrize(
@@ -250,9 +242,9 @@ def test_an_arm_leaves_transforms_out_and_keeps_the_others_as_they_are():
 )
 def test_only_transforms_of_the_policy_can_be_left_out(without, message):
     with pytest.raises(InputError, match=message):
-        parsing.of_arm("mine", ArmParams(policy="homework", without=without))
+        parsing.make_arm_policy("mine", ArmParams(policy="homework", without=without))
 
 
 def test_a_policy_is_not_left_empty():
     with pytest.raises(InputError, match="without: leaves no transform; the policy has identity"):
-        parsing.of_arm("duplicated", ArmParams(policy="duplicate", without=["identity"]))
+        parsing.make_arm_policy("duplicated", ArmParams(policy="duplicate", without=["identity"]))

@@ -11,6 +11,7 @@ from torchvision import transforms as published
 from torchvision.transforms import functional
 
 from toolkit.augmentation.transforms import registry
+from toolkit.augmentation.transforms.policy import PolicyEntry
 from toolkit.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -23,12 +24,12 @@ IMAGES = [NOISE, SMOOTH, WIDE]
 
 
 def drawn(name, seed, pixels, **arguments):
-    complete = registry.complete_arguments(name, arguments)
-    return registry.find_transform(name).draw(np.random.default_rng(seed), pixels, **complete)
+    rng, full = np.random.default_rng(seed), PolicyEntry(name, arguments=arguments).full_arguments
+    return registry.find_transform(name).sample(rng, Image.fromarray(pixels), **full)
 
 
 def applied(name, pixels, params):
-    return registry.find_transform(name).apply(pixels, params)
+    return np.asarray(registry.find_transform(name).apply(Image.fromarray(pixels), params))
 
 
 def torchvision_blur(image, p):
@@ -160,9 +161,9 @@ def test_crops_have_torchvisions_distribution_of_areas_and_ratios():
     for _ in range(3000):
         torch_boxes.append(published.RandomResizedCrop.get_params(image, [0.8, 1], [3 / 4, 4 / 3]))
     rng = np.random.default_rng(0)
-    arguments = registry.complete_arguments("resized_crop", {})
-    draw = registry.find_transform("resized_crop").draw
-    ours = [draw(rng, NOISE, **arguments) for _ in range(3000)]
+    arguments = PolicyEntry("resized_crop").full_arguments
+    sample = registry.find_transform("resized_crop").sample
+    ours = [sample(rng, image, **arguments) for _ in range(3000)]
     own = np.array([[box[k] for k in ("top", "left", "height", "width")] for box in ours])
     assert np.allclose(own.mean(axis=0), np.mean(torch_boxes, axis=0), atol=0.6)
     assert np.allclose(own.std(axis=0), np.std(torch_boxes, axis=0), atol=0.6)
@@ -182,11 +183,10 @@ def test_what_was_drawn_replays_after_a_journey_through_json(name):
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 7, 3), (64, 48, 3)])
 def test_size_and_type_are_kept_and_the_parent_is_left_alone(name, shape):
     pixels = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
-    before = pixels.copy()
-    result = applied(name, pixels, drawn(name, 3, pixels))
-    assert (result.shape, result.dtype) == (shape, np.uint8)
-    assert np.array_equal(pixels, before)
-    assert not np.shares_memory(result, pixels)
+    picture = Image.fromarray(pixels)
+    result = registry.find_transform(name).apply(picture, drawn(name, 3, pixels))
+    assert (result.size, result.mode) == (picture.size, "RGB")
+    assert np.array_equal(picture, pixels)
 
 
 def test_probability_is_kept_and_written_down():
@@ -218,4 +218,4 @@ def test_a_flat_image_stays_flat_under_blur_and_sharpness():
 )
 def test_a_wrong_argument_is_refused_with_what_would_be_right(name, arguments, message):
     with pytest.raises(InputError, match=message):
-        registry.complete_arguments(name, arguments)
+        PolicyEntry(name, arguments=arguments).full_arguments  # noqa: B018

@@ -1,150 +1,157 @@
-"""An entry drawn, and what was drawn done: transforms, and groups of them step by step.
+"""Policies and their entries sampled and applied: transforms, and groups of them step by step.
 
-A group's numbers are those of its steps, {"steps": [{"transform": ..., "params": ...}, ...]}, so
-that a row says what was done in what order, and replays without the policy.
+The params of a group are those of its steps, {"steps": [{"transform": ..., "params": ...}, ...]}:
+they say what was done in which order, and can be replayed without the policy.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.random import Generator
-from PIL import Image
 
 from toolkit.augmentation.transforms import external, policy, registry, sampling
-from toolkit.augmentation.transforms.policy import PolicyEntry
+from toolkit.augmentation.transforms.policy import Policy, PolicyEntry
 from toolkit.augmentation.transforms.sampling import Params
 from toolkit.errors import InputError
 from toolkit.io import images
-from toolkit.io.images import Picture, Pixels
+from toolkit.io.images import Picture
 
 TRIES = 1000
 BAND = 256  # rows of pixels that are mixed at a time
 
 Step = Mapping[str, Any]
-Drawn = tuple[str, Params]
+Sampled = tuple[str, Params]
+"""The name of a transform or group, and its params."""
 
 
-# --- drawing ----------------------------------------------------------------------------------
+# --- sampling ---------------------------------------------------------------------------------
 
 
-def sample_params(entry: PolicyEntry, rng: Generator, image: Any) -> Drawn:
-    """Draw the numbers of an entry for this picture (or array of pixels), within its limit.
+def sample_policy(chosen: Policy, rng: Generator, picture: Picture) -> Sampled:
+    """Pick an entry by weight, and sample it as `sample_entry` does."""
+    return sample_entry(policy.pick_entry(chosen.entries, chosen.total, rng), rng, picture)
 
-    Gives the name that the row gets, and them. What is beyond the limit is drawn again; raises
-    InputError where 1,000 draws are.
+
+def sample_entry(entry: PolicyEntry, rng: Generator, picture: Picture) -> Sampled:
+    """Sample the params of an entry for this picture, within the entry's limit.
+
+    Returns the name for the row, and the params. Params beyond the limit are sampled again; raises
+    InputError if they still are after 1,000 times.
     """
     if not entry.limit:
-        return _draw(entry, rng, image)
-    size = sampling.size(image)
+        return _sample(entry, rng, picture)
+    size = picture.size
     for _ in range(TRIES):
-        name, params = _draw(entry, rng, image)
-        if all(_taken(limit, name, params, size) <= most for limit, most in entry.limit.items()):
+        name, params = _sample(entry, rng, picture)
+        if all(_measure(limit, name, params, size) <= most for limit, most in entry.limit.items()):
             return name, params
-    found = f"none of {TRIES:,} draws on an image of {size[0]} x {size[1]} keeps within"
-    raise InputError(f"{entry.transform}: {found} the limit {dict(entry.limit)}; loosen it")
+    raise InputError(
+        f"{entry.transform}: none of {TRIES:,} draws on an image of {size[0]} x {size[1]} keeps "
+        f"within the limit {dict(entry.limit)}; loosen it"
+    )
 
 
-def _draw(entry: PolicyEntry, rng: Generator, image: Any) -> Drawn:
+def _sample(entry: PolicyEntry, rng: Generator, picture: Picture) -> Sampled:
     name = entry.transform
     if entry.of:
-        return DRAWS[name](entry, rng, image)
-    if external.is_foreign(name):
-        pixels = images.to_pixels(image) if isinstance(image, Image.Image) else image
-        return name, external.sample_external(name, rng, pixels, entry.completed)
-    return name, registry.find_transform(name).draw(rng, image, **entry.completed)
+        return SAMPLERS[name](entry, rng, picture)
+    if external.is_external(name):
+        pixels = images.to_pixels(picture)
+        return name, external.sample_external(name, rng, pixels, entry.full_arguments)
+    return name, registry.find_transform(name).sample(rng, picture, **entry.full_arguments)
 
 
-def _one_of(entry: PolicyEntry, rng: Generator, image: Any) -> Drawn:
-    return sample_params(_pick(entry.of, rng), rng, image)
+def _one_of(entry: PolicyEntry, rng: Generator, picture: Picture) -> Sampled:
+    return sample_entry(_pick(entry.of, rng), rng, picture)
 
 
-def _sequence(entry: PolicyEntry, rng: Generator, image: Any) -> Drawn:
-    return "sequence", {"steps": _steps(entry.of, rng, image)}
+def _sequence(entry: PolicyEntry, rng: Generator, picture: Picture) -> Sampled:
+    return "sequence", {"steps": _steps(entry.of, rng, picture)}
 
 
-def _some_of(entry: PolicyEntry, rng: Generator, image: Any) -> Drawn:
-    count, again = _count(entry.completed["count"], rng), entry.completed["replace"]
-    left, chosen = list(entry.of), list[PolicyEntry]()
+def _some_of(entry: PolicyEntry, rng: Generator, picture: Picture) -> Sampled:
+    count, replace = _count(entry.full_arguments["count"], rng), entry.full_arguments["replace"]
+    remaining, picked = list(entry.of), list[PolicyEntry]()
     for _ in range(count):
-        chosen.append(_pick(left, rng))
-        if not again:
-            left.remove(chosen[-1])
-    return "some_of", {"steps": _steps(chosen, rng, image)}
+        picked.append(_pick(remaining, rng))
+        if not replace:
+            remaining.remove(picked[-1])
+    return "some_of", {"steps": _steps(picked, rng, picture)}
 
 
-def _mix(entry: PolicyEntry, rng: Generator, image: Any) -> Drawn:
-    """The share of the original is uniform; chains share the rest as sorted cuts divide a stick.
+def _mix(entry: PolicyEntry, rng: Generator, picture: Picture) -> Sampled:
+    """Draw the original's weight uniformly, and divide the rest among the chains at sorted cuts.
 
-    So both are drawn from the flat Beta and Dirichlet distributions, as AugMix does by default.
+    So they have flat Beta and Dirichlet distributions, the defaults of AugMix.
     """
-    chains = _count(entry.completed["chains"], rng)
+    chains = _count(entry.full_arguments["chains"], rng)
     rest = rng.random()
     cuts = sorted(rng.random() for _ in range(chains - 1))
     ends = zip([0.0, *cuts], [*cuts, 1.0], strict=True)
-    shares = [round(rest * (high - low), 6) for low, high in ends]
-    drawn = []
-    for share in shares:
-        depth = _count(entry.completed["depth"], rng)
-        chosen = [_pick(entry.of, rng) for _ in range(depth)]
-        drawn.append({"share": share, "steps": _steps(chosen, rng, image)})
-    return "mix", {"original": round(1 - sum(shares), 6), "chains": drawn}
+    weights = [round(rest * (high - low), 6) for low, high in ends]
+    sampled = []
+    for weight in weights:
+        depth = _count(entry.full_arguments["depth"], rng)
+        picked = [_pick(entry.of, rng) for _ in range(depth)]
+        sampled.append({"share": weight, "steps": _steps(picked, rng, picture)})
+    return "mix", {"original": round(1 - sum(weights), 6), "chains": sampled}
 
 
-def _steps(chosen: Sequence[PolicyEntry], rng: Generator, image: Any) -> list[Step]:
-    """Each is drawn for the image before the first: sizes, which draws may depend on, are kept."""
-    drawn = [sample_params(part, rng, image) for part in chosen]
-    return [{"transform": name, "params": params} for name, params in drawn]
+def _steps(entries: Sequence[PolicyEntry], rng: Generator, picture: Picture) -> list[Step]:
+    """Sample each for the picture before the first step, since steps keep the size."""
+    sampled = [sample_entry(entry, rng, picture) for entry in entries]
+    return [{"transform": name, "params": params} for name, params in sampled]
 
 
-def _pick(among: Sequence[PolicyEntry], rng: Generator) -> PolicyEntry:
-    return policy.pick_entry(among, sum(entry.weight for entry in among), rng)
+def _pick(entries: Sequence[PolicyEntry], rng: Generator) -> PolicyEntry:
+    return policy.pick_entry(entries, sum(entry.weight for entry in entries), rng)
 
 
-def _count(wanted: Any, rng: Generator) -> int:
-    return wanted if isinstance(wanted, int) else sampling.integer(rng, *wanted)
+def _count(count: Any, rng: Generator) -> int:
+    return count if isinstance(count, int) else sampling.sample_integer(rng, *count)
 
 
-def _taken(limit: str, name: str, params: Params, size: tuple[int, int]) -> float:
-    """How much of a limit was drawn: steps add up, of chains the one with the most counts."""
+def _measure(limit: str, name: str, params: Params, size: tuple[int, int]) -> float:
+    """Return how much of a limit is taken: the sum over steps, the maximum over chains."""
     if name == "mix":
-        return max(_taken(limit, "sequence", chain, size) for chain in params["chains"])
-    if name in DRAWS:
+        return max(_measure(limit, "sequence", chain, size) for chain in params["chains"])
+    if name in SAMPLERS:
         steps = params["steps"]
-        return sum(_taken(limit, step["transform"], step["params"], size) for step in steps)
+        return sum(_measure(limit, step["transform"], step["params"], size) for step in steps)
     bound = registry.find_transform(name).bounds.get(limit)
     return bound.measure(params, size) if bound else 0.0
 
 
-def names(transform: str, params: Params) -> Iterator[str]:
-    """The transforms that a row is made of: its own, or those of a group's steps."""
-    if transform not in DRAWS:
-        yield transform
+def transform_names(name: str, params: Params) -> Iterator[str]:
+    """Yield the transforms of a row: its own, or those of a group's steps."""
+    if name not in SAMPLERS:
+        yield name
         return
     for chain in params.get("chains", [params]):
         for step in chain["steps"]:
-            yield from names(step["transform"], step["params"])
+            yield from transform_names(step["transform"], step["params"])
 
 
-# --- doing ------------------------------------------------------------------------------------
+# --- applying ---------------------------------------------------------------------------------
 
 
-def apply_transform(name: str, pixels: Pixels, params: Params) -> Pixels:
-    """`change` for arrays."""
-    return images.to_pixels(change(name, images.to_picture(pixels), params))
+def apply_transform(name: str, picture: Picture, params: Params) -> Picture:
+    """Apply a transform or group with these params.
 
-
-def change(name: str, picture: Picture, params: Params) -> Picture:
-    """Do what `draw` decided. Raises InputError when the result is not RGB of the same size."""
-    if name in CHANGES:
-        return CHANGES[name](picture, params)
-    if not external.is_foreign(name):
-        return registry.find_transform(name).change(picture, params)
+    Returns the same object where nothing changes. Raises InputError if the result is not an RGB
+    picture of the same size.
+    """
+    if name in APPLIERS:
+        return APPLIERS[name](picture, params)
+    if not external.is_external(name):
+        return registry.find_transform(name).apply(picture, params)
     pixels = images.to_pixels(picture)
     result = external.apply_external(name, pixels, params)
     if result.dtype != pixels.dtype or result.shape != pixels.shape:
-        expected, found = _describe(pixels), _describe(result)
         raise InputError(
-            f"{name} makes {found} of {expected}: a transform must keep size, channels and type"
+            f"{name} turns {_describe(pixels)} into {_describe(result)}: a transform must keep "
+            f"size, channels and type"
         )
     return images.to_picture(result)
 
@@ -153,40 +160,35 @@ def _describe(pixels: Any) -> str:
     return f"{pixels.dtype} {' x '.join(str(n) for n in pixels.shape)}"
 
 
-def _one_by_one(picture: Picture, params: Params) -> Picture:
+def _apply_steps(picture: Picture, params: Params) -> Picture:
     for step in params["steps"]:
-        picture = change(step["transform"], picture, step["params"])
+        picture = apply_transform(step["transform"], picture, step["params"])
     return picture
 
 
-def _mixed(picture: Picture, params: Params) -> Picture:
-    """Sums of float32 in the order of the chains, rounded once: equal on every machine."""
-    import numpy as np  # slow to import
-
-    made = [picture, *(_one_by_one(picture, chain) for chain in params["chains"])]
-    shares = [np.float32(part) for part in _shares(params)]
-    pixels = [images.to_pixels(one) for one in made]
+def _apply_mix(picture: Picture, params: Params) -> Picture:
+    """Sum float32 in the order of the chains and round once: equal on every machine."""
+    chains = params["chains"]
+    pictures = [picture, *(_apply_steps(picture, chain) for chain in chains)]
+    weights = np.array([params["original"], *(chain["share"] for chain in chains)], np.float32)
+    pixels = [images.to_pixels(part) for part in pictures]
     result = np.empty_like(pixels[0])
     for top in range(0, len(result), BAND):
         total = np.full(result[top : top + BAND].shape, 0.5, np.float32)
-        for share, one in zip(shares, pixels, strict=True):
-            total += share * one[top : top + BAND]
+        for weight, part in zip(weights, pixels, strict=True):
+            total += weight * part[top : top + BAND]
         result[top : top + BAND] = np.clip(total, 0, 255)
     return images.to_picture(result)
 
 
-def _shares(params: Params) -> list[float]:
-    return [params["original"], *(chain["share"] for chain in params["chains"])]
-
-
-DRAWS: dict[str, Callable[[PolicyEntry, Generator, Any], Drawn]] = {
+SAMPLERS: dict[str, Callable[[PolicyEntry, Generator, Picture], Sampled]] = {
     "one_of": _one_of,
     "sequence": _sequence,
     "some_of": _some_of,
     "mix": _mix,
 }
-CHANGES: dict[str, Callable[[Picture, Params], Picture]] = {
-    "sequence": _one_by_one,
-    "some_of": _one_by_one,
-    "mix": _mixed,
+APPLIERS: dict[str, Callable[[Picture, Params], Picture]] = {
+    "sequence": _apply_steps,
+    "some_of": _apply_steps,
+    "mix": _apply_mix,
 }

@@ -1,4 +1,4 @@
-"""The named policies: POLICIES."""
+"""The named policies, POLICIES, and their text for a policy file."""
 
 import io
 import json
@@ -12,10 +12,10 @@ def _entry(transform: str, weight: float = 1.0, **arguments: Any) -> PolicyEntry
     return PolicyEntry(transform, weight, arguments)
 
 
-def _space(part: float, bits: list[int]) -> tuple[PolicyEntry, ...]:
-    """The fourteen operations of RandAugment, up to a part of their widest magnitudes."""
+def _operations(part: float, bits: list[int]) -> tuple[PolicyEntry, ...]:
+    """Return the fourteen operations of RandAugment, up to `part` of their widest magnitudes."""
     factor = [round(1 - 0.9 * part, 3), round(1 + 0.9 * part, 3)]
-    slope, way = round(0.3 * part, 3), round(0.45 * part, 3)
+    slope, fraction = round(0.3 * part, 3), round(0.45 * part, 3)
     return (
         _entry("identity"),
         _entry("autocontrast", p=1),
@@ -29,13 +29,13 @@ def _space(part: float, bits: list[int]) -> tuple[PolicyEntry, ...]:
         _entry("sharpness", factor=factor, p=1),
         _entry("shear_x", slope=slope),
         _entry("shear_y", slope=slope),
-        _entry("translate_x", share=way),
-        _entry("translate_y", share=way),
+        _entry("translate_x", share=fraction),
+        _entry("translate_y", share=fraction),
     )
 
 
 def policy_text(name: str) -> str:
-    """A policy as the text of a policy file. Raises InputError for an unknown name."""
+    """Return a policy as the text of a policy file. Raises InputError for an unknown name."""
     from ruamel.yaml import YAML  # slow to import
 
     if name not in POLICIES:
@@ -44,24 +44,23 @@ def policy_text(name: str) -> str:
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     if POLICIES[name].keep_identical:
         stream.write(f"# {name} keeps new images that equal their parent; a file draws again.\n")
-    written = [_plain(choice) for choice in POLICIES[name].choices]
-    yaml.dump(json.loads(json.dumps(written)), stream)  # a copy: or YAML would point back
+    written = [_to_yaml(entry) for entry in POLICIES[name].entries]
+    yaml.dump(json.loads(json.dumps(written)), stream)  # a copy: YAML would write aliases
     return stream.getvalue()
 
 
-def _plain(entry: PolicyEntry) -> dict[str, Any]:
-    """The entry as it is written."""
+def _to_yaml(entry: PolicyEntry) -> dict[str, Any]:
     written = {
         "transform": entry.transform,
         "weight": entry.weight if entry.weight != 1 else None,
         "arguments": dict(entry.arguments),
-        "of": [_plain(part) for part in entry.of],
+        "of": [_to_yaml(part) for part in entry.of],
     }
     return {key: value for key, value in written.items() if value}
 
 
 POLICIES: dict[str, Policy] = {
-    # As published: about 16 % of the copies are equal to their parents, and are kept.
+    # As published: about 16 % of the new images equal their parents, and are kept.
     "homework": Policy(
         (
             _entry("horizontal_flip", 0.7, p=0.7),
@@ -75,10 +74,10 @@ POLICIES: dict[str, Policy] = {
         ),
         keep_identical=True,
     ),
-    # Plain copies: the arm that tells the effect of new pictures from that of mere repetition.
+    # Plain copies: an arm that separates the effect of new images from that of repetition.
     "duplicate": Policy((_entry("identity"),), keep_identical=True),
-    # Small changes of position, light and grain, after which a photo still shows the same thing.
-    # OpenCV's Affine gives other bytes on CPUs without AVX2 (before 2013) than on those with it.
+    # Small changes of position, light and noise, after which a photo still shows the same thing.
+    # OpenCV's Affine gives other bytes on CPUs without AVX2 (before 2013).
     "affine_photo": Policy(
         (
             _entry(
@@ -107,13 +106,19 @@ POLICIES: dict[str, Policy] = {
     # augmentation with a reduced search space", 2020. Magnitudes are drawn uniformly up to 18 of
     # 30, on average the 9 of the paper, which finds such a schedule as good as a fixed magnitude.
     "randaugment": Policy(
-        (PolicyEntry("some_of", arguments={"count": 2, "replace": True}, of=_space(0.6, [6, 8])),),
+        (
+            PolicyEntry(
+                "some_of",
+                arguments={"count": 2, "replace": True},
+                of=_operations(0.6, [6, 8]),
+            ),
+        ),
         keep_identical=False,
     ),
     # One operation, of any magnitude. S. Müller, F. Hutter, "TrivialAugment: tuning-free yet
     # state-of-the-art data augmentation", 2021, over the ranges of RandAugment: the wide ones turn
     # by 135 degrees.
-    "trivialaugment": Policy(_space(1.0, [4, 8]), keep_identical=False),
+    "trivialaugment": Policy(_operations(1.0, [4, 8]), keep_identical=False),
     # Three chains of one to three operations, mixed with the original. D. Hendrycks et al.,
     # "AugMix: a simple data processing method to improve robustness and uncertainty", 2020, at
     # its severity of 3; flips and crops, and its loss, belong to training.

@@ -1,4 +1,4 @@
-"""The toolkit's own transforms: what is drawn is kept apart from what it does, so it replays."""
+"""The toolkit's own transforms by name: how their params are sampled, and what they do."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,8 +8,7 @@ from toolkit import errors
 from toolkit.augmentation.transforms import functional, sampling
 from toolkit.augmentation.transforms.sampling import Params
 from toolkit.errors import InputError
-from toolkit.io import images
-from toolkit.io.images import Picture, Pixels
+from toolkit.io.images import Picture
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,8 @@ class Argument:
 class Bound:
     """How a transform is kept within a limit (see `policy.LIMITS`).
 
-    `narrow(value, limit)` gives values of the argument whose draws are within it, `measure(params,
-    size)` how much of it a draw takes for a picture of this width and height.
+    `narrow(value, limit)` returns values of the argument for which every draw is within the limit,
+    `measure(params, size)` how much of it a draw takes for a picture of this width and height.
     """
 
     argument: str
@@ -36,39 +35,32 @@ class Bound:
 
 @dataclass(frozen=True)
 class Transform:
-    """`draw(rng, image, **arguments)` gives the numbers, `change(picture, params)` uses them.
+    """A transform in two parts, so that what was drawn can be recorded and replayed.
 
-    Both are pure. `change` gives a picture of the same size; the same object where nothing is done.
-    `bounds`: by the name of a limit.
+    `sample(rng, picture, **arguments)` returns params, `apply(picture, params)` a picture of the
+    same size, or the same object where nothing changes. `bounds` are by the name of a limit.
     """
 
-    draw: Callable[..., Params]
-    change: Callable[[Picture, Params], Picture]
+    sample: Callable[..., Params]
+    apply: Callable[[Picture, Params], Picture]
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     bounds: Mapping[str, Bound] = field(default_factory=dict)
 
-    def apply(self, pixels: Pixels, params: Params) -> Pixels:
-        """`change` for arrays: uint8 RGB [H, W, 3] to a new one of the same size."""
-        return images.to_pixels(self.change(images.to_picture(pixels), params))
-
 
 def find_transform(name: str) -> Transform:
-    """The transform of this name. Raises InputError that lists the valid names."""
+    """Return the transform of this name. Raises InputError that lists the valid names."""
     if name not in TRANSFORMS:
         raise errors.unknown_name("transform", name, TRANSFORMS)
     return TRANSFORMS[name]
 
 
-def complete_arguments(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments with the defaults filled in.
+def complete_arguments(
+    name: str, known: Mapping[str, Argument], arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments of the transform or group `name`, with defaults for those left out.
 
-    Raises InputError for an unknown transform or argument, or a value that breaks its rule.
+    Raises InputError for an argument that is not known, or a value that breaks its rule.
     """
-    return fill(name, find_transform(name).arguments, arguments)
-
-
-def fill(name: str, known: Mapping[str, Argument], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """`complete` for what has these arguments."""
     for key, value in arguments.items():
         if key not in known:
             raise errors.unknown_name(f"argument of {name}", key, known)
@@ -78,16 +70,16 @@ def fill(name: str, known: Mapping[str, Argument], arguments: Mapping[str, Any])
 
 
 def is_number(value: Any, low: float, high: float) -> bool:
-    """Whether it is a number from low to high; true and false are none."""
+    """Return whether the value is a number from low to high; true and false are not numbers."""
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
 def is_pair(value: Any, low: float, high: float, *, whole: bool = False) -> bool:
-    """Whether it is [lowest, highest] within low and high."""
-    numbers = isinstance(value, list | tuple) and len(value) == 2
+    """Return whether the value is [lowest, highest] within low and high."""
     kinds = int if whole else int | float
     return (
-        numbers
+        isinstance(value, list | tuple)
+        and len(value) == 2
         and all(is_number(v, low, high) and isinstance(v, kinds) for v in value)
         and value[0] <= value[1]
     )
@@ -103,15 +95,15 @@ def _pair(default: list[float], low: float, high: float, *, whole: bool = False)
     return Argument(default, lambda value: is_pair(value, low, high, whole=whole), rule)
 
 
-def _at_most(argument: str, drawn: str) -> Bound:
-    """For a number that is drawn from minus the argument to plus it."""
-    return Bound(argument, min, lambda params, _size: abs(float(params[drawn])))
+def _at_most(argument: str, param: str) -> Bound:
+    """Return the bound of a number that is drawn from minus the argument to plus it."""
+    return Bound(argument, min, lambda params, _size: abs(float(params[param])))
 
 
 def _cut_away(params: Params, size: tuple[int, int]) -> float:
-    """The share of the picture's area that lies outside the box."""
-    left: float = params["width"] * params["height"] / (size[0] * size[1])
-    return 1 - left
+    """Return the fraction of the picture's area outside the box."""
+    inside: float = params["width"] * params["height"] / (size[0] * size[1])
+    return 1 - inside
 
 
 PROBABILITY = _number(0.5, 0, 1, "a probability from 0 to 1")
@@ -120,8 +112,8 @@ SHARPNESS = Argument(
     lambda value: is_number(value, 0, 100) or is_pair(value, 0, 100),
     "a factor from 0 (blurred) over 1 (unchanged) to 100, or [lowest, highest]",
 )
-SLOPE = _number(0.1, 0, 1, "a slope from 0 to 1, pixels a pixel, either way")
-SHARE = _number(0.1, 0, 1, "a share of the side from 0 to 1, either way")
+SLOPE = _number(0.1, 0, 1, "a slope from 0 to 1, pixels per pixel, in either direction")
+FRACTION = _number(0.1, 0, 1, "a fraction of the side from 0 to 1, in either direction")
 FACTORS = _pair([0.7, 1.3], 0, 100)
 
 TRANSFORMS: dict[str, Transform] = {
@@ -135,7 +127,7 @@ TRANSFORMS: dict[str, Transform] = {
     "rotate": Transform(
         sampling.sample_angle,
         functional.rotate,
-        {"degrees": _number(20, 0, 180, "degrees from 0 to 180, turned either way")},
+        {"degrees": _number(20, 0, 180, "degrees from 0 to 180, in either direction")},
         {"rotation": _at_most("degrees", "angle")},
     ),
     "shear_x": Transform(
@@ -153,20 +145,20 @@ TRANSFORMS: dict[str, Transform] = {
     "translate_x": Transform(
         sampling.sample_fraction,
         functional.translate_x,
-        {"share": SHARE},
+        {"share": FRACTION},
         {"translation": _at_most("share", "share")},
     ),
     "translate_y": Transform(
         sampling.sample_fraction,
         functional.translate_y,
-        {"share": SHARE},
+        {"share": FRACTION},
         {"translation": _at_most("share", "share")},
     ),
     "gaussian_blur": Transform(
         sampling.sample_sigma, functional.blur, {"sigma": _pair([0.1, 2.0], 0.01, 100)}
     ),
     "pad_resize": Transform(
-        sampling.frame_width,
+        sampling.fixed_pixels,
         functional.pad_resize,
         {
             "pixels": Argument(
@@ -175,17 +167,17 @@ TRANSFORMS: dict[str, Transform] = {
         },
     ),
     "resized_crop": Transform(
-        sampling.crop_box,
+        sampling.sample_crop,
         functional.crop_resize,
         {"scale": _pair([0.8, 1.0], 1e-4, 1), "ratio": _pair([3 / 4, 4 / 3], 0.01, 100)},
         {
             "crop": Bound(
-                "scale", lambda scale, cut: [max(share, 1 - cut) for share in scale], _cut_away
+                "scale", lambda scale, cut: [max(bound, 1 - cut) for bound in scale], _cut_away
             )
         },
     ),
     "sharpness": Transform(
-        sampling.applied_with_factor,
+        sampling.sample_applied_factor,
         functional.if_applied(functional.adjust_sharpness),
         {"factor": SHARPNESS, "p": PROBABILITY},
     ),

@@ -91,7 +91,7 @@ def augment(
     )
     pairs = [(m.parent, m.child, f"{m.moved:.0f} grey levels") for m in made.report.most_changed]
     tasks = [
-        lambda: contact_sheet.write(sheet, made.shown, place),
+        lambda: contact_sheet.write_sheet(sheet, made.shown, place),
         lambda: contact_sheet.write_pairs(changed, pairs, place),
         lambda: summary.write_report(numbers, made.report),
     ]
