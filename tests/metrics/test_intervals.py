@@ -67,6 +67,25 @@ def test_g_mean_widens_as_the_rare_class_shrinks():
     assert widths == sorted(widths, reverse=True)
 
 
+def many_classes(matrix):
+    """Predictions without scores that have this confusion matrix."""
+    matrix = np.asarray(matrix)
+    names = np.array([chr(97 + k) for k in range(len(matrix))])
+    rows, columns = (np.repeat(of.ravel(), matrix.ravel()) for of in np.indices(matrix.shape))
+    ids = tuple(map(str, range(matrix.sum())))
+    return Predictions(tuple(names), ids, tuple(names[rows]), tuple(names[columns]))
+
+
+@pytest.mark.parametrize(("classes", "images", "wrong"), [(10, 10, 1), (20, 20, 2), (5, 50, 3)])
+def test_many_equal_classes_know_as_much_as_all_their_images(classes, images, wrong):
+    """With as many images in each class the balanced accuracy is the accuracy."""
+    shifted = np.roll(np.eye(classes, dtype=int), 1, axis=1)
+    matrix = np.eye(classes, dtype=int) * (images - wrong) + shifted * wrong
+    ends = confidence_intervals(many_classes(matrix))
+    for name in ("balanced_accuracy", "gmean", "macro_f1", "macro_precision", "mcc", "kappa"):
+        assert ends[name] == pytest.approx(ends["accuracy"], abs=0.025), name
+
+
 def test_a_loss_of_nothing_has_no_interval():
     sure = perfect()
     scores = np.round(sure.scores)

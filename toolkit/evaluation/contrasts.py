@@ -116,9 +116,12 @@ def estimate_metrics(
     matrices = np.stack([confusion_matrix(actual, row, len(classes)) for row in predicted])
     values, resampled = (_compared(of, classes, positive) for of in (matrices, drawn))
     images = int(min(np.bincount(actual)))
+    centered = {
+        name: bootstrap.recenter(resampled[name], values[name], len(classes)) for name in COMPARED
+    }
     estimates = {
         name: MetricEstimate(values[name], _covariance(of, images), images, of)
-        for name, of in resampled.items()
+        for name, of in (resampled | centered).items()
     }
     scores = [run.predictions.scores for run in runs]
     if positive and all(of_run is not None for of_run in scores):

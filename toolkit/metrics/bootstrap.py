@@ -2,9 +2,10 @@
 
 The bootstrap is stratified and Bayesian (Rubin, 1981): each resample gives every sample a random
 weight, and the weights of a class add up to its number of samples. Where the confusion matrix alone
-decides, one extra sample of each class is spread evenly over the predicted classes (Perks, 1947;
-with two classes that is Jeffreys' prior). Without it, a class with recall 1 would have recall 1 in
-every resample. docs/statistics.md reports the coverage of the resulting confidence intervals.
+decides, one extra sample of each class counts half as predicted correctly and half as spread evenly
+over the other classes: Jeffreys' prior of each recall. Without it, a class with recall 1 would have
+recall 1 in every resample. It moves every recall towards 1/2, which adds up over many classes and
+is undone by `recenter`. docs/statistics.md reports the coverage of the resulting intervals.
 """
 
 from dataclasses import dataclass
@@ -60,8 +61,25 @@ def bootstrap_metrics(
 
 def resample_matrices(rng: np.random.Generator, matrix: Matrix, resamples: int) -> Floats:
     """Resample a confusion matrix [K, K]: [R, K, K], each row with its number of samples."""
-    drawn = rng.standard_gamma(matrix + 1 / len(matrix), (resamples, *matrix.shape))
+    drawn = rng.standard_gamma(matrix + _prior(len(matrix)), (resamples, *matrix.shape))
     return _scaled(drawn, matrix.sum(axis=1))
+
+
+def recenter(drawn: Floats, value: Floats, classes: int) -> Floats:
+    """Move resamples [..., R] of a metric of all K classes towards its value [...].
+
+    By 1 - 2 / K of the way from their mean: with two classes the prior's pull is what makes the
+    coverage right at the ends, with many it is a bias.
+    """
+    mean = drawn.mean(axis=-1, keepdims=True)
+    moved: Floats = drawn + (1 - 2 / classes) * (np.asarray(value)[..., None] - mean)
+    return moved
+
+
+def _prior(classes: int) -> Floats:
+    """Return what the extra sample of each class adds to the cells, [K, K]."""
+    right = np.eye(classes)
+    return (right + (1 - right) / max(1, classes - 1)) / 2
 
 
 def paired_matrices(

@@ -227,6 +227,9 @@ METRICS: dict[str, Callable[[Matrices], Floats]] = {
 }
 """Name -> metric of confusion matrices [..., K, K], [...]."""
 
+SIGNED = ("mcc", "kappa")
+"""METRICS from -1 to 1; all others are from 0 to 1."""
+
 PER_CLASS: dict[str, Callable[[Matrices], Floats]] = {
     "precision": precision,
     "recall": recall,

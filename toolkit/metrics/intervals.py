@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from toolkit.metrics import classification, confusion
+from toolkit.metrics import bootstrap, classification, confusion
 from toolkit.metrics.arrays import Floats
-from toolkit.metrics.bootstrap import bootstrap_metrics
 from toolkit.metrics.predictions import Predictions
 from toolkit.metrics.significance import TAILS, delong_covariance, t_quantile
 
@@ -32,8 +31,15 @@ def confidence_intervals(
     InputError as `classification.compute_metrics` does.
     """
     values = classification.compute_metrics(predictions, positive, beta)
-    drawn = bootstrap_metrics(predictions, positive, resamples=resamples, seed=seed, beta=beta)
-    ends = {name: _including(values[name], each) for name, each in _percentiles(drawn).items()}
+    drawn = bootstrap.bootstrap_metrics(
+        predictions, positive, resamples=resamples, seed=seed, beta=beta
+    )
+    k = len(predictions.classes)
+    ends = {
+        name: percentile_interval(name, values[name], each, k)
+        for name, each in drawn.items()
+        if name in values
+    }
     ends |= _proportions(confusion.matrix_of(predictions), predictions.classes, positive)
     if predictions.scores is not None:
         counts = np.bincount(predictions.actual_index)
@@ -57,14 +63,17 @@ def wilson(successes: int, trials: int) -> ConfidenceInterval:
     return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
-def _including(value: float, ends: Floats) -> ConfidenceInterval:
-    """Move the ends to the value itself where it lies outside: at 0 or 1, say."""
-    return min(value, float(ends[0])), max(value, float(ends[1]))
+def percentile_interval(name: str, value: float, drawn: Floats, classes: int) -> ConfidenceInterval:
+    """Return the interval of a metric of confusion matrices from its resamples [R].
 
-
-def _percentiles(drawn: Mapping[str, Floats]) -> dict[str, Floats]:
-    table = np.quantile(np.stack(list(drawn.values())), TAILS, axis=1)
-    return dict(zip(drawn, table.T, strict=True))
+    It includes the value, and ends where the metric does. Metrics of all classes together are
+    recentered.
+    """
+    if name in confusion.METRICS or name.startswith("macro_"):
+        drawn = bootstrap.recenter(drawn, np.asarray(value), classes)
+    low, high = np.quantile(drawn, TAILS)
+    lowest = -1.0 if name in confusion.SIGNED else 0.0
+    return max(lowest, min(value, float(low))), min(1.0, max(value, float(high)))
 
 
 def _proportions(
