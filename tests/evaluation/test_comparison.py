@@ -169,6 +169,29 @@ def test_more_than_two_classes_need_no_positive():
     assert "recall_c" in contrast.differences
 
 
+def test_many_small_classes_tell_networks_apart_as_mcnemar_does():
+    """Ten classes of ten images: one network is right about 17 others, the other about 5."""
+    names = np.array(list("abcdefghij"))
+    actual = np.repeat(np.arange(10), 10)
+    wrong = np.isin(np.arange(100), [10 * k + n for n in range(2) for k in range(10)][:17])
+    missed = [wrong, np.isin(np.arange(100), [10 * k + 9 for k in range(5)])]
+    results = [
+        RunResult(arm, "net", 0, {}, Predictions(tuple(names), *columns))
+        for arm, miss in zip("ab", missed, strict=True)
+        for columns in [
+            (
+                tuple(map(str, range(100))),
+                tuple(names[actual]),
+                tuple(names[np.where(miss, (actual + 1) % 10, actual)]),
+            )
+        ]
+    ]
+    (contrast,) = compare_results(results, "a").contrasts
+    assert contrast.mcnemar[0].p == pytest.approx(0.017, abs=0.001)
+    assert 0.002 < contrast.tested.p < 0.05
+    assert contrast.verdict == "better"
+
+
 def test_a_recipe_without_the_baseline_is_refused():
     with pytest.raises(
         InputError, match=r"recipe 'net' has no result of the baseline 'x'.*its arms"

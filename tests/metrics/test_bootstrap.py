@@ -57,12 +57,11 @@ def test_networks_share_the_weight_of_an_image():
     assert np.corrcoef(left, right)[0, 1] > 0.8
 
 
-def test_networks_that_say_the_same_do_not_differ_in_any_resample():
+def test_networks_that_say_the_same_differ_by_less_than_an_image():
     actual = np.repeat([0, 1], [50, 9])
-    predicted = np.stack([actual, 1 - actual, actual])
-    drawn = bootstrap.paired_matrices(rng(), actual, predicted, 2, 20)
-    assert (drawn[0] == drawn[2]).all()
-    assert (drawn[0] != drawn[1]).any()
+    drawn = bootstrap.paired_matrices(rng(), actual, np.stack([actual, actual]), 2, 2000)
+    left, right = confusion.recall(drawn)[:, :, 1]
+    assert 0.3 / 10 < (left - right).std() < 1 / 10
 
 
 def test_the_marginals_of_paired_draws_are_those_of_single_ones():

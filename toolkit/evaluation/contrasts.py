@@ -9,7 +9,7 @@ import numpy as np
 
 from toolkit.evaluation.results import RunResult
 from toolkit.metrics import bootstrap, confusion, significance
-from toolkit.metrics.arrays import Flags, Floats
+from toolkit.metrics.arrays import Flags, Floats, Labels
 from toolkit.metrics.confusion import confusion_matrix
 from toolkit.metrics.significance import Difference, McNemar
 
@@ -91,13 +91,13 @@ class Contrast:
 class MetricEstimate:
     """One metric of M runs: values [M] and their covariance [M, M] over samples of test images.
 
-    `images` is the number of images of the rarest class. `drawn` [M, R] are bootstrap resamples;
-    None if the covariance is known without them.
+    `images` is how many images the covariance is estimated from (`_effective_images`). `drawn`
+    [M, R] are bootstrap resamples; None if the covariance is known without them.
     """
 
     values: Floats
     covariance: Floats
-    images: int
+    images: float
     drawn: Floats | None = None
 
 
@@ -115,13 +115,13 @@ def estimate_metrics(
     drawn = bootstrap.paired_matrices(rng, actual, predicted, len(classes), resamples)
     matrices = np.stack([confusion_matrix(actual, row, len(classes)) for row in predicted])
     values, resampled = (_compared(of, classes, positive) for of in (matrices, drawn))
-    images = int(min(np.bincount(actual)))
-    centered = {
-        name: bootstrap.recenter(resampled[name], values[name], len(classes)) for name in COMPARED
-    }
+    resampled |= {n: bootstrap.recenter(resampled[n], values[n], len(classes)) for n in COMPARED}
+    counts = np.bincount(actual)
+    images = {f"recall_{label}": float(n) for label, n in zip(classes, counts, strict=True)}
+    images |= {"recall": images[f"recall_{positive}"]} if positive else {}
+    every = _effective_images(counts)
     estimates = {
-        name: MetricEstimate(values[name], _covariance(of, images), images, of)
-        for name, of in (resampled | centered).items()
+        name: _estimate(values[name], of, images.get(name, every)) for name, of in resampled.items()
     }
     scores = [run.predictions.scores for run in runs]
     if positive and all(of_run is not None for of_run in scores):
@@ -139,12 +139,23 @@ def _compared(
     return {name: confusion.METRICS[name](matrices) for name in COMPARED} | plain | named
 
 
-def _covariance(drawn: Floats, images: int) -> Floats:
-    """Return the covariance of resamples [M, R].
+def _estimate(values: Floats, drawn: Floats, images: float) -> MetricEstimate:
+    """Estimate a metric from resamples [M, R].
 
     The bootstrap of n images divides by n + 2 instead of n - 1, which is undone.
     """
-    return np.atleast_2d(np.cov(drawn)) * ((images + 2) / max(1, images - 1))
+    covariance = np.atleast_2d(np.cov(drawn)) * ((images + 2) / max(1, images - 1))
+    return MetricEstimate(values, covariance, images, drawn)
+
+
+def _effective_images(counts: Labels) -> float:
+    """Return the size of one sample that knows its variance as well as these [K] know theirs.
+
+    Each class adds a variance in proportion to 1 / n with n - 1 degrees of freedom (Satterthwaite).
+    """
+    parts = 1 / counts
+    freedom = parts.sum() ** 2 / (parts**2 / np.maximum(1, counts - 1)).sum()
+    return 1 + float(freedom)
 
 
 def _area(inside: Flags, scores: Sequence[Floats | None], k: int) -> dict[str, MetricEstimate]:

@@ -19,6 +19,8 @@ from toolkit.metrics.predictions import Predictions
 
 MOST = 1024
 """Samples of a class that get a weight of their own; in larger classes each stands for several."""
+PARTS = 16
+"""Parts of the extra sample of a class, each predicted as one class; many give recall its Beta."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,12 @@ def paired_matrices(
 ) -> Floats:
     """Resample the confusion matrices of M networks on the same N samples: [M, R, K, K].
 
-    `predicted` is [M, N]. A sample has the same weight for all networks, and networks with equal
-    predictions have equal resamples. Samples for which all networks predict the same classes are
-    drawn together, as the sum of their weights.
+    `predicted` is [M, N]. A sample has the same weight for all networks; samples for which all of
+    them predict the same classes are drawn together, as the sum of their weights. What each network
+    predicts for the extra sample of a class is independent of the others.
     """
-    distinct, which = np.unique(predicted, axis=0, return_inverse=True)
-    drawn = rng.standard_gamma(1 / classes, (len(distinct), resamples, classes, classes))[which]
+    weights = rng.standard_gamma(1 / PARTS, (resamples, classes, PARTS))
+    drawn = np.stack([_extra_sample(rng, weights) for _ in predicted])
     cells, counts = np.unique(np.vstack([actual, predicted]), axis=1, return_counts=True)
     for row in range(classes):
         chosen = cells[0] == row
@@ -100,6 +102,18 @@ def paired_matrices(
         for network, labels in enumerate(cells[1:, chosen]):
             drawn[network, :, row] += shared @ np.eye(classes)[labels]
     return _scaled(drawn, np.bincount(actual, minlength=classes))
+
+
+def _extra_sample(rng: np.random.Generator, weights: Floats) -> Floats:
+    """Draw one network's predictions of the extra samples, in parts [R, K, S]: [R, K, K]."""
+    resamples, classes, _ = weights.shape
+    actual = np.arange(classes)[:, None]
+    wrong = (actual + rng.integers(1, max(2, classes), weights.shape)) % classes
+    labels = np.where(rng.random(weights.shape) < 0.5, actual, wrong)
+    rows = np.arange(resamples * classes).reshape(resamples, classes, 1)
+    cells = (rows * classes + labels).ravel()
+    drawn: Floats = np.bincount(cells, weights.ravel(), resamples * classes**2).astype(np.float64)
+    return drawn.reshape(resamples, classes, classes)
 
 
 def _scaled(drawn: Floats, support: Labels) -> Floats:

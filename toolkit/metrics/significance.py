@@ -121,11 +121,11 @@ def _fraction_below(scores: Floats, others: Floats) -> Floats:
 # --- two arms, each trained several times -----------------------------------------------------
 
 
-def difference(arm: Floats, other: Floats, covariance: Floats, images: int) -> Difference:
+def difference(arm: Floats, other: Floats, covariance: Floats, images: float) -> Difference:
     """Return the mean of `arm` [A] minus that of `other` [B], one metric from 0 to 1 of each run.
 
     `covariance` [A + B, A + B] is that of the runs' metrics over samples of test images, estimated
-    from `images`, the number of the rarest class. With two runs or more on both sides the interval
+    from `images`. With two runs or more on both sides the interval
     accounts for test images and training; otherwise it is about these very networks and accounts
     for the test images alone. Where few runs happen to agree, the wider of the two is taken: what
     is uncertain about these networks is uncertain about their arms.
@@ -140,7 +140,7 @@ def difference(arm: Floats, other: Floats, covariance: Floats, images: int) -> D
     return Difference(value, low, high, p, (reach + power) * error)
 
 
-def mean_interval(values: Floats, covariance: Floats, images: int) -> tuple[float, float]:
+def mean_interval(values: Floats, covariance: Floats, images: float) -> tuple[float, float]:
     """Return the 95 % confidence interval of the mean of `values` [A], at least two runs.
 
     It accounts for test images and training, and is never narrower than that of these very
@@ -154,7 +154,9 @@ def mean_interval(values: Floats, covariance: Floats, images: int) -> tuple[floa
     return mean - reach, mean + reach
 
 
-def _difference_error(arm: Floats, other: Floats, covariance: Floats, images: int) -> StandardError:
+def _difference_error(
+    arm: Floats, other: Floats, covariance: Floats, images: float
+) -> StandardError:
     a, b = len(arm), len(other)
     weights = np.concatenate([np.full(a, 1 / a), np.full(b, -1 / b)])
     alone = _images_alone(weights, covariance, images)
@@ -166,7 +168,7 @@ def _difference_error(arm: Floats, other: Floats, covariance: Floats, images: in
     return max(_combined([_training(arm), _training(other), images_part]), alone, key=_reach)
 
 
-def _images_alone(weights: Floats, covariance: Floats, images: int) -> StandardError:
+def _images_alone(weights: Floats, covariance: Floats, images: float) -> StandardError:
     """Return the standard error of a weighted sum of these networks' metrics."""
     variance = max(0.0, float(weights @ covariance @ weights))
     return _combined([(variance, max(1, images - 1))])
