@@ -85,11 +85,11 @@ def test_a_manifest_without_children_gives_a_blank_sheet(families):
         (child("rotate", angle=-12.345678), ("rotate", "-12.3°")),
         (child("gaussian_blur", sigma=1.234567), ("gaussian blur", "sigma 1.23")),
         (child("resized_crop", left=1, top=2, width=90, height=88), ("resized crop", "90 x 88")),
-        (child("horizontal_flip", acted=True), ("horizontal flip", "")),
-        (child("horizontal_flip", acted=False), ("horizontal flip", "not applied")),
-        (child("sharpness", acted=True, factor=1.25), ("sharpness", "factor 1.25")),
+        (child("horizontal_flip", applied=True), ("horizontal flip", "")),
+        (child("horizontal_flip", applied=False), ("horizontal flip", "not applied")),
+        (child("sharpness", applied=True, factor=1.25), ("sharpness", "factor 1.25")),
         (
-            child("albumentations.Affine", arguments={"p": 1}, seed=3, applied={"rotate": 3.21234}),
+            child("albumentations.Affine", arguments={"p": 1}, seed=3, sampled={"rotate": 3.21234}),
             ("affine", "rotate 3.21"),
         ),
         (
@@ -105,12 +105,12 @@ def test_a_manifest_without_children_gives_a_blank_sheet(families):
         ),
         (child("mix", original=0.4321, chains=[]), ("mix", "original 0.432")),
         (
-            child("torchvision.RandAugment", arguments={}, seed=3, applied={}),
+            child("torchvision.RandAugment", arguments={}, seed=3, sampled={}),
             ("rand augment", ""),
         ),
         (
             child(
-                "albumentations.RandomGamma", applied={"kernel": [1, 2], "on": True, "gamma": 0.9}
+                "albumentations.RandomGamma", sampled={"kernel": [1, 2], "on": True, "gamma": 0.9}
             ),
             ("gamma", "gamma 0.9"),
         ),

@@ -141,7 +141,7 @@ def test_what_is_no_new_image_is_said(made, place, message):
         ("rotate", {}),
         ("pad_resize", {"pixels": 10**9}),
         ("resized_crop", {"left": 0, "top": 0, "width": 10**6, "height": 10**6}),
-        ("translate_x", {"share": 1e300}),
+        ("translate_x", {"fraction": 1e300}),
         ("some_of", {"steps": [3]}),
         ("mix", {"original": 1, "chains": [{}]}),
         ("sequence", {"steps": [{"transform": "../x", "params": {}}]}),

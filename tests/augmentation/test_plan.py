@@ -123,8 +123,8 @@ def test_a_seed_gives_the_numbers_that_it_always_gave():
     assert make(samples(a=3), {"a": 4}, seed=3) == (
         PlannedImage("a001", "a", 1, "rotate", {"angle": 11.767711}, 1537229753),
         PlannedImage("a000", "a", 2, "pad_resize", {"pixels": 10}, 1699132466),
-        PlannedImage("a002", "a", 3, "autocontrast", {"acted": False}, 3608633043),
-        PlannedImage("a002", "a", 4, "sharpness", {"acted": True, "factor": 1.25}, 4038889976),
+        PlannedImage("a002", "a", 3, "autocontrast", {"applied": False}, 3608633043),
+        PlannedImage("a002", "a", 4, "sharpness", {"applied": True, "factor": 1.25}, 4038889976),
     )
 
 
@@ -188,7 +188,7 @@ def test_the_row_is_recomputed_from_its_seed_alone():
     for row in make(originals, {"a": 12}, chosen):
         parent = next(s for s in originals if s.id == row.parent)
         drawn = compose.sample_policy(chosen, np.random.default_rng(row.seed), picture(parent))
-        assert drawn == (row.transform, row.params) == ("horizontal_flip", {"acted": True})
+        assert drawn == (row.transform, row.params) == ("horizontal_flip", {"applied": True})
 
 
 def test_homework_keeps_the_copies_equal_to_their_parent():

@@ -59,7 +59,7 @@ def test_black_and_white_are_as_far_apart_as_can_be():
 
 def test_a_flip_changes_much_but_has_not_moved():
     picture = photo()
-    flipped = transformed("horizontal_flip", picture, acted=True)
+    flipped = transformed("horizontal_flip", picture, applied=True)
     result = Fingerprinter(picture).compare(flipped)
     assert result.change > 20
     assert result.moved < 8
@@ -71,10 +71,10 @@ def test_a_flip_changes_much_but_has_not_moved():
     [
         ("identity", {}, True),
         ("gaussian_blur", {"sigma": 1.0}, True),
-        ("sharpness", {"acted": True, "factor": 1.25}, True),
+        ("sharpness", {"applied": True, "factor": 1.25}, True),
         ("rotate", {"angle": 0.3}, True),
         ("rotate", {"angle": 20}, False),
-        ("horizontal_flip", {"acted": True}, False),
+        ("horizontal_flip", {"applied": True}, False),
         ("resized_crop", {"left": 40, "top": 40, "width": 60, "height": 60}, False),
     ],
 )
@@ -85,7 +85,7 @@ def test_near_duplicates_are_those_that_look_the_same(name, params, near_duplica
 
 
 def test_the_second_of_two_equal_new_images_is_a_near_duplicate():
-    flipped = transformed("horizontal_flip", photo(), acted=True)
+    flipped = transformed("horizontal_flip", photo(), applied=True)
     fingerprinter = Fingerprinter(photo())
     assert [fingerprinter.compare(flipped).near_duplicate for _ in range(2)] == [False, True]
 

@@ -32,7 +32,7 @@ def test_it_counts_all_and_each_transform():
         entry(3, "flip", identical=True, near_duplicate=True, change=0.0),
     )
     assert report.all.to_json() == {
-        "new": 3, "distinct": 1, "near_copies": 2, "identical": 1, "change": 10.0,
+        "new": 3, "distinct": 1, "near_duplicates": 2, "identical": 1, "change": 10.0,
     }  # fmt: skip
     assert {name: part.change for name, part in report.transforms.items()} == {
         "flip": 0.0,
@@ -42,7 +42,7 @@ def test_it_counts_all_and_each_transform():
 
 def test_an_image_of_a_group_counts_for_each_transform_in_it():
     steps = [{"transform": t, "params": {}} for t in ("equalize", "shear_x", "equalize")]
-    chains = [{"share": 0.5, "steps": steps[:1]}, {"share": 0.2, "steps": steps}]
+    chains = [{"weight": 0.5, "steps": steps[:1]}, {"weight": 0.2, "steps": steps}]
     found = tally(
         entry(1, "some_of")._replace(params=json.dumps({"steps": steps})),
         entry(2, "mix")._replace(params=json.dumps({"original": 0.3, "chains": chains})),
@@ -94,7 +94,7 @@ def test_300_images_that_are_60_are_recognized(photos, tmp_path, workers):
         photos, tmp_path / "d", settings, "duplicate", workers=workers
     )
     assert duplicate.report.all.to_json() == {
-        "new": 19, "distinct": 0, "near_copies": 19, "identical": 19, "change": 0.0,
+        "new": 19, "distinct": 0, "near_duplicates": 19, "identical": 19, "change": 0.0,
     }  # fmt: skip
     flip = [EntryParams(transform="horizontal_flip", arguments={"p": 1.0})]
     flipped = render.augment_folder(photos, tmp_path / "f", settings, flip, workers=workers)

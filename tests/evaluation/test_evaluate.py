@@ -269,7 +269,7 @@ def test_the_bins_of_the_calibration_errors_give_the_errors_again(tmp_path):
         rows = list(csv.DictReader(stream))
     for of, name in (("", "ece"), ("yes", "ece_yes")):
         bins = [row for row in rows if row["of"] == of]
-        gaps = [int(b["images"]) * abs(float(b["score"]) - float(b["share"])) for b in bins]
+        gaps = [int(b["images"]) * abs(float(b["score"]) - float(b["fraction"])) for b in bins]
         assert sum(int(b["images"]) for b in bins) == 60
         assert sum(gaps) / 60 == pytest.approx(numbers.metrics[name])
 

@@ -112,7 +112,7 @@ def arm(folder: Path, train: Manifest, copies: int) -> None:
         pairs = [(table.samples[0], new[0], NASTY)]
         changed = folder.with_name(f"{folder.name}-most-changed.png")
         contact_sheet.write_pairs(changed, pairs, folder)
-        part = {"new": copies, "identical": 1, "near_copies": 2, "change": 12.34}
+        part = {"new": copies, "identical": 1, "near_duplicates": 2, "change": 12.34}
         summary = json.dumps({**part, "transforms": {NASTY: part}})
         files.write_file(folder.with_name(f"{folder.name}-summary.json"), summary)
 

@@ -58,7 +58,7 @@ def test_new_images_are_counted_by_transform(page_inputs):
     assert section["new"][2][2:] == ["6", "1 (17%)", "2 (33%)", "12.3"]
 
 
-PART = '{"new": 3, "identical": 0, "near_copies": 9, "change": 0, "transforms": {}}'
+PART = '{"new": 3, "identical": 0, "near_duplicates": 9, "change": 0, "transforms": {}}'
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"new": 3}', PART, PART.replace("9", '"x"')])

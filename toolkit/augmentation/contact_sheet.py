@@ -80,7 +80,7 @@ def make_caption(sample: Sample) -> tuple[str, str]:
         return sample.label, "original"
     single = {"transform": sample.transform, "params": sample.params}
     steps = sample.params.get("steps") or [single]
-    numbers = [_main_param(step["params"].get("applied", step["params"])) for step in steps]
+    numbers = [_main_param(step["params"].get("sampled", step["params"])) for step in steps]
     names = (_spaced(step["transform"]) for step in steps)
     return ", ".join(names), ", ".join(filter(None, numbers))
 
@@ -92,7 +92,7 @@ def _spaced(transform: str) -> str:
 
 
 def _main_param(params: Mapping[str, Any]) -> str:
-    if params.get("acted") is False:
+    if params.get("applied") is False:
         return "not applied"
     if {"width", "height"} <= params.keys():
         return f"{params['width']} x {params['height']}"

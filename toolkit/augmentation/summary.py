@@ -18,7 +18,7 @@ MOST = 8  # images listed as the most changed
 MEASURES = {
     "change": "mean absolute difference to the original in grey levels, on 16 x 16 points",
     "moved": "the same to the original or its mirror image, whichever is nearer",
-    "near_copies": "equal images, and those whose perceptual hash is within "
+    "near_duplicates": "equal images, and those whose perceptual hash is within "
     f"{similarity.RADIUS} of 240 bits of the original's or an earlier new image's of it",
 }
 
@@ -58,7 +58,7 @@ class TransformCounts:
         return {
             "new": self.new,
             "distinct": self.distinct,
-            "near_copies": self.near_duplicates,
+            "near_duplicates": self.near_duplicates,
             "identical": self.identical,
             "change": round(self.change, 1),
         }

@@ -132,7 +132,7 @@ def reliability_csv(predictions: Predictions) -> str:
         curve = curves.reliability_curve(actual, scores, None if column < 0 else column)
         for score, fraction, count in zip(curve.score, curve.fraction, curve.count, strict=True):
             lines.append([name, float(score), float(fraction), int(count)])
-    return csv.csv_text(["of", "score", "share", "images"], lines)
+    return csv.csv_text(["of", "score", "fraction", "images"], lines)
 
 
 DIAGRAMS = {
@@ -159,7 +159,7 @@ DIAGRAMS = {
         "Reliability",
         "score of {positive}",
         "fraction that is {positive}",
-        ("score", "share"),
+        ("score", "fraction"),
         _reliability,
         "ece",
         "expected calibration error",

@@ -81,7 +81,7 @@ def _summary(data: Any) -> dict[str, TransformSummary]:
 
 
 def _transform_summary(part: Any) -> TransformSummary:
-    counts = [int(part[key]) for key in ("new", "identical", "near_copies")]
+    counts = [int(part[key]) for key in ("new", "identical", "near_duplicates")]
     if not (counts[0] > 0 and all(0 <= count <= counts[0] for count in counts)):
         raise ValueError(f"{counts[0]} new images cannot have {counts[1:]} duplicates")
     return TransformSummary(counts[0], counts[1], counts[2], float(part["change"]))

@@ -84,7 +84,7 @@ def test_k_may_be_drawn_too():
 def test_a_mix_is_the_sum_of_its_chains_in_their_shares():
     """float64 as the oracle: float32 may round the other way where the sum lies between two."""
     for name, params in drawn(POLICIES["augmix"], 10):
-        shares = [params["original"], *(chain["share"] for chain in params["chains"])]
+        shares = [params["original"], *(chain["weight"] for chain in params["chains"])]
         assert sum(shares) == pytest.approx(1, abs=1e-9)
         parts = [PIXELS.astype(float)]
         for chain in params["chains"]:
@@ -98,7 +98,7 @@ def test_a_mix_is_the_sum_of_its_chains_in_their_shares():
 def test_shares_of_a_mix_are_those_of_a_flat_dirichlet_distribution():
     found = [params for _, params in drawn(POLICIES["augmix"], 1500)]
     assert np.mean([p["original"] for p in found]) == pytest.approx(0.5, abs=0.03)
-    of_three = [p["chains"][0]["share"] / (1 - p["original"]) for p in found]
+    of_three = [p["chains"][0]["weight"] / (1 - p["original"]) for p in found]
     expected = np.random.default_rng(0).dirichlet([1, 1, 1], 20_000)[:, 0]
     deciles = np.linspace(0.1, 0.9, 9)
     assert np.quantile(of_three, deciles) == pytest.approx(np.quantile(expected, deciles), abs=0.04)
@@ -253,7 +253,9 @@ def test_params_refuse_a_mistake_in_what_is_new(written, message):
 
 values = st.none() | st.booleans() | st.integers(-1, 300) | st.floats() | st.text(max_size=3)
 values |= st.lists(st.integers(0, 9) | st.floats(0, 1), max_size=3)
-keys = st.sampled_from(["p", "degrees", "scale", "count", "replace", "depth", "bits", "share", "x"])
+keys = st.sampled_from(
+    ["p", "degrees", "scale", "count", "replace", "depth", "bits", "fraction", "x"]
+)
 leaf_names = st.sampled_from([*TRANSFORMS, *POLICIES, *policy.GROUPS, "", "albumentations.Blur"])
 bounds = st.dictionaries(st.sampled_from([*policy.LIMITS, "x"]), values, max_size=2)
 

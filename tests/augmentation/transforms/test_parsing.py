@@ -62,8 +62,8 @@ def test_other_seeds_give_other_images():
 def test_the_drawn_numbers_of_the_libraries_are_recorded():
     _, affine = draw(only("albumentations.Affine", rotate=[-10, 10]), 0)
     _, jitter = draw(only("torchvision.ColorJitter", brightness=0.3), 0)
-    assert -10 <= affine["applied"]["rotate"] <= 10
-    assert 0.7 <= jitter["applied"]["brightness_factor"] <= 1.3
+    assert -10 <= affine["sampled"]["rotate"] <= 10
+    assert 0.7 <= jitter["sampled"]["brightness_factor"] <= 1.3
     assert affine["arguments"] == {"rotate": [-10, 10], "p": 1.0}
 
 
@@ -82,7 +82,7 @@ def test_the_choice_of_a_transform_does_not_steer_what_its_library_draws():
         [EntryParams(**gamma, weight=0.1), EntryParams(transform="identity", weight=0.9)]
     )
     drawn = [draw(rare, seed) for seed in range(400)]
-    gammas = [d["applied"]["gamma"] for name, d in drawn if name != "identity"]
+    gammas = [d["sampled"]["gamma"] for name, d in drawn if name != "identity"]
     assert 25 < len(gammas) < 60
     assert min(gammas) < 0.7
     assert max(gammas) > 1.3

@@ -47,8 +47,8 @@ def torchvision_crop(image, p):
 
 ORACLES = {
     "identity": lambda image, _p: image,
-    "horizontal_flip": lambda image, p: functional.hflip(image) if p["acted"] else image,
-    "vertical_flip": lambda image, p: functional.vflip(image) if p["acted"] else image,
+    "horizontal_flip": lambda image, p: functional.hflip(image) if p["applied"] else image,
+    "vertical_flip": lambda image, p: functional.vflip(image) if p["applied"] else image,
     "rotate": lambda image, p: functional.rotate(image, p["angle"]),
     "gaussian_blur": torchvision_blur,
     "pad_resize": lambda image, p: functional.resize(
@@ -56,13 +56,17 @@ ORACLES = {
     ),
     "resized_crop": torchvision_crop,
     "sharpness": lambda image, p: (
-        functional.adjust_sharpness(image, p["factor"]) if p["acted"] else image
+        functional.adjust_sharpness(image, p["factor"]) if p["applied"] else image
     ),
-    "autocontrast": lambda image, p: functional.autocontrast(image) if p["acted"] else image,
+    "autocontrast": lambda image, p: functional.autocontrast(image) if p["applied"] else image,
     "shear_x": lambda image, p: affine(image, shear=[math.degrees(math.atan(p["slope"])), 0]),
     "shear_y": lambda image, p: affine(image, shear=[0, math.degrees(math.atan(p["slope"]))]),
-    "translate_x": lambda image, p: affine(image, translate=[round(p["share"] * image.width), 0]),
-    "translate_y": lambda image, p: affine(image, translate=[0, round(p["share"] * image.height)]),
+    "translate_x": lambda image, p: affine(
+        image, translate=[round(p["fraction"] * image.width), 0]
+    ),
+    "translate_y": lambda image, p: affine(
+        image, translate=[0, round(p["fraction"] * image.height)]
+    ),
     "brightness": lambda image, p: functional.adjust_brightness(image, p["factor"]),
     "contrast": lambda image, p: functional.adjust_contrast(image, p["factor"]),
     "saturation": lambda image, p: functional.adjust_saturation(image, p["factor"]),
@@ -101,15 +105,15 @@ def test_the_blur_differs_from_torchvisions_in_next_to_no_pixel():
 @pytest.mark.parametrize(
     ("oracle", "name", "params"),
     [
-        (published.RandomHorizontalFlip(1), "horizontal_flip", {"acted": True}),
+        (published.RandomHorizontalFlip(1), "horizontal_flip", {"applied": True}),
         (
             torch.nn.Sequential(published.Pad(10), published.Resize(128)),
             "pad_resize",
             {"pixels": 10},
         ),
-        (published.RandomAdjustSharpness(1.25, 1), "sharpness", {"acted": True, "factor": 1.25}),
-        (published.RandomAdjustSharpness(0.75, 1), "sharpness", {"acted": True, "factor": 0.75}),
-        (published.RandomAutocontrast(1), "autocontrast", {"acted": True}),
+        (published.RandomAdjustSharpness(1.25, 1), "sharpness", {"applied": True, "factor": 1.25}),
+        (published.RandomAdjustSharpness(0.75, 1), "sharpness", {"applied": True, "factor": 0.75}),
+        (published.RandomAutocontrast(1), "autocontrast", {"applied": True}),
     ],
     ids=["flip", "pad", "sharper", "softer", "autocontrast"],
 )
@@ -190,14 +194,14 @@ def test_size_and_type_are_kept_and_the_parent_is_left_alone(name, shape):
 
 
 def test_probability_is_kept_and_written_down():
-    acted = [drawn("horizontal_flip", seed, NOISE, p=0.7)["acted"] for seed in range(2000)]
+    acted = [drawn("horizontal_flip", seed, NOISE, p=0.7)["applied"] for seed in range(2000)]
     assert 0.66 < np.mean(acted) < 0.74
 
 
 def test_a_flat_image_stays_flat_under_blur_and_sharpness():
     white = np.full((16, 16, 3), 255, np.uint8)
     assert (applied("gaussian_blur", white, {"sigma": 2.0}) == 255).all()
-    assert (applied("sharpness", white, {"acted": True, "factor": 1.25}) == 255).all()
+    assert (applied("sharpness", white, {"applied": True, "factor": 1.25}) == 255).all()
 
 
 @pytest.mark.parametrize(

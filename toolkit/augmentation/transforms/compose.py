@@ -94,7 +94,7 @@ def _mix(entry: PolicyEntry, rng: Generator, picture: Picture) -> Sampled:
     for weight in weights:
         depth = _count(entry.full_arguments["depth"], rng)
         picked = [_pick(entry.of, rng) for _ in range(depth)]
-        sampled.append({"share": weight, "steps": _steps(picked, rng, picture)})
+        sampled.append({"weight": weight, "steps": _steps(picked, rng, picture)})
     return "mix", {"original": round(1 - sum(weights), 6), "chains": sampled}
 
 
@@ -170,7 +170,7 @@ def _apply_mix(picture: Picture, params: Params) -> Picture:
     """Sum float32 in the order of the chains and round once: equal on every machine."""
     chains = params["chains"]
     pictures = [picture, *(_apply_steps(picture, chain) for chain in chains)]
-    weights = np.array([params["original"], *(chain["share"] for chain in chains)], np.float32)
+    weights = np.array([params["original"], *(chain["weight"] for chain in chains)], np.float32)
     pixels = [images.to_pixels(part) for part in pictures]
     result = np.empty_like(pixels[0])
     for top in range(0, len(result), BAND):

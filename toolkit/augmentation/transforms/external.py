@@ -70,7 +70,7 @@ def sample_external(name: str, rng: Generator, pixels: Pixels, arguments: Params
     """
     seed = int(rng.integers(2**32))
     _, applied = _run(name, pixels, arguments, seed)
-    return {"arguments": dict(arguments), "seed": seed, "applied": _readable(applied)}
+    return {"arguments": dict(arguments), "seed": seed, "sampled": _readable(applied)}
 
 
 def apply_external(name: str, pixels: Pixels, params: Params) -> Any:

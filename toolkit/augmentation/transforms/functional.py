@@ -20,7 +20,7 @@ MAX_SHIFT = 1.0  # sides
 
 def if_applied(apply: Callable[[Picture, Params], Picture]) -> Callable[[Picture, Params], Picture]:
     """Return `apply` for pictures that the transform was drawn for; the others stay as they are."""
-    return lambda image, params: apply(image, params) if params["acted"] else image
+    return lambda image, params: apply(image, params) if params["applied"] else image
 
 
 def identity(image: Picture, _params: Params) -> Picture:
@@ -105,13 +105,13 @@ def shear_y(image: Picture, params: Params) -> Picture:
 
 def translate_x(image: Picture, params: Params) -> Picture:
     """Shift to the right by a fraction of the width, in whole pixels; the gap is black."""
-    pixels = round(_checked(params["share"], MAX_SHIFT) * image.width)
+    pixels = round(_checked(params["fraction"], MAX_SHIFT) * image.width)
     return _affine(image, (1, 0, -pixels, 0, 1, 0)) if pixels else image
 
 
 def translate_y(image: Picture, params: Params) -> Picture:
     """Shift down by a fraction of the height, in whole pixels; the gap is black."""
-    pixels = round(_checked(params["share"], MAX_SHIFT) * image.height)
+    pixels = round(_checked(params["fraction"], MAX_SHIFT) * image.height)
     return _affine(image, (1, 0, 0, 0, 1, -pixels)) if pixels else image
 
 

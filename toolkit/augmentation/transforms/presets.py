@@ -29,8 +29,8 @@ def _operations(part: float, bits: list[int]) -> tuple[PolicyEntry, ...]:
         _entry("sharpness", factor=factor, p=1),
         _entry("shear_x", slope=slope),
         _entry("shear_y", slope=slope),
-        _entry("translate_x", share=fraction),
-        _entry("translate_y", share=fraction),
+        _entry("translate_x", fraction=fraction),
+        _entry("translate_y", fraction=fraction),
     )
 
 
@@ -135,8 +135,8 @@ POLICIES: dict[str, Policy] = {
                     _entry("solarize", threshold=[180, 256]),
                     _entry("shear_x", slope=0.09),
                     _entry("shear_y", slope=0.09),
-                    _entry("translate_x", share=0.1),
-                    _entry("translate_y", share=0.1),
+                    _entry("translate_x", fraction=0.1),
+                    _entry("translate_y", fraction=0.1),
                 ),
             ),
         ),

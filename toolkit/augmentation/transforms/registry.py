@@ -145,14 +145,14 @@ TRANSFORMS: dict[str, Transform] = {
     "translate_x": Transform(
         sampling.sample_fraction,
         functional.translate_x,
-        {"share": FRACTION},
-        {"translation": _at_most("share", "share")},
+        {"fraction": FRACTION},
+        {"translation": _at_most("fraction", "fraction")},
     ),
     "translate_y": Transform(
         sampling.sample_fraction,
         functional.translate_y,
-        {"share": FRACTION},
-        {"translation": _at_most("share", "share")},
+        {"fraction": FRACTION},
+        {"translation": _at_most("fraction", "fraction")},
     ),
     "gaussian_blur": Transform(
         sampling.sample_sigma, functional.blur, {"sigma": _pair([0.1, 2.0], 0.01, 100)}

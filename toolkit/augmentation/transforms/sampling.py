@@ -32,7 +32,7 @@ def no_params(_rng: Generator, _picture: Picture) -> Params:
 
 def sample_applied(rng: Generator, _picture: Picture, *, p: float) -> Params:
     """Draw whether the transform is applied, with probability p."""
-    return {"acted": rng.random() < p}
+    return {"applied": rng.random() < p}
 
 
 def sample_angle(rng: Generator, _picture: Picture, *, degrees: float) -> Params:
@@ -55,9 +55,9 @@ def sample_slope(rng: Generator, _picture: Picture, *, slope: float) -> Params:
     return {"slope": sample_uniform(rng, -slope, slope)}
 
 
-def sample_fraction(rng: Generator, _picture: Picture, *, share: float) -> Params:
+def sample_fraction(rng: Generator, _picture: Picture, *, fraction: float) -> Params:
     """Draw a distance as a fraction of the side, in either direction."""
-    return {"share": sample_uniform(rng, -share, share)}
+    return {"fraction": sample_uniform(rng, -fraction, fraction)}
 
 
 def sample_factor(rng: Generator, _picture: Picture, *, factor: list[float]) -> Params:
@@ -73,7 +73,7 @@ def sample_between(name: str) -> Callable[..., Params]:
 def sample_applied_factor(rng: Generator, _picture: Picture, *, p: float, factor: Any) -> Params:
     """Draw whether the transform is applied, and its factor unless that is one number."""
     applied, fixed = rng.random() < p, isinstance(factor, int | float)
-    return {"acted": applied, "factor": factor if fixed else sample_uniform(rng, *factor)}
+    return {"applied": applied, "factor": factor if fixed else sample_uniform(rng, *factor)}
 
 
 def sample_crop(
