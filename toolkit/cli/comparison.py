@@ -128,7 +128,7 @@ def sweep(
 
     if (target is None) == (leave_one_out is None):
         raise typer.BadParameter("give --target NUMBERS or --leave-one-out ARM")
-    made = run(
+    swept = run(
         target=target,
         leave_one_out=leave_one_out,
         prefix=prefix,
@@ -136,10 +136,10 @@ def sweep(
         force=force,
         say=partial(console.say, quiet=quiet),
     )
-    typer.echo(console.table(made.rows))
-    for line in verdict.comparison_notes(*made.comparisons):
+    typer.echo(console.table(swept.rows))
+    for line in verdict.comparison_notes(*swept.comparisons):
         typer.echo(line)
-    console.say(f"{made.table} and {made.picture.name}: written", quiet=quiet)
+    console.say(f"{swept.table} and {swept.picture.name}: written", quiet=quiet)
 
 
 def probe(

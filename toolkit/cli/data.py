@@ -201,5 +201,5 @@ def policies(
     if name is not None:
         typer.echo(presets.policy_text(name), nl=False)
         return
-    found = {key: ", ".join(each.names()) for key, each in presets.POLICIES.items()}
-    typer.echo(console.table([("policy", "transforms"), *found.items()]))
+    names = {name: ", ".join(policy.names()) for name, policy in presets.POLICIES.items()}
+    typer.echo(console.table([("policy", "transforms"), *names.items()]))

@@ -193,7 +193,7 @@ def evaluate(
     from toolkit.metrics.params import EvaluateParams
     from toolkit.pipeline.steps.evaluate import evaluate as run
 
-    given = {"positive": positive, "threshold": threshold}
+    chosen = {"positive": positive, "threshold": threshold}
     settings = dict(options.read_section("evaluate", EvaluateParams))
     evaluation = run(
         source,
@@ -201,7 +201,7 @@ def evaluate(
         test=test,
         valid=valid,
         valid_predictions=valid_predictions,
-        **settings | {key: value for key, value in given.items() if value is not None},
+        **settings | {key: value for key, value in chosen.items() if value is not None},
         track=console.track(quiet),
         say=partial(console.say, quiet=quiet),
     )

@@ -66,19 +66,19 @@ def _checked(data: dict[str, Any], origin: Callable[[ValidationError], str]) -> 
 S = TypeVar("S", bound=BaseModel)
 
 
-def override(section: S, given: dict[str, Any]) -> S:
+def override(section: S, options: dict[str, Any]) -> S:
     """A section with some keys replaced. Raises InputError that names the option."""
-    return _valid(type(section), section.model_dump() | given, "--")
+    return _valid(type(section), section.model_dump() | options, "--")
 
 
-def build(kind: type[S], given: S | Mapping[str, Any] | None, origin: str) -> S:
-    """Return a section as given, or made of some of its keys; the rest are its defaults.
+def build(kind: type[S], values: S | Mapping[str, Any] | None, origin: str) -> S:
+    """Return a section as it is, or made of some of its keys, the rest being its defaults.
 
     Raises InputError that begins with `origin`, the name of the argument, and the key.
     """
-    if isinstance(given, kind):
-        return given
-    return _valid(kind, dict(given or {}), f"{origin}." if origin else "")
+    if isinstance(values, kind):
+        return values
+    return _valid(kind, dict(values or {}), f"{origin}." if origin else "")
 
 
 def _valid(kind: type[S], data: dict[str, Any], prefix: str) -> S:

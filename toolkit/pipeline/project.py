@@ -31,15 +31,15 @@ IGNORED = (
 
 
 def installed_version() -> str:
-    """The installed version of the toolkit."""
+    """Return the installed version of the toolkit."""
     return metadata.version(DISTRIBUTION)
 
 
 def read_settings(path: Path) -> params.Params:
-    """A project's params.yaml; InputError where there is none or `version` does not fit."""
-    found = params.load_params(path)
-    check_version(found)
-    return found
+    """Read a project's params.yaml. Raises InputError if it is missing or of another version."""
+    settings = params.load_params(path)
+    check_version(settings)
+    return settings
 
 
 def check_version(settings: params.Params) -> None:
@@ -85,7 +85,7 @@ def _resource(name: str) -> str:
 
 
 def _settings(preset: str, folder: Path, images: Path | None) -> tuple[Any, list[str]]:
-    """The preset's YAML with the version, and for own images with what was found in them."""
+    """Return the preset's YAML with the version, and what was chosen to fit the images."""
     settings = YAML().load(_resource(f"{preset}.yaml"))
     settings.insert(
         0, "version", installed_version(), comment="of the toolkit; stands in for its source"
@@ -96,18 +96,18 @@ def _settings(preset: str, folder: Path, images: Path | None) -> tuple[Any, list
 
 def _fit(settings: Any, folder: Path, images: Path) -> list[str]:
     """Fill in the path, the split and the positive class from the images themselves."""
-    found = folders.scan(images)
-    counts = found.counts()
+    manifest = folders.scan(images)
+    counts = manifest.counts()
     empty = [name for name, n in counts.items() if n == 0]
     if len(counts) < 2 or empty:
         what = f"no image in {empty[0]!r}" if empty else f"{len(counts)} class folders"
         raise InputError(f"{images}: needs <class>/file for at least two classes, found {what}")
     settings["fetch"]["path"] = _relative(images, folder)
-    settings["prepare"]["size"] = size = _size(images, found)
-    split = _own_splits(found)
+    settings["prepare"]["size"] = size = _size(images, manifest)
+    split = _own_splits(manifest)
     if split:
         settings["prepare"]["split"] = split
-        counts = found.counts("train")
+        counts = manifest.counts("train")
     rarest = min(counts, key=lambda name: (counts[name], name))
     most = max(counts.values())
     settings["evaluate"]["positive"] = rarest if len(counts) == 2 else None
@@ -122,15 +122,15 @@ def _fit(settings: Any, folder: Path, images: Path) -> list[str]:
     ]
 
 
-def _size(images: Path, found: Manifest) -> int:
-    """A side that does not enlarge the typical image, and that a laptop can train on."""
-    some = found.samples[:: max(1, len(found.samples) // 200)]
+def _size(images: Path, manifest: Manifest) -> int:
+    """Return a size that does not enlarge the typical image and that a laptop can train on."""
+    some = manifest.samples[:: max(1, len(manifest.samples) // 200)]
     sides = [min(dimensions((images / s.path).read_bytes())) for s in some]
     return int(np.clip(statistics.median(sides) // 16 * 16, 32, 96))
 
 
-def _own_splits(found: Manifest) -> str:
-    used = {sample.split for sample in found.samples}
+def _own_splits(manifest: Manifest) -> str:
+    used = {sample.split for sample in manifest.samples}
     return "source" if used <= set(SPLITS) and {"train", "test"} <= used else ""
 
 

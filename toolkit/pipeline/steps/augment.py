@@ -21,7 +21,7 @@ BESIDE = (".png", "-most-changed.png", "-summary.json")
 
 @dataclass(frozen=True)
 class AugmentedFolder:
-    """A training folder with new images, what was made, and the contact sheet beside it."""
+    """A training folder with new images, the result, and the contact sheet beside it."""
 
     folder: Path
     result: AugmentationResult
@@ -73,15 +73,15 @@ def augment(
     depend on `workers` (0 is one per core). Interrupted, the same call goes on. Raises InputError
     for a target below what there is, unknown names, and damaged originals.
     """
-    place, processes = Path(output), workers or parallel.cores()
+    folder, processes = Path(output), workers or parallel.cores()
     request = {"target": target, "classes": classes, "draw": draw, "seed": seed, "format": format}
     settings: Any = build(AugmentParams, request, "")
-    sheet, changed, numbers = (place.with_name(f"{place.name}{end}") for end in BESIDE)
+    sheet, changed, numbers = (folder.with_name(f"{folder.name}{end}") for end in BESIDE)
     for path in (sheet, changed, numbers):
-        check_free(path, f"a file of the output {place}", force=force)
-    made = render.augment_folder(
+        check_free(path, f"a file of the output {folder}", force=force)
+    result = render.augment_folder(
         Path(train),
-        place,
+        folder,
         settings,
         policy,
         size=size,
@@ -89,14 +89,14 @@ def augment(
         workers=processes,
         track=track,
     )
-    pairs = [(m.parent, m.child, f"{m.moved:.0f} grey levels") for m in made.report.most_changed]
+    pairs = [(m.parent, m.child, f"{m.moved:.0f} gray levels") for m in result.report.most_changed]
     tasks = [
-        lambda: contact_sheet.write_sheet(sheet, made.shown, place),
-        lambda: contact_sheet.write_pairs(changed, pairs, place),
-        lambda: summary.write_report(numbers, made.report),
+        lambda: contact_sheet.write_sheet(sheet, result.shown, folder),
+        lambda: contact_sheet.write_pairs(changed, pairs, folder),
+        lambda: summary.write_report(numbers, result.report),
     ]
     parallel.run_tasks(tasks, processes)
-    return AugmentedFolder(place, made, sheet, changed, numbers)
+    return AugmentedFolder(folder, result, sheet, changed, numbers)
 
 
 def check_free(path: Path, what: str, *, force: bool) -> None:

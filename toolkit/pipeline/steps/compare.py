@@ -60,11 +60,11 @@ def _results(reports: Reports, positive: str | None) -> list[RunResult]:
     ]
 
 
-def _result(given: Report, positive: str | None, arm: str, seed: int) -> RunResult:
-    if isinstance(given, Predictions):
-        metrics = compute_metrics(given, positive)
-        return RunResult(arm, "predictions", seed, metrics, given, positive)
-    return replace(read_result(Path(given), positive), arm=arm, seed=seed)
+def _result(report: Report, positive: str | None, arm: str, seed: int) -> RunResult:
+    if isinstance(report, Predictions):
+        metrics = compute_metrics(report, positive)
+        return RunResult(arm, "predictions", seed, metrics, report, positive)
+    return replace(read_result(Path(report), positive), arm=arm, seed=seed)
 
 
 def read_results(
@@ -72,14 +72,14 @@ def read_results(
 ) -> list[RunResult]:
     """Read evaluations: folders, folders of folders, CSV files, or NAME=PATH.
 
-    A name that is given several times has several seeds. Raises InputError that names the file.
+    A repeated name adds a seed. Raises InputError that names the file.
     """
     results, seeds = list[RunResult](), Counter[str]()
-    for given in reports:
-        if isinstance(given, RunResult):
-            results.append(given)
+    for report in reports:
+        if isinstance(report, RunResult):
+            results.append(report)
             continue
-        text = str(given)
+        text = str(report)
         name, separator, path = text.partition("=")
         if separator and not Path(text).exists():
             results.append(_result(Path(path), positive, name, seeds[name]))

@@ -109,5 +109,5 @@ def _of_predictions(source: Source, valid: Predictions | Path | str | None) -> R
     )
 
 
-def _read(given: object) -> Predictions:
-    return given if isinstance(given, Predictions) else read_predictions(Path(str(given)))
+def _read(source: object) -> Predictions:
+    return source if isinstance(source, Predictions) else read_predictions(Path(str(source)))

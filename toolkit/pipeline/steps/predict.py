@@ -77,7 +77,7 @@ def _labels(
 
 
 def image_files(place: Path, say: Callable[[str], object]) -> list[Path]:
-    """Return the file, or all in the folder but for hidden ones and links, which are told."""
+    """Return the file, or the files of a folder without hidden ones and symbolic links."""
     if not place.is_dir():
         return [place]
     inside = [place / path for path in folders.list_tree(place)[0]]

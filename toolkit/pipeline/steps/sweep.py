@@ -58,13 +58,13 @@ def sweep(
     if target is not None:
         text = target if isinstance(target, str) else ",".join(map(str, target))
         targets = target_experiments(settings, parse_targets(text), prefix)
-        name, made = "target", _targets(_run(targets, force, say), settings.compare)
+        name, swept = "target", _targets(_run(targets, force, say), settings.compare)
     else:
         arm = str(leave_one_out)
         ablations = ablation_experiments(settings, arm, prefix)
-        made = _transforms(_run(ablations, force, say), arm, settings.compare)
+        swept = _transforms(_run(ablations, force, say), arm, settings.compare)
         name = f"without-{arm}"
-    comparisons, rows, csv, picture = made
+    comparisons, rows, csv, picture = swept
     table, image = Path(output) / f"{name}.csv", Path(output) / f"{name}.png"
     files.write_file(table, csv)
     files.write_file(image, picture)
