@@ -16,7 +16,7 @@ from toolkit.io.manifest import Sample
 
 MOST = 8  # images listed as the most changed
 MEASURES = {
-    "change": "mean absolute difference to the original in grey levels, on 16 x 16 points",
+    "change": "mean absolute difference to the original in gray levels, on 16 x 16 points",
     "moved": "the same to the original or its mirror image, whichever is nearer",
     "near_duplicates": "equal images, and those whose perceptual hash is within "
     f"{similarity.RADIUS} of 240 bits of the original's or an earlier new image's of it",
