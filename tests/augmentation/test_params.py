@@ -4,7 +4,7 @@ import pytest
 
 from toolkit.augmentation.params import AugmentParams
 from toolkit.errors import InputError
-from toolkit.pipeline.params import override
+from toolkit.io.schema import override
 
 
 @pytest.mark.parametrize(

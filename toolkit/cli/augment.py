@@ -12,7 +12,7 @@ from toolkit.augmentation.transforms.policy import Policy
 from toolkit.cli import console
 from toolkit.cli.options import read_project, read_section
 from toolkit.errors import InputError
-from toolkit.pipeline.params import override
+from toolkit.io.schema import override
 from toolkit.pipeline.paths import ARMS, PREPARED
 from toolkit.pipeline.steps.augment import augment, check_free
 

@@ -1,8 +1,13 @@
 """Sections of params.yaml: their base class, common types of values, and errors in one line."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from toolkit.errors import InputError
+
+S = TypeVar("S", bound=BaseModel)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]  # in folder names and keys of DVC
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -17,6 +22,28 @@ class Section(BaseModel):
     """Base class of all sections, which are immutable and have no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def build(kind: type[S], values: S | Mapping[str, Any] | None, origin: str) -> S:
+    """Return a section as it is, or made of some of its keys, with defaults for the rest.
+
+    Raises InputError that begins with `origin`, the name of the argument, and the key.
+    """
+    if isinstance(values, kind):
+        return values
+    return _validate(kind, dict(values or {}), f"{origin}." if origin else "")
+
+
+def override(section: S, options: Mapping[str, Any]) -> S:
+    """Return a section with some keys replaced. Raises InputError that names the option."""
+    return _validate(type(section), {**section.model_dump(), **options}, "--")
+
+
+def _validate(kind: type[S], data: dict[str, Any], prefix: str) -> S:
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise InputError(f"{prefix}{describe_errors(error, data)}") from error
 
 
 def locate_error(error: ValidationError, data: Any) -> list[int | str]:

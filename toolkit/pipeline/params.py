@@ -1,10 +1,10 @@
 """params.yaml as typed, validated settings; unknown keys are refused."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
 from toolkit.augmentation.params import AugmentParams
 from toolkit.checks.params import AuditParams
@@ -61,28 +61,3 @@ def _checked(data: dict[str, Any], origin: Callable[[ValidationError], str]) -> 
         return Params.model_validate(data)
     except ValidationError as error:
         raise InputError(f"{origin(error)}: {schema.describe_errors(error, data)}") from error
-
-
-S = TypeVar("S", bound=BaseModel)
-
-
-def override(section: S, options: dict[str, Any]) -> S:
-    """A section with some keys replaced. Raises InputError that names the option."""
-    return _valid(type(section), section.model_dump() | options, "--")
-
-
-def build(kind: type[S], values: S | Mapping[str, Any] | None, origin: str) -> S:
-    """Return a section as it is, or made of some of its keys, the rest being its defaults.
-
-    Raises InputError that begins with `origin`, the name of the argument, and the key.
-    """
-    if isinstance(values, kind):
-        return values
-    return _valid(kind, dict(values or {}), f"{origin}." if origin else "")
-
-
-def _valid(kind: type[S], data: dict[str, Any], prefix: str) -> S:
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        raise InputError(f"{prefix}{schema.describe_errors(error, data)}") from error

@@ -21,7 +21,7 @@ from toolkit.augmentation.transforms.policy import (
 from toolkit.augmentation.transforms.presets import POLICIES
 from toolkit.augmentation.transforms.registry import TRANSFORMS
 from toolkit.errors import InputError
-from toolkit.io import schema, yaml
+from toolkit.io import schema
 
 PolicySpec = str | Path | list[EntryParams] | ByClass
 """A policy as it is written: see `make_policy`."""
@@ -117,6 +117,8 @@ def _remaining_entry(entry: PolicyEntry, names: Collection[str]) -> PolicyEntry 
 
 
 def _read_policy(path: Path) -> Policy:
+    from toolkit.io import yaml  # slow to import
+
     data = yaml.read_yaml(path, "a policy file is a YAML list")
     kind: Any = ByClass if isinstance(data, dict) else list[EntryParams]
     try:

@@ -12,7 +12,7 @@ from toolkit.datasets import folders
 from toolkit.datasets.params import PrepareParams
 from toolkit.errors import InputError
 from toolkit.io import files, parallel
-from toolkit.pipeline.params import build
+from toolkit.io.schema import build
 from toolkit.progress import Track, silent
 from toolkit.reporting.audit import audit_page
 

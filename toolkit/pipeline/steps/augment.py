@@ -12,7 +12,7 @@ from toolkit.augmentation.transforms.policy import Policy
 from toolkit.errors import InputError
 from toolkit.io import images, parallel
 from toolkit.io.notebook import html_image, html_table
-from toolkit.pipeline.params import build
+from toolkit.io.schema import build
 from toolkit.progress import Track, silent
 
 BESIDE = (".png", "-most-changed.png", "-summary.json")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from toolkit.errors import InputError
 from toolkit.evaluation.evaluate import Evaluation, RunOutputs, evaluate_run
 from toolkit.evaluation.results import RunKey
+from toolkit.io.schema import build
 from toolkit.metrics import mistakes, thresholds
 from toolkit.metrics.mistakes import HardExample
 from toolkit.metrics.params import EvaluateParams, ThresholdRule
 from toolkit.metrics.predictions import Predictions, read_predictions
-from toolkit.pipeline.params import build
 from toolkit.progress import Track, silent
 from toolkit.reporting.evaluation import write_evaluation
 

@@ -9,8 +9,7 @@ from pydantic import RootModel
 from toolkit.datasets.params import FetchParams
 from toolkit.datasets.sources import fetch_source
 from toolkit.io.manifest import Manifest
-from toolkit.io.schema import Section
-from toolkit.pipeline.params import build
+from toolkit.io.schema import Section, build
 from toolkit.progress import Track, silent
 
 FACES = {"source": "synthetic", "counts": {"with_mask": 500, "without_mask": 60}}

@@ -13,7 +13,7 @@ from toolkit.io import parallel
 from toolkit.io.images import LIMITS, ImageLimits
 from toolkit.io.manifest import Manifest
 from toolkit.io.notebook import html_table
-from toolkit.pipeline.params import build
+from toolkit.io.schema import build
 from toolkit.progress import Track, silent
 
 

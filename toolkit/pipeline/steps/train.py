@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import unknown_name
+from toolkit.io.schema import build
 from toolkit.pipeline import paths
-from toolkit.pipeline.params import build
 from toolkit.progress import EpochSummary, Track, silent
 from toolkit.training.params import RECIPES, Checkpoint, Recipe, TrainParams
 from toolkit.training.runs import Run
