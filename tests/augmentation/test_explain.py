@@ -1,4 +1,4 @@
-"""A new image is explained, and made again from its row of the manifest alone."""
+"""A new image is explained, and rendered again from its row of the manifest alone."""
 
 import json
 import shlex
@@ -18,9 +18,9 @@ from toolkit.errors import InputError
 from toolkit.io import manifest, shards
 
 
-def augment(photos, out, chosen="homework", codec="png", **options):
+def augment(photos, out, policy="homework", codec="png", **options):
     settings = AugmentParams(target=15, format=codec)
-    render.augment_folder(photos, out, settings, chosen, **options)
+    render.augment_folder(photos, out, settings, policy, **options)
     return manifest.read_manifest(out)
 
 
@@ -29,56 +29,56 @@ def children(table):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def augmented(tmp_path_factory):
     """A folder `out` of new images and their manifest, of classes a and b."""
     from tests.conftest import fill
 
-    root = tmp_path_factory.mktemp("made")
+    root = tmp_path_factory.mktemp("augmented")
     augment(fill(root / "photos", {"a": 4, "b": 12}), root / "out")
     return root / "out"
 
 
 @pytest.mark.parametrize("codec", ["png", "jpeg"])
 @pytest.mark.parametrize("name", sorted(POLICIES))
-def test_every_image_of_every_policy_is_made_again_from_its_row(photos, tmp_path, name, codec):
+def test_every_image_of_every_policy_is_rendered_again_from_its_row(photos, tmp_path, name, codec):
     out = tmp_path / "out"
     table = augment(photos, out, name, codec, size=20)
     kept = {child.path: (out / child.path).read_bytes() for child in children(table)}
     for path in kept:
         (out / path).unlink()  # the row alone
     assert len(kept) == 19
-    found = {path: explain.render_again(explain.trace_image(out / path)) for path in kept}
-    assert found == kept
+    again = {path: explain.render_again(explain.trace_image(out / path)) for path in kept}
+    assert again == kept
 
 
 @pytest.mark.parametrize(
     "form",
     [OutputFormat(shards=3), OutputFormat(shards=3, only_new=True), OutputFormat(only_new=True)],
 )
-def test_images_in_shards_and_beside_linked_originals_are_made_again(photos, tmp_path, form):
+def test_images_in_shards_and_beside_linked_originals_are_rendered_again(photos, tmp_path, form):
     out = tmp_path / "out"
     for child in children(augment(photos, out, "augmix", form=form)):
         place = out / child.path
         assert explain.render_again(explain.trace_image(place)) == shards.read_member(place)
 
 
-def test_a_row_is_named_by_its_line(made):
-    table = manifest.read_manifest(made)
+def test_a_row_is_named_by_its_line(augmented):
+    table = manifest.read_manifest(augmented)
     last = len(table.samples) + 1
-    traced = explain.trace_image(made / f"manifest.csv:{last}")
+    traced = explain.trace_image(augmented / f"manifest.csv:{last}")
     assert (traced.child, traced.line) == (table.samples[-1], last)
-    text = (made / "manifest.csv").read_text().splitlines()[last - 1]
+    text = (augmented / "manifest.csv").read_text().splitlines()[last - 1]
     assert text.startswith(traced.child.id)
 
 
-def test_the_command_that_is_told_works(made, tmp_path):
-    child = children(manifest.read_manifest(made))[0]
-    place = made / child.path
+def test_the_command_shown_works(augmented, tmp_path):
+    child = children(manifest.read_manifest(augmented))[0]
+    place = augmented / child.path
     command = [sys.executable, "-m", "toolkit"]
-    told = subprocess.run(
+    done = subprocess.run(
         [*command, "augment", "--explain", place], cwd=tmp_path, capture_output=True, text=True
     )
-    lines = dict(line.split(": ", 1) for line in told.stdout.splitlines())
+    lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
     assert lines["transform"] == child.transform
     assert json.loads(lines["drawn"]) == child.params
     assert lines["parent"].startswith(f"{child.path.split('/')[0]}/")
@@ -90,32 +90,32 @@ def test_the_command_that_is_told_works(made, tmp_path):
     assert "again.png: stands in the way" in twice.stderr
 
 
-def test_a_file_that_was_changed_or_is_gone_is_said(made, tmp_path):
-    shutil.copytree(made, tmp_path / "out")
-    place = tmp_path / "out" / children(manifest.read_manifest(made))[0].path
-    told = [explain.describe_trace(place, explain.trace_image(place))[0]]
+def test_the_state_of_the_file_is_shown(augmented, tmp_path):
+    shutil.copytree(augmented, tmp_path / "out")
+    place = tmp_path / "out" / children(manifest.read_manifest(augmented))[0].path
+    lines = [explain.describe_trace(place, explain.trace_image(place))[0]]
     place.write_bytes(b"x")
-    told.append(explain.describe_trace(place, explain.trace_image(place))[0])
+    lines.append(explain.describe_trace(place, explain.trace_image(place))[0])
     place.unlink()
-    told.append(explain.describe_trace(place, explain.trace_image(place))[0])
-    assert [line.split("; ")[1] for line in told] == [
+    lines.append(explain.describe_trace(place, explain.trace_image(place))[0])
+    assert [line.split("; ")[1] for line in lines] == [
         "unchanged since it was written",
         "changed since it was written",
         "the file is gone",
     ]
 
 
-def test_a_name_does_not_forge_a_line(made):
-    traced = explain.trace_image(made / children(manifest.read_manifest(made))[0].path)
+def test_a_name_does_not_forge_a_line(augmented):
+    traced = explain.trace_image(augmented / children(manifest.read_manifest(augmented))[0].path)
     forged = replace(traced, parent=replace(traced.parent, path="a\nrender again: rm x"))
-    lines = explain.describe_trace(made / "x", forged)
+    lines = explain.describe_trace(augmented / "x", forged)
     assert [line for line in lines if line.startswith("render again: ")] == lines[-1:]
 
 
-def test_nothing_else_can_be_asked_for_at_once(made):
-    call = AugmentOptions(explain=made / "x.png", target="3")
+def test_nothing_else_can_be_asked_for_at_once(augmented):
+    options = AugmentOptions(explain=augmented / "x.png", target="3")
     with pytest.raises(InputError, match="--explain takes a new image, --output, --force and --q"):
-        augment_from_options(call)
+        augment_from_options(options)
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_nothing_else_can_be_asked_for_at_once(made):
         ("manifest.csv:99", "must be followed by :LINE"),
     ],
 )
-def test_what_is_no_new_image_is_said(made, place, message):
+def test_what_is_not_a_new_image_is_refused(augmented, place, message):
     with pytest.raises(InputError, match=message):
-        explain.trace_image(made / place)
+        explain.trace_image(augmented / place)
 
 
 @pytest.mark.parametrize(
@@ -148,15 +148,15 @@ def test_what_is_no_new_image_is_said(made, place, message):
         ("albumentations.Affine", {"arguments": {"rotate": "x"}, "seed": 1}),
     ],
 )  # fmt: skip
-def test_numbers_that_no_draw_gives_are_refused(made, transform, params):
-    traced = explain.trace_image(made / children(manifest.read_manifest(made))[0].path)
+def test_numbers_that_no_draw_gives_are_refused(augmented, transform, params):
+    traced = explain.trace_image(augmented / children(manifest.read_manifest(augmented))[0].path)
     strange = replace(traced, child=replace(traced.child, transform=transform, params=params))
     with pytest.raises(InputError, match=r"manifest.csv: line \d+: cannot be rendered again"):
         explain.render_again(strange)
 
 
-def test_other_bytes_are_explained_by_the_versions(made):
-    traced = explain.trace_image(made / children(manifest.read_manifest(made))[0].path)
+def test_other_bytes_are_explained_by_the_versions(augmented):
+    traced = explain.trace_image(augmented / children(manifest.read_manifest(augmented))[0].path)
     older = {**traced.codec, "pillow": "1.0", "compress_level": 6}
     other = replace(traced, codec=older, child=replace(traced.child, id="0" * 64))
     with pytest.raises(InputError, match=r"gives other bytes .*: pillow was 1\.0, is \d+"):
@@ -165,9 +165,10 @@ def test_other_bytes_are_explained_by_the_versions(made):
         explain.render_again(replace(other, codec=traced.codec))
 
 
-def test_a_parent_that_was_changed_is_named(made, tmp_path):
-    shutil.copytree(made, tmp_path / "out")
-    traced = explain.trace_image(tmp_path / "out" / children(manifest.read_manifest(made))[0].path)
+def test_a_parent_that_was_changed_is_named(augmented, tmp_path):
+    shutil.copytree(augmented, tmp_path / "out")
+    child = children(manifest.read_manifest(augmented))[0]
+    traced = explain.trace_image(tmp_path / "out" / child.path)
     (tmp_path / "out" / traced.parent.path).write_bytes(b"x")
     with pytest.raises(InputError, match="the file is not the one in the manifest"):
         explain.write_again(traced, tmp_path / "again.png", force=False)
@@ -184,11 +185,11 @@ def test_a_parent_that_was_changed_is_named(made, tmp_path):
         {"format": "png", "size": "9"},
     ],
 )
-def test_a_manifest_that_does_not_say_how_is_refused(made, tmp_path, codec):
-    shutil.copytree(made, tmp_path / "out")
+def test_a_manifest_that_does_not_say_how_is_refused(augmented, tmp_path, codec):
+    shutil.copytree(augmented, tmp_path / "out")
     side = tmp_path / "out" / "manifest.json"
     data = json.loads(side.read_text())
     data["notes"]["codec"] = codec
     side.write_text(json.dumps(data))
     with pytest.raises(InputError, match=r"manifest.json: notes.codec does not say how"):
-        explain.trace_image(tmp_path / "out" / children(manifest.read_manifest(made))[0].path)
+        explain.trace_image(tmp_path / "out" / children(manifest.read_manifest(augmented))[0].path)

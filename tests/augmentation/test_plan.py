@@ -42,20 +42,20 @@ def picture(sample):
     return images.to_picture(pixels(sample))
 
 
-def make(originals, quotas, chosen=HOMEWORK, *, seed=0, draw="even", read=picture):
+def make(originals, quotas, policy=HOMEWORK, *, seed=0, draw="even", read=picture):
     """The whole plan, by class and number."""
     rows = [
         row
         for parent, numbers in plan.assign_parents(originals, quotas, draw=draw, seed=seed)
-        for row, _ in plan.plan_rows(parent, numbers, chosen, seed, read(parent))
+        for row, _ in plan.plan_rows(parent, numbers, policy, seed, read(parent))
     ]
     return tuple(sorted(rows, key=lambda row: (row.label, row.number)))
 
 
 def oracle(counts, strategy):
     labels = [name for name, count in counts.items() for _ in range(count)]
-    found = check_sampling_strategy(strategy, labels, "over-sampling")
-    return {str(name): int(number) for name, number in found.items() if number}
+    quotas = check_sampling_strategy(strategy, labels, "over-sampling")
+    return {str(name): int(number) for name, number in quotas.items() if number}
 
 
 @given(COUNTS, st.sampled_from(WORDS))
@@ -144,9 +144,9 @@ def test_an_even_draw_differs_by_at_most_one(parents, quota):
 
 def test_a_random_draw_is_imbalanced_learns():
     rows = make(samples(a=60, b=2), {"a": 300}, DUPLICATE, draw="random")
-    found = Counter(row.parent for row in rows)
-    assert sum(found.values()) == 300
-    assert max(found.values()) > 8
+    copies = Counter(row.parent for row in rows)
+    assert sum(copies.values()) == 300
+    assert max(copies.values()) > 8
 
 
 @given(
@@ -154,8 +154,8 @@ def test_a_random_draw_is_imbalanced_learns():
 )
 def test_a_longer_draw_begins_with_the_shorter_one(parents, one, two, draw):
     short, long = sorted((one, two))
-    found = plan.DRAWS[draw](parents, long, 7, "some class")
-    assert found[:short] == plan.DRAWS[draw](parents, short, 7, "some class")
+    longer = plan.DRAWS[draw](parents, long, 7, "some class")
+    assert longer[:short] == plan.DRAWS[draw](parents, short, 7, "some class")
 
 
 @pytest.mark.parametrize("draw", ["even", "random"])
@@ -183,11 +183,11 @@ def test_seeds_and_classes_have_plans_of_their_own():
 
 
 def test_the_row_is_recomputed_from_its_seed_alone():
-    chosen = parsing.make_policy([EntryParams(transform="horizontal_flip", arguments={"p": 0.1})])
+    policy = parsing.make_policy([EntryParams(transform="horizontal_flip", arguments={"p": 0.1})])
     originals = samples(a=3)
-    for row in make(originals, {"a": 12}, chosen):
+    for row in make(originals, {"a": 12}, policy):
         parent = next(s for s in originals if s.id == row.parent)
-        drawn = compose.sample_policy(chosen, np.random.default_rng(row.seed), picture(parent))
+        drawn = compose.sample_policy(policy, np.random.default_rng(row.seed), picture(parent))
         assert drawn == (row.transform, row.params) == ("horizontal_flip", {"applied": True})
 
 

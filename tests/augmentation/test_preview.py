@@ -11,8 +11,8 @@ from toolkit.errors import InputError
 from toolkit.io import images
 
 
-def rows_of(chosen, labels):
-    return [(entry.transform, name) for entry, name in preview._entries_and_classes(chosen, labels)]
+def rows_of(policy, labels):
+    return [(entry.transform, name) for entry, name in preview._entries_and_classes(policy, labels)]
 
 
 def only(name):
@@ -26,11 +26,11 @@ def test_there_is_a_row_for_each_entry_and_classes_take_turns():
 
 
 def test_each_row_shows_an_image_of_its_class(photos, tmp_path, monkeypatch):
-    shown = []
-    monkeypatch.setattr(preview, "_row", lambda _folder, parent, *_: shown.append(parent.label))
+    labels = []
+    monkeypatch.setattr(preview, "_row", lambda _folder, parent, *_: labels.append(parent.label))
     monkeypatch.setattr(contact_sheet, "write_rows", lambda *_: None)
     preview.write_preview(tmp_path / "p.png", photos, params.AugmentParams(), "homework")
-    assert shown == ["b", "c"] * 4
+    assert labels == ["b", "c"] * 4
 
 
 def test_a_policy_of_one_entry_is_shown_on_six_images():
@@ -38,9 +38,9 @@ def test_a_policy_of_one_entry_is_shown_on_six_images():
 
 
 def test_classes_with_policies_of_their_own_have_rows_of_their_own():
-    given = {"by_class": {"a": "duplicate"}, "otherwise": "trivialaugment"}
-    chosen = parsing.make_policy(params.ByClass.model_validate(given))
-    rows = rows_of(chosen, ["a", "b", "c"])
+    written = {"by_class": {"a": "duplicate"}, "otherwise": "trivialaugment"}
+    policy = parsing.make_policy(params.ByClass.model_validate(written))
+    rows = rows_of(policy, ["a", "b", "c"])
     assert rows[0] == ("identity", "a")
     assert {name for _, name in rows[1:]} == {"b", "c"}
     assert len(rows) == 15

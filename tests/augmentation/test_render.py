@@ -40,10 +40,10 @@ def plain(tmp_path_factory):
     return folder(tmp_path_factory.mktemp("plain") / "train", many=9, few=4)
 
 
-def augment(source, output, chosen="homework", target=12, draw="even", codec="png", **options):
+def augment(source, output, policy="homework", target=12, draw="even", codec="png", **options):
     settings = params.AugmentParams(target=target, draw=draw, format=codec)
-    made = render.augment_folder(source, output, settings, chosen, **options)
-    return manifest.read_manifest(output), made.summary
+    result = render.augment_folder(source, output, settings, policy, **options)
+    return manifest.read_manifest(output), result.summary
 
 
 def tree(path):
@@ -55,42 +55,42 @@ def new_files(path):
 
 
 def test_the_output_is_a_complete_training_folder(plain, tmp_path):
-    made, summary = augment(plain, tmp_path / "out")
-    assert made.counts() == {"few": 12, "many": 12}
+    table, summary = augment(plain, tmp_path / "out")
+    assert table.counts() == {"few": 12, "many": 12}
     assert summary.new == {"few": 8, "many": 3}
-    originals = [s for s in made.samples if not s.derived]
+    originals = [s for s in table.samples if not s.derived]
     assert all(
         (tmp_path / "out" / s.path).read_bytes() == (plain / s.path).read_bytes() for s in originals
     )
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
     tables = ["manifest.csv", "manifest.json", "plan.csv"]
     assert names == sorted(["few", "many", *tables])
-    assert manifest.read_manifest(tmp_path / "out") == made
+    assert manifest.read_manifest(tmp_path / "out") == table
 
 
 def test_every_file_is_named_and_hashed_in_the_manifest(plain, tmp_path):
-    made, _ = augment(plain, tmp_path / "out", form=OutputFormat(only_new=True))
-    for sample in made.samples:
+    table, _ = augment(plain, tmp_path / "out", form=OutputFormat(only_new=True))
+    for sample in table.samples:
         data = (tmp_path / "out" / sample.path).read_bytes()
         assert hashlib.sha256(data).hexdigest() == manifest.content_hash(sample)
-    child = made.samples[-1]
+    child = table.samples[-1]
     assert child.path == f"many/new-000003-{child.parent[:8]}.png"
-    assert child.group == made.by_id[child.parent].group
+    assert child.group == table.by_id[child.parent].group
 
 
 def test_only_new_writes_only_the_new_images_and_points_to_the_others(plain, tmp_path):
-    made, _ = augment(plain, tmp_path / "arms" / "augmented", form=OutputFormat(only_new=True))
+    table, _ = augment(plain, tmp_path / "arms" / "augmented", form=OutputFormat(only_new=True))
     images = [name for name in tree(tmp_path / "arms" / "augmented") if "/" in name]
     assert len(images) == 11
     assert all("/new-" in name for name in images)
-    assert all(s.path.startswith("../") for s in made.samples if not s.derived)
+    assert all(s.path.startswith("../") for s in table.samples if not s.derived)
 
 
 def test_every_image_is_made_again_from_its_row_alone(plain, tmp_path):
-    for chosen in ("homework", AFFINE):
-        made, _ = augment(plain, tmp_path / "out", chosen)
+    for policy in ("homework", AFFINE):
+        table, _ = augment(plain, tmp_path / "out", policy)
         for row in plan.read_plan(tmp_path / "out"):
-            parent = read_picture(tmp_path / "out" / made.by_id[row.parent].path)
+            parent = read_picture(tmp_path / "out" / table.by_id[row.parent].path)
             name = f"{row.label}/new-{row.number:06d}-{row.parent[:8]}.png"
             data = (tmp_path / "out" / name).read_bytes()
             again = compose.apply_transform(row.transform, parent, row.params)
@@ -98,12 +98,12 @@ def test_every_image_is_made_again_from_its_row_alone(plain, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "draw"), [("homework", "even"), ("homework", "random"), (AFFINE, "even")]
+    ("policy", "draw"), [("homework", "even"), ("homework", "random"), (AFFINE, "even")]
 )
-def test_a_second_run_gives_the_same_tree(plain, tmp_path, chosen, draw):
+def test_a_second_run_gives_the_same_tree(plain, tmp_path, policy, draw):
     for name in ("one", "two"):
-        augment(plain, tmp_path / name, chosen, draw=draw)
-    augment(plain, tmp_path / "two", chosen, draw=draw)
+        augment(plain, tmp_path / name, policy, draw=draw)
+    augment(plain, tmp_path / "two", policy, draw=draw)
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
@@ -134,20 +134,20 @@ def test_raising_the_target_leaves_the_first_files_as_they_were(tmp_path):
 
 
 def test_the_summary_counts_what_was_made(plain, tmp_path):
-    made, summary = augment(plain, tmp_path / "out", "duplicate", target=30)
+    table, summary = augment(plain, tmp_path / "out", "duplicate", target=30)
     assert summary == render.AugmentationSummary(
         new={"few": 26, "many": 21},
         identical={"few": 26, "many": 21},
         copies={"few": {"fewest": 6, "most": 7}, "many": {"fewest": 2, "most": 3}},
         transforms={"identity": 47},
     )
-    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["notes"] == made.notes
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["notes"] == table.notes
 
 
 def test_plain_copies_get_ids_of_their_own(plain, tmp_path):
-    made, _ = augment(plain, tmp_path / "out", "duplicate", target=30)
-    first = made.samples[0]
-    one, *more = [s.id for s in made.samples if s.parent == first.id]
+    table, _ = augment(plain, tmp_path / "out", "duplicate", target=30)
+    first = table.samples[0]
+    one, *more = [s.id for s in table.samples if s.parent == first.id]
     assert more == [f"{one}-{n}" for n in range(2, 2 + len(more))]
 
 
@@ -157,35 +157,35 @@ def test_policies_other_than_homework_make_no_identical_copy(plain, tmp_path):
 
 
 def test_the_codec_is_on_record(plain, tmp_path):
-    made, _ = augment(plain, tmp_path / "out", AFFINE, codec="jpeg", size=16)
-    notes = made.notes["codec"]
+    table, _ = augment(plain, tmp_path / "out", AFFINE, codec="jpeg", size=16)
+    notes = table.notes["codec"]
     assert (notes["format"], notes["quality"], notes["size"]) == ("jpeg", 75, 16)
     assert {"subsampling", "pillow", "libjpeg_turbo", "albumentations", "cv2"} <= notes.keys()
-    child = tmp_path / "out" / made.samples[-1].path
+    child = tmp_path / "out" / table.samples[-1].path
     assert child.suffix == ".jpg"
     assert identify(child.read_bytes()) == "JPEG"
     assert read_image(child).shape == (16, 16, 3)
 
 
 def test_a_target_that_every_class_has_makes_nothing(plain, tmp_path):
-    made = render.augment_folder(
+    result = render.augment_folder(
         plain, tmp_path / "out", params.AugmentParams(target=4), "homework"
     )
-    assert made.summary.new == {"few": 0, "many": 0}
-    assert made.counts == {"few": 4, "many": 9}
-    assert "no new images" in render.describe_summary(made)[-1]
+    assert result.summary.new == {"few": 0, "many": 0}
+    assert result.counts == {"few": 4, "many": 9}
+    assert "no new images" in render.describe_summary(result)[-1]
 
 
 def test_the_original_arm_is_a_manifest_alone(plain, tmp_path):
-    made = render.write_original(plain, tmp_path / "arms" / "original")
+    table = render.write_original(plain, tmp_path / "arms" / "original")
     assert sorted(tree(tmp_path / "arms" / "original")) == [
         "manifest.csv",
         "manifest.json",
         "plan.csv",
     ]
     assert plan.read_plan(tmp_path / "arms" / "original") == ()
-    assert all((tmp_path / "arms" / "original" / s.path).is_file() for s in made.samples)
-    assert render.write_original(plain, tmp_path / "arms" / "original") == made
+    assert all((tmp_path / "arms" / "original" / s.path).is_file() for s in table.samples)
+    assert render.write_original(plain, tmp_path / "arms" / "original") == table
 
 
 def test_equal_names_in_nested_folders_are_kept_apart(tmp_path):
@@ -195,10 +195,10 @@ def test_equal_names_in_nested_folders_are_kept_apart(tmp_path):
         path.write_bytes(encode_png(picture(number)))
     samples = folders.scan(tmp_path / "train").samples
     flat = manifest.Manifest(("few",), samples)
-    made, _ = augment(tmp_path / "train", tmp_path / "out", target=5)
+    table, _ = augment(tmp_path / "train", tmp_path / "out", target=5)
     assert len(flat.samples) == 3
-    assert made.counts() == {"few": 5}
-    assert len({s.path for s in made.samples}) == 5
+    assert table.counts() == {"few": 5}
+    assert len({s.path for s in table.samples}) == 5
 
 
 def stopping(after):
@@ -224,8 +224,7 @@ def test_an_interrupted_run_leaves_the_output_as_it_was(plain, tmp_path):
 
 def test_a_parent_that_was_corrupted_is_named(tmp_path):
     source = folder(tmp_path / "train", few=2, many=3)
-    found = folders.scan(source)
-    manifest.write_manifest(source, found)
+    manifest.write_manifest(source, folders.scan(source))
     (source / "few" / "000.png").write_bytes(encode_png(picture(99)))
     with pytest.raises(InputError, match=r"few/000.png: the file is not the one .*sha256 differs"):
         augment(source, tmp_path / "out")
@@ -271,9 +270,9 @@ def test_force_replaces_a_folder_that_is_not_ours_but_no_file(plain, tmp_path):
 
 
 def test_the_folder_of_one_class_is_refused_by_name(plain, tmp_path):
-    own = plain / "few"
-    with pytest.raises(InputError, match=rf"{own} has no folder in it.*give the one above"):
-        augment(own, tmp_path / "out")
+    few = plain / "few"
+    with pytest.raises(InputError, match=rf"{few} has no folder in it.*give the one above"):
+        augment(few, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -298,8 +297,8 @@ def test_a_transform_that_changes_the_size_is_refused_before_anything_is_written
 
 
 def test_a_ready_policy_is_taken_as_it_is(plain, tmp_path):
-    chosen = parsing.make_policy("duplicate")
-    assert augment(plain, tmp_path / "out", chosen)[1].transforms == {"identity": 11}
+    policy = parsing.make_policy("duplicate")
+    assert augment(plain, tmp_path / "out", policy)[1].transforms == {"identity": 11}
 
 
 def building(path):
@@ -363,13 +362,13 @@ def ends(command, seconds, where):
     """Run a command, and kill it after so long; whether it ended before."""
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=where)
     try:
-        _, told = process.communicate(timeout=seconds)
+        _, errors = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()  # SIGKILL
         process.wait()
         process.stderr.close()
         return False
-    assert process.returncode == 0, told
+    assert process.returncode == 0, errors
     return True
 
 
@@ -394,10 +393,10 @@ def test_runs_that_are_killed_at_random_points_end_as_one_that_is_not(tmp_path, 
 
 
 def test_a_target_raised_in_two_steps_gives_what_one_step_gives(plain, tmp_path):
-    for chosen in ("homework", "randaugment", "augmix", AFFINE):
+    for policy in ("homework", "randaugment", "augmix", AFFINE):
         for target in (20, 40):
-            augment(plain, tmp_path / "steps", chosen, target=target)
-        augment(plain, tmp_path / "once", chosen, target=40)
+            augment(plain, tmp_path / "steps", policy, target=target)
+        augment(plain, tmp_path / "once", policy, target=40)
         assert tree(tmp_path / "steps") == tree(tmp_path / "once")
 
 
@@ -409,7 +408,7 @@ def test_files_are_replaced_and_never_written_through(plain, tmp_path, count):
     for name in cache:
         (tmp_path / "cache" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "cache" / name).hardlink_to(tmp_path / "out" / name)
-    augment(plain, tmp_path / "out", target=30, chosen=AFFINE, form=OutputFormat(shards=count))
+    augment(plain, tmp_path / "out", target=30, policy=AFFINE, form=OutputFormat(shards=count))
     assert tree(tmp_path / "cache") == cache
 
 

@@ -43,29 +43,29 @@ def test_it_counts_all_and_each_transform():
 def test_an_image_of_a_group_counts_for_each_transform_in_it():
     steps = [{"transform": t, "params": {}} for t in ("equalize", "shear_x", "equalize")]
     chains = [{"weight": 0.5, "steps": steps[:1]}, {"weight": 0.2, "steps": steps}]
-    found = tally(
+    report = tally(
         entry(1, "some_of")._replace(params=json.dumps({"steps": steps})),
         entry(2, "mix")._replace(params=json.dumps({"original": 0.3, "chains": chains})),
         entry(3, "some_of", near_duplicate=True)._replace(params=json.dumps({"steps": steps[:1]})),
     )
-    assert {name: part.new for name, part in found.transforms.items()} == {
+    assert {name: part.new for name, part in report.transforms.items()} == {
         "mix": 1, "mix: equalize": 1, "mix: shear_x": 1,
         "some_of": 2, "some_of: equalize": 2, "some_of: shear_x": 1,
     }  # fmt: skip
-    assert found.all.new == 3
-    assert found.transforms["some_of: equalize"].near_duplicates == 1
+    assert report.all.new == 3
+    assert report.transforms["some_of: equalize"].near_duplicates == 1
 
 
 def test_the_most_changed_of_every_transform_come_first():
     entries = [entry(n, "crop", moved=50.0 + n) for n in range(1, 21)]
     entries += [entry(21, "rotate", moved=9.0), entry(22, "blur", moved=0.0)]
-    found = tally(*entries).most_changed
-    assert [(c.child.transform, c.moved) for c in found][:3] == [
+    changed = tally(*entries).most_changed
+    assert [(c.child.transform, c.moved) for c in changed][:3] == [
         ("crop", 70.0), ("rotate", 9.0), ("crop", 69.0),
     ]  # fmt: skip
-    assert len(found) == summary.MOST
-    assert found[0].child.params == {"angle": 1}
-    assert found[0].parent == PARENT
+    assert len(changed) == summary.MOST
+    assert changed[0].child.params == {"angle": 1}
+    assert changed[0].parent == PARENT
 
 
 def test_it_is_described_in_short():
@@ -79,9 +79,9 @@ def test_it_is_described_in_short():
 
 def test_it_is_written_with_the_ids_of_the_most_changed(tmp_path):
     summary.write_report(tmp_path / "s.json", tally(entry(1)))
-    found = json.loads((tmp_path / "s.json").read_text())
-    assert found["distinct"] == found["transforms"]["rotate"]["new"] == 1
-    assert [(c["id"], c["path"], c["moved"]) for c in found["most_changed"]] == [
+    data = json.loads((tmp_path / "s.json").read_text())
+    assert data["distinct"] == data["transforms"]["rotate"]["new"] == 1
+    assert [(c["id"], c["path"], c["moved"]) for c in data["most_changed"]] == [
         ("id1", "a/new-1.png", 5.0)
     ]
 

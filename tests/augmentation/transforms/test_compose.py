@@ -14,7 +14,8 @@ from ruamel.yaml import YAML
 
 from toolkit.augmentation import render
 from toolkit.augmentation.params import ArmParams, AugmentParams, ByClass, EntryParams
-from toolkit.augmentation.transforms import compose, parsing, policy, presets
+from toolkit.augmentation.transforms import compose, parsing, presets
+from toolkit.augmentation.transforms.policy import GROUPS, LIMITS
 from toolkit.augmentation.transforms.presets import POLICIES
 from toolkit.augmentation.transforms.registry import TRANSFORMS
 from toolkit.errors import InputError
@@ -39,8 +40,8 @@ def group(transform, of, limit=None, **arguments):
     return make({"transform": transform, "of": of, "arguments": arguments, "limit": limit or {}})
 
 
-def drawn(chosen, count=60):
-    return [compose.sample_policy(chosen, default_rng(seed), PICTURE) for seed in range(count)]
+def drawn(policy, count=60):
+    return [compose.sample_policy(policy, default_rng(seed), PICTURE) for seed in range(count)]
 
 
 def names(params):
@@ -57,19 +58,19 @@ def test_a_sequence_does_all_in_its_order():
 
 
 def test_one_of_is_written_down_as_what_was_chosen():
-    chosen = group("one_of", [{"transform": "rotate", "weight": 3}, {"transform": "shear_x"}])
-    found = Counter(name for name, _ in drawn(chosen, 2000))
-    assert found.keys() == {"rotate", "shear_x"}
-    assert abs(found["rotate"] - 1500) < 100
+    policy = group("one_of", [{"transform": "rotate", "weight": 3}, {"transform": "shear_x"}])
+    counts = Counter(name for name, _ in drawn(policy, 2000))
+    assert counts.keys() == {"rotate", "shear_x"}
+    assert abs(counts["rotate"] - 1500) < 100
 
 
 def test_k_of_n_takes_each_at_most_once_unless_it_may_repeat():
     of = [{"transform": name} for name in ("rotate", "shear_x", "equalize")]
     once = [names(params) for _, params in drawn(group("some_of", of, count=3))]
-    assert all(sorted(found) == ["equalize", "rotate", "shear_x"] for found in once)
-    assert len({tuple(found) for found in once}) == 6  # in any order
+    assert all(sorted(steps) == ["equalize", "rotate", "shear_x"] for steps in once)
+    assert len({tuple(steps) for steps in once}) == 6  # in any order
     often = [names(params) for _, params in drawn(group("some_of", of, count=2, replace=True))]
-    assert any(len(set(found)) == 1 for found in often)
+    assert any(len(set(steps)) == 1 for steps in often)
 
 
 def test_k_may_be_drawn_too():
@@ -91,14 +92,14 @@ def test_a_mix_is_the_sum_of_its_chains_in_their_shares():
             assert 1 <= len(chain["steps"]) <= 3
             parts.append(np.asarray(compose.apply_transform("sequence", PICTURE, chain), float))
         expected = sum(share * part for share, part in zip(shares, parts, strict=True))
-        found = np.asarray(compose.apply_transform(name, PICTURE, params))
-        assert np.abs(found - expected).max() <= 0.5 + 1e-3
+        mixed = np.asarray(compose.apply_transform(name, PICTURE, params))
+        assert np.abs(mixed - expected).max() <= 0.5 + 1e-3
 
 
 def test_shares_of_a_mix_are_those_of_a_flat_dirichlet_distribution():
-    found = [params for _, params in drawn(POLICIES["augmix"], 1500)]
-    assert np.mean([p["original"] for p in found]) == pytest.approx(0.5, abs=0.03)
-    of_three = [p["chains"][0]["weight"] / (1 - p["original"]) for p in found]
+    sampled = [params for _, params in drawn(POLICIES["augmix"], 1500)]
+    assert np.mean([p["original"] for p in sampled]) == pytest.approx(0.5, abs=0.03)
+    of_three = [p["chains"][0]["weight"] / (1 - p["original"]) for p in sampled]
     expected = np.random.default_rng(0).dirichlet([1, 1, 1], 20_000)[:, 0]
     deciles = np.linspace(0.1, 0.9, 9)
     assert np.quantile(of_three, deciles) == pytest.approx(np.quantile(expected, deciles), abs=0.04)
@@ -107,12 +108,12 @@ def test_shares_of_a_mix_are_those_of_a_flat_dirichlet_distribution():
 def test_groups_hold_groups_and_external_transforms():
     noise = {"transform": "albumentations.GaussNoise"}
     inner = {"transform": "some_of", "arguments": {"count": 1}, "of": [noise, *TURNS]}
-    chosen = group("sequence", [inner, {"transform": "equalize"}])
-    for name, params in drawn(chosen, 8):
+    policy = group("sequence", [inner, {"transform": "equalize"}])
+    for name, params in drawn(policy, 8):
         written = json.loads(json.dumps(params, allow_nan=False))
         once = compose.apply_transform(name, PICTURE, params)
         assert once == compose.apply_transform(name, PICTURE, written)
-    assert {"albumentations", "cv2"} <= parsing.policy_versions(chosen).keys()
+    assert {"albumentations", "cv2"} <= parsing.policy_versions(policy).keys()
 
 
 def test_a_group_of_which_nothing_acts_is_the_parent_itself():
@@ -130,9 +131,10 @@ def angles(params):
 
 def test_a_limit_bounds_what_a_transform_draws_evenly():
     turn = {"transform": "rotate", "arguments": {"degrees": 90}, "limit": {"rotation": 10}}
-    found = [params["angle"] for _, params in drawn(make(turn), 1000)]
-    assert max(map(abs, found)) <= 10
-    assert np.std(found) == pytest.approx(10 / 3**0.5, rel=0.1)  # uniform: none piled up at the end
+    degrees = [params["angle"] for _, params in drawn(make(turn), 1000)]
+    assert max(map(abs, degrees)) <= 10
+    uniform = 10 / 3**0.5  # none piled up at the ends
+    assert np.std(degrees) == pytest.approx(uniform, rel=0.1)
 
 
 def test_a_limit_bounds_what_all_steps_do_together():
@@ -189,7 +191,7 @@ def test_an_image_that_cannot_keep_the_limit_is_named(tmp_path):
 
 def test_every_bound_names_a_limit_and_an_argument():
     for transform in TRANSFORMS.values():
-        assert transform.bounds.keys() <= policy.LIMITS.keys()
+        assert transform.bounds.keys() <= LIMITS.keys()
         assert {bound.argument for bound in transform.bounds.values()} <= transform.arguments.keys()
 
 
@@ -246,9 +248,9 @@ def test_a_mistake_of_an_arm_names_the_arm():
     ],
 )  # fmt: skip
 def test_params_refuse_a_mistake_in_what_is_new(written, message):
-    given = {"augment": {"arms": {"mine": {"policy": written}}}}
+    data = {"augment": {"arms": {"mine": {"policy": written}}}}
     with pytest.raises(InputError, match=rf"augment\.arms\.mine\.policy.*{message}"):
-        parse_params(given)
+        parse_params(data)
 
 
 values = st.none() | st.booleans() | st.integers(-1, 300) | st.floats() | st.text(max_size=3)
@@ -256,8 +258,8 @@ values |= st.lists(st.integers(0, 9) | st.floats(0, 1), max_size=3)
 keys = st.sampled_from(
     ["p", "degrees", "scale", "count", "replace", "depth", "bits", "fraction", "x"]
 )
-leaf_names = st.sampled_from([*TRANSFORMS, *POLICIES, *policy.GROUPS, "", "albumentations.Blur"])
-bounds = st.dictionaries(st.sampled_from([*policy.LIMITS, "x"]), values, max_size=2)
+leaf_names = st.sampled_from([*TRANSFORMS, *POLICIES, *GROUPS, "", "albumentations.Blur"])
+bounds = st.dictionaries(st.sampled_from([*LIMITS, "x"]), values, max_size=2)
 
 
 def written(inner):
@@ -287,20 +289,20 @@ def test_whatever_is_written_is_a_policy_that_replays_or_one_mistake(tmp_path_fa
 # --- policies by class ------------------------------------------------------------------------
 
 
-def by_class(**given):
-    return parsing.make_policy(ByClass.model_validate(given))
+def by_class(**written):
+    return parsing.make_policy(ByClass.model_validate(written))
 
 
-def rows(photos, out, chosen, workers=1, target=16):
+def rows(photos, out, policy, workers=1, target=16):
     wanted = AugmentParams(target=target)
-    return render.augment_folder(photos, out, wanted, chosen, workers=workers)
+    return render.augment_folder(photos, out, wanted, policy, workers=workers)
 
 
 def test_each_class_gets_its_policy(photos, tmp_path):
-    chosen = by_class(by_class={"a": FLIPS[:1], "b": "duplicate"}, otherwise=FLIPS[1:])
-    made = rows(photos, tmp_path / "out", chosen)
-    assert made.summary.transforms == {"horizontal_flip": 4, "identity": 8, "vertical_flip": 10}
-    assert made.summary.identical == {"a": 0, "b": 8, "c": 0}
+    policy = by_class(by_class={"a": FLIPS[:1], "b": "duplicate"}, otherwise=FLIPS[1:])
+    summary = rows(photos, tmp_path / "out", policy).summary
+    assert summary.transforms == {"horizontal_flip": 4, "identity": 8, "vertical_flip": 10}
+    assert summary.identical == {"a": 0, "b": 8, "c": 0}
 
 
 def test_a_class_without_a_policy_is_said_before_anything_is_written(photos, tmp_path):
@@ -312,24 +314,24 @@ def test_a_class_without_a_policy_is_said_before_anything_is_written(photos, tmp
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("written", "message"),
     [
         ({"by_class": {"a": "hom"}}, r"^policy.by_class.a: unknown policy 'hom'"),
         ({"by_class": {"a": FLIPS}, "otherwise": "x.yaml"}, "^policy.otherwise: unknown policy"),
         ({"by_class": {"a": [{"transform": "x"}]}}, r"^policy.by_class.a\[0\].transform: unknown"),
     ],
 )
-def test_a_mistake_in_the_policy_of_a_class_is_named(given, message):
+def test_a_mistake_in_the_policy_of_a_class_is_named(written, message):
     with pytest.raises(InputError, match=message):
-        by_class(**given)
+        by_class(**written)
 
 
 def test_transforms_are_left_out_of_groups_and_classes():
     of = [{"transform": "some_of", "arguments": {"count": 2}, "of": [*FLIPS, TURNS[0]]}]
     arm = {"policy": {"by_class": {"a": of}, "otherwise": "homework"}}
-    chosen = parsing.make_arm_policy("m", ArmParams.model_validate({**arm, "without": ["rotate"]}))
-    assert "rotate" not in chosen.names()
-    left = [leaf.transform for leaf in chosen.for_class("a").leaves()]
+    policy = parsing.make_arm_policy("m", ArmParams.model_validate({**arm, "without": ["rotate"]}))
+    assert "rotate" not in policy.names()
+    left = [leaf.transform for leaf in policy.for_class("a").leaves()]
     assert left == [flip["transform"] for flip in FLIPS]
     two = ArmParams.model_validate({**arm, "without": ["rotate", "vertical_flip"]})
     with pytest.raises(InputError, match=r"arms.m.without: some_of cannot choose 2 of 1"):
@@ -363,7 +365,7 @@ def test_named_policies_have_no_mistake():
 
 
 def test_policies_and_transforms_share_no_name():
-    assert not set(POLICIES) & (set(TRANSFORMS) | set(policy.GROUPS))
+    assert not set(POLICIES) & (set(TRANSFORMS) | set(GROUPS))
 
 
 def test_the_presets_are_what_their_papers_say():
@@ -383,9 +385,9 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "policies.md"
 
 
 def test_examples_of_the_documentation_are_policies(tmp_path):
-    found = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    assert len(found) == 4
-    for example in found:
+    examples = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert len(examples) == 4
+    for example in examples:
         (tmp_path / "p.yaml").write_text(example)
         parsing.make_policy(tmp_path / "p.yaml")
 
@@ -393,7 +395,7 @@ def test_examples_of_the_documentation_are_policies(tmp_path):
 def test_the_documentation_has_every_name_and_default():
     text = DOCUMENT.read_text()
     table = [line for line in text.splitlines() if line.startswith("|")]
-    for name in (*TRANSFORMS, *policy.GROUPS, *policy.LIMITS, *POLICIES):
+    for name in (*TRANSFORMS, *GROUPS, *LIMITS, *POLICIES):
         assert f"`{name}`" in text, name
     for name, transform in TRANSFORMS.items():
         row = next(line for line in table if f"`{name}`" in line)

@@ -33,30 +33,30 @@ def only(transform, **arguments):
     return parsing.make_policy([EntryParams(transform=transform, arguments=arguments)])
 
 
-def draw(chosen, seed):
-    return compose.sample_policy(chosen, np.random.default_rng(seed), PICTURE)
+def draw(policy, seed):
+    return compose.sample_policy(policy, np.random.default_rng(seed), PICTURE)
 
 
-def drawn_picture(chosen, seed):
-    name, params = draw(chosen, seed)
+def drawn_picture(policy, seed):
+    name, params = draw(policy, seed)
     return compose.apply_transform(name, PICTURE, params)
 
 
 @pytest.mark.parametrize(("name", "arguments"), EXTERNAL, ids=[name for name, _ in EXTERNAL])
 def test_an_external_transform_replays_from_what_was_written(name, arguments):
-    chosen = only(name, **arguments)
+    policy = only(name, **arguments)
     for seed in range(3):
-        transform, drawn = draw(chosen, seed)
+        transform, drawn = draw(policy, seed)
         written = json.loads(json.dumps(drawn, allow_nan=False))
         once = compose.apply_transform(transform, PICTURE, drawn)
         assert once == compose.apply_transform(transform, PICTURE, written)
-        assert draw(chosen, seed) == (transform, drawn)
+        assert draw(policy, seed) == (transform, drawn)
 
 
 def test_other_seeds_give_other_images():
     for name, arguments in EXTERNAL:
-        chosen = only(name, **arguments)
-        assert len({drawn_picture(chosen, seed).tobytes() for seed in (1, 2, 3, 4)}) > 1, name
+        policy = only(name, **arguments)
+        assert len({drawn_picture(policy, seed).tobytes() for seed in (1, 2, 3, 4)}) > 1, name
 
 
 def test_the_drawn_numbers_of_the_libraries_are_recorded():
@@ -89,19 +89,19 @@ def test_the_choice_of_a_transform_does_not_steer_what_its_library_draws():
 
 
 def test_weights_are_kept():
-    chosen = parsing.make_policy("homework")
-    found = Counter(draw(chosen, seed)[0] for seed in range(3500))
+    policy = parsing.make_policy("homework")
+    counts = Counter(draw(policy, seed)[0] for seed in range(3500))
     expected = {"horizontal_flip": 700, "rotate": 700, "gaussian_blur": 300, "pad_resize": 500}
     expected |= {"resized_crop": 600, "sharpness": 400, "autocontrast": 300}
-    assert found.keys() == expected.keys()
-    assert all(abs(found[name] - number) < 0.2 * number for name, number in expected.items())
+    assert counts.keys() == expected.keys()
+    assert all(abs(counts[name] - number) < 0.2 * number for name, number in expected.items())
 
 
 @pytest.mark.parametrize("name", sorted(POLICIES))
 def test_every_named_policy_draws_and_replays(name):
-    chosen = parsing.make_policy(name)
+    policy = parsing.make_policy(name)
     for seed in range(30):
-        transform, drawn = draw(chosen, seed)
+        transform, drawn = draw(policy, seed)
         once = compose.apply_transform(transform, PICTURE, drawn)
         assert once == compose.apply_transform(transform, PICTURE, drawn)
         assert (once.size, once.mode) == (PICTURE.size, "RGB")
@@ -160,10 +160,10 @@ def test_a_policy_file_is_a_list_of_choices(tmp_path):
         "- transform: rotate\n  weight: 2\n  arguments: {degrees: 5}\n- transform: identity\n"
     )
     for setting in (path, str(path)):
-        chosen = parsing.make_policy(setting)
-        assert [c.weight for c in chosen.entries] == [2, 1]
-        assert chosen.entries[0].arguments == {"degrees": 5}
-        assert not chosen.keep_identical
+        policy = parsing.make_policy(setting)
+        assert [c.weight for c in policy.entries] == [2, 1]
+        assert policy.entries[0].arguments == {"degrees": 5}
+        assert not policy.keep_identical
 
 
 @pytest.mark.parametrize(
@@ -201,9 +201,9 @@ def test_an_unknown_policy_is_refused_with_the_known_ones(tmp_path):
 
 def test_the_homework_policy_is_the_published_one():
     """The eight transforms and weights of the published experiment, in their order."""
-    chosen = parsing.make_policy("homework")
-    assert [c.weight for c in chosen.entries] == [0.7, 0.7, 0.3, 0.5, 0.6, 0.2, 0.2, 0.3]
-    assert [(c.transform, c.arguments) for c in chosen.entries] == [
+    policy = parsing.make_policy("homework")
+    assert [c.weight for c in policy.entries] == [0.7, 0.7, 0.3, 0.5, 0.6, 0.2, 0.2, 0.3]
+    assert [(c.transform, c.arguments) for c in policy.entries] == [
         ("horizontal_flip", {"p": 0.7}),
         ("rotate", {"degrees": 20}),
         ("gaussian_blur", {"sigma": [0.1, 2.0]}),
@@ -213,7 +213,7 @@ def test_the_homework_policy_is_the_published_one():
         ("sharpness", {"factor": 0.75, "p": 0.5}),
         ("autocontrast", {"p": 0.5}),
     ]
-    assert chosen.keep_identical
+    assert policy.keep_identical
 
 
 def test_the_default_arm_names_a_policy():
@@ -224,11 +224,11 @@ def test_the_default_arm_names_a_policy():
 def test_an_arm_leaves_transforms_out_and_keeps_the_others_as_they_are():
     homework = parsing.make_policy("homework")
     arm = ArmParams(policy="homework", without=["sharpness", "rotate"])
-    chosen = parsing.make_arm_policy("mine", arm)
+    policy = parsing.make_arm_policy("mine", arm)
     left = tuple(c for c in homework.entries if c.transform not in ("sharpness", "rotate"))
-    assert chosen.entries == left
+    assert policy.entries == left
     assert len(left) == 5  # sharpness stands twice in the policy
-    assert chosen.keep_identical
+    assert policy.keep_identical
     assert parsing.make_arm_policy("mine", ArmParams(policy="homework")) == homework
 
 

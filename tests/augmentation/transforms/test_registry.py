@@ -89,11 +89,11 @@ def test_it_agrees_with_torchvision_at_equal_drawn_numbers(name, pixels):
     for seed in range(8):
         params = drawn(name, seed, pixels)
         expected = ORACLES[name](Image.fromarray(pixels), params)
-        found = applied(name, pixels, params)
+        ours = applied(name, pixels, params)
         if name in SLANTED:
-            assert np.mean(found != np.asarray(expected)) < 0.01
+            assert np.mean(ours != np.asarray(expected)) < 0.01
         else:
-            assert difference(found, expected) <= (name == "gaussian_blur")
+            assert difference(ours, expected) <= (name == "gaussian_blur")
 
 
 def test_the_blur_differs_from_torchvisions_in_next_to_no_pixel():
@@ -168,9 +168,9 @@ def test_crops_have_torchvisions_distribution_of_areas_and_ratios():
     arguments = PolicyEntry("resized_crop").full_arguments
     sample = registry.find_transform("resized_crop").sample
     ours = [sample(rng, image, **arguments) for _ in range(3000)]
-    own = np.array([[box[k] for k in ("top", "left", "height", "width")] for box in ours])
-    assert np.allclose(own.mean(axis=0), np.mean(torch_boxes, axis=0), atol=0.6)
-    assert np.allclose(own.std(axis=0), np.std(torch_boxes, axis=0), atol=0.6)
+    boxes = np.array([[box[k] for k in ("top", "left", "height", "width")] for box in ours])
+    assert np.allclose(boxes.mean(axis=0), np.mean(torch_boxes, axis=0), atol=0.6)
+    assert np.allclose(boxes.std(axis=0), np.std(torch_boxes, axis=0), atol=0.6)
 
 
 @pytest.mark.parametrize("name", sorted(registry.TRANSFORMS))
