@@ -3,88 +3,119 @@
     python benchmarks/false_alarms.py [--experiments 2000]
 
 Predictions are drawn, no network is trained: each test image has a difficulty that all networks
-share, each training run an effect of its own, each run and image a noise of its own. Both arms are
-drawn from the same distribution or, for the power, the second from one with a higher recall of the
-rare class. A false alarm is a verdict other than inconclusive without a true difference; the aim is
-at most 5 %.
+share, each training run an effect of its own, each run and image a noise of its own. All arms have
+the same mean G-mean over training runs or, for the power, the second a higher one. The training of
+the two arms may vary unequally, and they may have unequal numbers of runs. A false alarm is a
+verdict other than inconclusive on any contrast without a true difference; the aim is at most 5 %.
 """
 
 import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from toolkit.evaluation import contrasts
 from toolkit.evaluation.results import RunResult
 from toolkit.metrics.predictions import Predictions
 
-CLASSES = ("common", "rare")
 HISTORY = {"epoch": (1.0,)}  # marks a result as a training run
-Outcome = tuple[contrasts.Contrast, contrasts.ArmEstimate]
+Outcome = tuple[Sequence[contrasts.Contrast], contrasts.ArmEstimate]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Test images and recalls of both classes, the runs of an arm, and the parts of the variance.
+    """Test images and recalls of the classes, runs of two arms, and the parts of the variance.
 
-    `training` is the part of the training runs, `shared` that of the images' difficulty, the rest
-    is noise. `gain` is added to the second arm's recall of the rare class.
+    `training` is the part of the training runs of each arm, `shared` that of the images'
+    difficulty, the rest is noise. `gain` is the true increase of the second arm's G-mean, which its
+    recall of the last class makes. `others` are further arms like the second.
     """
 
-    images: tuple[int, int]
-    recalls: tuple[float, float]
-    seeds: int
-    training: float
-    shared: float
+    images: tuple[int, ...]
+    recalls: tuple[float, ...]
+    seeds: tuple[int, int]
+    training: tuple[float, float] = (0.0, 0.0)
+    shared: float = 0.5
     gain: float = 0.0
+    others: int = 0
 
-    def mean(self, gain: float, runs: int = 1_000_000) -> float:
-        """Return the mean G-mean of many runs on infinitely many images, of the arm with a gain."""
-        common, rare = (ndtri(self.recalls[0]), ndtri(self.recalls[1] + gain))
-        effect = np.sqrt(self.training) * np.random.default_rng(0).standard_normal((2, runs))
-        recalls = ndtr((np.array([[common], [rare]]) - effect) / np.sqrt(1 - self.training))
-        return float(np.sqrt(recalls.prod(axis=0)).mean())
+
+@cache
+def mean_gmean(recalls: tuple[float, ...], training: float, runs: int = 200_000) -> float:
+    """Return the mean G-mean of many runs on infinitely many images."""
+    effect = np.sqrt(training) * np.random.default_rng(0).standard_normal((len(recalls), runs))
+    found = ndtr((ndtri(recalls)[:, None] - effect) / np.sqrt(1 - training))
+    return float((found.prod(axis=0) ** (1 / len(recalls))).mean())
+
+
+@cache
+def second_recalls(scene: Scene) -> tuple[float, ...]:
+    """Return the second arm's recalls: the last is such that its mean G-mean is `gain` higher."""
+    aim = mean_gmean(scene.recalls, scene.training[0]) + scene.gain
+
+    def excess(last: float) -> float:
+        return mean_gmean((*scene.recalls[:-1], last), scene.training[1]) - aim
+
+    return (*scene.recalls[:-1], float(brentq(excess, 0.05, 0.99999, xtol=1e-5)))
 
 
 HEADS = (
-    "images", "recalls", "seeds", "training", "gain", "verdicts", "covered", "width", "arm covered",
+    "images", "recalls", "seeds", "training", "contrasts", "gain", "verdicts", "covered", "width",
+    "arm covered",
 )  # fmt: skip
-SIZES = ((500, 90), (300, 40))
-NULL = [
-    Scene(size, recalls, seeds, training, 0.5)
-    for size in SIZES
-    for recalls in ((0.98, 0.90), (0.95, 0.75))
-    for seeds, training in ((1, 0.0), (2, 0.1), (3, 0.0), (3, 0.1), (3, 0.3), (5, 0.1))
+BINARY = [
+    (size, recalls) for size in ((500, 90), (300, 40)) for recalls in ((0.98, 0.9), (0.95, 0.75))
 ]
+TEN = (10,) * 10, (0.9,) * 10
+THREE = (200, 80, 40), (0.95, 0.85, 0.75)
+NULL = [
+    *(
+        Scene(*split, seeds, training)
+        for split in BINARY
+        for seeds, training in (
+            ((1, 1), (0.0, 0.0)), ((3, 3), (0.0, 0.0)), ((3, 3), (0.1, 0.1)),
+            ((5, 5), (0.1, 0.1)), ((3, 3), (0.02, 0.3)), ((3, 10), (0.1, 0.1)),
+            ((3, 10), (0.3, 0.02)),
+        )
+    ),
+    *(Scene(*split, (1, 1)) for split in (TEN, THREE)),
+    *(Scene(*split, (3, 3), (0.1, 0.1)) for split in (TEN, THREE)),
+    *(Scene(*BINARY[1], (3, 3), (0.1, 0.1), others=others) for others in (3, 9)),
+]  # fmt: skip
 POWER = [
-    Scene(size, (0.95, 0.75), 3, 0.05, 0.5, gain) for size in SIZES for gain in (0.05, 0.1, 0.15)
+    Scene(images, recalls, (3, 3), (0.05, 0.05), gain=gain)
+    for images, recalls in (BINARY[1], BINARY[3])
+    for gain in (0.03, 0.06, 0.09)
 ]
 
 
 def experiment(scene: Scene, rng: np.random.Generator, resamples: int) -> Outcome:
-    """Draw the runs of both arms; return their contrast and the estimate of the first arm."""
-    actual = np.repeat([0, 1], scene.images)
+    """Draw the runs of all arms; return their contrasts and the estimate of the first arm."""
+    actual = np.repeat(np.arange(len(scene.images)), scene.images)
     difficulty = rng.standard_normal(len(actual))
-    recalls = np.array([scene.recalls, (scene.recalls[0], scene.recalls[1] + scene.gain)])
     results = []
-    for arm, name in enumerate(("original", "augmented")):
-        for seed in range(scene.seeds):
-            effect = rng.standard_normal(2)[actual]
-            noise = 1 - scene.shared - scene.training
-            score = np.sqrt(scene.shared) * difficulty + np.sqrt(scene.training) * effect
-            score += np.sqrt(noise) * rng.standard_normal(len(actual))
-            correct = score < ndtri(recalls[arm])[actual]
-            predicted = np.where(correct, actual, 1 - actual)
-            results.append(result(name, seed, actual, predicted, scene))
-    metrics = contrasts.estimate_metrics(results, "rare", resamples, seed=int(rng.integers(2**31)))
-    original, augmented = (
-        [i for i, r in enumerate(results) if r.arm == arm] for arm in ("original", "augmented")
-    )
-    contrast = contrasts.contrast_arms(results, augmented, original, metrics)
-    return contrast, contrasts.estimate_arm(results, original, metrics)
+    for arm in range(2 + scene.others):
+        recalls = second_recalls(scene) if arm else scene.recalls
+        training, seeds = scene.training[min(arm, 1)], scene.seeds[min(arm, 1)]
+        for seed in range(seeds):
+            effect = rng.standard_normal(len(recalls))[actual]
+            noise = rng.standard_normal(len(actual))
+            score = np.sqrt(scene.shared) * difficulty + np.sqrt(training) * effect
+            score += np.sqrt(1 - scene.shared - training) * noise
+            wrong = (actual + rng.integers(1, len(recalls), len(actual))) % len(recalls)
+            predicted = np.where(score < ndtri(recalls)[actual], actual, wrong)
+            results.append(result(str(arm), seed, actual, predicted, scene))
+    metrics = contrasts.estimate_metrics(results, None, resamples, seed=int(rng.integers(2**31)))
+    arms = [
+        [i for i, r in enumerate(results) if r.arm == str(arm)] for arm in range(2 + scene.others)
+    ]
+    compared = [contrasts.contrast_arms(results, arm, arms[0], metrics) for arm in arms[1:]]
+    return contrasts.apply_holm(compared), contrasts.estimate_arm(results, arms[0], metrics)
 
 
 def result(
@@ -92,9 +123,10 @@ def result(
 ) -> RunResult:
     """Make one run; with a single seed it counts as the predictions of a fixed network."""
     ids = tuple(map(str, range(len(actual))))
-    names = [tuple(CLASSES[i] for i in labels) for labels in (actual, predicted)]
-    history = HISTORY if scene.seeds > 1 else None
-    return RunResult(arm, "drawn", seed, {}, Predictions(CLASSES, ids, *names), "rare", history)
+    classes = tuple(chr(ord("a") + k) for k in range(len(scene.images)))
+    names = [tuple(classes[i] for i in labels) for labels in (actual, predicted)]
+    history = HISTORY if max(scene.seeds) > 1 else None
+    return RunResult(arm, "drawn", seed, {}, Predictions(classes, ids, *names), None, history)
 
 
 def main() -> None:
@@ -117,16 +149,26 @@ def main() -> None:
 
 def cells(scene: Scene, outcomes: Sequence[Outcome]) -> list[str]:
     """Return one row of the table."""
-    mean = scene.mean(0)
-    difference = scene.mean(scene.gain) - mean
-    verdicts = np.mean([c.verdict != contrasts.INCONCLUSIVE for c, _ in outcomes])
-    width = np.mean([c.tested.high - c.tested.low for c, _ in outcomes])
-    covered = np.mean([c.tested.low <= difference <= c.tested.high for c, _ in outcomes])
+    mean = mean_gmean(scene.recalls, scene.training[0])
+    verdicts = np.mean(
+        [any(c.verdict != contrasts.INCONCLUSIVE for c in all_) for all_, _ in outcomes]
+    )
+    tested = [c.tested for all_, _ in outcomes for c in all_]
+    width = np.mean([of.high - of.low for of in tested])
+    covered = np.mean([of.low <= scene.gain <= of.high for of in tested])
     ends = [estimate.intervals[contrasts.TESTED] for _, estimate in outcomes]
     arm_covered = np.mean([low <= mean <= high for low, high in ends])
-    images, recalls = "/".join(map(str, scene.images)), "/".join(f"{r:.2f}" for r in scene.recalls)
-    row = [images, recalls, str(scene.seeds), str(scene.training), f"{scene.gain:+.2f}"]
+    row = [
+        *(_list(values) for values in (scene.images, scene.recalls, scene.seeds, scene.training)),
+        str(1 + scene.others), f"{scene.gain:+.2f}",
+    ]  # fmt: skip
     return [*row, f"{verdicts:.1%}", f"{covered:.1%}", f"{width:.3f}", f"{arm_covered:.1%}"]
+
+
+def _list(values: Sequence[float]) -> str:
+    if len(values) > 2 and len(set(values)) == 1:
+        return f"{len(values)} x {values[0]}"
+    return "/".join(map(str, values))
 
 
 if __name__ == "__main__":

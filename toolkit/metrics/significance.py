@@ -165,7 +165,9 @@ def _difference_error(
     shared = _between(covariance[:a, :a]) + _between(covariance[a:, a:])
     shared -= 2 * float(covariance[:a, a:].mean())
     images_part = (max(0.0, shared), max(1, images - 1))
-    return max(_combined([_training(arm), _training(other), images_part]), alone, key=_reach)
+    # Not Welch's degrees of freedom: with few runs of unequal luck they are too many by chance.
+    training = _training(arm)[0] + _training(other)[0], min(a, b) - 1
+    return max(_combined([training, images_part]), alone, key=_reach)
 
 
 def _images_alone(weights: Floats, covariance: Floats, images: float) -> StandardError:
