@@ -58,6 +58,19 @@ def test_one_training_run_each_gives_no_verdict_whatever_the_difference():
     assert (contrast.scope, contrast.verdict) == ("networks", "inconclusive")
 
 
+@pytest.mark.parametrize("seeds", [2, 7, 10])
+def test_equal_predictions_have_an_interval_and_no_verdict(seeds):
+    """The same predictions in all runs: nothing differs, but on other images something might."""
+    same = predicted(BASE, 0)
+    runs = [dataclasses.replace(result("original", seed), predictions=same) for seed in range(2)]
+    runs += [dataclasses.replace(result("new", seed), predictions=same) for seed in range(seeds)]
+    (contrast,) = compare_results(runs).contrasts
+    assert contrast.verdict == "inconclusive"
+    for name, difference in contrast.differences.items():
+        assert difference.value == 0
+        assert difference.low < 0 < difference.high, name
+
+
 def test_predictions_of_two_tools_are_judged_as_they_are():
     results = [
         result("a", recalls=BASE, trained=False),

@@ -8,6 +8,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from toolkit.metrics.significance import (
+    area_covariance,
     delong_covariance,
     difference,
     holm,
@@ -121,7 +122,7 @@ def test_without_variance_of_training_it_is_the_images_alone():
     error = (0.0004 + 0.0004 - 2 * 0.0001) ** 0.5
     assert result.p == pytest.approx(2 * stats.norm.sf(0.1 / error))
     assert result.high - result.value == pytest.approx(1.959964 * error)
-    assert result.detectable == pytest.approx((1.959964 + 0.841621) * error, rel=1e-5)
+    assert result.detectable(1) == pytest.approx((1.959964 + 0.841621) * error, rel=1e-5)
 
 
 def test_one_run_each_counts_what_the_images_do_to_both():
@@ -138,10 +139,38 @@ def test_few_rare_images_widen_the_interval():
     assert widths == sorted(widths, reverse=True)
 
 
-def test_nothing_that_varies_leaves_no_doubt():
-    nothing = np.zeros((2, 2))
-    assert difference(np.array([0.9]), np.array([0.9]), nothing, 9).p == 1
-    assert difference(np.array([0.9]), np.array([0.8]), nothing, 9).p == 0
+def test_equal_runs_differ_by_exactly_nothing():
+    """0.1 + 0.1 + 0.1 is not 0.3, and 2 runs against 7 are no verdict out of rounding."""
+    covariance = np.full((9, 9), 0.0004) + np.eye(9) * 1e-12
+    result = difference(np.full(2, 0.8314), np.full(7, 0.8314), covariance, 90)
+    assert (result.value, result.p) == (0, 1)
+
+
+def test_the_detectable_difference_counts_holms_correction():
+    """Four tests: the first of them needs p below 0.05 / 4."""
+    result = difference(np.array([0.9]), np.array([0.8]), np.diag([0.0004, 0.0004]), MANY)
+    error = 0.0008**0.5
+    expected = (stats.norm.ppf(1 - 0.05 / 8) + stats.norm.ppf(0.8)) * error
+    assert result.detectable(4) == pytest.approx(expected)
+
+
+def test_no_difference_beyond_what_is_possible_is_detectable():
+    wide = difference(np.array([0.6]), np.array([0.5]), np.diag([0.04, 0.04]), MANY)
+    assert wide.detectable(1) == np.inf  # 0.79, but from 0.5 there are 0.5 to either side
+
+
+@pytest.mark.parametrize("end", [0.0, 1.0])
+def test_at_the_ends_it_is_unknown_what_is_detectable(end):
+    result = difference(np.array([end]), np.array([0.5]), np.diag([1e-4, 1e-4]), 90)
+    assert np.isnan(result.detectable(1))
+
+
+def test_equal_perfect_rankings_may_still_differ():
+    positive = np.repeat([True, False], [5, 30])
+    areas, covariance = area_covariance(positive, np.stack([positive.astype(float)] * 2))
+    result = difference(areas[:1], areas[1:], covariance, 5)
+    assert result.value == 0
+    assert -0.3 < result.low < -0.05 < 0.05 < result.high < 0.3
 
 
 def test_the_mean_of_runs_has_students_interval():

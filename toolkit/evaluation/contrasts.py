@@ -51,8 +51,8 @@ class Contrast:
     `scope` is "training" if both have two seeds or more: the differences account for test images
     and training. Otherwise it is "networks": they are differences between these very networks, and
     account for the test images alone. `trained` says whether the networks are training runs or
-    just predictions. `p_holm` is the tested metric's p-value, corrected for all contrasts of the
-    comparison.
+    just predictions. `p_holm` is the tested metric's p-value, corrected for all `tests` contrasts
+    of the comparison.
     """
 
     recipe: str
@@ -64,6 +64,7 @@ class Contrast:
     differences: Mapping[str, Difference]
     mcnemar: tuple[McNemar, ...]
     p_holm: float
+    tests: int = 1
 
     @property
     def tested(self) -> Difference:
@@ -72,8 +73,11 @@ class Contrast:
 
     @property
     def detectable(self) -> float:
-        """The size of a true difference that would be found four times in five."""
-        return self.tested.detectable
+        """The size of a true difference that would be found four times in five.
+
+        Infinite if none would be, NaN if the G-mean of an arm is 0 or 1.
+        """
+        return self.tested.detectable(self.tests)
 
     @property
     def verdict(self) -> str:
@@ -163,7 +167,7 @@ def _area(inside: Flags, scores: Sequence[Floats | None], k: int) -> dict[str, M
     if images < 2:
         return {}
     columns = np.stack([of_run[:, k] for of_run in scores if of_run is not None])
-    return {"roc_auc": MetricEstimate(*significance.delong_covariance(inside, columns), images)}
+    return {"roc_auc": MetricEstimate(*significance.area_covariance(inside, columns), images)}
 
 
 def estimate_arm(
@@ -233,4 +237,5 @@ def _correct(run: RunResult) -> Flags:
 def apply_holm(contrasts: Sequence[Contrast]) -> tuple[Contrast, ...]:
     """Return the contrasts with p-values corrected for all of them."""
     ps = significance.holm([c.tested.p for c in contrasts])
-    return tuple(replace(c, p_holm=p) for c, p in zip(contrasts, ps, strict=True))
+    pairs = zip(contrasts, ps, strict=True)
+    return tuple(replace(c, p_holm=p, tests=len(contrasts)) for c, p in pairs)

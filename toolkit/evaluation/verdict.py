@@ -1,5 +1,6 @@
 """A comparison in sentences, as a table of text, and as the scalars of summary.json."""
 
+import math
 from collections.abc import Sequence
 
 from toolkit.evaluation.comparison import Comparison
@@ -89,7 +90,9 @@ def verdict_sentence(contrast: Contrast) -> str:
 
 def detectable_difference(contrast: Contrast) -> str:
     """State the true difference that would have been detected with power 0.8."""
-    if contrast.detectable >= 1:
+    if math.isnan(contrast.detectable):
+        return "With a G-mean of 0 or 1 it is unknown what difference would have been detected"
+    if math.isinf(contrast.detectable):
         return "No true difference, however large, would have been detected 4 times in 5"
     return f"A true difference of {contrast.detectable:.3f} would have been detected 4 times in 5"
 
@@ -203,12 +206,12 @@ def _scalars(row: ArmEstimate, compared: Sequence[str]) -> Scalars:
 
 
 def _contrast_scalars(contrast: Contrast) -> Scalars:
-    tested = contrast.tested
+    tested, detectable = contrast.tested, contrast.detectable
     return {
         f"{TESTED}_difference": tested.value,
         f"{TESTED}_difference_low": tested.low,
         f"{TESTED}_difference_high": tested.high,
         "p": contrast.p_holm,
-        "detectable": contrast.detectable,
+        **({"detectable": detectable} if math.isfinite(detectable) else {}),
         "verdict": contrast.verdict,
     }

@@ -12,7 +12,7 @@ import numpy as np
 from toolkit.metrics import bootstrap, classification, confusion
 from toolkit.metrics.arrays import Floats
 from toolkit.metrics.predictions import Predictions
-from toolkit.metrics.significance import TAILS, delong_covariance, t_quantile
+from toolkit.metrics.significance import TAILS, area_covariance, t_quantile
 
 ConfidenceInterval = tuple[float, float]
 
@@ -156,7 +156,7 @@ def _areas(
     for k, label in enumerate(predictions.classes):
         if not 1 < counts[k] < len(actual) - 1:
             continue
-        (area,), ((variance,),) = delong_covariance(actual == k, scores[None, :, k])
+        (area,), ((variance,),) = area_covariance(actual == k, scores[None, :, k])
         rarest = int(min(counts[k], len(actual) - counts[k]))
         error = math.sqrt(variance) / max(area * (1 - area), 1e-300)
         ends[f"roc_auc_{label}"] = _on_logit(float(area), error, rarest)

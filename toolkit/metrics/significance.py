@@ -29,16 +29,36 @@ StandardError = tuple[float, float]
 
 @dataclass(frozen=True)
 class Difference:
-    """One arm minus another, with its 95 % confidence interval and two-sided p-value.
+    """The means of two arms, and the first minus the second with its 95 % confidence interval.
 
-    `detectable` is the size of a true difference that would be found with the probability POWER.
+    `p` is two-sided; `error` is the standard error of the difference, with its degrees of freedom.
     """
 
-    value: float
+    arm: float
+    other: float
     low: float
     high: float
     p: float
-    detectable: float
+    error: StandardError
+
+    @property
+    def value(self) -> float:
+        """The difference."""
+        return self.arm - self.other
+
+    def detectable(self, tests: int) -> float:
+        """Return the size of a true difference that would be found with the probability POWER.
+
+        In the least favorable case of Holm's correction for that many tests. Infinite if metrics
+        from 0 to 1 cannot differ so much; NaN if an arm's mean is 0 or 1, where its variance says
+        nothing about other values.
+        """
+        if {self.arm, self.other} & {0.0, 1.0}:
+            return math.nan
+        error, freedom = self.error
+        reach = t_quantile(1 - (1 - TAILS[1]) / tests, freedom)
+        size = (reach + t_quantile(POWER, freedom)) * error
+        return size if size <= max(self.other, 1 - self.other) else math.inf
 
 
 @dataclass(frozen=True)
@@ -107,6 +127,17 @@ def delong_covariance(positive: Flags, scores: Floats) -> tuple[Floats, Floats]:
     return inside.mean(axis=1), np.atleast_2d(covariance)
 
 
+def area_covariance(positive: Flags, scores: Floats) -> tuple[Floats, Floats]:
+    """Return what `delong_covariance` does, with more variance for each network alone.
+
+    As if a quarter of an image of the rarer kind were ranked by chance: networks that rank all
+    images alike may still rank others differently.
+    """
+    areas, covariance = delong_covariance(positive, scores)
+    rarest = min(int(positive.sum()), int((~positive).sum()))
+    return areas, covariance + np.eye(len(areas)) * (0.25 / (rarest + 1)) ** 2
+
+
 def _components(inside: Floats, outside: Floats) -> tuple[Floats, Floats]:
     """Return for each image the fraction of the other kind that it is ranked correctly against."""
     return _fraction_below(inside, outside), 1 - _fraction_below(outside, inside)
@@ -125,19 +156,16 @@ def difference(arm: Floats, other: Floats, covariance: Floats, images: float) ->
     """Return the mean of `arm` [A] minus that of `other` [B], one metric from 0 to 1 of each run.
 
     `covariance` [A + B, A + B] is that of the runs' metrics over samples of test images, estimated
-    from `images`. With two runs or more on both sides the interval
+    from `images`; it is positive definite. With two runs or more on both sides the interval
     accounts for test images and training; otherwise it is about these very networks and accounts
     for the test images alone. Where few runs happen to agree, the wider of the two is taken: what
     is uncertain about these networks is uncertain about their arms.
     """
     error, freedom = _difference_error(arm, other, covariance, images)
-    value = float(arm.mean() - other.mean())
-    if error == 0:
-        return Difference(value, value, value, 1.0 if value == 0 else 0.0, 0.0)
-    reach, power = t_quantile(TAILS[1], freedom), t_quantile(POWER, freedom)
-    p = _p_value(abs(value) / error, freedom)
-    low, high = max(-1.0, value - reach * error), min(1.0, value + reach * error)
-    return Difference(value, low, high, p, (reach + power) * error)
+    means = _mean(arm), _mean(other)
+    value, reach = means[0] - means[1], _reach((error, freedom))
+    low, high = max(-1.0, value - reach), min(1.0, value + reach)
+    return Difference(*means, low, high, _p_value(abs(value) / error, freedom), (error, freedom))
 
 
 def mean_interval(values: Floats, covariance: Floats, images: float) -> tuple[float, float]:
@@ -150,7 +178,7 @@ def mean_interval(values: Floats, covariance: Floats, images: float) -> tuple[fl
     both = _combined([_training(values), between])
     weights = np.full(len(values), 1 / len(values))
     reach = max(map(_reach, (both, _images_alone(weights, covariance, images))))
-    mean = float(values.mean())
+    mean = _mean(values)
     return mean - reach, mean + reach
 
 
@@ -179,6 +207,11 @@ def _images_alone(weights: Floats, covariance: Floats, images: float) -> Standar
 def _reach(error: StandardError) -> float:
     """Return half the width of the confidence interval."""
     return t_quantile(TAILS[1], error[1]) * error[0]
+
+
+def _mean(values: Floats) -> float:
+    """Return the mean, which of equal values is that value."""
+    return float(values[0] + (values - values[0]).mean())
 
 
 def _training(values: Floats) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """The tables of the page as rows of text, header first; only counts are summed here."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,7 +44,7 @@ def contrast_table(compared: Comparison) -> Table:
 def _contrast(of: Contrast) -> list[str]:
     value, low, high = _signed(of, "gmean")
     ps = [verdict.format_p(of.tested.p), verdict.format_p(of.p_holm)]
-    size = f"{of.detectable:.3f}" if of.detectable < 1 else "none"
+    size = f"{of.detectable:.3f}" if math.isfinite(of.detectable) else "none"
     return [of.recipe, arm_pair(of), of.verdict, value, f"{low} to {high}", *ps, size]
 
 
