@@ -9,6 +9,7 @@ from toolkit.errors import InputError
 from toolkit.evaluation.comparison import compare_results
 from toolkit.evaluation.results import HISTORY, RunResult
 from toolkit.metrics.classification import compute_metrics
+from toolkit.metrics.intervals import confidence_intervals
 from toolkit.metrics.predictions import Predictions
 
 IMAGES = (500, 90)
@@ -69,6 +70,20 @@ def test_equal_predictions_have_an_interval_and_no_verdict(seeds):
     for name, difference in contrast.differences.items():
         assert difference.value == 0
         assert difference.low < 0 < difference.high, name
+
+
+def test_an_area_has_the_interval_that_its_evaluation_has():
+    run = result("original", images=(300, 5))
+    (estimate,) = compare_results([run]).estimates
+    expected = confidence_intervals(run.predictions, "b")["roc_auc"]
+    assert estimate.intervals["roc_auc"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_perfect_area_of_five_images_is_no_point(seeds):
+    runs = [result("original", seed, (1.0, 1.0), images=(300, 5)) for seed in range(seeds)]
+    (estimate,) = compare_results(runs).estimates
+    assert estimate.intervals["roc_auc"] == pytest.approx((0.566, 1.0), abs=0.001)
 
 
 def test_predictions_of_two_tools_are_judged_as_they_are():

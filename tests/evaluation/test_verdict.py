@@ -72,6 +72,12 @@ def test_notes_state_what_the_intervals_account_for():
     assert "the sampling of the test images only" in one
 
 
+def test_notes_say_that_two_images_are_too_few_for_an_area():
+    compared = compare_results([result("original", images=(300, 2))])
+    assert "too few to compare ROC AUCs" in " ".join(comparison_notes(compared))
+    assert "roc_auc" not in compared.metrics
+
+
 def test_notes_warn_of_a_class_that_is_never_predicted_correctly():
     notes = " ".join(comparison_notes(compare_results(arms(original=(1, 0), augmented=GOOD))))
     assert "G-mean of 0" in notes

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from tests.metrics.test_bootstrap import drawn_predictions
 from toolkit.metrics import classification, confusion
-from toolkit.metrics.intervals import confidence_intervals, wilson
+from toolkit.metrics.intervals import area_interval, confidence_intervals, wilson
 from toolkit.metrics.predictions import Predictions
 
 
@@ -101,6 +101,39 @@ def test_predictions_without_scores_have_the_intervals_of_their_matrix():
     ends = confidence_intervals(replace(predictions, scores=None), "b")
     assert ends["gmean"] == confidence_intervals(predictions, "b")["gmean"]
     assert "roc_auc" not in ends
+
+
+LIMITS = {"loss": (0, 36.05), "mcc": (-1, 1), "kappa": (-1, 1)}
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    images=st.tuples(st.integers(1, 40), st.integers(1, 6)),
+    gap=st.sampled_from([0.0, 2.6, 6.0, 30.0]),
+)
+@settings(max_examples=60)
+def test_no_interval_misses_its_value_leaves_the_range_or_is_a_point(seed, images, gap):
+    predictions = drawn_predictions(images, gap, seed)
+    values = classification.compute_metrics(predictions, "b")
+    for name, (low, high) in confidence_intervals(predictions, "b", resamples=200).items():
+        least, most = LIMITS.get(name.removeprefix("macro_").split("_")[0], (0, 1))
+        assert least <= low <= values[name] <= high <= most, name
+        assert low < high, name
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_metrics_of_the_scores_of_too_few_images_have_no_interval(images):
+    ends = confidence_intervals(drawn_predictions((30, images)), "b")
+    assert "gmean" in ends
+    assert not {"loss", "brier", "ece", "roc_auc", "average_precision", "macro_ece"} & set(ends)
+    assert "roc_auc" in confidence_intervals(drawn_predictions((30, 3)), "b")
+
+
+def test_an_almost_perfect_ranking_is_as_sure_as_a_perfect_one():
+    """On the logit scale alone, 0.9998 would have an interval from 0."""
+    low, high = area_interval(0.9998, 0.003**2, 90)
+    assert wilson(90, 90)[0] - 0.01 < low < 0.97
+    assert high > 0.9999
 
 
 def test_one_image_of_a_class_is_borne():

@@ -8,7 +8,7 @@ from statistics import stdev
 import numpy as np
 
 from toolkit.evaluation.results import RunResult
-from toolkit.metrics import bootstrap, confusion, significance
+from toolkit.metrics import bootstrap, confusion, intervals, significance
 from toolkit.metrics.arrays import Flags, Floats, Labels
 from toolkit.metrics.confusion import confusion_matrix
 from toolkit.metrics.significance import Difference, McNemar
@@ -164,7 +164,7 @@ def _effective_images(counts: Labels) -> float:
 
 def _area(inside: Flags, scores: Sequence[Floats | None], k: int) -> dict[str, MetricEstimate]:
     images = int(min(inside.sum(), (~inside).sum()))
-    if images < 2:
+    if images < intervals.FEWEST:
         return {}
     columns = np.stack([of_run[:, k] for of_run in scores if of_run is not None])
     return {"roc_auc": MetricEstimate(*significance.area_covariance(inside, columns), images)}
@@ -183,15 +183,16 @@ def estimate_arm(
 
 def _interval(metric: MetricEstimate, chosen: Sequence[int]) -> tuple[float, float]:
     values, covariance = metric.values[chosen], metric.covariance[np.ix_(chosen, chosen)]
+    mean, ends = float(values.mean()), []
     if len(chosen) > 1:
-        low, high = significance.mean_interval(values, covariance, metric.images)
-    elif metric.drawn is not None:
+        ends.append(significance.mean_interval(values, covariance, metric.images))
+    if metric.drawn is None:  # an area, whose interval is never narrower than that of one network
+        ends.append(intervals.area_interval(mean, float(covariance.mean()), round(metric.images)))
+    elif len(chosen) == 1:
         low, high = np.quantile(metric.drawn[chosen[0]], significance.TAILS)
-        low, high = min(low, values[0]), max(high, values[0])
-    else:
-        reach = significance.t_quantile(significance.TAILS[1]) * math.sqrt(covariance[0, 0])
-        low, high = values[0] - reach, values[0] + reach
-    return max(0.0, float(low)), min(1.0, float(high))
+        ends.append((float(low), float(high)))
+    lows, highs = zip(*ends, strict=True)
+    return max(0.0, min(mean, *lows)), min(1.0, max(mean, *highs))
 
 
 def contrast_arms(

@@ -10,7 +10,7 @@ from toolkit.io.notebook import html_table
 from toolkit.io.text import shorten
 from toolkit.metrics import calibration, thresholds
 from toolkit.metrics.classification import compute_metrics
-from toolkit.metrics.intervals import ConfidenceInterval, confidence_intervals
+from toolkit.metrics.intervals import FEWEST, ConfidenceInterval, confidence_intervals
 from toolkit.metrics.mistakes import ExplainedExample
 from toolkit.metrics.params import EvaluateParams
 from toolkit.metrics.predictions import Predictions
@@ -166,6 +166,14 @@ def _notes(run: RunOutputs, metrics: Mapping[str, float], params: EvaluateParams
             f"class {shorten(name, 40)!r} has no test images: its recall, the G-mean, the balanced "
             "accuracy and all other metrics that need one are undefined and left out"
         )
+    counts = {name: run.test.actual.count(name) for name in run.test.classes}
+    for name, images in counts.items() if run.test.scores is not None else ():
+        if 0 < images < FEWEST:
+            yield (
+                f"class {shorten(name, 40)!r} has {images} test image{'' if images == 1 else 's'}: "
+                "too few for intervals of log loss, Brier score, calibration error, ROC AUC and "
+                "average precision"
+            )
     if run.valid is not None and params.positive is None and len(run.test.classes) == 2:
         yield "no threshold was chosen: name the positive class with --positive"
     if "threshold" in metrics:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.contrasts import BETTER, INCONCLUSIVE, TESTED, WORSE, ArmEstimate, Contrast
+from toolkit.metrics.intervals import FEWEST
 from toolkit.metrics.significance import Difference
 
 TABLE_METRICS = (TESTED, "accuracy", "recall")
@@ -115,6 +116,8 @@ def comparison_notes(*comparisons: Comparison) -> list[str]:
         f"{1 / images:.3f} of its recall.",
         _interval_note(sorted({len(estimate.seeds) for estimate in estimates})),
     ]
+    if comparisons[0].positive and images < FEWEST:
+        notes.append(f"Fewer than {FEWEST} images of a class are too few to compare ROC AUCs.")
     if contrasts > 1:
         notes.append(f"p-values are Holm-corrected for all {contrasts} comparisons.")
     if any(0.0 in estimate.values[TESTED] for estimate in estimates):

@@ -16,6 +16,11 @@ from toolkit.metrics.significance import TAILS, area_covariance, t_quantile
 
 ConfidenceInterval = tuple[float, float]
 
+FEWEST = 3
+"""Images of a class from which metrics of the scores have an interval."""
+MAX_LOSS = -math.log(np.finfo(np.float64).eps)
+"""The largest log loss, of clipped scores."""
+
 
 def confidence_intervals(
     predictions: Predictions,
@@ -27,8 +32,9 @@ def confidence_intervals(
 ) -> dict[str, ConfidenceInterval]:
     """Return the interval of each metric of `classification.compute_metrics` except n.
 
-    A log loss or Brier score has none if it is exactly 0, or if a class has one image. Raises
-    InputError as `classification.compute_metrics` does.
+    Each includes the value and lies in the metric's range. A log loss, Brier score or calibration
+    error has none if it is exactly 0, and metrics of the scores have none with fewer than FEWEST
+    images of a class. Raises InputError as `classification.compute_metrics` does.
     """
     values = classification.compute_metrics(predictions, positive, beta)
     drawn = bootstrap.bootstrap_metrics(
@@ -36,7 +42,7 @@ def confidence_intervals(
     )
     k = len(predictions.classes)
     ends = {
-        name: percentile_interval(name, values[name], each, k)
+        name: _percentiles(name, values[name], each, k)
         for name, each in drawn.items()
         if name in values
     }
@@ -45,10 +51,31 @@ def confidence_intervals(
         counts = np.bincount(predictions.actual_index)
         ends |= _of_scores(values, drawn, int(counts[counts > 0].min()))
         ends |= _areas(predictions, predictions.scores, positive)
-    return {name: each for name, each in ends.items() if name in values and np.isfinite(each).all()}
+    within = {
+        name: _within(_range(name, k), values[name], *each)
+        for name, each in ends.items()
+        if name in values and np.isfinite(each).all()
+    }
+    return {name: each for name, each in within.items() if each[0] < each[1]}
 
 
-def wilson(successes: int, trials: int) -> ConfidenceInterval:
+def _range(name: str, classes: int) -> ConfidenceInterval:
+    """Return the lowest and highest value of a metric."""
+    if name in confusion.SIGNED:
+        return -1.0, 1.0
+    if name.removeprefix("macro_").startswith("loss"):
+        return 0.0, MAX_LOSS
+    return 0.0, 2.0 if name == "brier" and classes > 2 else 1.0
+
+
+def _within(
+    limits: ConfidenceInterval, value: float, low: float, high: float
+) -> ConfidenceInterval:
+    """Cut an interval at the limits; then include the value."""
+    return min(value, max(limits[0], low)), max(value, min(limits[1], high))
+
+
+def wilson(successes: float, trials: int) -> ConfidenceInterval:
     """Return Wilson's score interval (1927) of a proportion; 0 to 1 for no trials.
 
     It equals `scipy.stats.binomtest(...).proportion_ci(method="wilson")`, whose import takes half
@@ -63,17 +90,25 @@ def wilson(successes: int, trials: int) -> ConfidenceInterval:
     return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
-def percentile_interval(name: str, value: float, drawn: Floats, classes: int) -> ConfidenceInterval:
-    """Return the interval of a metric of confusion matrices from its resamples [R].
+def area_interval(area: float, variance: float, images: int) -> ConfidenceInterval:
+    """Return the interval of an area under a ROC curve, on the logit scale; at least FEWEST images.
 
-    It includes the value, and ends where the metric does. Metrics of all classes together are
-    recentered.
+    `images` is the number of the rarer kind. It lies within Wilson's interval of as many, because
+    the variance is at most area (1 - area) / images (Birnbaum and Klose, 1957).
     """
+    most = wilson(area * images, images)
+    if area in (0.0, 1.0):
+        return most
+    low, high = _on_logit(area, math.sqrt(variance) / (area * (1 - area)), images)
+    return max(low, most[0]), min(high, most[1])
+
+
+def _percentiles(name: str, value: float, drawn: Floats, classes: int) -> ConfidenceInterval:
+    """Return the percentiles of resamples [R]; those of all classes together are recentered."""
     if name in confusion.METRICS or name.startswith("macro_"):
         drawn = bootstrap.recenter(drawn, np.asarray(value), classes)
     low, high = np.quantile(drawn, TAILS)
-    lowest = -1.0 if name in confusion.SIGNED else 0.0
-    return max(lowest, min(value, float(low))), min(1.0, max(value, float(high)))
+    return float(low), float(high)
 
 
 def _proportions(
@@ -111,7 +146,7 @@ def _of_scores(
 
 
 def _on_log(value: float, drawn: Floats, rarest: int) -> ConfidenceInterval:
-    if value <= 0:
+    if value <= 0 or rarest < FEWEST:
         return math.nan, math.nan
     reach = float(np.log(drawn).std()) * _errors(rarest)
     return value * math.exp(-reach), value * math.exp(reach)
@@ -128,13 +163,21 @@ def _on_logit(value: float, error: float, rarest: int) -> ConfidenceInterval:
 
 
 def _ranking(value: float, drawn: Floats, rarest: int) -> ConfidenceInterval:
+    if rarest < FEWEST:
+        return math.nan, math.nan
     return _on_logit(value, float(_logit(drawn).std()), rarest)
 
 
-def _biased(value: float, drawn: Floats, _: int) -> ConfidenceInterval:
-    """Return the interval of the calibration error, which noise biases upwards twice."""
-    high = float(np.quantile(drawn, TAILS[1]))
-    return max(0.0, 2 * value - high), max(value, value + high - float(drawn.mean()))
+def _biased(value: float, drawn: Floats, rarest: int) -> ConfidenceInterval:
+    """Return the interval of the calibration error, which noise biases upwards.
+
+    Resampling adds noise to noise: of pure noise, sqrt(2) - 1 of what there is already.
+    """
+    if rarest < FEWEST:
+        return math.nan, math.nan
+    added, reach = float(drawn.mean()) - value, np.quantile(drawn, TAILS) - drawn.mean()
+    low = value - added / (math.sqrt(2) - 1) - float(reach[1])
+    return low, value + float(reach[1])
 
 
 FAMILIES: Mapping[str, Callable[[float, Floats, int], ConfidenceInterval]] = {
@@ -154,12 +197,11 @@ def _areas(
     actual, ends = predictions.actual_index, {}
     counts = np.bincount(actual, minlength=len(predictions.classes))
     for k, label in enumerate(predictions.classes):
-        if not 1 < counts[k] < len(actual) - 1:
+        rarest = int(min(counts[k], len(actual) - counts[k]))
+        if rarest < FEWEST:
             continue
         (area,), ((variance,),) = area_covariance(actual == k, scores[None, :, k])
-        rarest = int(min(counts[k], len(actual) - counts[k]))
-        error = math.sqrt(variance) / max(area * (1 - area), 1e-300)
-        ends[f"roc_auc_{label}"] = _on_logit(float(area), error, rarest)
+        ends[f"roc_auc_{label}"] = area_interval(float(area), float(variance), rarest)
         if label == positive:
             ends["roc_auc"] = ends[f"roc_auc_{label}"]
     return ends
@@ -170,8 +212,6 @@ def _errors(rarest: int) -> float:
 
     The second factor undoes the Bayesian bootstrap's n / (n + 1) in the variance.
     """
-    if rarest < 2:
-        return math.inf
     return t_quantile(TAILS[1], rarest - 1) * math.sqrt((rarest + 1) / (rarest - 1))
 
 
