@@ -117,7 +117,7 @@ def test_what_a_class_without_test_images_leaves_undefined_is_left_out(three):
     values = compute_metrics(predictions, "c")
     json.dumps(values, allow_nan=False)
     assert {"accuracy", "mcc", "recall_a", "specificity_c", "roc_auc_b", "loss"} < set(values)
-    undefined = {"gmean", "balanced_accuracy", "recall", "recall_c", "iba_c", "macro_iba"}
+    undefined = {"gmean", "balanced_accuracy", "recall", "recall_c", "iba_c"}
     assert not (undefined | {"roc_auc", "roc_auc_c", "macro_roc_auc"}) & set(values)
 
 
@@ -125,3 +125,13 @@ def test_numbers_are_made_without_the_slow_imports():
     code = "import sys, toolkit.metrics.curves, toolkit.metrics.classification; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE)
     assert not {"sklearn", "scipy", "torch", "matplotlib"} & set(done.stdout.decode().split())
+
+
+def test_a_class_without_samples_has_no_metrics_and_does_not_lower_the_means():
+    """Never 0: the means over three classes are those over the two that have images."""
+    matrix = np.array([[45, 5, 0], [4, 36, 0], [0, 0, 0]])
+    values = classification.matrix_metrics(matrix, ("a", "b", "c"))
+    two = classification.matrix_metrics(matrix[:2, :2], ("a", "b"))
+    assert not {"precision_c", "recall_c", "f1_c", "fbeta_c", "iba_c", "gmean"} & set(values)
+    for name in ("macro_precision", "macro_f1", "macro_fbeta", "macro_iba", "precision_a", "f1_b"):
+        assert values[name] == pytest.approx(two[name]), name

@@ -40,9 +40,9 @@ def matrix_metrics(
     """Compute all metrics of confusion matrices [..., K, K] by name, each [...].
 
     The names are `<metric>`, `<metric>_<class>` and `macro_<metric>`, the mean over the classes
-    (except for recall, whose mean is the balanced accuracy). With `positive`, per-class metrics
-    also stand under their plain name, for that class. Metrics that are undefined for any of the
-    matrices are left out.
+    that have samples (except for recall, whose mean is the balanced accuracy). With `positive`,
+    per-class metrics also stand under their plain name, for that class. Metrics that are undefined
+    for any of the matrices are left out.
     """
     values = {name: metric(matrix) for name, metric in METRICS.items()}
     for name, metric in (PER_CLASS | {"fbeta": partial(fbeta, beta=beta)}).items():
@@ -50,7 +50,7 @@ def matrix_metrics(
         named = _by_class(name, each, classes)
         if positive is not None:
             named[name] = named[f"{name}_{positive}"]
-        values |= named if name == "recall" else named | {f"macro_{name}": each.mean(axis=0)}
+        values |= named if name == "recall" else named | {f"macro_{name}": _mean_defined(each)}
     return {name: value for name, value in values.items() if not np.isnan(value).any()}
 
 
@@ -93,6 +93,14 @@ def _one_vs_rest(
             for name, value in ranking_metrics(actual, scores, number, weights).items():
                 values[name][number] = value
     return values
+
+
+def _mean_defined(each: Floats) -> Floats:
+    """Return the mean over the classes [K, ...] whose values are defined; NaN if none is."""
+    count = np.asarray((~np.isnan(each)).sum(axis=0))
+    undefined = np.full(count.shape, np.nan)
+    mean: Floats = np.divide(np.nansum(each, axis=0), count, out=undefined, where=count > 0)
+    return mean
 
 
 def _by_class(name: str, each: Iterable[Floats], classes: Sequence[str]) -> dict[str, Floats]:

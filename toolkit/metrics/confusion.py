@@ -71,9 +71,10 @@ def recall(matrix: Matrices, names: Names | None = None) -> Floats:
 def precision(matrix: Matrices) -> Floats:
     """Return the fraction of the predictions of each class that are correct, [..., K], 0 to 1.
 
-    0 for a class that is never predicted, where it is undefined (scikit-learn's zero_division=0).
+    0 for a class that is never predicted, where it is undefined (scikit-learn's zero_division=0);
+    NaN for a class without samples.
     """
-    return _ratio(_correct(matrix), matrix.sum(axis=-2))
+    return _of_classes(matrix, _ratio(_correct(matrix), matrix.sum(axis=-2)))
 
 
 def specificity(matrix: Matrices) -> Floats:
@@ -89,17 +90,17 @@ def specificity(matrix: Matrices) -> Floats:
 def fbeta(matrix: Matrices, beta: float = 2.0) -> Floats:
     """Return the weighted harmonic mean of precision and recall, [..., K], 0 to 1.
 
-    Recall counts `beta` times as much (van Rijsbergen, 1979). 0 for a class that never occurs.
+    Recall counts `beta` times as much (van Rijsbergen, 1979). NaN for a class without samples.
     """
     weight = beta**2
     total = matrix.sum(axis=-2) + weight * matrix.sum(axis=-1)
-    return _ratio((1 + weight) * _correct(matrix), total)
+    return _of_classes(matrix, _ratio((1 + weight) * _correct(matrix), total))
 
 
 def f1(matrix: Matrices) -> Floats:
     """Return the harmonic mean of precision and recall, [..., K], 0 to 1.
 
-    0 for a class that never occurs.
+    NaN for a class without samples.
     """
     return fbeta(matrix, beta=1.0)
 
@@ -187,6 +188,11 @@ def _support(matrix: Matrices, names: Names | None = None) -> Matrices:
             "add images of it or leave the class out"
         )
     return support
+
+
+def _of_classes(matrix: Matrices, values: Floats) -> Floats:
+    """Return the values [..., K] of the classes that have samples, and NaN for the others."""
+    return np.where(_support(matrix) > 0, values, np.nan)
 
 
 def _ratio(numerator: Any, denominator: Any, undefined: float = 0.0) -> Floats:
