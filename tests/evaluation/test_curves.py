@@ -11,6 +11,7 @@ from sklearn.metrics import roc_curve
 from tests.helpers.pages import CLASSES, result
 from toolkit.evaluation import curves
 from toolkit.evaluation.curves import DIAGRAMS
+from toolkit.metrics.predictions import Predictions
 
 
 def valid():
@@ -66,6 +67,29 @@ def test_the_chosen_threshold_lies_on_the_curve():
     recalls = [(called == actual)[actual == side].mean() for side in (True, False)]
     assert threshold == run.metrics["threshold"]
     assert gmean == pytest.approx(np.sqrt(np.prod(recalls)))
+
+
+def test_the_chosen_threshold_lies_on_the_whole_curve_not_on_the_thinned_one():
+    rng = np.random.default_rng(0)
+    actual = np.arange(3000) % 2
+    score = 1 / (1 + np.exp(-rng.normal(size=3000) - actual))
+    names = np.array(CLASSES)
+    many = Predictions(
+        CLASSES, tuple(map(str, range(3000))), tuple(names[actual]),
+        tuple(names[(score >= 0.5).astype(int)]), np.stack([1 - score, score], axis=1),
+    )  # fmt: skip
+    for threshold in rng.uniform(0.2, 0.8, 20):
+        run = replace(result(valid=many), metrics={"threshold": threshold})
+        called = score >= threshold
+        expected = np.sqrt(called[actual == 1].mean() * (~called)[actual == 0].mean())
+        assert curves.threshold_point(run)[1] == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_calibration_error_is_that_of_the_curve():
+    run = result()
+    points = DIAGRAMS["reliability"].points([run])
+    assert curves.calibration_error(points) == pytest.approx(run.metrics[f"ece_{CLASSES[1]}"])
+    assert curves.calibration_error(DIAGRAMS["roc"].points([run])) is None
 
 
 def test_nothing_is_chosen_without_valid_predictions():

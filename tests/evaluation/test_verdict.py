@@ -7,6 +7,7 @@ from toolkit.evaluation.verdict import (
     comparison_notes,
     comparison_table,
     format_p,
+    metric_title,
     summarize_comparison,
     verdict_headline,
     verdict_sentence,
@@ -104,6 +105,11 @@ def test_markdown_escapes_names():
     text = comparison_markdown(compare_results(results))
     assert "a\\|b&lt;i>" in text
     assert text.splitlines()[1].startswith("| --- | --- | ---:")
+
+
+def test_a_class_may_be_called_like_a_metric():
+    assert metric_title("recall_recall_low") == "recall of recall_low"
+    assert metric_title("accuracy") == "accuracy"
 
 
 def test_p_values_have_significant_digits():

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.helpers.pages import history, result
-from toolkit.evaluation.curves import DIAGRAMS
+from toolkit.evaluation.curves import DIAGRAMS, calibration_error
 from toolkit.reporting import curves
 from toolkit.reporting.curves import MAX_POINTS, MAX_STOPS, evenly_spaced
 
@@ -59,6 +59,8 @@ def test_reliability_pools_the_runs_of_an_arm():
     assert {row[0] for row in chart.table[1:]} == {*ARMS}
     images = sum(int(row[3].split()[0]) for row in chart.table[1:] if row[0] == "original")
     assert images == 2 * 30
+    points = DIAGRAMS["reliability"].points(RUNS[:2])
+    assert f"original {calibration_error(points):.3f}" in chart.caption
 
 
 def test_the_chosen_threshold_is_marked():

@@ -82,5 +82,5 @@ def test_a_cell_is_as_dark_as_its_share_of_the_row():
 def test_tuning_is_shown_where_there_was_some():
     assert tables.tuning_table(RUNS) == []
     header, first, *_ = tables.tuning_table([result(valid=RUNS[0].predictions), *RUNS])
-    assert header[3:6] == ["threshold", "G-mean at 0.5", "G-mean at threshold"]
+    assert header[3:6] == ["threshold", "G-mean as predicted", "G-mean at threshold"]
     assert first[3] == "0.400"

@@ -71,12 +71,17 @@ def _reliability(results: Sequence[RunResult]) -> CurvePoints | None:
 
 
 def _thresholds(results: Sequence[RunResult]) -> CurvePoints | None:
+    curve = _valid_curve(results)
+    if curve is None:
+        return None
+    curve = curves.thin(curve)
+    return CurvePoints(curve.threshold, curve.gmean)
+
+
+def _valid_curve(results: Sequence[RunResult]) -> curves.ThresholdCurve | None:
     valid = [result.valid for result in results if result.valid]
     scored = _one_vs_rest(valid, results[0].positive) if len(valid) == len(results) else None
-    if scored is None:
-        return None
-    curve = curves.thin(curves.threshold_curve(*scored))
-    return CurvePoints(curve.threshold, curve.gmean)
+    return None if scored is None else curves.threshold_curve(*scored)
 
 
 def _scored(predictions: Sequence[Predictions]) -> tuple[Labels, Floats] | None:
@@ -100,12 +105,20 @@ def _one_vs_rest(
 
 def threshold_point(result: RunResult) -> tuple[float, float] | None:
     """Return the threshold that was chosen on valid, and the G-mean that it gives there."""
-    points = _thresholds([result])
-    if points is None or "threshold" not in result.metrics:
+    curve = _valid_curve([result])
+    if curve is None or "threshold" not in result.metrics:
         return None
     threshold = result.metrics["threshold"]
-    at = min(int(points.x.searchsorted(threshold)), len(points.x) - 1)
-    return threshold, float(points.y[at])
+    at = min(int(curve.threshold.searchsorted(threshold)), len(curve.threshold) - 1)
+    return threshold, float(curve.gmean[at])
+
+
+def calibration_error(points: CurvePoints) -> float | None:
+    """Return the expected calibration error of a reliability curve; None for another curve."""
+    if points.count is None:
+        return None
+    gaps = np.abs(points.y - points.x) * points.count
+    return float(gaps.sum() / points.count.sum())
 
 
 def curves_csv(results: Sequence[RunResult], diagram: Diagram) -> str:

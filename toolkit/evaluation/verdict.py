@@ -23,11 +23,12 @@ def metric_title(metric: str, positive: str | None = None) -> str:
     """Return the name of a compared metric in tables."""
     names = {
         "gmean": "G-mean",
+        "accuracy": "accuracy",
         "roc_auc": "ROC AUC",
         "balanced_accuracy": "balanced accuracy",
         "recall": f"recall of {positive}",
     }
-    return names.get(metric, metric.replace("recall_", "recall of "))
+    return names.get(metric, f"recall of {metric.removeprefix('recall_')}")
 
 
 def format_p(p: float) -> str:

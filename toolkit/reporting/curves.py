@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from toolkit.evaluation.curves import CurvePoints, Diagram, threshold_point
+from toolkit.evaluation.curves import CurvePoints, Diagram, calibration_error, threshold_point
 from toolkit.evaluation.results import RunResult
 from toolkit.io.text import shorten
 from toolkit.reporting.charts import Chart, describe_chart
@@ -102,7 +102,7 @@ def diagram_chart(
     positive = shorten(results[0].positive or "the predicted class", MAX_LETTERS)
     labels = kind.x.format(positive=positive), kind.y.format(positive=positive)
     annotations = [annotation for curve in curves for annotation in _annotations(curve)]
-    caption = _caption(results, arms, kind)
+    caption = _caption(results, arms, kind, curves)
     alt = f"{kind.title}, {results[0].recipe}: {labels[1]} against {labels[0]}. {caption}"
     columns = 4 if any(each.cells[3] for each in annotations) else 3  # the last one holds notes
     rows = [("run", *labels, "note"), *(each.cells for each in annotations)]
@@ -187,14 +187,20 @@ def _draw_dots(axes: "Axes", curve: DiagramCurve) -> None:
         axes.plot(*curve.chosen, color=color, marker=marker, linestyle="", **edge)
 
 
-def _caption(results: Sequence[RunResult], arms: Sequence[str], kind: Diagram) -> str:
-    """Return the diagram's metric of each arm: of its run, or the range over its seeds."""
+def _caption(
+    results: Sequence[RunResult], arms: Sequence[str], kind: Diagram, curves: Sequence[DiagramCurve]
+) -> str:
+    """Return the diagram's metric of each arm: of the curve drawn, or the range over its seeds."""
     values = {
         arm: sorted(
             r.metrics[kind.metric] for r in results if r.arm == arm and kind.metric in r.metrics
         )
         for arm in arms
     }
+    for curve in curves:
+        error = calibration_error(curve.points)
+        if error is not None:
+            values[curve.name] = [error]
     ranges = [f"{arm} {_range(of_arm)}" for arm, of_arm in values.items() if of_arm]
     return f"{kind.of.capitalize()}: {', '.join(ranges)}." if ranges else ""
 

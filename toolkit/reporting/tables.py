@@ -193,7 +193,7 @@ def _matrix(arm: str, runs: Sequence[RunResult]) -> MatrixTable:
 
 TUNED = {
     "threshold": "threshold",
-    "gmean": "G-mean at 0.5",
+    "gmean": "G-mean as predicted",
     "threshold_gmean": "G-mean at threshold",
     "temperature": "temperature",
     "ece": "ECE",
