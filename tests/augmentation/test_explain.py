@@ -15,7 +15,7 @@ from toolkit.augmentation.render import OutputFormat
 from toolkit.augmentation.transforms.presets import POLICIES
 from toolkit.cli.augment import AugmentOptions, augment_from_options
 from toolkit.errors import InputError
-from toolkit.io import manifest, shards
+from toolkit.io import inside, manifest
 
 
 def augment(photos, out, policy="homework", codec="png", **options):
@@ -59,7 +59,9 @@ def test_images_in_shards_and_beside_linked_originals_are_rendered_again(photos,
     out = tmp_path / "out"
     for child in children(augment(photos, out, "augmix", form=form)):
         place = out / child.path
-        assert explain.render_again(explain.trace_image(place)) == shards.read_member(place)
+        assert explain.render_again(explain.trace_image(place)) == inside.read_file(
+            place, 1_000_000
+        )
 
 
 def test_a_row_is_named_by_its_line(augmented):

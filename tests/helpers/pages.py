@@ -97,14 +97,14 @@ def arm(folder: Path, train: Manifest, copies: int) -> None:
     old = [
         Sample(s.id, path, s.label, s.split) for s, path in zip(train.samples, paths, strict=True)
     ]
+    data = images.encode_png(np.full((32, 32, 3), 90, np.uint8))
+    ids = manifest.unique_ids([hashlib.sha256(data).hexdigest()] * copies)
     new = [
-        Sample(f"n{k}", f"n{k}.png", parent.label, "train", "", parent.id, "rotate", {"degrees": k})
-        for k in range(copies)
+        Sample(i, f"n{k}.png", parent.label, "train", "", parent.id, "rotate", {"degrees": k})
+        for k, i in enumerate(ids)
     ]
     for sample in new:
-        files.write_file(
-            folder / sample.path, images.encode_png(np.full((32, 32, 3), 90, np.uint8))
-        )
+        files.write_file(folder / sample.path, data)
     table = Manifest(CLASSES, (*old, *new))
     manifest.write_manifest(folder, table)
     if new:

@@ -16,7 +16,7 @@ from toolkit.augmentation.render import OutputFormat
 from toolkit.cli.augment import AugmentOptions, augment_from_options
 from toolkit.errors import InputError
 from toolkit.evaluation import probe
-from toolkit.io import images, manifest, shards
+from toolkit.io import images, inside, manifest, shards
 from toolkit.reporting import page
 
 
@@ -28,7 +28,8 @@ def plain(tmp_path_factory):
 def by_id(table, path):
     """Return the label, parent, seed and bytes of each sample."""
     return {
-        s.id: (s.label, s.parent, s.seed, shards.read_member(path / s.path)) for s in table.samples
+        s.id: (s.label, s.parent, s.seed, inside.read_file(path / s.path, 10**6))
+        for s in table.samples
     }
 
 
@@ -105,7 +106,7 @@ def test_a_shard_that_was_changed_is_named(plain, tmp_path):
     table, _ = augment(plain, tmp_path / "out", target=12, form=OutputFormat(shards=3))
     shard = tmp_path / "out" / shards.shard_name(1)
     sample = next(s for s in table.samples if s.path.startswith(shard.name))
-    data = shards.read_member(tmp_path / "out" / sample.path)
+    data = inside.read_file(tmp_path / "out" / sample.path, 10**6)
     shard.write_bytes(shard.read_bytes().replace(data, bytes(len(data))))
     with pytest.raises(InputError, match=f"{sample.path}: changed since the manifest"):
         load(tmp_path / "out", 24)

@@ -50,8 +50,18 @@ def test_a_class_without_images_is_kept(tmp_path):
         ((PARENT, replace(PARENT, id="q")), "path 'a/p.png' is more than once"),
         ((replace(PARENT, label="z"),), r"label must be one of \['a', 'b'\], got 'z'"),
         ((replace(PARENT, split="dev"),), "split must be one of .* got 'dev'"),
-        ((replace(PARENT, path="/etc/passwd"),), "path must be relative"),
-        ((replace(PARENT, path="a/\0"),), "path must be relative"),
+        ((replace(PARENT, path="/etc/passwd"),), "'/etc/passwd' must be relative"),
+        ((replace(PARENT, path="C:\\x"),), "must be relative"),
+        ((replace(PARENT, path="a/\0"),), "must be relative"),
+        ((replace(PARENT, path="a/\ud800"),), "is not UTF-8"),
+        ((replace(PARENT, path="a/../../x"),), "'a/../../x' leads out with"),
+        ((replace(PARENT, path="../a/../x"),), "leads out with"),
+        ((PARENT, replace(CHILD, path="../x")), r"manifest row '../x': .* leads out with"),
+        *(
+            ((replace(PARENT, path=path),), "the path must be in normal form and name a file")
+            for path in ("", ".", "a/", "a//b", "./a", "a/./b")
+        ),
+        ((replace(PARENT, path=".."),), "leads out with"),
         ((replace(PARENT, id="../../x"),), r"id must be a sha256, got '\.\./\.\./x'"),
         ((CHILD,), "its parent 'p' is not in the manifest"),
         ((PARENT, replace(CHILD, label="b")), "must share split and label"),
@@ -123,6 +133,15 @@ def test_a_damaged_table_is_refused_by_name(tmp_path, table, message):
     (tmp_path / "manifest.csv").write_text(table)
     with pytest.raises(InputError, match=message):
         manifest.read_manifest(tmp_path)
+
+
+def test_originals_may_lie_elsewhere_only_where_they_are_not_copied(tmp_path):
+    linked = Manifest(("a",), (replace(PARENT, path="../../train/a/p.png"),))
+    manifest.write_manifest(tmp_path, linked)
+    assert manifest.read_manifest(tmp_path) == linked
+    message = r"manifest\.csv: manifest row '\.\./\.\./train/a/p\.png': .* leads out with"
+    with pytest.raises(InputError, match=message):
+        manifest.read_manifest(tmp_path, inside_only=True)
 
 
 def test_a_missing_manifest_names_the_remedy(tmp_path):

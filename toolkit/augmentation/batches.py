@@ -14,7 +14,7 @@ from toolkit.augmentation.similarity import Fingerprinter, Similarity
 from toolkit.augmentation.transforms import compose
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.errors import InputError
-from toolkit.io import files, images, manifest, samples, shards
+from toolkit.io import images, inside, manifest, samples, shards
 from toolkit.io.images import Picture
 from toolkit.io.manifest import Manifest, Sample
 
@@ -156,7 +156,7 @@ def render_unit(job: RenderJob, unit: int) -> list[JournalEntry]:
 
 
 def _put_file(building: Path, path: str, data: bytes) -> None:
-    files.write_plain(f"{building}/{path}", data)
+    inside.write_inside(building, path, data)
 
 
 def _put_member(add: shards.AddMember, class_number: int, path: str, data: bytes) -> None:
@@ -225,25 +225,14 @@ def _encode(
 
 def is_intact(job: RenderJob, unit: int, entries: Sequence[JournalEntry]) -> bool:
     """Return whether the images of a finished unit are there, with the bytes of its entries."""
-    batches = job.unit_batches(unit)
-    shard = batches[0].shard
     try:
-        if shard is None:
-            return _all_match(
-                job, batches, entries, lambda path: (job.building / path).read_bytes()
-            )
-        with shards.shard_reader(job.building / shard) as read_member:
-            return _all_match(job, batches, entries, lambda path: read_member(_member(path)))
-    except (OSError, InputError):
+        return _all_match(job, job.unit_batches(unit), entries)
+    except InputError:
         return False
 
 
-def _all_match(
-    job: RenderJob,
-    batches: Sequence[Batch],
-    entries: Sequence[JournalEntry],
-    read: Callable[[str], bytes],
-) -> bool:
+def _all_match(job: RenderJob, batches: Sequence[Batch], entries: Sequence[JournalEntry]) -> bool:
+    read = partial(inside.read_inside, job.building, limit=images.LIMITS.bytes)
     remaining = iter(entries)
     for batch in batches:
         if batch.home and _digest(read(batch.home)) != manifest.content_hash(batch.parent):

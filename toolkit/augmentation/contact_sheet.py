@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from toolkit.io import files, images
+from toolkit.io import files, images, samples
 from toolkit.io.images import Picture
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.io.text import one_line
@@ -122,7 +122,7 @@ def _families(manifest: Manifest) -> list[list[Sample]]:
 
 
 def _read_tile(folder: Path, sample: Sample, lines: Sequence[str]) -> Tile:
-    return make_tile(images.read_picture(folder / sample.path, SIDE), lines)
+    return make_tile(samples.reduced_picture(folder, SIDE, sample), lines)
 
 
 def _paste(paper: Picture, tile: Tile, corner: tuple[int, int]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from toolkit.augmentation.transforms import compose, external
 from toolkit.errors import InputError
-from toolkit.io import files, images, manifest, samples, shards
+from toolkit.io import files, images, inside, manifest, samples
 from toolkit.io.color import DECODING_ERRORS
 from toolkit.io.images import Picture
 from toolkit.io.manifest import Manifest, Sample
@@ -95,8 +95,8 @@ def describe_trace(place: Path, trace: TracedImage) -> list[str]:
 def _state(trace: TracedImage) -> str:
     """Say whether the file is still the one that was written."""
     try:
-        data = shards.read_member(trace.folder / trace.child.path)
-    except (OSError, InputError):
+        data = inside.read_inside(trace.folder, trace.child.path, images.LIMITS.bytes)
+    except InputError:
         return "the file is gone"
     unchanged = hashlib.sha256(data).hexdigest() == manifest.content_hash(trace.child)
     return "unchanged since it was written" if unchanged else "changed since it was written"

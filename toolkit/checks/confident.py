@@ -20,7 +20,7 @@ import numpy as np
 from toolkit import progress
 from toolkit.datasets import features
 from toolkit.errors import InputError
-from toolkit.io import images, sandbox
+from toolkit.io import images, inside, sandbox
 from toolkit.metrics import scores
 from toolkit.metrics.arrays import Floats, Labels
 
@@ -96,7 +96,7 @@ def file_features(
 
 def _features(folder: Path, limits: images.ImageLimits, path: str) -> features.Vector | None:
     try:
-        data = images.read_bounded(folder / path, limits)
+        data = inside.read_inside(folder, path, limits.bytes)
         pixels = images.to_pixels(images.decode_picture(data, SIDE, limits))
     except InputError:
         return None

@@ -24,7 +24,7 @@ from PIL import Image
 from toolkit import progress
 from toolkit.checks import hashing, measures
 from toolkit.errors import InputError
-from toolkit.io import files, images, sandbox
+from toolkit.io import files, images, inside, sandbox
 from toolkit.io.color import bands, to_rgb
 from toolkit.io.images import ImageLimits, Picture
 from toolkit.io.manifest import Sample
@@ -176,7 +176,7 @@ def measure_file(
 ) -> tuple[bytes, bytes]:
     """Return the sha256 of a file and its record, which is empty if the `index` has it."""
     try:
-        data = images.read_bounded(folder / path, limits)
+        data = inside.read_inside(folder, path, limits.bytes)
     except InputError as error:
         return _unread(path, str(error))
     digest = hashlib.sha256(data).digest()

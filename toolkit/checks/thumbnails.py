@@ -14,7 +14,7 @@ from PIL import Image
 from toolkit import progress
 from toolkit.checks.findings import Audit, Finding
 from toolkit.errors import InputError
-from toolkit.io import files, images, sandbox
+from toolkit.io import files, images, inside, sandbox
 from toolkit.io.color import to_rgb
 from toolkit.io.csv import csv_text, read_rows
 from toolkit.io.images import ImageLimits, Pixels
@@ -82,7 +82,7 @@ def make_thumbnails(
 
 def _thumbnail(folder: Path, limits: ImageLimits, path: str) -> Pixels | None:
     try:
-        data = images.read_bounded(folder / path, limits)
+        data = inside.read_inside(folder, path, limits.bytes)
         return images.to_pixels(images.examine(data, _reduced, limits))
     except InputError:
         return None  # the finding says why
@@ -115,8 +115,15 @@ def read_thumbnails(folder: Path) -> Thumbnails:
         if tuple(header) != COLUMNS:
             raise InputError(f"its columns must be {','.join(COLUMNS)}")
         return {
-            ident: Thumbnail(label, split, images.read_image(folder / f"{number:03d}.jpg"))
+            ident: Thumbnail(label, split, _read(folder, f"{number:03d}.jpg"))
             for number, (ident, label, split) in enumerate(rows)
         }
     except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"{path}: {error}; run `toolkit audit` again") from error
+
+
+def _read(folder: Path, name: str) -> Pixels:
+    try:
+        return images.decode(inside.read_inside(folder, name, images.LIMITS.bytes))
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error

@@ -16,12 +16,13 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import IO, NoReturn, Protocol
 
 from toolkit.datasets import download
 from toolkit.datasets.folders import is_hidden
 from toolkit.errors import InputError
+from toolkit.io import inside
 from toolkit.progress import Track, silent
 
 SourceFile = tuple[PurePosixPath, bytes]
@@ -70,7 +71,7 @@ def unpack_archive(path: Path, folder: str = "", track: Track = silent) -> Itera
     not UTF-8, and anything over the limits above; also for damaged archives and if `folder` is not
     in the archive.
     """
-    base = _normalize(relative_path(folder, "fetch.folder"))
+    base = _normalize(inside.check_relative(folder, "fetch.folder"))
     budget, empty, tops = Budget(str(path)), True, set[str]()
     try:
         for raw_name, read in track(_members(path, budget), "unpack"):
@@ -94,20 +95,6 @@ def unpack_archive(path: Path, folder: str = "", track: Track = silent) -> Itera
 
 def _normalize(path: PurePosixPath) -> PurePosixPath:
     return PurePosixPath(unicodedata.normalize("NFC", str(path)))
-
-
-def relative_path(name: str, where: str) -> PurePosixPath:
-    """Return `name` as a path. Raises InputError, led by `where`, unless it stays inside."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        raise InputError(f"{where}: the name {name!r} is not UTF-8") from None
-    if name.startswith("/") or PureWindowsPath(name).anchor or "\0" in name:
-        raise InputError(f"{where}: the path {name!r} must be relative")
-    path = PurePosixPath(name)
-    if ".." in path.parts:
-        raise InputError(f"{where}: the path {name!r} leads out with '..'")
-    return path
 
 
 @dataclass
@@ -186,7 +173,7 @@ def _zip_name(info: zipfile.ZipInfo, budget: Budget) -> PurePosixPath:
         budget.refuse(info.filename, "is compressed by another method than deflate and bzip2")
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         budget.refuse(info.filename, "is a link or a device")
-    return relative_path(info.filename.replace("\\", "/"), budget.where)
+    return inside.check_relative(info.filename.replace("\\", "/"), budget.where)
 
 
 def _tar(plain: Readable, compressed: IO[bytes], budget: Budget) -> Iterator[Member]:
@@ -195,7 +182,7 @@ def _tar(plain: Readable, compressed: IO[bytes], budget: Budget) -> Iterator[Mem
     with tarfile.open(fileobj=source, mode="r|", encoding="utf-8") as archive:  # type: ignore[call-overload]
         while (member := archive.next()) is not None:
             archive.members = []  # tarfile would keep all of them
-            name = relative_path(member.name, budget.where)
+            name = inside.check_relative(member.name, budget.where)
             if member.isdir():
                 continue
             if not member.isreg() or member.issparse():

@@ -5,7 +5,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 from toolkit.errors import InputError
-from toolkit.io import images, manifest
+from toolkit.io import images, inside, manifest
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.io.parallel import ordered_map
 from toolkit.progress import Track, silent
@@ -24,11 +24,11 @@ def scan(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
     files, symbolic links (they are not followed) and files outside any class folder are listed in
     notes["rejected"] as {"path", "reason"}. Hidden files and those at the top are skipped, except
     for links. A sample's `group` is its sha256, so that equal files share one. A folder that holds
-    a manifest of ours is not scanned: that manifest is returned. Raises InputError for a missing
-    folder and for names that are not UTF-8.
+    a manifest is not scanned: that manifest is returned. Raises InputError for a missing folder,
+    for names that are not UTF-8, and for a manifest that leads to other folders.
     """
     if (folder / manifest.TABLE).is_file() and (folder / manifest.SIDECAR).is_file():
-        return manifest.read_manifest(folder)
+        return manifest.read_manifest(folder, inside_only=True)
     return rescan(folder, track, workers)
 
 
@@ -38,7 +38,7 @@ def rescan(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
     splits = has_splits(folders)
     paths = [path for path in paths if len(path.parts) > 1 or (folder / path).is_symlink()]
     places = [parse_path(path, splits) for path in paths]
-    files = [(folder / path, label) for path, (_, label) in zip(paths, places, strict=True)]
+    files = [(folder, path, label) for path, (_, label) in zip(paths, places, strict=True)]
     accepted, rejected = [], []
     digests = track(ordered_map(_hash_or_reason, files, workers, chunksize=16), "scan", len(files))
     for path, place, (digest, reason) in zip(paths, places, digests, strict=True):
@@ -108,7 +108,7 @@ def parse_path(path: PurePosixPath, splits: bool) -> tuple[str, str]:
     return (SPLIT_NAMES.get(top.lower(), ""), below) if splits else ("", top)
 
 
-def _hash_or_reason(file: tuple[Path, str]) -> tuple[str, str]:
+def _hash_or_reason(file: tuple[Path, PurePosixPath, str]) -> tuple[str, str]:
     """Return the sha256 of a file in a class folder, or "" and why the file is rejected."""
     try:
         return _hash(*file), ""
@@ -116,20 +116,23 @@ def _hash_or_reason(file: tuple[Path, str]) -> tuple[str, str]:
         return "", str(error)
 
 
-def _hash(path: Path, label: str) -> str:
+def _hash(folder: Path, path: PurePosixPath, label: str) -> str:
     """Return the sha256 of an image file. Raises InputError with the reason if it is not one."""
-    data = read_unlinked(path)
+    data = read_listed(folder, path)
     if not label:
         raise InputError("not in a class folder")
     images.identify(data)
     return hashlib.sha256(data).hexdigest()
 
 
-def read_unlinked(path: Path) -> bytes:
-    """Return the bytes of a file that is not a link. Raises InputError with the reason alone."""
-    if path.is_symlink():
-        raise InputError("a symbolic link, which is not followed")
-    return images.read_bounded(path)
+def read_listed(folder: Path, path: PurePosixPath) -> bytes:
+    """Return the bytes of a file that `list_tree` listed. Raises InputError with the reason alone.
+
+    A link was not made by DVC, as in a folder with a manifest: its reason is said in short.
+    """
+    if (folder / path).is_symlink():
+        raise InputError(inside.LINK)
+    return inside.read_inside(folder, str(path), images.LIMITS.bytes)
 
 
 def is_hidden(path: PurePosixPath) -> bool:

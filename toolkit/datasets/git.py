@@ -20,7 +20,7 @@ from toolkit.datasets import archives
 from toolkit.datasets.archives import SourceFile
 from toolkit.datasets.folders import is_hidden
 from toolkit.errors import InputError
-from toolkit.io import files
+from toolkit.io import files, inside
 from toolkit.io.text import strip_credentials
 from toolkit.progress import Track, silent
 
@@ -61,7 +61,7 @@ def fetch_tree(
     Raises InputError if git is missing, the URL is neither a path nor of one of SCHEMES, the
     repository cannot be reached or has no such commit, or the commit has no such folder.
     """
-    base = archives.relative_path(folder.strip("/"), "fetch.folder")
+    base = inside.check_relative(folder.strip("/"), "fetch.folder")
     remote = resolve_url(url)
     key = hashlib.sha256("\0".join((remote, commit, str(base))).encode()).hexdigest()[:24]
     name, copy = strip_credentials(remote), work.resolve() / "git" / key
@@ -192,7 +192,7 @@ def _list_blobs(tree: RemoteTree) -> list[tuple[PurePosixPath, str]]:
     for line in os.fsdecode(lines).split("\0")[:-1]:
         entry, _, name = line.partition("\t")
         _, kind, blob = entry.split()
-        path = archives.relative_path(name, tree.name)
+        path = inside.check_relative(name, tree.name)
         if kind == "blob" and not is_hidden(path):
             blobs.append((path, blob))
     return blobs

@@ -12,8 +12,9 @@ from toolkit import progress
 from toolkit.datasets import params
 from toolkit.datasets.split import assign_splits, group_samples
 from toolkit.errors import InputError
-from toolkit.io import files, images, manifest, sandbox
+from toolkit.io import files, images, inside, manifest, sandbox
 from toolkit.io.manifest import Manifest, Sample
+from toolkit.io.samples import sample_name
 
 MARKER = f"train/{manifest.SIDECAR}"
 
@@ -68,7 +69,7 @@ def _write(folder: Path, samples: Sequence[Sample], encoded: Iterable[bytes]) ->
     """Write the files, and return the samples with their new paths and ids."""
     hashes = []
     for sample, data in zip(samples, encoded, strict=True):
-        files.write_plain(folder / _file_name(sample), data)
+        inside.write_inside(folder, _file_name(sample), data)
         hashes.append(hashlib.sha256(data).hexdigest())
     return tuple(
         replace(sample, id=ident, path=_file_name(sample))
@@ -82,14 +83,13 @@ def _file_name(sample: Sample) -> str:
 
 
 def _convert(folder: Path, size: int, limits: images.ImageLimits, sample: Sample) -> bytes:
-    path = folder / sample.path
     try:
-        data = images.read_bounded(path, limits)
+        data = inside.read_inside(folder, sample.path, limits.bytes)
         pixels = images.decode(data, limits)
     except InputError as error:
-        raise _unfit(path, str(error)) from error
+        raise _unfit(folder, sample, str(error)) from error
     if hashlib.sha256(data).hexdigest() != manifest.content_hash(sample):
-        raise _unfit(path, "changed since the manifest was written")
+        raise _unfit(folder, sample, "changed since the manifest was written")
     return images.encode_png(images.resize(pixels, size))
 
 
@@ -98,9 +98,10 @@ def _checked(
 ) -> Iterator[bytes]:
     for sample, data in zip(samples, encoded, strict=True):
         if isinstance(data, sandbox.Stopped):
-            raise _unfit(folder / sample.path, data.reason)
+            raise _unfit(folder, sample, data.reason)
         yield data
 
 
-def _unfit(path: Path, reason: str) -> InputError:
-    return InputError(f"{path}: {reason}; run `toolkit audit` again to leave it out")
+def _unfit(folder: Path, sample: Sample, reason: str) -> InputError:
+    message = f"{sample_name(folder, sample)}: {reason}"
+    return InputError(f"{message}; run `toolkit audit` again to leave it out")

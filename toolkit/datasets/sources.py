@@ -11,7 +11,8 @@ from toolkit.datasets import archives, folders, git, params
 from toolkit.datasets.archives import SourceFile
 from toolkit.datasets.faces import draw
 from toolkit.errors import InputError
-from toolkit.io import files
+from toolkit.io import files, inside
+from toolkit.io.images import LIMITS
 from toolkit.io.manifest import Manifest, write_manifest
 from toolkit.progress import Track, silent
 
@@ -71,21 +72,19 @@ def _write_files(entries: Iterable[FetchedFile], folder: Path) -> list[dict[str,
     rejected = []
     for path, data in entries:
         if isinstance(data, InputError):
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            inside.make_folder(folder, str(path.parent))
             rejected.append({"path": str(path), "reason": str(data)})
         elif len(path.parts) > 1:  # files at the top belong to no class
-            _write(folder / path, data, path)
+            _write(folder, data, path)
     return rejected
 
 
-def _write(target: Path, data: bytes, path: PurePosixPath) -> None:
+def _write(folder: Path, data: bytes, path: PurePosixPath) -> None:
     if len(path.parts) > MAX_DEPTH:
         start = "/".join(path.parts[:3])
         raise InputError(f"fetch: a path below {start!r} is more than {MAX_DEPTH} folders deep")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("xb") as stream:
-            stream.write(data)
+        inside.write_inside(folder, str(path), data, replace=False)
     except (FileExistsError, NotADirectoryError):
         raise InputError(f"fetch: the path {str(path)!r} occurs more than once") from None
 
@@ -130,7 +129,7 @@ def _folder(section: params.Folder, _work: Path, track: Track) -> Iterator[Fetch
             raise InputError(f"{root}: class {label!r} has no image: its folder is empty")
     for path in track(paths, "read", len(paths)):
         try:
-            yield path, folders.read_unlinked(root / path)
+            yield path, folders.read_listed(root, path)
         except InputError as error:
             yield path, error
 
@@ -161,7 +160,8 @@ def _elpv(section: params.Elpv, _work: Path, track: Track) -> Iterator[SourceFil
     rows = [line.split() for line in (data / "labels.csv").read_text("utf-8").splitlines()]
     for name, probability, _ in track(rows, "read", len(rows)):
         label = "defective" if float(probability) >= section.threshold else "functional"
-        yield PurePosixPath(label, PurePosixPath(name).name), (data / name).read_bytes()
+        content = inside.read_inside(data, name, LIMITS.bytes)
+        yield PurePosixPath(label, PurePosixPath(name).name), content
 
 
 SOURCES: dict[str, Callable[[Any, Path, Track], Iterator[FetchedFile]]] = {

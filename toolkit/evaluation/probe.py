@@ -21,7 +21,7 @@ from toolkit.io import files, manifest
 from toolkit.io.manifest import Sample
 from toolkit.io.notebook import html_table
 from toolkit.io.parallel import ordered_map
-from toolkit.io.samples import sample_pixels
+from toolkit.io.samples import sample_name, sample_pixels
 from toolkit.metrics import scores
 from toolkit.metrics.arrays import Flags, Floats, Labels
 from toolkit.metrics.significance import TAILS
@@ -142,7 +142,7 @@ def _features(folder: Path, sample: Sample) -> features.Vector:
     try:
         return features.image_features(sample_pixels(folder, None, sample))
     except InputError as error:
-        raise InputError(f"{folder / sample.path}: {error}") from error
+        raise InputError(f"{sample_name(folder, sample)}: {error}") from error
 
 
 # --- the classifier ---------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy as np
 from toolkit.errors import InputError
 from toolkit.io import files
 from toolkit.io.csv import csv_text, read_rows
+from toolkit.io.manifest import is_file_name
 from toolkit.metrics.arrays import Floats
 from toolkit.metrics.classification import compute_metrics
 from toolkit.metrics.predictions import Predictions, read_predictions
@@ -115,7 +116,7 @@ def _read_folder(folder: Path) -> RunResult:
         positive = content.pop("positive", None)
         content.pop("intervals", None)
         metrics = {name: _number(name, content[name]) for name in (*REQUIRED, *content)}
-        key = (str(arm), str(recipe), int(seed))
+        key = (_name("arm", arm), _name("recipe", recipe), int(seed))
     except FileNotFoundError:
         message = f"{path}: no such file; `toolkit evaluate` writes it"
         raise InputError(message) from None
@@ -131,6 +132,13 @@ def _read_folder(folder: Path) -> RunResult:
         read_history(history) if history.is_file() else None,
         read_predictions(valid) if valid.is_file() else None,
     )
+
+
+def _name(key: str, value: Any) -> str:
+    """Return a text that is part of a file's name."""
+    if not isinstance(value, str) or not is_file_name(value):
+        raise TypeError(f"{key} must be a file's name, got {str(value)[:80]!r}")
+    return value
 
 
 def _number(name: str, value: Any) -> float:
@@ -164,10 +172,11 @@ def _mistake(folder: Path, row: list[str]) -> Mistake:
     if len(row) != len(MISTAKES_COLUMNS):
         raise InputError(f"each row must have {len(MISTAKES_COLUMNS)} fields, got {len(row)}")
     name, ident, path, actual, predicted, score, kind = row
-    if Path(name).name != name or not (folder / name).is_file():
-        raise InputError(f"there is no picture {name!r} beside it")
+    picture = folder / name if is_file_name(name) else folder
+    if picture.is_symlink() or not picture.is_file():
+        raise InputError(f"there is no picture {name[:80]!r} beside it")
     number = _number("score", float(score))
-    return Mistake(folder / name, ident, path, actual, predicted, number, kind)
+    return Mistake(picture, ident, path, actual, predicted, number, kind)
 
 
 def read_history(path: Path) -> History:

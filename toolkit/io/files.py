@@ -79,8 +79,15 @@ def naming_errors(path: Path | str) -> Iterator[None]:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file. Raises OSError, and ValueError as `parse_json` does."""
+    """Read a JSON file. Raises OSError, and ValueError as `parse_json` does, or for a pipe."""
+    check_regular(path)
     return parse_json(path.read_text(encoding="utf-8"))
+
+
+def check_regular(path: Path) -> None:
+    """Raise InputError for a pipe or a device, of which reading might not end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise InputError(f"{path}: not a regular file")
 
 
 def parse_json(text: str) -> Any:

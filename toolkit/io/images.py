@@ -1,7 +1,6 @@
 """Decoding and encoding of images; no other module does either."""
 
 import io
-import stat
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 from pydantic import Field
 
 from toolkit.errors import InputError
-from toolkit.io import shards
+from toolkit.io import inside
 from toolkit.io.color import DECODING_ERRORS, bands, to_rgb
 from toolkit.io.schema import Positive, Section
 
@@ -115,39 +114,30 @@ def read_image(path: Path) -> Pixels:
     return to_pixels(read_picture(path))
 
 
-def read_picture(path: Path, min_side: int = MAX_SIDE) -> Picture:
-    """Read and decode a file, a JPEG perhaps at reduced size, but no side below `min_side`."""
+def read_picture(path: Path) -> Picture:
+    """Read and decode a file that the user named. Raises InputError that names it."""
+    try:
+        return decode_reduced(read_bounded(path), MAX_SIDE)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def decode_reduced(data: bytes, min_side: int) -> Picture:
+    """Decode, a JPEG perhaps at reduced size, but no side below `min_side`. Raises as `decode`."""
 
     def scaled(image: Image.Image) -> Picture:
         image.draft("RGB", (min_side, min_side))
         return to_rgb(image)
 
-    try:
-        return examine(read_bounded(path), scaled, LIMITS)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    return examine(data, scaled, LIMITS)
 
 
 def read_bounded(path: Path, limits: ImageLimits = LIMITS) -> bytes:
-    """Return the bytes of a regular file, or of a member of a shard (see `shards`).
+    """Return the bytes of a file that the user named (see `inside.read_file`).
 
     Raises InputError with the reason, but without the file's name.
     """
-    try:
-        if shards.find_shard(path):
-            return shards.read_member(path)
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError("not a regular file")
-        _check_bytes(status.st_size, limits)
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})") from error
-
-
-def _check_bytes(size: int, limits: ImageLimits) -> None:
-    if size > limits.bytes:
-        raise InputError(f"{size:,} bytes are more than {limits.bytes:,}")
+    return inside.read_file(path, limits.bytes)
 
 
 def examine(data: bytes, action: Callable[[Image.Image], T], limits: ImageLimits) -> T:
@@ -155,7 +145,7 @@ def examine(data: bytes, action: Callable[[Image.Image], T], limits: ImageLimits
 
     Raises InputError with the reason, whatever is wrong with the file.
     """
-    _check_bytes(len(data), limits)
+    inside.check_size(len(data), limits.bytes)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError
-from toolkit.io import files
+from toolkit.io import files, inside
 from toolkit.io.csv import read_rows
 from toolkit.io.notebook import html_table
 
@@ -24,7 +24,8 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, allow_nan=False, ensure_ascii=Fals
 class Sample:
     """One image, with its label and its origin.
 
-    `path` is relative to the manifest's folder, with forward slashes. `id` is the sha256 of the
+    `path` is relative to the manifest's folder, with forward slashes; that of an original may begin
+    with ".." (see `inside`). `id` is the sha256 of the
     file (see `unique_ids` for equal files), `split` one of SPLITS, or "" before the data is split.
     Samples of one `group` must share a split. A derived sample has the id of its `parent`, the
     `transform`, the parameters sampled for it, and the seed that they were sampled from.
@@ -52,6 +53,7 @@ class Manifest:
 
     Raises InputError for duplicate ids or paths, unknown labels or splits, a child that is not in
     its parent's split and class, and a child in valid or test: no manifest can describe a leak.
+    Paths must be in normal form; only originals' may lead to another folder, for reading.
     """
 
     classes: tuple[str, ...]
@@ -81,8 +83,12 @@ class Manifest:
             return f"label must be one of {list(self.classes)}, got {sample.label!r}"
         if sample.split not in ("", *SPLITS):
             return f"split must be one of {list(SPLITS)} or empty, got {sample.split!r}"
-        if not sample.path or PurePosixPath(sample.path).is_absolute() or "\0" in sample.path:
-            return "path must be relative to the manifest's folder"
+        try:
+            path = inside.check_relative(sample.path, leading=not sample.derived)
+        except InputError as error:
+            return str(error)
+        if str(path) != sample.path or not path.name:
+            return f"the path must be in normal form and name a file, got {sample.path[:200]!r}"
         if not is_file_name(sample.id):
             return f"id must be a sha256, got {sample.id[:80]!r}"
         return None
@@ -171,8 +177,11 @@ def canonical_json(params: Mapping[str, Any]) -> str:
     return _CANONICAL.encode(params)
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest in `folder`. Raises InputError that names the file and the line."""
+def read_manifest(folder: Path, *, inside_only: bool = False) -> Manifest:
+    """Read the manifest in `folder`; with `inside_only` no path may lead to another folder.
+
+    Raises InputError that names the file and the line.
+    """
     table, sidecar = folder / TABLE, folder / SIDECAR
     for path in (table, sidecar):
         if not path.is_file():
@@ -184,9 +193,16 @@ def read_manifest(folder: Path) -> Manifest:
         if tuple(header) != COLUMNS:
             raise InputError(f"columns must be {','.join(COLUMNS)}, got {','.join(header[:12])}")
         samples = tuple(_parse_row(row, line) for line, row in enumerate(rows, start=2))
+        if inside_only:
+            _check_inside(samples)
         return Manifest(classes, samples, notes)
     except (ValueError, csv.Error) as error:
         raise InputError(f"{table}: {error}") from error
+
+
+def _check_inside(samples: Iterable[Sample]) -> None:
+    for sample in samples:
+        inside.check_relative(sample.path, f"manifest row {sample.path[:200]!r}")
 
 
 def _parse_sidecar(data: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:

@@ -1,10 +1,11 @@
 """Bytes and pixels of the samples of a manifest."""
 
-import hashlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from toolkit.errors import InputError
-from toolkit.io import images, manifest, shards
+from toolkit.io import images, inside, manifest
 from toolkit.io.images import Picture, Pixels
 from toolkit.io.manifest import Sample
 
@@ -18,22 +19,35 @@ def sample_pixels(folder: Path, size: int | None, sample: Sample) -> Pixels:
 
 
 def sample_bytes(folder: Path, sample: Sample) -> bytes:
-    """Return the bytes of a sample's file. Raises InputError unless they have its sha256."""
-    path = folder / sample.path
+    """Return the bytes of a sample's file (see `inside.read_hashed`). Raises InputError."""
+    sha256 = manifest.content_hash(sample)
     try:
-        data = shards.read_member(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != manifest.content_hash(sample):
-        message = f"{path}: the file is not the one in the manifest (its sha256 differs)"
-        raise InputError(f"{message}; restore it, or run the stage that wrote it again")
-    return data
+        return inside.read_hashed(folder, sample.path, sha256, images.LIMITS.bytes)
+    except InputError as error:
+        message = f"{sample_name(folder, sample)}: {error}"
+        remedy = "`dvc checkout` or `dvc repro` restores it, or run again what wrote the manifest"
+        raise InputError(f"{message}; {remedy}") from error
 
 
 def sample_picture(folder: Path, size: int | None, sample: Sample, data: bytes) -> Picture:
     """Decode a sample's file (see `images.decode_picture`). Raises InputError that names it."""
+    return _decoded(folder, sample, partial(images.decode_picture, data, size))
+
+
+def reduced_picture(folder: Path, min_side: int, sample: Sample) -> Picture:
+    """Read and decode a sample's file (see `images.decode_reduced`). Raises InputError."""
+    data = sample_bytes(folder, sample)
+    return _decoded(folder, sample, partial(images.decode_reduced, data, min_side))
+
+
+def _decoded(folder: Path, sample: Sample, decode: Callable[[], Picture]) -> Picture:
     try:
-        return images.decode_picture(data, size)
+        return decode()
     except InputError as error:
-        path = folder / sample.path
-        raise InputError(f"{path}: {error}; remove it or run `toolkit audit`") from error
+        message = f"{sample_name(folder, sample)}: {error}"
+        raise InputError(f"{message}; remove it or run `toolkit audit`") from error
+
+
+def sample_name(folder: Path, sample: Sample) -> str:
+    """Return where a sample's file is, for messages."""
+    return str(folder / sample.path)

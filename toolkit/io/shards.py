@@ -9,7 +9,9 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from typing import TypeVar
 
 from toolkit.errors import InputError
 
@@ -21,6 +23,8 @@ OWNER = b"0000644\0" + 2 * b"0000000\0"  # mode, user, group
 TIME, BLANK, FILE = b"00000000000\0", b" " * 8, b"0"
 REST = (FILE + bytes(100) + b"ustar\x0000").ljust(BLOCK - 156, b"\0")  # after the checksum
 BUFFER = 1 << 20
+
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 AddMember = Callable[[str, bytes], None]
 """Adds a member, of a name and bytes."""
@@ -54,66 +58,48 @@ def member_header(member: bytes, size: int) -> bytes:
     return b"".join((*parts, b"%06o\0 " % checksum, REST))
 
 
-def containing_shard(path: PurePath) -> PurePath | None:
+def containing_shard(path: AnyPath) -> AnyPath | None:
     """Return the part of the path that names a shard; None for the path of a file."""
     if f"{SUFFIX}/" not in str(path):
         return None
     return next((above for above in path.parents if above.suffix == SUFFIX), None)
 
 
-def find_shard(path: Path) -> Path | None:
-    """Return the shard on disk that the path leads into, if any."""
-    shard = containing_shard(path)
-    return Path(shard) if shard and Path(shard).is_file() else None
+def find_member(descriptor: int, name: str) -> tuple[int, int]:
+    """Return the offset and size of a member's bytes in the shard that is open for reading.
 
-
-def read_member(path: Path) -> bytes:
-    """Return the bytes of a file, or of a member of a shard.
-
-    Raises OSError, and InputError for a shard that is damaged or lacks the member.
+    Raises OSError, and InputError, without the shard's name, for one that is damaged or lacks it.
     """
-    shard = find_shard(path)
-    if shard is None:
-        return path.read_bytes()
-    with shard_reader(shard) as read:
-        return read(path.relative_to(shard).as_posix())
+    status = os.fstat(descriptor)
+    members = _index(
+        _Shard((status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size), descriptor)
+    )
+    if name not in members:
+        raise InputError("the shard has no such member")
+    return members[name]
 
 
-@contextlib.contextmanager
-def shard_reader(shard: Path) -> Iterator[Callable[[str], bytes]]:
-    """Open a shard; the block gets a function that returns a member's bytes.
+@dataclass(frozen=True)
+class _Shard:
+    """What tells a shard from others and from what it was before, and its descriptor."""
 
-    Raises as `read_member` does.
-    """
-    with shard.open("rb") as stream:
-        status = os.fstat(stream.fileno())
-        members = _index(shard, status.st_mtime_ns, status.st_size)
-
-        def read(name: str) -> bytes:
-            if name not in members:
-                raise InputError(f"{shard / name}: the shard has no such member")
-            offset, size = members[name]
-            stream.seek(offset)
-            return stream.read(size)
-
-        yield read
+    identity: tuple[int, ...]
+    descriptor: int = field(compare=False)
 
 
 @functools.lru_cache(maxsize=1024)
-def _index(shard: Path, _modified: int, length: int) -> Mapping[str, tuple[int, int]]:
+def _index(shard: _Shard) -> Mapping[str, tuple[int, int]]:
     """Return the offset and size of each member's bytes."""
-    members, offset = dict[str, tuple[int, int]](), 0
-    with shard.open("rb") as stream:
-        while (header := stream.read(BLOCK)) != END[:BLOCK]:
-            try:
-                member, size = _parse_header(header)
-            except ValueError as error:
-                raise InputError(f"{shard}: damaged at byte {offset}: {error}") from None
-            members[member] = (offset + BLOCK, size)
-            offset += BLOCK + size + -size % BLOCK
-            if offset > length:
-                raise InputError(f"{shard}: truncated in the member {member}")
-            stream.seek(offset)
+    members, offset, length = dict[str, tuple[int, int]](), 0, shard.identity[-1]
+    while (header := os.pread(shard.descriptor, BLOCK, offset)) != END[:BLOCK]:
+        try:
+            member, size = _parse_header(header)
+        except ValueError as error:
+            raise InputError(f"the shard is damaged at byte {offset}: {error}") from None
+        members[member] = (offset + BLOCK, size)
+        offset += BLOCK + size + -size % BLOCK
+        if offset > length:
+            raise InputError(f"the shard is truncated in the member {member}")
     return members
 
 
@@ -121,4 +107,7 @@ def _parse_header(header: bytes) -> tuple[str, int]:
     checksum = int(header[148:156].rstrip(b"\0 "), 8)
     if header[156:157] != FILE or checksum != sum(header[:148] + BLANK + header[156:]):
         raise ValueError("not a file's header as the toolkit writes it")
-    return header[:NAME].rstrip(b"\0").decode(), int(header[124:136].rstrip(b"\0 "), 8)
+    size = int(header[124:136].rstrip(b"\0 "), 8)
+    if size < 0:
+        raise ValueError("a member cannot have a negative size")
+    return header[:NAME].rstrip(b"\0").decode(), size

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from toolkit.errors import InputError
 from toolkit.evaluation import results
 from toolkit.evaluation.changes import changed_images, correct_counts
 from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.results import Mistake, RunResult
-from toolkit.io import images
+from toolkit.io import images, inside
 from toolkit.io.images import Pixels
 from toolkit.io.manifest import Manifest, Sample, read_manifest
+from toolkit.io.samples import sample_pixels
 from toolkit.reporting.curves import evenly_spaced
 
 SIDE, QUALITY = 96, 80
@@ -55,12 +57,8 @@ def inline_image(
     return InlineImage(f"data:image/jpeg;base64,{data}", alt, width, height, tuple(lines))
 
 
-def inline_file(path: Path, alt: str, lines: Sequence[str] = ()) -> InlineImage:
-    """Encode a file of one or several squares side by side, each reduced to SIDE at most.
-
-    Raises InputError as `images.read_image` does.
-    """
-    pixels = images.read_image(path)
+def inline_squares(pixels: Pixels, alt: str, lines: Sequence[str] = ()) -> InlineImage:
+    """Encode an image of one or several squares side by side, each reduced to SIDE at most."""
     side = len(pixels)
     squares = [pixels[:, left : left + side] for left in range(0, pixels.shape[1], side)]
     small = np.hstack([images.resize(square, min(side, SIDE)) for square in squares])
@@ -79,7 +77,7 @@ def sample_strips(folder: Path, manifest: Manifest) -> list[Strip]:
         samples = [sample for sample in manifest.samples if sample.label == name]
         chosen = [samples[at] for at in evenly_spaced(len(samples), MAX_SAMPLES)]
         alt = f"training image of class {name}"
-        pictures = tuple(inline_file(folder / sample.path, alt) for sample in chosen)
+        pictures = tuple(inline_squares(sample_pixels(folder, None, s), alt) for s in chosen)
         strips.append(Strip(name, pictures, len(samples)))
     return strips
 
@@ -107,7 +105,15 @@ def mistake_strips(folder: Path, runs: Sequence[RunResult]) -> dict[str, list[St
 def _mistake(mistake: Mistake) -> InlineImage:
     lines = (mistake.actual, f"predicted {mistake.predicted}", f"score {mistake.score:.3f}")
     alt = f"{', '.join(lines)}; at the right, the Grad-CAM heatmap"
-    return inline_file(mistake.file, alt, lines)
+    return inline_squares(_read(mistake), alt, lines)
+
+
+def _read(mistake: Mistake) -> Pixels:
+    path = mistake.file
+    try:
+        return images.decode(inside.read_inside(path.parent, path.name, images.LIMITS.bytes))
+    except InputError as error:
+        raise InputError(f"{path}: {error}; run `toolkit evaluate` again") from error
 
 
 def change_strips(compared: Comparison, runs: Sequence[RunResult], folder: Path) -> list[Strip]:
@@ -115,7 +121,7 @@ def change_strips(compared: Comparison, runs: Sequence[RunResult], folder: Path)
 
     An image is fixed if most runs of the baseline get it wrong and most of the arm get it right,
     and broken in the opposite case (see `changed_images`). `folder` holds the test images. Raises
-    InputError as `read_manifest` and `images.read_image` do.
+    InputError as `read_manifest` and `sample_pixels` do.
     """
     samples, strips = read_manifest(folder).by_id, []
     before = [run for run in runs if run.arm == compared.baseline]
@@ -138,4 +144,4 @@ def _changed(
         f"image of class {sample.label}, correct in {before} runs before and {after} of {runs} now"
     )
     lines = (sample.label, f"correct {before}, now {after}")
-    return inline_file(folder / sample.path, alt, lines)
+    return inline_squares(sample_pixels(folder, None, sample), alt, lines)

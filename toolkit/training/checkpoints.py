@@ -25,6 +25,7 @@ from torch import Tensor
 
 from toolkit.errors import InputError, StoppedError
 from toolkit.io import files
+from toolkit.io.manifest import is_file_name
 from toolkit.training import runs
 from toolkit.training.distributed import ALONE, Group
 from toolkit.training.params import Checkpoint
@@ -92,6 +93,8 @@ class Store:
             if text is None:
                 return None
             side = _parse(text, self.key)
+            if not is_file_name(side["tensors"]):
+                raise ValueError("its tensors are not named by a sha256")
             data = self._read(self.folder / _name(side["tensors"])) or b""
             _check_digest(data, side["tensors"])
             return _restore(state, side, safetensors.load(data))
@@ -101,7 +104,7 @@ class Store:
 
     def _read(self, path: Path) -> bytes | None:
         """Return the file's bytes on rank 0's machine; None where it does not exist."""
-        exists = not self.group.rank and path.exists()
+        exists = not self.group.rank and path.is_file()
         return self.group.broadcast(path.read_bytes() if exists else None)
 
     def remove(self) -> None:

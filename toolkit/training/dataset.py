@@ -14,7 +14,7 @@ from torch import Tensor
 
 from toolkit.datasets import folders
 from toolkit.errors import InputError
-from toolkit.io import images, manifest, shards
+from toolkit.io import images, manifest, samples
 from toolkit.io.images import Pixels
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.progress import Track, ignore, silent
@@ -84,7 +84,7 @@ def open_folder(
         rejected = []
     else:
         table = folders.rescan(path, track)
-        rejected = [f"{path / file['path']}: {file['reason']}" for file in table.notes["rejected"]]
+        rejected = [f"{path}/{file['path']}: {file['reason']}" for file in table.notes["rejected"]]
         if splits := sorted({s.path.split("/")[0] for s in table.samples if s.split}):
             names = ", ".join(str(path / split) for split in splits)
             raise InputError(f"{path}: holds several splits; name one of {names}")
@@ -128,17 +128,11 @@ def decode_sample(folder: LabeledFolder, sample: Sample, size: int) -> Pixels:
 
 def _examine(folder: LabeledFolder, sample: Sample, action: Callable[[bytes], T]) -> T:
     """Apply `action` to the bytes of an image file, after checking that they are the manifest's."""
-    path, remedy = folder.path / sample.path, "`dvc checkout` or `dvc repro` restores it"
-    try:
-        data = shards.read_member(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
-    if hashlib.sha256(data).hexdigest() != manifest.content_hash(sample):
-        raise InputError(f"{path}: changed since the manifest was written; {remedy}")
+    data = samples.sample_bytes(folder.path, sample)
     try:
         return action(data)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{samples.sample_name(folder.path, sample)}: {error}") from error
 
 
 # --- what is trained on -----------------------------------------------------------------------

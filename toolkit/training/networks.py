@@ -18,7 +18,10 @@ from torchvision.models.googlenet import BasicConv2d, Inception, InceptionAux
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from toolkit.errors import InputError
+from toolkit.io import inside
 from toolkit.training.params import Recipe, WeightsFile
+
+MAX_WEIGHTS = 8_000_000_000  # bytes of a file of weights
 
 Builder = Callable[[int], nn.Module]
 """Number of classes -> network."""
@@ -183,9 +186,9 @@ def head_weights(name: str, classes: int) -> list[str]:
 
 def _read(weights: WeightsFile) -> dict[str, Tensor]:
     try:
-        data = Path(weights.path).read_bytes()
-    except OSError as error:
-        problem = f"weights.path: {weights.path}: cannot be read ({error.strerror})"
+        data = inside.read_file(Path(weights.path), MAX_WEIGHTS)
+    except InputError as error:
+        problem = f"weights.path: {weights.path}: {error}"
         raise InputError(f"{problem}; the path is relative to the working folder") from error
     if (digest := hashlib.sha256(data).hexdigest()) != weights.sha256:
         problem = f"weights.sha256 is not that of {weights.path}, which is {digest}"

@@ -17,7 +17,7 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from toolkit.errors import InputError
-from toolkit.io import files
+from toolkit.io import files, inside
 from toolkit.io.notebook import html_table
 from toolkit.io.schema import Positive, Section, Seed, Sha256
 from toolkit.training import networks
@@ -135,6 +135,7 @@ def read_run(folder: Path) -> Run:
     path, table = folder / SIDE, folder / HISTORY
     try:
         side = files.read_json(path)
+        files.check_regular(table)
         with table.open(encoding="utf-8", newline="") as stream:
             return Run.model_validate(
                 side | {"history": list(csv.DictReader(stream)), "folder": folder}
@@ -176,11 +177,13 @@ def load_run(folder: Path) -> tuple[Run, nn.Module]:
 
 
 def _read_unchanged(path: Path, sha256: str) -> bytes:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    if not path.exists():
         message = f"{path}: no such file; `dvc checkout` restores it, or train again"
-        raise InputError(message) from None
+        raise InputError(message)
+    try:
+        data = inside.read_file(path, networks.MAX_WEIGHTS)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     if hashlib.sha256(data).hexdigest() != sha256:
         message = f"{path}: changed since it was written (its sha256 is not the one in {SIDE})"
         raise InputError(f"{message}; `dvc checkout` restores it, or train again")

@@ -1,0 +1,372 @@
+"""The gate for paths that come out of a file: nothing leads out of a folder, nothing hangs."""
+
+import ast
+import contextlib
+import hashlib
+import os
+import socket
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import toolkit
+from toolkit.errors import InputError
+from toolkit.io import inside, shards
+
+LIMIT = 10_000
+LINK = "a symbolic link, which is not followed; if DVC made it: `dvc config cache.type"
+OUT = "leads out with"
+PARTS = st.sampled_from(
+    ["..", ".", "", "a", "in", "x.tar", "link", "up", "pipe", "f.png", "\0", "\\", "C:", "~",
+     "\ud800", "n" * 300]
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder full of traps, in a folder with a secret."""
+    top = tmp_path_factory.mktemp("top")
+    (top / "secret").write_bytes(b"secret")
+    folder = top / "a" / "in"
+    (folder / "a" / "in").mkdir(parents=True)
+    for path in ("f.png", "a/f.png", "a/in/f.png"):
+        (folder / path).write_bytes(b"inside")
+    (folder / "link").symlink_to(top / "secret")
+    (folder / "up").symlink_to("..")
+    (folder / "a" / "up").symlink_to(top)
+    (folder / "round").symlink_to("round")
+    os.mkfifo(folder / "pipe")
+    with shards.shard_writer(folder / "x.tar") as add:
+        add("f.png", b"inside")
+    (folder / "y.tar").symlink_to("x.tar")
+    (folder / "z.tar").mkdir()
+    (folder / "z.tar" / "f.png").write_bytes(b"inside")
+    return folder
+
+
+# --- names ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["a", "a/b.png", "a//b", "./a/b/", ".", "", "a\\b", "C:", "..a"])
+def test_paths_below_are_taken_in_normal_form(text):
+    assert inside.check_relative(text) == PurePosixPath(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("/etc/passwd", "must be relative"),
+        ("//host/x", "must be relative"),
+        ("\\\\host\\x", "must be relative"),
+        ("C:\\x", "must be relative"),
+        ("c:/x", "must be relative"),
+        ("a\0", "must be relative"),
+        ("..", OUT),
+        ("../x", OUT),
+        ("a/../x", OUT),
+        ("a/..", OUT),
+        ("./../x", OUT),
+        ("\ud800", "not UTF-8"),
+    ],
+)
+def test_other_paths_are_refused(text, message):
+    with pytest.raises(InputError, match=f"table, row 1: .*{message}"):
+        inside.check_relative(text, "table, row 1")
+
+
+def test_leading_dots_are_allowed_where_they_are_asked_for():
+    assert inside.check_relative("../../x/y", leading=True) == PurePosixPath("../../x/y")
+    for text in ("..", "../..", "../x/../y", "../x/..", "/..", "x/.."):
+        with pytest.raises(InputError):
+            inside.check_relative(text, leading=True)
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+@given(st.lists(PARTS, max_size=6).map("/".join))
+@example("a/in/f.png")
+@example("x.tar/f.png")
+@example("a/../../../secret")
+@example("a/up/secret")
+def test_no_path_reads_what_lies_outside(place, text):
+    archive = (place / "x.tar").read_bytes()
+    with contextlib.suppress(InputError):
+        assert inside.read_inside(place, text, LIMIT) in (b"inside", archive)
+
+
+@given(st.lists(PARTS, max_size=6).map("/".join))
+@example("../../secret")
+def test_outside_only_bytes_are_read_whose_hash_is_known(place, text):
+    """A file of the folder has another hash than the row's."""
+    secret = hashlib.sha256(b"secret").hexdigest()
+    with contextlib.suppress(InputError):
+        assert inside.read_hashed(place, text, secret, LIMIT) == b"secret"
+
+
+@pytest.mark.parametrize("path", ["f.png", "a/f.png", "x.tar/f.png", "z.tar/f.png", "a//in/f.png/"])
+def test_files_and_members_of_shards_are_read(place, path):
+    assert inside.read_inside(place, path, LIMIT) == b"inside"
+    assert inside.read_file(place / path, LIMIT) == b"inside"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("link", LINK),
+        ("up/in/f.png", LINK),
+        ("round", LINK),
+        ("y.tar/f.png", LINK),
+        ("pipe", "not a regular file"),
+        ("pipe/x", r"cannot be read \(Not a directory\)"),
+        ("pipe.tar/x", "cannot be read"),
+        ("a", "not a regular file"),
+        ("x.tar", "bytes are more than 100"),
+        ("x.tar/none", "the shard has no such member"),
+        ("", "not a regular file"),
+        (".", "not a regular file"),
+        ("none", r"cannot be read \(No such file or directory\)"),
+        ("f.png/x", r"cannot be read \(Not a directory\)"),
+        ("n" * 300, r"cannot be read \(File name too long\)"),
+        ("a/" * 3000 + "f.png", r"cannot be read"),
+    ],
+)
+def test_everything_else_is_refused_with_its_reason(place, path, message):
+    with pytest.raises(InputError, match=message):
+        inside.read_inside(place, path, 100)
+
+
+def test_devices_and_sockets_are_not_opened_for_reading(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the name of a socket must be short
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("s")
+        for folder, name in ((tmp_path, "s"), (Path("/dev"), "zero"), (Path("/dev"), "null")):
+            with pytest.raises(InputError, match="not a regular file"):
+                inside.read_inside(folder, name, LIMIT)
+    with pytest.raises(InputError, match="not a regular file"):
+        inside.read_file(Path("/dev/zero"), LIMIT)
+
+
+def test_a_file_that_does_not_tell_its_size_is_read_within_the_limit():
+    assert len(inside.read_inside(Path("/proc/self"), "status", LIMIT)) > 100
+    with pytest.raises(InputError, match="are more than 50"):
+        inside.read_inside(Path("/proc/self"), "status", 50)
+
+
+def test_the_folder_is_the_users_and_may_be_a_link(place, tmp_path):
+    (tmp_path / "here").symlink_to(place)
+    assert inside.read_inside(tmp_path / "here", "f.png", LIMIT) == b"inside"
+    with pytest.raises(InputError, match="cannot be read"):
+        inside.read_inside(tmp_path / "none", "f.png", LIMIT)
+
+
+def test_originals_elsewhere_are_read_from_where_the_folder_really_is(place, tmp_path):
+    (tmp_path / "here").symlink_to(place)
+    secret = hashlib.sha256(b"secret").hexdigest()
+    assert inside.read_hashed(tmp_path / "here", "../../secret", secret, LIMIT) == b"secret"
+    for path, message in (
+        ("../../secret", "changed since the manifest was written"),
+        ("../" * 99 + "x", OUT),
+        ("../in/link", LINK),
+        ("../in/pipe", "not a regular file"),
+    ):
+        with pytest.raises(InputError, match=message):
+            inside.read_hashed(place, path, "0" * 64, LIMIT)
+
+
+def test_a_shard_whose_member_is_long_or_has_a_negative_size_is_refused(tmp_path):
+    header = shards.member_header(b"f.png", 512)
+    (tmp_path / "x.tar").write_bytes(header + bytes(512) + shards.END)
+    with pytest.raises(InputError, match="512 bytes are more than 511"):
+        inside.read_inside(tmp_path, "x.tar/f.png", 511)
+    # With a size of -512 the next header would be the same again, for ever.
+    forged = header[:124] + b"-0000001000\0" + header[136:148] + shards.BLANK + header[156:]
+    checksum = b"%06o\0 " % sum(forged)
+    (tmp_path / "x.tar").write_bytes(forged[:148] + checksum + forged[156:] + shards.END)
+    with pytest.raises(InputError, match=r"damaged at byte 0: .* negative size"):
+        inside.read_inside(tmp_path, "x.tar/f.png", LIMIT)
+
+
+def swapping(monkeypatch, name, swap):
+    """Call `swap` just before `name` is opened, after every check of its path."""
+    original = os.open
+
+    def opening(path, flags, *args, **options):
+        if path == name:
+            swap()
+        return original(path, flags, *args, **options)
+
+    monkeypatch.setattr(os, "open", opening)
+
+
+@pytest.mark.parametrize(("name", "path"), [("f.png", "c/f.png"), ("c", "c/f.png")])
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_is_swapped_in_last_is_not_followed(tmp_path, monkeypatch, name, path, kind):
+    (tmp_path / "in" / "c").mkdir(parents=True)
+    (tmp_path / "in" / path).write_bytes(b"inside")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "f.png").write_bytes(b"secret")
+
+    def swap():
+        place = tmp_path / "in" / ("c" if name == "c" else path)
+        if not place.is_symlink():
+            place.rename(tmp_path / "was")
+            if kind == "link":
+                place.symlink_to(tmp_path / "c" if name == "c" else tmp_path / "c" / "f.png")
+            else:
+                os.mkfifo(place)
+
+    swapping(monkeypatch, name, swap)
+    with pytest.raises(InputError, match=r"symbolic link|not a regular file|Not a directory"):
+        inside.read_inside(tmp_path / "in", path, LIMIT)
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+@given(st.lists(PARTS, max_size=6).map("/".join))
+@example("a/../../../secret")
+@example("link")
+@example("a/up/new")
+def test_no_path_writes_outside(tmp_path_factory, text):
+    top = tmp_path_factory.mktemp("w")
+    (top / "secret").write_bytes(b"secret")
+    folder = top / "out"
+    (folder / "a").mkdir(parents=True)
+    (folder / "link").symlink_to(top / "secret")
+    (folder / "a" / "up").symlink_to(top)
+    os.mkfifo(folder / "pipe")
+    with contextlib.suppress(InputError, OSError):
+        inside.write_inside(folder, text, b"new")
+        assert (folder / text).read_bytes() == b"new"
+    assert {path.name for path in top.iterdir()} == {"secret", "out"}
+    assert (top / "secret").read_bytes() == b"secret"
+
+
+def test_folders_are_made_and_files_are_replaced_if_wanted(tmp_path):
+    inside.write_inside(tmp_path, "a/b/c", b"1")
+    inside.write_inside(tmp_path, "a/b/c", b"22")
+    assert (tmp_path / "a/b/c").read_bytes() == b"22"
+    with pytest.raises(FileExistsError) as caught:
+        inside.write_inside(tmp_path, "a/b/c", b"3", replace=False)
+    assert caught.value.filename == str(tmp_path / "a/b/c")
+    with pytest.raises(NotADirectoryError):
+        inside.write_inside(tmp_path, "a/b/c/d", b"3")
+    inside.make_folder(tmp_path, "x/y")
+    inside.make_folder(tmp_path, "x/y")
+    assert (tmp_path / "x" / "y").is_dir()
+    with pytest.raises(InputError, match=OUT):
+        inside.make_folder(tmp_path, "../x")
+
+
+# --- nobody goes around it --------------------------------------------------------------------
+
+PACKAGE = Path(toolkit.__file__).parent
+DATA = {"path", "paths", "name", "file", "home", "member", "relative", "sample", "row", "digest"}
+"""Names of what may come out of a file."""
+REVIEWED = {
+    # the gate, and names of samples in messages
+    "io/inside.py: folder / path",
+    "io/inside.py: f'{shard.name}/{path.relative_to(shard)}'",
+    "io/samples.py: folder / sample.path",
+    "training/dataset.py: f\"{path}/{file['path']}: {file['reason']}\"",
+    # what the user named, and what was listed in a folder just now
+    "augmentation/explain.py: place.parent / name",
+    "augmentation/explain.py: place.parent.resolve() / place.name",
+    "augmentation/originals.py: output.parent.resolve() / output.name",
+    "cli/training.py: paths.PROFILES / (output or arm).name",
+    "datasets/folders.py: parent / entry.name",
+    "datasets/folders.py: folder / path",
+    "pipeline/steps/predict.py: place / path",
+    "pipeline/steps/train.py: Path('models') / f'{Path(arm).name}-{recipe}-{seed}'",
+    # a row's text: originals that are not copied, and a picture's name that is checked before
+    "augmentation/originals.py: base / sample.path",
+    "evaluation/results.py: folder / name",
+    # labels, which are folders' names, in messages and paths that go through the gate
+    "datasets/prepare.py: f\"{sample.label}/{'-'.join((digest[:16], *copy))}.png\"",
+    "io/manifest.py: f'{sample.split}/{sample.label} and {parent.split}/{parent.label}'",
+    "reporting/page.py: f'{folder.parent.name}/{folder.name}'",
+    # names from our own code
+    "io/files.py: _lock_folder() / f'{name}.lock'",
+    "pipeline/experiments.py: project / name",
+    "pipeline/project.py: folder / name",
+    "pipeline/project.py: resources.files('toolkit.pipeline') / 'presets' / name",
+    "pipeline/revisions.py: system.read_bytes(source)",
+    "pipeline/revisions.py: target / Path(path).name",
+    "pipeline/steps/augment.py: self.sheet.read_bytes()",
+    "pipeline/steps/sweep.py: Path(output) / f'{name}.csv'",
+    "pipeline/steps/sweep.py: Path(output) / f'{name}.png'",
+    "pipeline/steps/sweep.py: paths.SWEEP_LOGS / f'{experiment.name}.log'",
+    "pipeline/steps/sweep.py: self.picture.read_bytes()",
+    "reporting/comparison.py: path.parent / f'{name}.csv'",
+    "reporting/evaluation.py: outputs.history.read_bytes()",
+    "reporting/html.py: importlib.resources.files('toolkit.reporting') / 'templates' / name",
+    "reporting/mistakes.py: folder / name",
+    "reporting/page.py: folder / name",
+    "training/checkpoints.py: path.read_bytes()",
+    "training/checkpoints.py: self.folder / _name(digest)",
+    "training/dataset.py: path / name",
+}
+"""Joins by hand that were looked at. Add one only if no stranger decides where it leads."""
+
+
+def joins(tree):
+    """Yield what joins a folder and such a name, or reads without a limit, past the gate."""
+    return [ast.unparse(node) for node in ast.walk(tree) if is_join(node)]
+
+
+def is_join(node):
+    match node:
+        case ast.BinOp(op=ast.Div(), left=left, right=right):
+            of_numbers = isinstance(left, ast.Subscript)
+            return bool(DATA & mentioned(right)) and not of_numbers
+        case ast.JoinedStr(values=[ast.FormattedValue(), ast.Constant(value="/"), of, *_]):
+            return bool(DATA & mentioned(of))
+        case ast.Call(func=ast.Attribute(attr="joinpath" | "read_bytes")):
+            return True
+        case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="path"), attr="join")):
+            return True
+        case ast.Call(func=ast.Name(id="Path"), args=[_, _, *_]):
+            return True
+    return False
+
+
+def mentioned(node):
+    """Variables, attributes and keys in an expression."""
+    return {
+        str(getattr(inner, field))
+        for inner in ast.walk(node)
+        for field in ("id", "attr", "value")
+        if isinstance(getattr(inner, field, None), str)
+    }
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "images.read_bounded(folder / path, limits)",
+        "shards.read_member(traced.folder / traced.child.path)",
+        "(folder / str(sample.path)).open('rb')",
+        "files.write_plain(f'{building}/{name}', data)",
+        "files.write_plain(folder / file_name(sample), data)",
+        "path / file['path']",
+        "folder.joinpath(x)",
+        "os.path.join(folder, x)",
+        "Path(folder, x)",
+        "where.read_bytes()",
+    ],
+)
+def test_a_join_by_hand_is_recognized(code):
+    assert len(joins(ast.parse(code))) == 1
+
+
+def test_every_path_of_a_file_goes_through_the_gate():
+    made = {
+        f"{module.relative_to(PACKAGE)}: {join}"
+        for module in PACKAGE.rglob("*.py")
+        for join in joins(ast.parse(module.read_text()))
+    }
+    assert made - REVIEWED == set(), "use toolkit.io.inside"
+    assert made >= REVIEWED

@@ -1,0 +1,249 @@
+"""The gate for paths that come out of a file: they are read and written inside a folder only.
+
+Manifests, archives and tables may be a stranger's. A path in one is relative, leads to a regular
+file below its folder, and passes no symbolic link. It is opened part by part, each relative to the
+descriptor of the folder above, so that nothing can be swapped in between a check and its use.
+
+There is one exception. Manifests of arms lead to originals that were not copied, by leading "..".
+Such a path is read by `read_hashed` alone, which returns only bytes whose sha256 the row names:
+whoever wrote the row had the file already. It is never copied, and never written to.
+
+The folder itself is named by the user, and may be a link.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from itertools import dropwhile
+from pathlib import Path, PurePosixPath
+
+from toolkit.errors import InputError
+from toolkit.io import shards
+
+FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # a pipe is opened without waiting
+WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+BLOCK = 4096  # bytes that are read at least: files in /proc do not tell their size
+ROOTED = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
+LINK = "a symbolic link, which is not followed"
+RELINK = "if DVC made it: `dvc config cache.type reflink,hardlink,copy; dvc checkout --relink`"
+
+
+# --- paths ------------------------------------------------------------------------------------
+
+
+def check_relative(text: str, where: str = "", *, leading: bool = False) -> PurePosixPath:
+    """Return `text` as a path in normal form that does not lead out of its folder.
+
+    With `leading`, parts ".." at its beginning are allowed. Raises InputError, which begins with
+    `where`.
+    """
+    problem, path = "", PurePosixPath(text)
+    below = dropwhile(_is_up, path.parts) if leading else path.parts
+    if not _is_utf8(text):
+        problem = f"the name {text!r} is not UTF-8"
+    elif ROOTED.match(text) or "\0" in text:
+        problem = f"the path {text[:200]!r} must be relative"
+    elif any(map(_is_up, below)) or path.name == "..":
+        problem = f"the path {text[:200]!r} leads out with '..'"
+    if problem:
+        raise InputError(f"{where}: {problem}" if where else problem)
+    return path
+
+
+def _is_up(part: str) -> bool:
+    return part == ".."
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def read_inside(folder: Path, relative: str, limit: int) -> bytes:
+    """Return the bytes of a file below `folder`, or of a member of a shard (see `shards`).
+
+    Raises InputError with the reason, but without the file's name: for a path that leads out, a
+    symbolic link, what is no regular file, and more than `limit` bytes.
+    """
+    return _read(folder, check_relative(relative), limit)
+
+
+def read_hashed(folder: Path, relative: str, sha256: str, limit: int) -> bytes:
+    """Return the bytes of a file if they have this sha256; the path may begin with "..".
+
+    Raises InputError as `read_inside` does, and for other bytes.
+    """
+    path = check_relative(relative, leading=True)
+    ups = sum(map(_is_up, path.parts))
+    if ups:
+        above = folder.resolve().parents
+        if ups > len(above):
+            raise InputError(f"the path {relative[:200]!r} leads out with '..'")
+        folder, path = above[ups - 1], PurePosixPath(*path.parts[ups:])
+    data = _read(folder, path, limit)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise InputError("changed since the manifest was written (its sha256 differs)")
+    return data
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Return the bytes of a file that the user named: a link to it, or a shard's member, too.
+
+    Raises InputError as `read_inside` does.
+    """
+    shard = shards.containing_shard(path)
+    if shard is not None and Path(shard).is_file():
+        return read_inside(shard.parent.resolve(), f"{shard.name}/{path.relative_to(shard)}", limit)
+    with _reasons(), _closing(os.open(path, READ)) as descriptor:
+        return _content(descriptor, limit)
+
+
+def check_size(size: int, limit: int) -> None:
+    """Raise InputError for more than `limit` bytes."""
+    if size > limit:
+        raise InputError(f"{size:,} bytes are more than {limit:,}")
+
+
+def _read(folder: Path, path: PurePosixPath, limit: int) -> bytes:
+    with _reasons():
+        shard = shards.containing_shard(path)
+        if shard is not None:
+            with _opened(folder, shard.parts, READ) as descriptor:
+                if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                    _check_regular(descriptor)
+                    member = path.relative_to(shard).as_posix()
+                    offset, size = shards.find_member(descriptor, member)
+                    check_size(size, limit)
+                    return os.pread(descriptor, size, offset)
+        with _opened(folder, path.parts, READ) as descriptor:
+            return _content(descriptor, limit)
+
+
+def _content(descriptor: int, limit: int) -> bytes:
+    size = _check_regular(descriptor)
+    check_size(size, limit)
+    parts, total = list[bytes](), 0
+    while part := os.read(descriptor, max(size - total, BLOCK)):
+        parts.append(part)
+        total += len(part)
+        check_size(total, limit)
+    return b"".join(parts)
+
+
+def _check_regular(descriptor: int) -> int:
+    """Return the size of a regular file. Raises InputError for a folder, a pipe or a device."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError("not a regular file")
+    return status.st_size
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def write_inside(folder: Path, relative: str, data: bytes, *, replace: bool = True) -> None:
+    """Write a file below `folder`, and the folders above it, directly: not under another name.
+
+    With `replace` what is in its place is removed, a link and not what it leads to. Raises
+    InputError for a path that leads out or passes a link, FileExistsError without `replace`, and
+    OSError that names the file.
+    """
+    path = check_relative(relative)
+    if not path.parts:
+        raise InputError(f"the path {relative!r} names no file")
+    try:
+        with _folder(folder, path.parts[:-1], make=True) as parent:
+            if replace:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path.name, dir_fd=parent)
+            with _closing(os.open(path.name, WRITE, dir_fd=parent)) as descriptor:
+                while data:
+                    data = data[os.write(descriptor, data) :]
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder / path)) from error
+
+
+def make_folder(folder: Path, relative: str) -> None:
+    """Make a folder below `folder`, and those above it. Raises as `write_inside` does."""
+    with _folder(folder, check_relative(relative).parts, make=True):
+        pass
+
+
+# --- descriptors ------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _reasons() -> Iterator[None]:
+    """Turn an OSError into an InputError with the reason."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket, or a device that is not there
+            raise InputError("not a regular file") from error
+        raise InputError(f"cannot be read ({error.strerror})") from error
+
+
+@contextlib.contextmanager
+def _closing(descriptor: int) -> Iterator[int]:
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _opened(folder: Path, parts: Sequence[str], flags: int) -> Iterator[int]:
+    if not parts:
+        raise InputError("not a regular file")
+    with (
+        _folder(folder, parts[:-1]) as parent,
+        _closing(_open(parts[-1], flags, parent)) as descriptor,
+    ):
+        yield descriptor
+
+
+@contextlib.contextmanager
+def _folder(folder: Path, parts: Sequence[str], *, make: bool = False) -> Iterator[int]:
+    """Open the folder that is reached from `folder` by these names, none of them a link's."""
+    descriptor = os.open(folder, FOLDER)
+    try:
+        for part in parts:
+            try:
+                below = _open(part, FOLDER, descriptor)
+            except FileNotFoundError:
+                if not make:
+                    raise
+                with contextlib.suppress(FileExistsError):  # another process made it
+                    os.mkdir(part, dir_fd=descriptor)
+                below = _open(part, FOLDER, descriptor)
+            os.close(descriptor)
+            descriptor = below
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open(name: str, flags: int, parent: int) -> int:
+    try:
+        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=parent)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR) and _is_link(name, parent):
+            raise InputError(f"{LINK}; {RELINK}") from error
+        raise
+
+
+def _is_link(name: str, parent: int) -> bool:
+    with contextlib.suppress(OSError):
+        return stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+    return False
