@@ -172,7 +172,7 @@ def test_a_parent_that_was_changed_is_named(augmented, tmp_path):
     child = children(manifest.read_manifest(augmented))[0]
     traced = explain.trace_image(tmp_path / "out" / child.path)
     (tmp_path / "out" / traced.parent.path).write_bytes(b"x")
-    with pytest.raises(InputError, match="the file is not the one in the manifest"):
+    with pytest.raises(InputError, match="changed since the manifest was written"):
         explain.write_again(traced, tmp_path / "again.png", force=False)
     assert not (tmp_path / "again.png").exists()
 

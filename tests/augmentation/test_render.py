@@ -226,10 +226,10 @@ def test_a_parent_that_was_corrupted_is_named(tmp_path):
     source = folder(tmp_path / "train", few=2, many=3)
     manifest.write_manifest(source, folders.scan(source))
     (source / "few" / "000.png").write_bytes(encode_png(picture(99)))
-    with pytest.raises(InputError, match=r"few/000.png: the file is not the one .*sha256 differs"):
+    with pytest.raises(InputError, match=r"few/000.png: changed since .*sha256 differs"):
         augment(source, tmp_path / "out")
     (source / "few" / "000.png").unlink()
-    with pytest.raises(InputError, match=r"few/000.png: cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"few/000.png: cannot be read .No such file"):
         augment(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -78,6 +78,14 @@ def test_a_damaged_folder_is_refused_by_name(tmp_path, text):
         thumbnails.read_thumbnails(tmp_path)
 
 
+def test_a_link_is_not_shown(tmp_path):
+    thumbnails.write_thumbnails(tmp_path / "audit", pictures())
+    (tmp_path / "audit" / "000.jpg").rename(tmp_path / "private.jpg")
+    (tmp_path / "audit" / "000.jpg").symlink_to(tmp_path / "private.jpg")
+    with pytest.raises(InputError, match=r"000\.jpg: a symbolic link, which is not followed"):
+        thumbnails.read_thumbnails(tmp_path / "audit")
+
+
 def test_a_folder_of_other_files_is_not_replaced(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")

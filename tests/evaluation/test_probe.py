@@ -117,7 +117,7 @@ def test_a_folder_without_manifest_and_a_changed_image_are_named(tmp_path):
         probe.probe_arm(tmp_path)
     folder = arm(tmp_path, {"a": (4, [COPY])})
     (folder / "a" / "2.png").write_bytes(b"other")
-    with pytest.raises(InputError, match=r"a/2.png: the file is not the one"):
+    with pytest.raises(InputError, match=r"a/2.png: changed since the manifest"):
         probe.probe_arm(folder)
 
 

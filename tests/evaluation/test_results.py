@@ -176,6 +176,26 @@ def test_damaged_mistakes_are_refused_by_name(folder, row, message):
         read_mistakes(folder)
 
 
+def test_a_picture_that_is_a_link_is_not_shown(folder, tmp_path):
+    write_mistakes(folder)
+    picture = folder / "mistakes" / "00.jpg"
+    picture.rename(tmp_path / "private.jpg")
+    picture.symlink_to(tmp_path / "private.jpg")
+    with pytest.raises(InputError, match=r"there is no picture '00\.jpg'"):
+        read_mistakes(folder)
+
+
+@pytest.mark.parametrize("key", ["arm", "recipe"])
+def test_names_that_lead_elsewhere_are_refused(folder, key):
+    """They become parts of the names of files that are read."""
+    path = folder / "metrics.json"
+    metrics = json.loads(path.read_text())
+    for name in ("../../x", "/etc", "", 3):
+        path.write_text(json.dumps(metrics | {key: name}))
+        with pytest.raises(InputError, match=f"{key} must be a file's name, got '"):
+            read_result(folder)
+
+
 def test_mistakes_without_their_header_are_refused(folder):
     write_mistakes(folder)
     for text in ("", "file,id\n"):

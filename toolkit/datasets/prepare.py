@@ -67,6 +67,7 @@ def write_splits(
 
 def _write(folder: Path, samples: Sequence[Sample], encoded: Iterable[bytes]) -> tuple[Sample, ...]:
     """Write the files, and return the samples with their new paths and ids."""
+    folder.mkdir()
     hashes = []
     for sample, data in zip(samples, encoded, strict=True):
         inside.write_inside(folder, _file_name(sample), data)

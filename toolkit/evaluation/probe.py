@@ -139,8 +139,9 @@ def _numbered(names: Sequence[str]) -> Labels:
 
 
 def _features(folder: Path, sample: Sample) -> features.Vector:
+    pixels = sample_pixels(folder, None, sample)
     try:
-        return features.image_features(sample_pixels(folder, None, sample))
+        return features.image_features(pixels)
     except InputError as error:
         raise InputError(f"{sample_name(folder, sample)}: {error}") from error
 
