@@ -1,12 +1,14 @@
 """The contact sheet: a row a parent, and captions that a person understands."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from toolkit.augmentation import contact_sheet
 from toolkit.io import images
-from toolkit.io.manifest import Manifest, Sample
+from toolkit.io.manifest import Manifest, Sample, unique_ids
 
 
 def child(transform, parent="a0", **params):
@@ -18,27 +20,15 @@ def families(tmp_path):
     """Classes a and b, three parents each; every parent has two children. Flat colors."""
     samples = []
     for label, color in (("a", 40), ("b", 200)):
+        data = images.encode_png(np.full((20, 30, 3), color, np.uint8))
+        ids = iter(unique_ids([hashlib.sha256(data).hexdigest()] * 9))
         for number in range(3):
-            ident = f"{label}{number}"
-            path = tmp_path / f"{ident}.png"
-            path.write_bytes(images.encode_png(np.full((20, 30, 3), color, np.uint8)))
-            parent = Sample(ident, path.name, label)
-            samples.append(parent)
-            for copy in "xy":
-                (tmp_path / f"{ident}{copy}.png").write_bytes(path.read_bytes())
-                samples.append(
-                    Sample(
-                        ident + copy,
-                        f"{ident}{copy}.png",
-                        label,
-                        "",
-                        "",
-                        ident,
-                        "rotate",
-                        {"angle": 1.0},
-                        1,
-                    )
-                )
+            parent = Sample(next(ids), f"{label}{number}.png", label)
+            new = {"parent": parent.id, "transform": "rotate", "params": {"angle": 1.0}, "seed": 1}
+            children = [Sample(next(ids), f"{label}{number}{c}.png", label, **new) for c in "xy"]
+            for sample in (parent, *children):
+                (tmp_path / sample.path).write_bytes(data)
+                samples.append(sample)
     return Manifest(("a", "b"), tuple(samples)), tmp_path
 
 
@@ -63,8 +53,8 @@ def test_only_the_first_parents_of_each_class_are_shown(families, monkeypatch):
     monkeypatch.setattr(contact_sheet, "PARENTS", 3)
     monkeypatch.setattr(contact_sheet, "CHILDREN", 1)
     rows = contact_sheet._families(families[0])
-    assert [[sample.id for sample in row] for row in rows] == [
-        ["a0", "a0x"], ["b0", "b0x"], ["a1", "a1x"],
+    assert [[sample.path for sample in row] for row in rows] == [
+        ["a0.png", "a0x.png"], ["b0.png", "b0x.png"], ["a1.png", "a1x.png"],
     ]  # fmt: skip
 
 

@@ -284,7 +284,8 @@ REVIEWED = {
     # a row's text: originals that are not copied, and a picture's name that is checked before
     "augmentation/originals.py: base / sample.path",
     "evaluation/results.py: folder / name",
-    # labels, which are folders' names, in messages and paths that go through the gate
+    # ids, and labels, which are file names, in messages and in paths that go through the gate
+    "augmentation/originals.py: f'{shards.shard_name(shard)}/{name}'",
     "datasets/prepare.py: f\"{sample.label}/{'-'.join((digest[:16], *copy))}.png\"",
     "io/manifest.py: f'{sample.split}/{sample.label} and {parent.split}/{parent.label}'",
     "reporting/page.py: f'{folder.parent.name}/{folder.name}'",
