@@ -163,7 +163,7 @@ def test_a_comparison_writes_its_files(tmp_path, page_inputs):
     [
         ("roc", "false_positive_rate,recall"),
         ("precision_recall", "recall,precision"),
-        ("reliability", "score,share"),
+        ("reliability", "score,fraction"),
     ],
 )
 def test_dvc_plots_gets_the_same_curves(tmp_path, page_inputs, name, columns):

@@ -134,7 +134,7 @@ def _points(result: RunResult, diagram: Diagram) -> Iterator[list[object]]:
 
 
 def reliability_csv(predictions: Predictions) -> str:
-    """Return the bins of the calibration errors as CSV: score, share that is correct, images.
+    """Return the bins of the calibration errors as CSV: score, fraction that is correct, images.
 
     `of` is the class that is held against the rest, and empty for the highest score. Raises
     InputError without scores.
