@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+import os
 import pickle
 
 import numpy as np
@@ -141,6 +142,14 @@ def test_weights_of_another_network_are_refused(folder):
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(InputError, match=f"{name}: no such file"):
+        runs.load_run(folder)
+
+
+@pytest.mark.parametrize("name", ["run.json", "history.csv", "weights.safetensors"])
+def test_a_pipe_in_place_of_a_file_is_named(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(InputError, match=f"{name}: not a regular file"):
         runs.load_run(folder)
 
 

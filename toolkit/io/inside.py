@@ -17,12 +17,15 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import dropwhile
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from toolkit.errors import InputError
 from toolkit.io import shards
+
+T = TypeVar("T")
 
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # a pipe is opened without waiting
@@ -105,8 +108,8 @@ def read_file(path: Path, limit: int) -> bytes:
     shard = shards.containing_shard(path)
     if shard is not None and Path(shard).is_file():
         return read_inside(shard.parent.resolve(), f"{shard.name}/{path.relative_to(shard)}", limit)
-    with _reasons(), _closing(os.open(path, READ)) as descriptor:
-        return _content(descriptor, limit)
+    with _reasons():
+        return _close_after(os.open(path, READ), _content, limit)
 
 
 def check_size(size: int, limit: int) -> None:
@@ -119,15 +122,21 @@ def _read(folder: Path, path: PurePosixPath, limit: int) -> bytes:
     with _reasons():
         shard = shards.containing_shard(path)
         if shard is not None:
-            with _opened(folder, shard.parts, READ) as descriptor:
-                if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
-                    _check_regular(descriptor)
-                    member = path.relative_to(shard).as_posix()
-                    offset, size = shards.find_member(descriptor, member)
-                    check_size(size, limit)
-                    return os.pread(descriptor, size, offset)
-        with _opened(folder, path.parts, READ) as descriptor:
-            return _content(descriptor, limit)
+            descriptor = _open_below(folder, shard.parts, READ)
+            data = _close_after(descriptor, _member, path.relative_to(shard).as_posix(), limit)
+            if data is not None:
+                return data
+        return _close_after(_open_below(folder, path.parts, READ), _content, limit)
+
+
+def _member(descriptor: int, member: str, limit: int) -> bytes | None:
+    """Return the bytes of a member of a shard; None for a folder with the name of a shard."""
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        return None
+    _check_regular(descriptor)
+    offset, size = shards.find_member(descriptor, member)
+    check_size(size, limit)
+    return os.pread(descriptor, size, offset)
 
 
 def _content(descriptor: int, limit: int) -> bytes:
@@ -163,21 +172,30 @@ def write_inside(folder: Path, relative: str, data: bytes, *, replace: bool = Tr
     if not path.parts:
         raise InputError(f"the path {relative!r} names no file")
     try:
-        with _folder(folder, path.parts[:-1], make=True) as parent:
-            if replace:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path.name, dir_fd=parent)
-            with _closing(os.open(path.name, WRITE, dir_fd=parent)) as descriptor:
-                while data:
-                    data = data[os.write(descriptor, data) :]
+        parent = _open_folder(folder, path.parts[:-1], make=True)
+        _close_after(parent, _write, path.name, data, replace)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(folder / path)) from error
 
 
 def make_folder(folder: Path, relative: str) -> None:
     """Make a folder below `folder`, and those above it. Raises as `write_inside` does."""
-    with _folder(folder, check_relative(relative).parts, make=True):
-        pass
+    os.close(_open_folder(folder, check_relative(relative).parts, make=True))
+
+
+def _write(parent: int, name: str, data: bytes, replace: bool) -> None:
+    try:
+        descriptor = os.open(name, WRITE, dir_fd=parent)
+    except FileExistsError:
+        if not replace:
+            raise
+        os.unlink(name, dir_fd=parent)
+        descriptor = os.open(name, WRITE, dir_fd=parent)
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
 
 
 # --- descriptors ------------------------------------------------------------------------------
@@ -194,44 +212,43 @@ def _reasons() -> Iterator[None]:
         raise InputError(f"cannot be read ({error.strerror})") from error
 
 
-@contextlib.contextmanager
-def _closing(descriptor: int) -> Iterator[int]:
+def _close_after(descriptor: int, action: Callable[..., T], *arguments: object) -> T:
+    """Return `action(descriptor, *arguments)`, and close the descriptor."""
     try:
-        yield descriptor
+        return action(descriptor, *arguments)
     finally:
         os.close(descriptor)
 
 
-@contextlib.contextmanager
-def _opened(folder: Path, parts: Sequence[str], flags: int) -> Iterator[int]:
+def _open_below(folder: Path, parts: Sequence[str], flags: int) -> int:
     if not parts:
         raise InputError("not a regular file")
-    with (
-        _folder(folder, parts[:-1]) as parent,
-        _closing(_open(parts[-1], flags, parent)) as descriptor,
-    ):
-        yield descriptor
+    parent = _open_folder(folder, parts[:-1])
+    try:
+        return _open(parts[-1], flags, parent)
+    finally:
+        os.close(parent)
 
 
-@contextlib.contextmanager
-def _folder(folder: Path, parts: Sequence[str], *, make: bool = False) -> Iterator[int]:
+def _open_folder(folder: Path, parts: Sequence[str], *, make: bool = False) -> int:
     """Open the folder that is reached from `folder` by these names, none of them a link's."""
     descriptor = os.open(folder, FOLDER)
-    try:
-        for part in parts:
-            try:
-                below = _open(part, FOLDER, descriptor)
-            except FileNotFoundError:
-                if not make:
-                    raise
-                with contextlib.suppress(FileExistsError):  # another process made it
-                    os.mkdir(part, dir_fd=descriptor)
-                below = _open(part, FOLDER, descriptor)
+    for part in parts:
+        try:
+            below = _open_or_make(part, descriptor) if make else _open(part, FOLDER, descriptor)
+        finally:
             os.close(descriptor)
-            descriptor = below
-        yield descriptor
-    finally:
-        os.close(descriptor)
+        descriptor = below
+    return descriptor
+
+
+def _open_or_make(name: str, parent: int) -> int:
+    try:
+        return _open(name, FOLDER, parent)
+    except FileNotFoundError:
+        with contextlib.suppress(FileExistsError):  # another process made it
+            os.mkdir(name, dir_fd=parent)
+        return _open(name, FOLDER, parent)
 
 
 def _open(name: str, flags: int, parent: int) -> int:
