@@ -194,3 +194,12 @@ def test_a_resumed_output_of_a_stranger_leads_nowhere(place):
     with pytest.raises(InputError, match="symbolic link"):
         toolkit.augment(plain, "out", **settings)
     assert tree(place / "valid") == before
+
+
+@pytest.mark.parametrize("output", ["", ".", "/", ".."])
+@pytest.mark.parametrize("arm", [(), ("--arm", "original")])
+def test_an_output_that_is_no_new_folder_is_refused(place, capfd, output, arm):
+    before = tree(place)
+    assert guarded(("augment", "valid", *arm, "--output", output, "--target", "20")) == 1
+    assert "error: --output must name a folder that can be made" in capfd.readouterr().err
+    assert tree(place) == before

@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -106,4 +107,11 @@ def test_a_lock_folder_of_another_user_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / f"imbalanced-images-{os.getuid()}").symlink_to(tmp_path)
     with pytest.raises(InputError, match="must be a folder of yours"), files.exclusive(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "..", "a/..", "a\0"])
+def test_an_output_must_name_a_folder_that_can_be_made(name):
+    message = "--output must name a folder that can be made, got"
+    with pytest.raises(InputError, match=message), files.new_folder(Path(name)):
         pass

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from toolkit import progress
 from toolkit.datasets import folders
 from toolkit.errors import InputError
-from toolkit.io import shards
+from toolkit.io import files, shards
 from toolkit.io.manifest import Manifest, Sample
 
 
@@ -17,6 +17,7 @@ def load_originals(folder: Path, output: Path, track: progress.Track, workers: i
     Raises InputError if the folder and the output overlap, if it has no class, images of another
     split than train, or derived images.
     """
+    files.check_output(output)
     inner, outer = folder.resolve(), output.resolve()
     if inner == outer or inner in outer.parents or outer in inner.parents:
         raise InputError(f"{output}: the output must lie apart from the images' folder {folder}")

@@ -139,6 +139,7 @@ def new_folder(
     again. Raises InputError for a folder that must not be replaced, and while another process
     writes the same one.
     """
+    check_output(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     replaced = path.with_name(f".{path.name}.replaced")
     building = path.with_name(f".{path.name}.building")
@@ -162,6 +163,12 @@ def new_folder(
             if isinstance(error, InputError) or not resumable(building):
                 shutil.rmtree(building, ignore_errors=True)
             raise
+
+
+def check_output(path: Path) -> None:
+    """Raise InputError for a path that names no new folder: ".", "..", "/", or one with a NUL."""
+    if path.name in ("", "..") or "\0" in str(path):
+        raise InputError(f"--output must name a folder that can be made, got {str(path)!r}")
 
 
 def _replace(path: Path, building: Path, replaced: Path) -> None:

@@ -10,7 +10,7 @@ from toolkit.augmentation.params import AugmentParams, PolicyParams, Target
 from toolkit.augmentation.render import AugmentationResult, OutputFormat
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.errors import InputError
-from toolkit.io import images, parallel
+from toolkit.io import files, images, parallel
 from toolkit.io.notebook import html_image, html_table
 from toolkit.io.schema import build
 from toolkit.progress import Track, silent
@@ -76,6 +76,7 @@ def augment(
     folder, processes = Path(output), workers or parallel.cores()
     request = {"target": target, "classes": classes, "draw": draw, "seed": seed, "format": format}
     settings: Any = build(AugmentParams, request, "")
+    files.check_output(folder)
     sheet, changed, numbers = (folder.with_name(f"{folder.name}{end}") for end in BESIDE)
     for path in (sheet, changed, numbers):
         check_free(path, f"a file of the output {folder}", force=force)
