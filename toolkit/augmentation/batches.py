@@ -3,14 +3,15 @@
 import hashlib
 import json
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePath
 
 from toolkit.augmentation import plan
 from toolkit.augmentation.journal import JournalEntry
-from toolkit.augmentation.similarity import Fingerprinter, Similarity
+from toolkit.augmentation.plan import PlannedImage
+from toolkit.augmentation.similarity import Grays, compare_images, sample_grays
 from toolkit.augmentation.transforms import compose
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.errors import InputError
@@ -167,8 +168,8 @@ def _put_member(add: shards.AddMember, class_number: int, path: str, data: bytes
 
 def _render_batch(
     job: RenderJob, batch: Batch, put: Callable[[str, bytes], None]
-) -> Iterator[JournalEntry]:
-    """Render the images of a batch.
+) -> list[JournalEntry]:
+    """Write the images of a batch, and return an entry for each new one.
 
     The parent is decoded once. Equal images (of the same transform and params, or unchanged) are
     rendered, encoded and hashed once.
@@ -177,50 +178,62 @@ def _render_batch(
     if batch.home:
         put(batch.home, data)
     if not batch.numbers:
-        return
+        return []
     parent = samples.sample_picture(job.folder, job.size, batch.parent, data)
-    done, fingerprinter = dict[tuple[str, str], _EncodedImage](), Fingerprinter(parent)
+    done, rows = dict[tuple[str, str], _EncodedImage](), list[_RenderedRow]()
     for row, rendered in plan.plan_rows(batch.parent, batch.numbers, job.policy, job.seed, parent):
         params = manifest.canonical_json(row.params)
         key = (row.transform, params)
         image = done.get(key)
-        near_duplicate = image is not None
+        repeated = image is not None
         if image is None:
             picture = rendered or compose.apply_transform(row.transform, parent, row.params)
             identical = picture is parent or images.same_pixels(picture, parent)
-            image = (done.get(UNCHANGED) if identical else None) or _encode(
-                job.format, picture, identical, fingerprinter.compare(picture)
-            )
+            image = done.get(UNCHANGED) if identical else None
+            image = image or _encode(job.format, picture, identical)
             done[key] = image
             if identical:
                 done[UNCHANGED] = image
         put(job.image_path(batch, row.number), image.data)
-        yield JournalEntry(
-            row.number,
-            row.transform,
-            params,
-            row.seed,
-            image.digest,
-            image.identical,
-            round(image.similarity.change, 1),
-            round(image.similarity.moved, 1),
-            near_duplicate or image.similarity.near_duplicate,
-        )
+        rows.append((row, params, image, repeated))
+    return _entries(sample_grays(parent), rows)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _EncodedImage:
     data: bytes
     digest: str
     identical: bool
-    similarity: Similarity
+    grays: Grays
 
 
-def _encode(
-    file_format: str, picture: Picture, identical: bool, similarity: Similarity
-) -> _EncodedImage:
+_RenderedRow = tuple[PlannedImage, str, _EncodedImage, bool]
+"""A row, its canonical params, its image, and whether an earlier row has the same params."""
+
+
+def _encode(file_format: str, picture: Picture, identical: bool) -> _EncodedImage:
     data = images.ENCODERS[file_format](picture)
-    return _EncodedImage(data, _digest(data), identical, similarity)
+    return _EncodedImage(data, _digest(data), identical, sample_grays(picture))
+
+
+def _entries(original: Grays, rows: Sequence[_RenderedRow]) -> list[JournalEntry]:
+    distinct = list(dict.fromkeys(image for _, _, image, _ in rows))
+    compared = compare_images(original, [image.grays for image in distinct])
+    similarities = dict(zip(distinct, compared, strict=True))
+    return [
+        JournalEntry(
+            number=row.number,
+            transform=row.transform,
+            params=params,
+            seed=row.seed,
+            digest=image.digest,
+            identical=image.identical,
+            change=round(similarities[image].change, 1),
+            moved=round(similarities[image].moved, 1),
+            near_duplicate=repeated or similarities[image].near_duplicate,
+        )
+        for row, params, image, repeated in rows
+    ]
 
 
 def is_intact(job: RenderJob, unit: int, entries: Sequence[JournalEntry]) -> bool:
