@@ -41,10 +41,9 @@ def audit(
     output that lies among the images; findings never raise, see `Audit.failures`.
     """
     folder, processes = Path(images), workers or parallel.cores()
-    places = [Path(place) if place else None for place in (output, html, pictures)]
-    for place in places:
+    for place in (output, html, Path(pictures) / "000.jpg" if pictures else None):
         if place:
-            _check_apart(place / "000.jpg" if place is places[2] else place, folder)
+            _check_apart(Path(place), folder)
     settings = build(AuditParams, checks, "checks")
     if labels and settings.label_errors == "skip":
         settings = settings.model_copy(update={"label_errors": "warn"})
@@ -53,17 +52,16 @@ def audit(
     result = run_checks(
         manifest, folder, settings, Path(work), split=split, processes=processes, track=track
     )
-    table, page, thumbnails = places
-    if table:
-        write_audit(table, result)
-    if page or thumbnails:
-        few = make_thumbnails(
+    if output:
+        write_audit(Path(output), result)
+    if html or pictures:
+        thumbnails = make_thumbnails(
             result, manifest, folder, settings.limits, processes=processes, track=track
         )
-        if page:
-            files.write_file(page, audit_page(result, few, folder.resolve().name))
-        if thumbnails:
-            write_thumbnails(thumbnails, few)
+        if html:
+            files.write_file(Path(html), audit_page(result, thumbnails, folder.resolve().name))
+        if pictures:
+            write_thumbnails(Path(pictures), thumbnails)
     return result
 
 

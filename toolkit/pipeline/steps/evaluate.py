@@ -1,7 +1,6 @@
 """`toolkit evaluate`, and `toolkit.evaluate`."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,7 +9,6 @@ from toolkit.evaluation.evaluate import Evaluation, RunOutputs, evaluate_run
 from toolkit.evaluation.results import RunKey
 from toolkit.io.schema import build
 from toolkit.metrics import mistakes, thresholds
-from toolkit.metrics.mistakes import HardExample
 from toolkit.metrics.params import EvaluateParams, ThresholdRule
 from toolkit.metrics.predictions import Predictions, read_predictions
 from toolkit.progress import Track, silent
@@ -20,7 +18,6 @@ if TYPE_CHECKING:  # predictions are measured without torch
     from toolkit.training.runs import Run
 
 Source: TypeAlias = "Predictions | Run | Path | str"
-Examples = Callable[[Predictions], Sequence[HardExample]]
 
 
 def evaluate(
@@ -63,15 +60,11 @@ def evaluate(
     else:
         if test is None or valid_predictions is not None:
             raise InputError("a run is tested on images: give test, and for a threshold valid")
-        shown = partial(mistakes.choose_examples, positive=positive) if output else _no_examples
-        inputs = _of_run(run, Path(test), valid, shown, track=track, say=say)
+        explain = output is not None
+        inputs = _of_run(run, Path(test), valid, settings, explain=explain, track=track, say=say)
     if output is None:
         return evaluate_run(inputs, settings)
     return write_evaluation(Path(output), inputs, settings)
-
-
-def _no_examples(_: Predictions) -> tuple[HardExample, ...]:
-    return ()
 
 
 def _run_of(source: Source) -> Path | None:
@@ -84,19 +77,26 @@ def _run_of(source: Source) -> Path | None:
 
 
 def _of_run(
-    run: Path, test: Path, valid: Path | str | None, examples: Examples, **callbacks: Any
+    run: Path,
+    test: Path,
+    valid: Path | str | None,
+    params: EvaluateParams,
+    *,
+    explain: bool,
+    **callbacks: Any,
 ) -> RunOutputs:
     from toolkit.training import inference, runs
 
     about = runs.read_run(run)
     predictions = inference.predict_folder(run, test, **callbacks)
+    examples = mistakes.choose_examples(predictions, params.positive) if explain else ()
     return RunOutputs(
         key=RunKey(about.arm, about.recipe, about.seed),
         test=predictions,
         valid=inference.predict_folder(run, Path(valid), **callbacks) if valid else None,
         trained=about.counts,
         history=run / runs.HISTORY,
-        explained=inference.explain_examples(run, test, examples(predictions)),
+        explained=inference.explain_examples(run, test, examples),
     )
 
 
