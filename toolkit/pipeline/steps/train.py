@@ -54,7 +54,7 @@ def train(
         "checkpoint": checkpoint or Checkpoint(),
         "data": data,
         "workers": workers,
-        "recipes": {**RECIPES, **(recipes or {})},
+        "recipes": recipes or RECIPES,
     }
     (run,) = train_all(
         arm,
@@ -83,6 +83,8 @@ def train_all(
     options: TrainingOptions,
 ) -> list[Run]:
     """Train with several seeds, seed -> the run's folder, on images that are decoded once."""
-    if recipe not in settings.recipes:
-        raise unknown_name("recipe", recipe, settings.recipes)
+    recipes = {**RECIPES, **settings.recipes}
+    if recipe not in recipes:
+        raise unknown_name("recipe", recipe, recipes)
+    settings = settings.model_copy(update={"recipes": recipes})
     return train_seeds(Path(arm), Path(valid), recipe, settings, outputs=outputs, options=options)
