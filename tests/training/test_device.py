@@ -1,5 +1,9 @@
 """Device, precision, threads and determinism."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -54,6 +58,31 @@ def test_settings_and_random_state_are_restored():
     assert torch.get_num_threads() == threads
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_float32_on_a_gpu_is_not_tf32():
+    """torch's flags, which can be read without a GPU: convolutions have TF32 by default."""
+    flags = device.FLOAT32_BACKENDS
+    before = [flag.fp32_precision for flag in flags]
+    with device.reproducible(1, CPU):
+        assert {flag.fp32_precision for flag in flags} == {"ieee"}
+    assert [flag.fp32_precision for flag in flags] == before
+    assert before[0] == "tf32"
+
+
+def test_threads_that_wait_sleep():
+    """In a process of its own, since the tests' has the variable already."""
+    code = "import os, toolkit.training.networks; print(os.environ['OMP_WAIT_POLICY'])"
+    for given in ({}, {"OMP_WAIT_POLICY": "active"}):
+        environment = {key: v for key, v in os.environ.items() if key != "OMP_WAIT_POLICY"} | given
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == given.get("OMP_WAIT_POLICY", "passive")
 
 
 def test_autocast_only_for_bfloat16():

@@ -17,6 +17,10 @@ from toolkit.errors import InputError
 DETERMINISTIC: Any = deterministic
 """torch.utils.deterministic, whose only setting mypy does not see."""
 
+BACKENDS: Any = torch.backends
+FLOAT32_BACKENDS = (BACKENDS.cudnn.conv, BACKENDS.cuda.matmul)
+"""What multiplies float32 on GPUs: by default convolutions do it in TF32, with a short mantissa."""
+
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", os.strerror(errno.ENOMEM))
 ONEDNN_OUT_OF_MEMORY = ("could not create a primitive", "could not execute a primitive")
 """oneDNN, which computes convolutions on CPUs, only says what it could not do for lack of memory;
@@ -72,7 +76,7 @@ def derive_seed(*numbers: int) -> int:
 
 @contextlib.contextmanager
 def reproducible(threads: int, device: torch.device) -> Iterator[None]:
-    """Use deterministic kernels and `threads` CPU threads in the block.
+    """Use deterministic kernels and `threads` CPU threads in the block; float32 is not TF32.
 
     torch's settings and random states are restored at the end. On CUDA an operation without a
     deterministic kernel runs nevertheless (GoogLeNet's adaptive pooling is one, though it is exact
@@ -82,19 +86,27 @@ def reproducible(threads: int, device: torch.device) -> Iterator[None]:
     enabled = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once, at start
+    precisions = [backend.fp32_precision for backend in FLOAT32_BACKENDS]
     on_gpu = device.type == "cuda"
     devices = [torch.cuda.current_device()] if on_gpu else []
     try:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(True, warn_only=on_gpu)
+        _set_float32(["ieee" for _ in FLOAT32_BACKENDS])
         DETERMINISTIC.fill_uninitialized_memory = False  # takes a tenth of the time, never read
         with torch.random.fork_rng(devices), warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*does not have a deterministic implementation")
             yield
     finally:
+        _set_float32(precisions)
         DETERMINISTIC.fill_uninitialized_memory = filled
         torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
         torch.set_num_threads(threads_before)
+
+
+def _set_float32(precisions: list[str]) -> None:
+    for backend, precision in zip(FLOAT32_BACKENDS, precisions, strict=True):
+        backend.fp32_precision = precision
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
