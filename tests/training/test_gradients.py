@@ -14,7 +14,14 @@ from toolkit.cli.main import app
 from toolkit.errors import InputError
 from toolkit.training import loop, runs
 from toolkit.training.checkpoints import CheckpointSchedule
-from toolkit.training.gradients import GradientMeter, find_traces, gradient_rows, layers
+from toolkit.training.gradients import (
+    GradientMeter,
+    find_traces,
+    gradient_rows,
+    last_convolution,
+    layers,
+)
+from toolkit.training.networks import NETWORKS, build_network
 from toolkit.training.params import Recipe, TrainParams
 from toolkit.training.state import TrainingPosition, initial_state, training_job
 from toolkit.training.train import train_one
@@ -48,6 +55,32 @@ def test_layers_are_convolutions_and_linear_layers_in_order():
         "0": (4, 3, 1, 1),
         "3": (2, 4),
     }
+
+
+LAST = {
+    "googlenet": "inception5b.branch4.1.conv",
+    "vgg16_bn": "features.40",
+    "torchvision.efficientnet_b0": "features.8.0",
+    "torchvision.mobilenet_v3_small": "features.12.0",
+}
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_the_last_convolution_makes_the_features_before_the_pooling(name):
+    """No linear layer, and none of an auxiliary head: its gradient there is that of the pooling."""
+    torch.manual_seed(0)
+    network = build_network(name, 2).eval()
+    last = network.get_submodule(last_convolution(network, 32))
+    assert isinstance(last, nn.Conv2d)
+    assert name not in LAST or last is network.get_submodule(LAST[name])
+    after = {}
+    last.register_forward_hook(lambda *_: after.clear())
+    for key, module in network.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear) and module is not last:
+            module.register_forward_hook(lambda module, *_, key=key: after.update({key: module}))
+    network(torch.rand(1, 3, 32, 32))
+    assert after
+    assert all(isinstance(module, nn.Linear) for module in after.values())
 
 
 def test_a_run_keeps_norms_where_the_recipe_asks_for_them(data, tmp_path):
@@ -123,6 +156,15 @@ def test_traces_hold_what_the_runs_kept(models):
         ("resnet18", "1"),
         ("resnet18_plain", "1"),
     ]
+
+
+def test_the_ratio_is_that_of_the_last_convolution(data, tmp_path):
+    """Of a network with two linear layers at its end."""
+    recipe = settings(network="torchvision.mobilenet_v3_small", gradients=True, epochs=1)
+    train_one(*data, "r", recipe, seed=0, output=tmp_path / "run")
+    (trace,) = find_traces([tmp_path / "run"])
+    ratio = trace.norms[0, 0] / trace.norms[0, trace.layers.index("features.12.0")]
+    assert gradient_rows([trace])[1][2] == f"{ratio:.3g}"
 
 
 def test_the_picture_is_the_same_bytes_each_time(models, tmp_path):

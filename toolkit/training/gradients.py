@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.errors import InputError
-from toolkit.training import runs
+from toolkit.training import networks, runs
+from toolkit.training.runs import Run
 
 Numbers = npt.NDArray[np.float64]
 
@@ -68,6 +69,26 @@ def layers(network: nn.Module) -> dict[str, Tensor]:
     return {name: m.weight for name, m in network.named_modules() if isinstance(m, kinds)}
 
 
+def last_convolution(network: nn.Module, size: int) -> str:
+    """Return the name of the convolution that comes last before the main head's logits.
+
+    By an evaluation on one image of `size` pixels, in which auxiliary heads do not run.
+    Leaves the network in evaluation mode.
+    """
+    names: list[str] = []
+    hooks = [
+        module.register_forward_hook(lambda *_, name=name: names.append(name))
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        network.eval()(torch.empty(1, 3, size, size, device=device))
+    for hook in hooks:
+        hook.remove()
+    return names[-1]
+
+
 def _gradient(weight: Tensor) -> Tensor:
     return torch.zeros_like(weight) if weight.grad is None else weight.grad
 
@@ -80,8 +101,8 @@ class Trace:
     """One run by epoch.
 
     name: its recipe, after the arm if that is not "original"; loss on train and accuracy on valid
-    [epochs]; layers: their names from the images to the logits, without the shortcuts; norms
-    [epochs, layers].
+    [epochs]; layers: their names from the images to the logits, without the shortcuts; last: the
+    index of the last convolution before the main head; norms [epochs, layers].
     """
 
     name: str
@@ -89,6 +110,7 @@ class Trace:
     loss: Numbers
     accuracy: Numbers
     layers: tuple[str, ...]
+    last: int
     norms: Numbers
 
 
@@ -124,6 +146,7 @@ def read_trace(folder: Path) -> Trace:
             }
         names = tuple(dict.fromkeys(name for _, name in norm_of if "downsample" not in name))
         norms = np.array([[norm_of[row.epoch, name] for name in names] for row in run.history])
+        last = names.index(_last_convolution(folder, run))
     except (ValueError, LookupError, TypeError, csv.Error) as error:
         message = f"{path}: not the gradients of this run ({error!r}); train again"
         raise InputError(message) from error
@@ -133,8 +156,18 @@ def read_trace(folder: Path) -> Trace:
         loss=np.array([row.train_loss for row in run.history]),
         accuracy=np.array([row.valid_accuracy for row in run.history]),
         layers=names,
+        last=last,
         norms=norms,
     )
+
+
+def _last_convolution(folder: Path, run: Run) -> str:
+    try:
+        with torch.device("meta"):  # shapes without values
+            network = networks.build_network(run.settings.network, len(run.classes))
+    except InputError as error:
+        raise InputError(f"{folder / runs.SIDE}: settings.{error}") from error
+    return last_convolution(network, run.size)
 
 
 def group_traces(traces: Iterable[Trace]) -> dict[str, list[Trace]]:
@@ -178,13 +211,13 @@ def mean_curves(group: Sequence[Trace]) -> tuple[Numbers, Numbers]:
 
 
 def summarize_traces(name: str, group: Sequence[Trace]) -> GradientSummary:
-    """Summarize the traces of one network, whose last layer gives the logits."""
-    norms = mean_norms(group)
+    """Summarize the traces of one network."""
+    norms, last = mean_norms(group), group[0].last
     return GradientSummary(
         name=name,
         seeds=len(group),
-        first=float(norms[0, 0] / norms[0, -2]),
-        last=float(norms[-1, 0] / norms[-1, -2]),
+        first=float(norms[0, 0] / norms[0, last]),
+        last=float(norms[-1, 0] / norms[-1, last]),
         lowest=float(np.nanmin(norms)),
         highest=float(np.nanmax(norms)),
         loss=float(np.mean([trace.loss[-1] for trace in group])),
