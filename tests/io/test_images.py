@@ -263,3 +263,20 @@ def test_comments_and_profiles_are_not_encoded(size):
         data = encoder(picture)
         assert b"by me" not in data
         assert "icc_profile" not in Image.open(io.BytesIO(data)).info
+
+
+@pytest.mark.parametrize("form", ["PNG", "GIF", "TIFF", "WEBP"])
+def test_an_image_with_a_wrong_header_is_damaged_and_not_no_image(form):
+    data = bytearray(encoded(Image.new("RGB", (8, 8)), form))
+    data[8:40] = bytes(32)
+    with pytest.raises(InputError, match="damaged image"):
+        images.decode(bytes(data))
+
+
+def test_what_pillow_logs_is_in_the_reason_and_nowhere_else(capfd):
+    data = bytearray(encoded(Image.new("RGB", (8, 8)), "TIFF"))
+    at = data.index(b"\x15\x01\x03\x00")  # SamplesPerPixel
+    data[at + 8] = 200
+    with pytest.raises(InputError, match=r"damaged image .*More samples per pixel"):
+        images.decode(bytes(data))
+    assert capfd.readouterr() == ("", "")

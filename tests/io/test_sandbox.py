@@ -64,6 +64,24 @@ def test_only_the_item_that_ended_its_process_is_stopped(harm, reason, workers):
     assert results == [Stopped(reason) if n % 10 == 3 else n * n for n in range(40)]
 
 
+@pytest.mark.parametrize("size", [4, 16, 99])
+def test_a_chunk_loses_only_the_items_that_ended_its_process(size):
+    results = list(sandbox.sandboxed_map(one_in_ten(crash), range(40), 2, chunksize=size))
+    crashed = Stopped("the process that read it crashed (SIGSEGV)")
+    assert results == [crashed if n % 10 == 3 else n * n for n in range(40)]
+
+
+def spin_contained(n: int):
+    return sandbox.contain(lambda: one_in_ten(spin)(n), 0.3, 0)
+
+
+def test_what_is_contained_ends_its_worker_or_one_of_its_own():
+    stopped = Stopped("it took more than 0.3 seconds")
+    assert [spin_contained(n) for n in (2, 3)] == [4, stopped]
+    mapped = list(sandbox.sandboxed_map(spin_contained, range(6), 2, chunksize=3))
+    assert mapped == [0, 1, 4, stopped, 16, 25]
+
+
 def test_wall_clock_time_is_limited_too_and_a_call_of_c_is_stopped(monkeypatch):
     monkeypatch.setattr(sandbox, "PATIENCE", 1)
     for harm in (sleep, burn):

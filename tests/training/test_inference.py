@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 from tests.helpers.arms import arm, settings
 from toolkit.errors import InputError
 from toolkit.io import manifest
-from toolkit.io.images import read_image
+from toolkit.io.images import NamedImage, read_image
 from toolkit.metrics import mistakes
 from toolkit.metrics.mistakes import HardExample
 from toolkit.training import dataset, inference, runs
@@ -30,6 +30,10 @@ def run(tmp_path_factory):
     train, valid = arm(root / "plain", {"a": 6, "b": 3}), arm(root / "valid", {"a": 3, "b": 2})
     train_one(train, valid, "r", settings(), seed=0, output=root / "run")
     return root / "run"
+
+
+def named(paths):
+    return [NamedImage(path) for path in paths]
 
 
 @pytest.fixture
@@ -83,7 +87,7 @@ def test_a_plain_folder_of_many_sizes_is_predicted_as_its_files_are(run, tmp_pat
     (tmp_path / "b" / "notes.txt").write_text("text")
     lines = []
     folder = inference.predict_folder(run, tmp_path, say=lines.append)
-    files = inference.predict_files(run, sorted(tmp_path.glob("b/*.jpg")))
+    files = inference.predict_files(run, named(sorted(tmp_path.glob("b/*.jpg"))))
     assert np.array_equal(folder.scores, [guess.scores for guess in files])
     assert ["b/notes.txt" in line for line in lines] == [True]
     chosen = [HardExample("mistake", folder.ids[1], "b", "a", "b", 0.5)]
@@ -118,7 +122,7 @@ def test_no_examples_no_explanations(run, test_split):
 
 def test_files_get_the_scores_of_their_folder(run, test_split):
     paths = [test_split / sample.path for sample in manifest.read_manifest(test_split).samples]
-    guesses = inference.predict_files(run, paths)
+    guesses = inference.predict_files(run, named(paths))
     predictions = inference.predict_folder(run, test_split)
     assert [guess.path for guess in guesses] == paths
     assert tuple(guess.predicted for guess in guesses) == predictions.predicted
@@ -127,7 +131,7 @@ def test_files_get_the_scores_of_their_folder(run, test_split):
 
 def test_files_of_any_size_and_format(run, tmp_path):
     Image.new("L", (100, 40), 200).save(tmp_path / "gray.jpg")
-    (guess,) = inference.predict_files(run, [tmp_path / "gray.jpg"])
+    (guess,) = inference.predict_files(run, named([tmp_path / "gray.jpg"]))
     assert guess.predicted in ("a", "b")
     assert math.fsum(guess.scores) == pytest.approx(1)
 
@@ -136,8 +140,8 @@ def test_an_unreadable_file_does_not_stop_the_others(run, test_split, tmp_path):
     (tmp_path / "bad.png").write_text("<!DOCTYPE html>")
     good = test_split / "a/000.png"
     paths = [tmp_path / "bad.png", good, tmp_path / "none.png"]
-    bad, fine, none = inference.predict_files(run, paths)
-    assert "bad.png: not an image" in bad.problem
+    bad, fine, none = inference.predict_files(run, named(paths))
+    assert "not an image" in bad.problem
     assert "No such file" in none.problem
     assert (bad.predicted, bad.scores) == ("", ())
     assert fine.problem == ""

@@ -19,7 +19,7 @@ from toolkit.augmentation.transforms import parsing
 from toolkit.augmentation.transforms.parsing import PolicySpec
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.errors import InputError
-from toolkit.io import files, images
+from toolkit.io import files, images, samples
 from toolkit.io.manifest import (
     COLUMNS,
     TABLE,
@@ -31,7 +31,7 @@ from toolkit.io.manifest import (
     write_manifest,
     write_sidecar,
 )
-from toolkit.io.parallel import unordered_map
+from toolkit.io.sandbox import Stopped, sandboxed_map
 
 
 @dataclass(frozen=True)
@@ -181,8 +181,11 @@ def _render_all(job: RenderJob, book: Journal, workers: int, track: progress.Tra
     """Render the units that the journal lacks, or whose files are not as it says."""
     finished = book.load(job.unit_positions, partial(batches.is_intact, job))
     todo = [unit for unit in range(len(job.units)) if unit not in finished]
-    rendered = unordered_map(partial(batches.render_unit, job), todo, workers)
-    for unit, entries in track(rendered, "augment", len(todo)):
+    rendered = sandboxed_map(partial(batches.render_unit, job), todo, workers)
+    for unit, entries in zip(todo, track(rendered, "augment", len(todo)), strict=True):
+        if isinstance(entries, Stopped):
+            first = samples.sample_name(job.folder, job.unit_batches(unit)[0].parent)
+            raise InputError(f"{first}, or one rendered with it: {entries.reason}")
         book.add(unit, job.unit_positions(unit), entries)
 
 

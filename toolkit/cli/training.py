@@ -227,8 +227,8 @@ def predict(
     predictions = step(run, images, output=output, track=console.track(quiet), say=console.say)
     if not output:
         typer.echo(predictions_csv(predictions), nl=False)
-    for problem in predictions.problems.values():
-        console.say(problem)
+    for path, problem in predictions.problems.items():
+        console.say(f"{path}: {problem}")
     if predictions.problems:
         count = len(predictions.ids) + len(predictions.problems)
         raise InputError(f"{len(predictions.problems)} of {count} files could not be read")

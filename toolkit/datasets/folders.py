@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 from toolkit.errors import InputError
 from toolkit.io import images, inside, manifest
 from toolkit.io.manifest import Manifest, Sample
-from toolkit.io.parallel import ordered_map
+from toolkit.io.samples import CHUNK
+from toolkit.io.sandbox import Stopped, sandboxed_map
 from toolkit.progress import Track, silent
 
 SPLIT_NAMES = {
@@ -40,8 +41,10 @@ def rescan(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
     places = [parse_path(path, splits) for path in paths]
     files = [(folder, path, label) for path, (_, label) in zip(paths, places, strict=True)]
     accepted, rejected = [], []
-    digests = track(ordered_map(_hash_or_reason, files, workers, chunksize=16), "scan", len(files))
-    for path, place, (digest, reason) in zip(paths, places, digests, strict=True):
+    results = sandboxed_map(_hash_or_reason, files, workers, chunksize=CHUNK)
+    digests = track(results, "scan", len(files))
+    for path, place, result in zip(paths, places, digests, strict=True):
+        digest, reason = ("", result.reason) if isinstance(result, Stopped) else result
         if digest:
             accepted.append((path, place, digest))
         else:

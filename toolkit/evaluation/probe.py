@@ -9,19 +9,17 @@ still shows what its class says.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from toolkit import progress
 from toolkit.datasets import features
-from toolkit.errors import InputError
 from toolkit.io import files, manifest
+from toolkit.io.images import decode
 from toolkit.io.manifest import Sample
 from toolkit.io.notebook import html_table
-from toolkit.io.parallel import ordered_map
-from toolkit.io.samples import sample_name, sample_pixels
+from toolkit.io.samples import map_samples
 from toolkit.metrics import scores
 from toolkit.metrics.arrays import Flags, Floats, Labels
 from toolkit.metrics.significance import TAILS
@@ -115,7 +113,7 @@ def probe_arm(
     counts = int((~images.new).sum()), int(images.new.sum())
     if images.folds < 2:
         return Probe(None, None, None, *counts, {})
-    rows = ordered_map(partial(_features, folder), samples, workers)
+    rows = map_samples(folder, samples, _features, workers)
     vectors = np.stack(list(track(rows, "probe", len(samples))))
     separations = _separations(images, _predict(vectors, images, seed), resamples, seed)
     whole = separations.pop("")
@@ -138,12 +136,8 @@ def _numbered(names: Sequence[str]) -> Labels:
     return np.array([position[name] for name in names], dtype=np.int64)
 
 
-def _features(folder: Path, sample: Sample) -> features.Vector:
-    pixels = sample_pixels(folder, None, sample)
-    try:
-        return features.image_features(pixels)
-    except InputError as error:
-        raise InputError(f"{sample_name(folder, sample)}: {error}") from error
+def _features(data: bytes) -> features.Vector:
+    return features.image_features(decode(data))
 
 
 # --- the classifier ---------------------------------------------------------------------------

@@ -1,8 +1,15 @@
-"""Decoding and encoding of images; no other module does either."""
+"""Decoding and encoding of images; no other module does either.
+
+Whatever decodes goes through `examine`, which contains it in a worker process (see `sandbox`): no
+caller need know whether an image is a stranger's.
+"""
 
 import io
+import logging
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeAlias, TypeVar
 
@@ -13,7 +20,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 from pydantic import Field
 
 from toolkit.errors import InputError
-from toolkit.io import inside
+from toolkit.io import inside, sandbox
 from toolkit.io.color import DECODING_ERRORS, bands, to_rgb
 from toolkit.io.schema import Positive, Section
 
@@ -27,6 +34,11 @@ T = TypeVar("T")
 
 COMMON_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM")  # those that Pillow imports by itself
 FORMATS = (*COMMON_FORMATS, "AVIF", "JPEG2000", "TIFF", "WEBP")
+MAGIC = {
+    b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WEBP", b"II*\0": "TIFF",
+    b"MM\0*": "TIFF", b"\0\0\0\x0cjP  ": "JPEG2000",
+}  # fmt: skip
+"""First bytes of a file whose author meant it to be an image."""
 Z_RLE = 3  # zlib's strategy
 MAX_SIDE = 65_535  # pixels, of a JPEG
 SOFTWARE = "imbalanced-images"
@@ -77,6 +89,11 @@ def decode(data: bytes, limits: ImageLimits = LIMITS) -> Pixels:
     return to_pixels(examine(data, to_rgb, limits))
 
 
+def decode_resized(data: bytes, size: int) -> Pixels:
+    """Decode whole, then resize to `size` x `size`. Raises as `decode` does."""
+    return resize(decode(data), size)
+
+
 def decode_picture(data: bytes, size: int | None = None, limits: ImageLimits = LIMITS) -> Picture:
     """Decode as `decode` does, and resize to `size` x `size` unless that is None.
 
@@ -109,15 +126,33 @@ def to_picture(pixels: Pixels) -> Picture:
     return Image.fromarray(pixels)
 
 
+@dataclass(frozen=True)
+class NamedImage:
+    """An image file that the user named, which may be a link, or one listed in a named folder.
+
+    The latter is opened below `folder` without following a link, whatever is there by then.
+    """
+
+    path: Path
+    folder: Path | None = None
+
+    def picture(self) -> Picture:
+        """Read and decode the file. Raises InputError with the reason."""
+        if self.folder is None:
+            return decode_reduced(read_bounded(self.path), MAX_SIDE)
+        relative = self.path.relative_to(self.folder).as_posix()
+        return decode_reduced(inside.read_inside(self.folder, relative, LIMITS.bytes), MAX_SIDE)
+
+
 def read_image(path: Path) -> Pixels:
-    """Read and decode a file. Raises InputError that names it."""
+    """Read and decode a file that the user named. Raises InputError that names it."""
     return to_pixels(read_picture(path))
 
 
 def read_picture(path: Path) -> Picture:
     """Read and decode a file that the user named. Raises InputError that names it."""
     try:
-        return decode_reduced(read_bounded(path), MAX_SIDE)
+        return NamedImage(path).picture()
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -143,9 +178,20 @@ def read_bounded(path: Path, limits: ImageLimits = LIMITS) -> bytes:
 def examine(data: bytes, action: Callable[[Image.Image], T], limits: ImageLimits) -> T:
     """Return `action(image)` for an image file that has been opened, but not decoded.
 
-    Raises InputError with the reason, whatever is wrong with the file.
+    The one way to an image that is a stranger's: within the limits, in a process that may crash.
+    Callers with many images map over them (`sandbox.sandboxed_map`), for then no process is forked
+    for each. Raises InputError with the reason, whatever is wrong with the file.
     """
     inside.check_size(len(data), limits.bytes)
+    work = partial(_examine, data, action, limits)
+    result = sandbox.contain(work, limits.seconds, limits.memory)
+    if isinstance(result, sandbox.Stopped):
+        raise InputError(result.reason)
+    return result
+
+
+def _examine(data: bytes, action: Callable[[Image.Image], T], limits: ImageLimits) -> T:
+    _told.texts.clear()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -153,13 +199,35 @@ def examine(data: bytes, action: Callable[[Image.Image], T], limits: ImageLimits
                 _check_size(image, limits)
                 return action(image)
     except UnidentifiedImageError:
+        name = next((name for magic, name in MAGIC.items() if data.startswith(magic)), "")
+        if name:
+            raise InputError(f"damaged image ({name} with a wrong header{_told})") from None
         raise InputError(f"not an image (first bytes are {data[:16]!r})") from None
     except InputError:
         raise
     except MemoryError:
         raise InputError("takes more memory than there is for one image") from None
     except DECODING_ERRORS as error:
-        raise InputError(f"damaged image ({type(error).__name__}: {str(error)[:200]})") from error
+        reason = f"{type(error).__name__}: {str(error)[:200]}{_told}"
+        raise InputError(f"damaged image ({reason})") from error
+
+
+class _Told(logging.Handler):
+    """What Pillow logs of an image."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage()[:100])
+
+    def __str__(self) -> str:
+        return "".join(f"; {text}" for text in self.texts[:3])
+
+
+_told = _Told()
+logging.getLogger("PIL").addHandler(_told)
 
 
 def _opened(data: bytes) -> Image.Image:
@@ -213,6 +281,12 @@ def encode_jpeg(pixels: Pixels, quality: int = 95) -> bytes:
     stream = io.BytesIO()
     to_picture(pixels).save(stream, "JPEG", quality=quality, subsampling=0)
     return stream.getvalue()
+
+
+def jpeg_loss(pixels: Pixels, quality: int) -> Pixels:
+    """Return what a JPEG of this quality keeps of the image. The bytes are ours: no worker."""
+    with Image.open(io.BytesIO(encode_jpeg(pixels, quality))) as image:
+        return to_pixels(to_rgb(image))
 
 
 def _png(picture: Picture) -> bytes:

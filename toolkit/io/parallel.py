@@ -6,11 +6,13 @@ hangs when a worker is killed in the middle of a result, which the kernel does f
 
 import ctypes
 import itertools
+import mmap
 import multiprocessing
 import os
 import pickle
 import selectors
 import signal
+import struct
 import traceback
 import warnings
 from collections import deque
@@ -31,6 +33,7 @@ PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 AHEAD = 2  # items that a worker has, so that it need not wait for the next
 SPAN = 1000  # items between the first unfinished one and the last one sent, if order matters
 NO_MEMORY = 70  # exit code
+NOTE = struct.Struct("<Hdq")
 KILLED = "a worker process was killed, perhaps for lack of memory; run again with --workers 1"
 
 
@@ -83,8 +86,34 @@ def _call(task: Callable[[], None]) -> None:
     task()
 
 
-def _fail(exit_code: int) -> NoReturn:  # noqa: ARG001
-    raise InputError(KILLED)
+def _fail(end: "Ended") -> NoReturn:
+    if end.exit_code in (-signal.SIGKILL, NO_MEMORY):
+        raise InputError(KILLED)
+    raise InputError(f"one of the images cannot be read: {end.reason}")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a worker ended, and what it noted before: its place in a chunk, and its limits."""
+
+    exit_code: int
+    place: int
+    seconds: float
+    memory: int
+
+    @property
+    def reason(self) -> str:
+        """Why the file that it read is not used."""
+        too_slow = f"it took more than {self.seconds:g} seconds"
+        reasons = {
+            NO_MEMORY: f"it took more than {self.memory // 1_000_000:,} MB of memory",
+            -signal.SIGPROF: too_slow,
+            -signal.SIGALRM: too_slow,
+            -signal.SIGKILL: "the process that read it was killed, perhaps for lack of memory",
+        }
+        code = self.exit_code
+        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return reasons.get(code, f"the process that read it crashed ({name})")
 
 
 @dataclass(frozen=True)
@@ -102,6 +131,7 @@ def _unwrap(answer: Any) -> Any:
 class _Worker:
     process: BaseProcess
     pipe: "Connection[Any, Any]"
+    note: mmap.mmap
     indices: deque[int] = field(default_factory=deque)
     """Items sent and not answered."""
 
@@ -113,13 +143,13 @@ class Pool:
         self,
         function: Callable[[Any], Any],
         items: Sequence[Any],
-        replace: Callable[[int], Any],
+        replace: Callable[[Ended], Any],
         prepare: Callable[[], None] | None = None,
     ) -> None:
         """Start nothing yet.
 
-        `replace(exit code)` returns the result of an item that ended its worker, or raises. Each
-        worker calls `prepare` first.
+        `replace(end)` returns the result of an item that ended its worker, or raises. Each worker
+        calls `prepare` first.
         """
         self._job = (function, items, prepare, os.getpid())
         self._replace = replace
@@ -130,17 +160,17 @@ class Pool:
         self._workers = list[_Worker]()
         self._selector = selectors.DefaultSelector()
 
-    def in_order(self, workers: int) -> Iterator[Any]:
-        """Yield the results in the order of the items."""
-        position, early = 0, dict[int, Any]()
-        self._stop = SPAN
+    def in_order(self, workers: int, items_each: int = 1) -> Generator[Any, None, None]:
+        """Yield the results in the order of the items, each a chunk of so many."""
+        position, early, span = 0, dict[int, Any](), SPAN // items_each
+        self._stop = span
         with closing(self.as_completed(workers)) as answers:
             for index, answer in answers:
                 early[index] = answer
                 while position in early:
                     yield _unwrap(early.pop(position))
                     position += 1
-                    self._stop = position + SPAN
+                    self._stop = position + span
 
     def as_completed(self, workers: int) -> Generator[tuple[int, Any], None, None]:
         """Yield the index of an item and its result, or _Raised, in the order of completion."""
@@ -162,8 +192,9 @@ class Pool:
 
     def _start(self) -> None:
         ours, theirs = multiprocessing.Pipe()
+        note = mmap.mmap(-1, NOTE.size)  # shared with the worker
         process = multiprocessing.get_context("fork").Process(
-            target=_serve, args=(*self._job, theirs), daemon=True
+            target=_serve, args=(*self._job, theirs, note), daemon=True
         )
         with warnings.catch_warnings():
             # Python 3.12 warns where there are threads: progress bars, pools of libraries. A worker
@@ -171,7 +202,7 @@ class Pool:
             warnings.simplefilter("ignore", DeprecationWarning)
             process.start()
         theirs.close()
-        self._workers.append(_Worker(process, ours))
+        self._workers.append(_Worker(process, ours, note))
         self._selector.register(ours, selectors.EVENT_READ, self._workers[-1])
 
     def _send(self) -> None:
@@ -216,11 +247,24 @@ class Pool:
                 self._killed.add(index)
             else:
                 worker.indices.popleft()
-                yield index, self._replace(exit_code)
+                yield index, self._replace(Ended(exit_code, *NOTE.unpack(worker.note)))
         self._returned.extendleft(reversed(worker.indices))
 
 
 # --- in the worker ----------------------------------------------------------------------------
+
+_note: mmap.mmap | None = None
+
+
+def in_worker() -> bool:
+    """Return whether this process is a worker, which may be ended."""
+    return _note is not None
+
+
+def leave_note(place: int, seconds: float, memory: int) -> None:
+    """Note what is begun (see `Ended`), for the parent to find if this worker ends."""
+    if _note is not None:
+        NOTE.pack_into(_note, 0, place, seconds, memory)
 
 
 def _serve(
@@ -229,7 +273,10 @@ def _serve(
     prepare: Callable[[], None] | None,
     parent: int,
     pipe: "Connection[Any, Any]",
+    note: mmap.mmap,
 ) -> NoReturn:
+    global _note
+    _note = note
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends the worker
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with(parent)
@@ -249,7 +296,7 @@ def _end_with(parent: int) -> None:
 def _answer(function: Callable[[A], B], item: A) -> bytes:
     """Return the pickled result, or _Raised."""
     try:
-        return pickle.dumps(function(item))
+        return pickle.dumps(function(item), pickle.HIGHEST_PROTOCOL)
     except MemoryError:
         os._exit(NO_MEMORY)
     except (InputError, OSError) as error:

@@ -1,21 +1,39 @@
 """Bytes and pixels of the samples of a manifest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from toolkit.errors import InputError
-from toolkit.io import images, inside, manifest
-from toolkit.io.images import Picture, Pixels
+from toolkit.io import images, inside, manifest, sandbox
+from toolkit.io.images import Picture
 from toolkit.io.manifest import Sample
 
+T = TypeVar("T")
 
-def sample_pixels(folder: Path, size: int | None, sample: Sample) -> Pixels:
-    """Return a sample's pixels, resized to `size` x `size` unless that is None.
+REMEDY = "remove it or run `toolkit audit`"
+CHUNK = 16  # small images cost less to decode than to send each by itself
 
-    Raises InputError as `sample_bytes` and `sample_picture` do.
+
+def map_samples(
+    folder: Path, samples: Sequence[Sample], action: Callable[[bytes], T], workers: int = 1
+) -> Iterator[T]:
+    """Yield `action` of the bytes of each sample, in order, from worker processes.
+
+    Raises InputError that names the file, as `sample_bytes` and `action` do, or if it is Stopped.
     """
-    return images.to_pixels(sample_picture(folder, size, sample, sample_bytes(folder, sample)))
+    work = partial(_apply, folder, action)
+    results = sandbox.sandboxed_map(work, samples, workers, chunksize=CHUNK)
+    for sample, result in zip(samples, results, strict=True):
+        if isinstance(result, sandbox.Stopped):
+            raise InputError(f"{sample_name(folder, sample)}: {result.reason}; {REMEDY}")
+        yield result
+
+
+def _apply(folder: Path, action: Callable[[bytes], T], sample: Sample) -> T:
+    data = sample_bytes(folder, sample)
+    return _decoded(folder, sample, partial(action, data))
 
 
 def sample_bytes(folder: Path, sample: Sample) -> bytes:
@@ -40,12 +58,11 @@ def reduced_picture(folder: Path, min_side: int, sample: Sample) -> Picture:
     return _decoded(folder, sample, partial(images.decode_reduced, data, min_side))
 
 
-def _decoded(folder: Path, sample: Sample, decode: Callable[[], Picture]) -> Picture:
+def _decoded(folder: Path, sample: Sample, decode: Callable[[], T]) -> T:
     try:
         return decode()
     except InputError as error:
-        message = f"{sample_name(folder, sample)}: {error}"
-        raise InputError(f"{message}; remove it or run `toolkit audit`") from error
+        raise InputError(f"{sample_name(folder, sample)}: {error}; {REMEDY}") from error
 
 
 def sample_name(folder: Path, sample: Sample) -> str:

@@ -16,7 +16,7 @@ from toolkit.errors import InputError
 from toolkit.io import files
 from toolkit.io.images import dimensions
 from toolkit.io.manifest import SPLITS, Manifest
-from toolkit.io.samples import sample_bytes
+from toolkit.io.samples import map_samples
 from toolkit.pipeline import params
 
 DISTRIBUTION = "imbalanced-images"
@@ -126,7 +126,7 @@ def _fit(settings: Any, folder: Path, images: Path) -> list[str]:
 def _size(images: Path, manifest: Manifest) -> int:
     """Return a size that does not enlarge the typical image and that a laptop can train on."""
     some = manifest.samples[:: max(1, len(manifest.samples) // 200)]
-    sides = [min(dimensions(sample_bytes(images, s))) for s in some]
+    sides = [min(shape) for shape in map_samples(images, some, dimensions)]
     return int(np.clip(statistics.median(sides) // 16 * 16, 32, 96))
 
 

@@ -16,7 +16,7 @@ from toolkit.evaluation.results import Mistake, RunResult
 from toolkit.io import images, inside
 from toolkit.io.images import Pixels
 from toolkit.io.manifest import Manifest, Sample, read_manifest
-from toolkit.io.samples import sample_pixels
+from toolkit.io.samples import map_samples
 from toolkit.reporting.curves import evenly_spaced
 
 SIDE, QUALITY = 96, 80
@@ -77,7 +77,8 @@ def sample_strips(folder: Path, manifest: Manifest) -> list[Strip]:
         samples = [sample for sample in manifest.samples if sample.label == name]
         chosen = [samples[at] for at in evenly_spaced(len(samples), MAX_SAMPLES)]
         alt = f"training image of class {name}"
-        pictures = tuple(inline_squares(sample_pixels(folder, None, s), alt) for s in chosen)
+        pixels = map_samples(folder, chosen, images.decode)
+        pictures = tuple(inline_squares(each, alt) for each in pixels)
         strips.append(Strip(name, pictures, len(samples)))
     return strips
 
@@ -121,7 +122,7 @@ def change_strips(compared: Comparison, runs: Sequence[RunResult], folder: Path)
 
     An image is fixed if most runs of the baseline get it wrong and most of the arm get it right,
     and broken in the opposite case (see `changed_images`). `folder` holds the test images. Raises
-    InputError as `read_manifest` and `sample_pixels` do.
+    InputError as `read_manifest` and `map_samples` do.
     """
     samples, strips = read_manifest(folder).by_id, []
     before = [run for run in runs if run.arm == compared.baseline]
@@ -131,17 +132,21 @@ def change_strips(compared: Comparison, runs: Sequence[RunResult], folder: Path)
         for verb, (wrong, right) in (("fixed", (before, after)), ("broken", (after, before))):
             ids = changed_images(wrong, right, compared.test_images)
             chosen = [samples[ident] for ident in ids if ident in samples][:MAX_CHANGED]
-            pictures = tuple(_changed(folder, sample, counts, len(after)) for sample in chosen)
+            pixels = map_samples(folder, chosen, images.decode)
+            pictures = tuple(
+                _changed(each, sample, counts, len(after))
+                for sample, each in zip(chosen, pixels, strict=True)
+            )
             strips.append(Strip(f"{verb} by {arm}", pictures, len(ids)))
     return strips
 
 
 def _changed(
-    folder: Path, sample: Sample, counts: tuple[Counter[str], Counter[str]], runs: int
+    pixels: Pixels, sample: Sample, counts: tuple[Counter[str], Counter[str]], runs: int
 ) -> InlineImage:
     before, after = (count[sample.id] for count in counts)
     alt = (
         f"image of class {sample.label}, correct in {before} runs before and {after} of {runs} now"
     )
     lines = (sample.label, f"correct {before}, now {after}")
-    return inline_squares(sample_pixels(folder, None, sample), alt, lines)
+    return inline_squares(pixels, alt, lines)

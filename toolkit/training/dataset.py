@@ -6,21 +6,21 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from toolkit.datasets import folders
 from toolkit.errors import InputError
-from toolkit.io import images, manifest, samples
+from toolkit.io import images, manifest, parallel
 from toolkit.io.images import Pixels
 from toolkit.io.manifest import Manifest, Sample
+from toolkit.io.samples import map_samples
 from toolkit.progress import Track, ignore, silent
 from toolkit.training import device
-
-T = TypeVar("T")
 
 ORDER_STREAM = 1  # see state.WEIGHTS_STREAM
 SMALLEST, LARGEST, STEP = 32, 128, 16
@@ -106,7 +106,7 @@ def choose_size(
     a line on it. Raises InputError as `load_tensors` does.
     """
     shapes = [
-        [_examine(folder, sample, images.dimensions) for sample in folder.samples]
+        list(map_samples(folder.path, folder.samples, images.dimensions, parallel.cores()))
         for folder in (arm, valid)
     ]
     width, height = shapes[0][0]
@@ -121,18 +121,15 @@ def choose_size(
     return size
 
 
-def decode_sample(folder: LabeledFolder, sample: Sample, size: int) -> Pixels:
-    """Decode an image, resized to `size` x `size` pixels. Raises as `load_tensors` does."""
-    return images.resize(_examine(folder, sample, images.decode), size)
+def decode_samples(
+    folder: LabeledFolder, samples: Sequence[Sample], size: int, workers: int = 0
+) -> Iterator[Pixels]:
+    """Decode images, resized to `size` x `size` pixels, in worker processes: 0 is one per core.
 
-
-def _examine(folder: LabeledFolder, sample: Sample, action: Callable[[bytes], T]) -> T:
-    """Apply `action` to the bytes of an image file, after checking that they are the manifest's."""
-    data = samples.sample_bytes(folder.path, sample)
-    try:
-        return action(data)
-    except InputError as error:
-        raise InputError(f"{samples.sample_name(folder.path, sample)}: {error}") from error
+    Raises InputError as `load_tensors` does.
+    """
+    decode = partial(images.decode_resized, size=size)
+    return map_samples(folder.path, samples, decode, workers or parallel.cores())
 
 
 # --- what is trained on -----------------------------------------------------------------------
@@ -204,9 +201,9 @@ def load_tensors(folder: LabeledFolder, size: int, track: Track = silent) -> Ten
     Raises InputError that names the file which is missing, differs from the manifest's sha256, or
     is not an image.
     """
-    samples = track(folder.samples, f"read {folder.name}", len(folder.samples))
+    pixels = decode_samples(folder, folder.samples, size)
     return Tensors(
-        images=stack_images(decode_sample(folder, sample, size) for sample in samples),
+        images=stack_images(track(pixels, f"read {folder.name}", len(folder.samples))),
         labels=folder.labels,
         classes=folder.classes,
         originals=folder.originals,

@@ -5,6 +5,7 @@ Images are resized to the run's size. float32 on the CPU gives the same bytes ea
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from toolkit.errors import InputError
-from toolkit.io import images
+from toolkit.io import images, parallel, sandbox
 from toolkit.io.images import Pixels
+from toolkit.io.samples import CHUNK
+from toolkit.io.sandbox import Stopped
 from toolkit.metrics.mistakes import ExplainedExample, HardExample
 from toolkit.metrics.predictions import Predictions
 from toolkit.progress import Track, ignore, silent
@@ -79,36 +82,43 @@ def predict_folder(
     )
 
 
-def predict_files(run_folder: Path, paths: Sequence[Path], track: Track = silent) -> list[Guess]:
+def predict_files(
+    run_folder: Path, photos: Sequence[images.NamedImage], track: Track = silent
+) -> list[Guess]:
     """Predict image files of any format.
 
     A file that cannot be read gets a Guess with a `problem`; the others are predicted. Only a
     batch of images is in memory at a time. Raises InputError as `runs.load_run` does.
     """
     run, network = runs.load_run(run_folder)
-    remaining = iter(track(paths, "predict", len(paths)))
+    read = partial(_read, run.size)
+    results = sandbox.sandboxed_map(read, photos, parallel.cores(), chunksize=CHUNK)
+    remaining = iter(track(zip(photos, results, strict=True), "predict", len(photos)))
     guesses: list[Guess] = []
     while part := list(islice(remaining, run.settings.batch)):
         guesses += _guess(run, network, part)
     return guesses
 
 
-def _guess(run: Run, network: nn.Module, paths: list[Path]) -> Iterator[Guess]:
-    results = [_read(path, run.size) for path in paths]
-    pixels = [result for result in results if not isinstance(result, str)]
+def _guess(
+    run: Run, network: nn.Module, part: Sequence[tuple[images.NamedImage, Pixels | str | Stopped]]
+) -> Iterator[Guess]:
+    pixels = [result for _, result in part if isinstance(result, np.ndarray)]
     rows = iter(list(classify(run, network, dataset.stack_images(pixels))) if pixels else [])
-    for path, result in zip(paths, results, strict=True):
-        if isinstance(result, str):
-            yield Guess(path, problem=result)
+    for photo, result in part:
+        if isinstance(result, Stopped):
+            yield Guess(photo.path, problem=result.reason)
+        elif isinstance(result, str):
+            yield Guess(photo.path, problem=result)
         else:
             row = next(rows)
-            yield Guess(path, run.classes[row.argmax()], tuple(row.tolist()))
+            yield Guess(photo.path, run.classes[row.argmax()], tuple(row.tolist()))
 
 
-def _read(path: Path, size: int) -> Pixels | str:
+def _read(size: int, photo: images.NamedImage) -> Pixels | str:
     """Return pixels [size, size, 3], or what is wrong with the file."""
     try:
-        return images.resize(images.read_image(path), size)
+        return images.resize(images.to_pixels(photo.picture()), size)
     except InputError as error:
         return str(error)
 
@@ -142,7 +152,7 @@ def explain_examples(
     run, network = runs.load_run(run_folder)
     folder = dataset.open_folder(images_folder)
     samples = [folder.table.by_id[example.id] for example in examples]
-    photos = [dataset.decode_sample(folder, sample, run.size) for sample in samples]
+    photos = list(dataset.decode_samples(folder, samples, run.size))
     labels = [run.classes.index(example.label) for example in examples]
     maps = heatmaps(network, dataset.stack_images(photos), labels, run.threads)
     return tuple(map(ExplainedExample, examples, [s.path for s in samples], photos, maps))

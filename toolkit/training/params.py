@@ -78,7 +78,7 @@ class TrainParams(Section):
     data: Literal["auto", "memory", "files"] = "auto"
     """Keep decoded images in memory, or read files in each epoch; auto: memory if they fit."""
     workers: Count = 0
-    """Threads that decode, with `data: files`; 0 means one per core."""
+    """Processes that decode, with `data: files`; 0 means one per core."""
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
 
 

@@ -1,9 +1,6 @@
-"""Images that do not fit in memory, decoded by threads a few batches ahead of the network."""
+"""Images that do not fit in memory, decoded by processes a little ahead of the network."""
 
-import os
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -11,12 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from toolkit.io.images import Pixels
 from toolkit.progress import Track, silent
 from toolkit.training import dataset
 from toolkit.training.dataset import Data, LabeledFolder
 
-AHEAD = 3  # batches that are decoded before they are asked for
 MEMORY_FRACTION = 0.4  # of the free memory, which images may fill
 
 
@@ -24,7 +19,7 @@ MEMORY_FRACTION = 0.4  # of the free memory, which images may fill
 class Stream:
     """A folder's images on disk: the batches that `dataset.Tensors` gives, bit for bit.
 
-    `workers`: threads that decode (Pillow releases Python's lock); `device`: where batches go.
+    `workers`: processes that decode, 0 for one per core; `device`: where batches go.
     """
 
     folder: LabeledFolder
@@ -52,30 +47,16 @@ class Stream:
 
         Raises InputError as `dataset.load_tensors` does, when the file is reached.
         """
-        remaining, pending = iter(batches), deque[tuple[Tensor, list[Future[Pixels]]]]()
-        pool = ThreadPoolExecutor(self.workers)
-
-        def submit(count: int) -> None:
-            for rows in islice(remaining, count):
-                pending.append((rows, [pool.submit(self._read, row) for row in rows.tolist()]))
-
-        try:
-            submit(AHEAD)
-            while pending:
-                rows, futures = pending.popleft()
-                images = dataset.stack_images(future.result() for future in futures)
-                submit(1)
-                yield images.to(self.device), self.labels[rows.to(self.device)]
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    def _read(self, row: int) -> Pixels:
-        return dataset.decode_sample(self.folder, self.folder.samples[row], self.size)
+        rows = [row for batch in batches for row in batch.tolist()]
+        samples = [self.folder.samples[row] for row in rows]
+        pixels = dataset.decode_samples(self.folder, samples, self.size, self.workers)
+        for batch in batches:
+            images = dataset.stack_images(islice(pixels, len(batch)))
+            yield images.to(self.device), self.labels[batch.to(self.device)]
 
 
 def open_stream(folder: LabeledFolder, size: int, workers: int = 0) -> Stream:
     """Stream a folder's images at `size` x `size` pixels; 0 workers means one per core."""
-    workers = workers or len(os.sched_getaffinity(0))
     return Stream(folder, folder.labels, size, workers, torch.device("cpu"))
 
 

@@ -17,7 +17,7 @@ from toolkit import progress
 from toolkit.datasets.faces import coverings, hair, people
 from toolkit.datasets.faces.shapes import Canvas, Pose, choose, darken, lighten, sample_color
 from toolkit.errors import InputError, unknown_name
-from toolkit.io.images import Pixels, decode, encode_jpeg, encode_png
+from toolkit.io.images import Pixels, encode_png, jpeg_loss
 from toolkit.io.parallel import ordered_map
 
 LABELS = ("with_mask", "without_mask")
@@ -182,7 +182,7 @@ def _apply_camera(pixels: Pixels, rng: Generator) -> Pixels:
     grain = rng.integers(0, 256, (3, *pixels.shape), dtype=np.uint8)
     total = grain[0].astype(np.float32) + grain[1] + grain[2] - 382
     noisy = _to_pixels(total * (strength / 128) + np.asarray(image))
-    return decode(encode_jpeg(noisy, quality)) if quality else noisy
+    return jpeg_loss(noisy, quality) if quality else noisy
 
 
 def _to_pixels(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Pixels:

@@ -8,6 +8,7 @@ import numpy as np
 from toolkit.datasets import folders
 from toolkit.errors import InputError
 from toolkit.io import manifest
+from toolkit.io.images import NamedImage
 from toolkit.metrics.predictions import Predictions, write_predictions
 from toolkit.progress import Track, silent
 from toolkit.training import inference, runs
@@ -46,11 +47,12 @@ def predict(
 def _of_files(
     folder: Path, places: Sequence[Path], track: Track, say: Callable[[str], object]
 ) -> Predictions:
-    paths = [path for place in places for path in image_files(place, say)]
-    guesses = inference.predict_files(folder, paths, track)
+    photos = [photo for place in places for photo in image_files(place, say)]
+    guesses = inference.predict_files(folder, photos, track)
     read = [guess for guess in guesses if not guess.problem]
     if not read:
-        problem = guesses[0].problem if guesses else "no image was given"
+        first = [f"{guess.path}: {guess.problem}" for guess in guesses[:1]]
+        problem = first[0] if first else "no image was given"
         raise InputError(f"none of {len(guesses)} files could be read: {problem}")
     classes = runs.read_run(folder).classes
     return Predictions(
@@ -76,11 +78,11 @@ def _labels(
     return labels
 
 
-def image_files(place: Path, say: Callable[[str], object]) -> list[Path]:
+def image_files(place: Path, say: Callable[[str], object]) -> list[NamedImage]:
     """Return the file, or the files of a folder without hidden ones and symbolic links."""
     if not place.is_dir():
-        return [place]
-    inside = [place / path for path in folders.list_tree(place)[0]]
-    if links := [path for path in inside if path.is_symlink()]:
+        return [NamedImage(place)]
+    paths = [place / path for path in folders.list_tree(place)[0]]
+    if links := [path for path in paths if path.is_symlink()]:
         say(f"{links[0]}: {len(links)} symbolic links, such as this, are not followed")
-    return [path for path in inside if not path.is_symlink()]
+    return [NamedImage(path, place) for path in paths if not path.is_symlink()]
