@@ -25,6 +25,7 @@ from toolkit.training import dataset, inference, streaming
 from toolkit.training.train import train_one
 
 PACKAGE = Path(toolkit.__file__).parent
+POLICY = make_policy("homework")
 SLOW = "it took more than 0.2 seconds"
 
 
