@@ -22,7 +22,7 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from toolkit.datasets.faces import draw  # noqa: E402
-from toolkit.training import dataset, device, loop  # noqa: E402
+from toolkit.training import dataset, device, loop, steps  # noqa: E402
 from toolkit.training.dataset import Tensors  # noqa: E402
 from toolkit.training.params import Recipe, TrainParams  # noqa: E402
 from toolkit.training.state import TrainingJob, initial_state, training_job  # noqa: E402
@@ -67,7 +67,7 @@ def first_losses(data: Tensors, one: TrainingJob, way: str) -> list[float]:
             state = replace(state, forward=Rounded(state.forward))
         state.network.train()
         parts = data.take(rows[: 2 * BATCH].split(BATCH))
-        return [loop.train_step(state, *batch).item() for batch in parts]
+        return [steps.train_step(state, *batch).item() for batch in parts]
 
 
 def line(*cells: object) -> None:

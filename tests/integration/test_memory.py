@@ -14,7 +14,7 @@ import torch
 
 from tests.helpers.arms import arm, load, settings
 from toolkit.errors import InputError
-from toolkit.training import device, loop, state
+from toolkit.training import device, loop, state, steps
 
 MEMORY = 500 << 20  # bytes: too few for resnet18 and 64 images of 128 px, enough for some of them
 
@@ -66,7 +66,8 @@ def test_an_error_without_a_message_is_named_by_its_class(folder, monkeypatch):
     def without_message(*_):
         raise MemoryError
 
-    monkeypatch.setattr(loop, "initial_state", without_message)
+    for module in (loop, steps):
+        monkeypatch.setattr(module, "initial_state", without_message)
     data = load(folder, 128)
     with pytest.raises(InputError, match=r"nor does one of 2 \(MemoryError\); train on smaller"):
         loop.fit(data, data, state.training_job(settings(epochs=1, batch=64), "r", 0))

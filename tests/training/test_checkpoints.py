@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers.arms import arm, settings
 from toolkit.errors import InputError, StoppedError
-from toolkit.training import checkpoints, runs
+from toolkit.training import checkpoints, runs, steps
 from toolkit.training.checkpoints import Store
 from toolkit.training.params import Checkpoint
 from toolkit.training.state import initial_state, training_job
@@ -202,6 +202,27 @@ def test_another_recipe_begins_anew(data, tmp_path, monkeypatch, change):
     train(data, tmp_path / "fresh", **change)
     assert contents(tmp_path / "run") == contents(tmp_path / "fresh")
     assert len(list((tmp_path / "saved").iterdir())) == 1  # the interrupted one's stays
+
+
+def test_out_of_memory_after_a_checkpoint_begins_anew_in_parts(data, tmp_path, monkeypatch):
+    """The bytes are those without a checkpoint, and of a machine that never had the memory."""
+
+    def train_with(name, memory_lasts, options=None):
+        calls, real = iter(range(100)), steps.loss
+
+        def loss(output, labels, weights):
+            if len(labels) > 3 and next(calls) >= memory_lasts:
+                raise MemoryError
+            return real(output, labels, weights)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(steps, "loss", loss)
+            run = train(data, tmp_path / name, options, batch=4, accumulate=True)
+        assert run.parts == 2
+        return contents(tmp_path / name)
+
+    saved = TrainingOptions(tmp_path / "saved")
+    assert train_with("saved", 1, saved) == train_with("never", 0) == train_with("late", 1)
 
 
 def test_saving_every_few_epochs_or_never_changes_nothing(data, unbroken, tmp_path):

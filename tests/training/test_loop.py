@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.helpers.arms import settings, tensors
 from toolkit.datasets.faces import draw
 from toolkit.errors import InputError
-from toolkit.training import dataset, device, loop, networks
+from toolkit.training import dataset, device, loop, networks, steps
 from toolkit.training.checkpoints import CheckpointSchedule
 from toolkit.training.runs import Epoch
 from toolkit.training.state import TrainingPosition, initial_state, training_job
@@ -141,16 +141,21 @@ def test_a_stream_of_rows_reaches_every_row_equally_often(count, take):
     assert [counts[number] for number in range(count)] == [8 * take] * count
 
 
-def steps(monkeypatch, *arguments):
-    """How many images each optimizer step saw, epoch after epoch."""
-    sizes = []
-    real = loop.loss
+def count_images(monkeypatch):
+    """A list that gets how many images each call of the loss sees."""
+    sizes, real = [], steps.loss
 
     def counted(outputs, labels, weights):
         sizes.append(len(labels))
         return real(outputs, labels, weights)
 
-    monkeypatch.setattr(loop, "loss", counted)
+    monkeypatch.setattr(steps, "loss", counted)
+    return sizes
+
+
+def batch_sizes(monkeypatch, *arguments):
+    """How many images each optimizer step saw, epoch after epoch."""
+    sizes = count_images(monkeypatch)
     loop.fit(*arguments)
     return sizes
 
@@ -158,11 +163,11 @@ def steps(monkeypatch, *arguments):
 def test_matched_steps_are_those_of_the_originals(monkeypatch, arm, valid):
     """Nine images of which six are originals: two steps of four and two images, not three."""
     arm = replace(arm, originals=6)
-    assert steps(monkeypatch, arm, valid, job(match_steps=True)) == [4, 2, 4, 2]
+    assert batch_sizes(monkeypatch, arm, valid, job(match_steps=True)) == [4, 2, 4, 2]
 
 
 def test_a_last_batch_of_one_joins_the_one_before(monkeypatch, arm, valid):
-    assert steps(monkeypatch, arm, valid, job(epochs=1)) == [4, 5]
+    assert batch_sizes(monkeypatch, arm, valid, job(epochs=1)) == [4, 5]
 
 
 def test_losses_of_heads_are_weighted_in_order():
@@ -170,8 +175,8 @@ def test_losses_of_heads_are_weighted_in_order():
     heads = tuple(torch.tensor([[k, 0.0], [0.0, 0.0]]) for k in (1.0, 2.0, 3.0))
     losses = [cross_entropy(head, labels).item() for head in heads]
     expected = 0.7 * losses[0] + 0.2 * losses[1] + 0.1 * losses[2]
-    assert loop.loss(heads, labels, (0.7, 0.2, 0.1)).item() == pytest.approx(expected)
-    assert loop.loss(heads[0], labels, (0.7, 0.2, 0.1)).item() == pytest.approx(losses[0])
+    assert steps.loss(heads, labels, (0.7, 0.2, 0.1)).item() == pytest.approx(expected)
+    assert steps.loss(heads[0], labels, (0.7, 0.2, 0.1)).item() == pytest.approx(losses[0])
 
 
 def test_bfloat16_stays_near_float32(arm, valid):
@@ -226,15 +231,29 @@ def test_images_stay_as_they_were(arm, valid):
 def test_gradients_of_parts_add_up_to_those_of_the_batch(arm):
     """In evaluation mode, where batch norm does not look at the batch."""
     images, labels = arm.images, arm.labels
-    steps = []
+    results = []
     for parts in (1, 3):
         state = initial_state(job(network="resnet18"), 2)
         state.network.eval()
-        value = loop.train_step(state, images, labels, parts=parts)
+        value = steps.train_step(state, images, labels, parts=parts)
         gradients = torch.cat([p.grad.flatten() for p in state.network.parameters()])
-        steps.append((value.item(), gradients))
-    assert steps[0][0] == pytest.approx(steps[1][0], rel=1e-5)
-    assert torch.allclose(steps[0][1], steps[1][1], rtol=1e-3, atol=1e-5)
+        results.append((value.item(), gradients))
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)
+    assert torch.allclose(results[0][1], results[1][1], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 8, 9])
+@pytest.mark.parametrize("parts", [2, 4, 32])
+def test_parts_of_a_short_batch_have_two_images_at_least(monkeypatch, arm, count, parts):
+    """In training mode: batch norm needs two, and the mean of no losses is NaN."""
+    sizes = count_images(monkeypatch)
+    state = initial_state(job(network="googlenet"), 2)
+    state.network.train()
+    value = steps.train_step(state, arm.images[:count], arm.labels[:count], parts=parts)
+    assert math.isfinite(value.item())
+    assert all(bool(p.isfinite().all()) for p in state.network.parameters())
+    assert (sum(sizes), len(sizes)) == (count, min(parts, count // 2))
+    assert min(sizes) >= 2
 
 
 class Syncs(TorchDispatchMode):
@@ -277,6 +296,6 @@ def test_losses_of_the_first_steps_in_bfloat16_are_near(network, near):
             state = initial_state(training_job(params, "r", 1), 2)
             state.network.train()
             halves = zip(images.split(64), labels.split(64), strict=True)
-            losses.append([loop.train_step(state, *half).item() for half in halves])
+            losses.append([steps.train_step(state, *half).item() for half in halves])
     assert losses[1][0] == pytest.approx(losses[0][0], abs=near * 1e-3)
     assert losses[1][1] == pytest.approx(losses[0][1], abs=near * 1e-2)

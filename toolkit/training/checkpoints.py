@@ -246,6 +246,11 @@ class CheckpointSchedule:
         self._saved = self._epoch = time.monotonic()
         return self.store.load(state) if self.store else None
 
+    def restart(self) -> None:
+        """Remove the checkpoint, if there is one: the training begins again."""
+        if self.store:
+            self.store.remove()
+
     def after_step(self, state: TrainingState, position: TrainingPosition) -> None:
         """Save if it is time to. Raises StoppedError or OutOfTimeError.
 

@@ -1,18 +1,15 @@
 """The training loop: fit one network to one arm."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
-from torch.nn.utils import clip_grad_norm_
 
 from toolkit.errors import InputError
-from toolkit.metrics import confusion
 from toolkit.progress import Track, ignore, silent
-from toolkit.training import dataset, device, networks
+from toolkit.training import dataset, device, steps
 from toolkit.training.checkpoints import CheckpointSchedule, OutOfTimeError
 from toolkit.training.dataset import Data
 from toolkit.training.runs import Epoch
@@ -63,7 +60,8 @@ def fit(
 
     Weights, order and dropout depend on the job's seed and the epoch only: the same machine,
     number of threads and versions give the same weights, bit for bit, also where `schedule` saved
-    and stopped the training and it was resumed. `on_epoch` gets each epoch as it ends, those of a
+    and stopped the training and it was resumed. Where the first epoch does not fit in memory, it
+    begins again with batches in more parts. `on_epoch` gets each epoch as it ends, those of a
     checkpoint first.
     Raises InputError for data that cannot be trained on, for lack of memory, and when the loss is
     not finite in the first epoch (in later ones it is a `problem`); and as CheckpointSchedule does.
@@ -85,7 +83,8 @@ def fit(
                     raise
                 reason = (str(error) or type(error).__name__).partition("\n")[0]
             state = None  # frees its memory
-            parts = more_parts(arm, job, parts, len(position.history), reason)
+            parts = steps.more_parts(arm, job, parts, len(position.history), reason)
+            schedule.restart()
 
 
 def check_data(arm: Data, valid: Data, job: TrainingJob) -> None:
@@ -157,7 +156,7 @@ def run_epoch(
     rate = float(state.optimizer.param_groups[0]["lr"])
     train_loss = train_epoch(state, position, arm, schedule)
     norms = state.meter.take() if state.meter else {}
-    epoch = Epoch(number, train_loss, *validate(state, valid, position.parts), rate, norms)
+    epoch = Epoch(number, train_loss, *steps.validate(state, valid, position.parts), rate, norms)
     if not (math.isfinite(epoch.train_loss) and math.isfinite(epoch.valid_loss)):
         losses = f"{epoch.train_loss} on train, {epoch.valid_loss} on valid"
         key = f"train.recipes.{state.job.name}.learning_rate"
@@ -191,61 +190,11 @@ def train_epoch(
     local = [group.local(rows) for rows in batches]
     for rows, (images, labels) in zip(batches, arm.take(local), strict=True):
         weight = len(labels) * group.size / len(rows)
-        position.total += train_step(state, images, labels, weight, position.parts) * len(labels)
+        mean_loss = steps.train_step(state, images, labels, weight, position.parts)
+        position.total += mean_loss * len(labels)
         position.step += 1
         schedule.after_step(state, position)
     return group.sum(position.total).item() / take
-
-
-def train_step(
-    state: TrainingState, images: Tensor, labels: Tensor, weight: float = 1, parts: int = 1
-) -> Tensor:
-    """Take one optimizer step on uint8 images; return their mean loss, on the device.
-
-    `weight` scales the gradients: with several processes, this one's fraction of the batch times
-    their number. With several `parts` the images go through the network one part after the other,
-    and their gradients are added up.
-    """
-    state.optimizer.zero_grad()
-    losses = []
-    for some, targets in zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True):
-        with device.autocast(state.machine.device, state.machine.dtype):
-            output = state.forward(device.normalize(some))
-        value = loss(output, targets, state.job.recipe.loss_weights)
-        value = value * (len(targets) / len(labels))
-        torch.autograd.backward(value * weight)
-        losses.append(value.detach())
-    if state.meter:
-        state.meter.update()
-    if state.job.recipe.clip_norm:
-        clip_grad_norm_(state.network.parameters(), state.job.recipe.clip_norm)
-    state.optimizer.step()
-    return torch.stack(losses).sum()
-
-
-def loss(output: Tensor | tuple[Tensor, ...], labels: Tensor, weights: Sequence[float]) -> Tensor:
-    """Return the mean cross-entropy; with auxiliary heads, its weighted sum over the heads."""
-    losses = [cross_entropy(head.float(), labels) for head in networks.output_heads(output)]
-    if len(losses) == 1:
-        return losses[0]
-    return torch.stack([w * value for w, value in zip(weights, losses, strict=True)]).sum()
-
-
-def validate(state: TrainingState, valid: Data, parts: int = 1) -> tuple[float, float, float]:
-    """Return loss, accuracy and G-mean on valid."""
-    group, labels = state.group, valid.labels
-    rows = group.local(torch.arange(len(labels)))
-    batches = valid.take(torch.split(rows, max(1, state.job.recipe.batch // parts)))
-    local = device.forward_batches(
-        state.network, (images for images, _ in batches), state.machine.dtype
-    )
-    logits = local.new_zeros(len(labels), len(valid.classes))
-    logits[rows.to(labels.device)] = local
-    group.sum(logits)
-    value = cross_entropy(logits.double(), labels).item()
-    actual, predicted = labels.cpu().numpy(), logits.argmax(1).cpu().numpy()
-    matrix = confusion.confusion_matrix(actual, predicted, len(valid.classes))
-    return value, float(confusion.accuracy(matrix)), float(confusion.gmean(matrix, valid.classes))
 
 
 def criterion(name: str, epoch: Epoch) -> float:
@@ -268,42 +217,3 @@ def is_better(name: str, epoch: Epoch, best: Epoch) -> bool:
     if new == old:
         return epoch.valid_loss < best.valid_loss
     return new > old if HIGHER_IS_BETTER[name] else new < old
-
-
-# --- batches that do not fit in memory --------------------------------------------------------
-
-
-def more_parts(arm: Data, job: TrainingJob, parts: int, epochs: int, reason: str) -> int:
-    """Return in how many parts to take a batch that did not fit in `parts`, if the recipe allows.
-
-    `epochs`: how many were done. Raises InputError otherwise, which names a batch size that fits,
-    or the `reason` that torch gave where none does.
-    """
-    if epochs:
-        problem = f"memory ran out in epoch {epochs + 1}, not in the first"
-        raise InputError(f"{problem}; free some, then the same command resumes")
-    if job.recipe.accumulate and job.recipe.batch // (2 * parts) >= 2:
-        return 2 * parts
-    sizes = [job.recipe.batch // 2**k for k in range(1, job.recipe.batch.bit_length())]
-    size = next((size for size in sizes if size >= 2 and batch_fits(arm, job, size)), None)
-    key, where = f"train.recipes.{job.name}", resolve_machine(job.settings).device.type
-    problem = f"{key}.batch {job.recipe.batch} does not fit in the memory of this machine ({where})"
-    if size is None:
-        remedy = f"train on smaller images ({key}.size)"
-        raise InputError(f"{problem}, nor does one of 2 ({reason}); {remedy}")
-    remedy = f"set it to {size}, which does, or {key}.accumulate to true"
-    raise InputError(f"{problem}; {remedy}")
-
-
-def batch_fits(arm: Data, job: TrainingJob, size: int) -> bool:
-    """Return whether a step on `size` images succeeds, trying it with a network of its own."""
-    try:
-        state = initial_state(job, len(arm.classes))
-        state.network.train()
-        for images, labels in arm.take([torch.arange(min(size, len(arm.labels)))]):
-            train_step(state, images, labels)
-    except (RuntimeError, MemoryError) as error:
-        if not device.is_out_of_memory(error):
-            raise
-        return False
-    return True

@@ -23,6 +23,7 @@ from toolkit.training import (
     networks,
     runs,
     state,
+    steps,
     streaming,
 )
 from toolkit.training.checkpoints import CheckpointSchedule, Store
@@ -33,7 +34,7 @@ from toolkit.training.params import TrainParams
 from toolkit.training.runs import Epoch, Run
 from toolkit.training.state import TrainingJob
 
-CODE = (confusion, dataset, device, distributed, gradients, loop, networks, state)
+CODE = (confusion, dataset, device, distributed, gradients, loop, networks, state, steps)
 """The modules that decide the weights: a checkpoint of other code is not resumed from."""
 
 
