@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from toolkit.io import memory
 from toolkit.progress import Track, silent
 from toolkit.training import dataset
 from toolkit.training.dataset import Data, LabeledFolder
@@ -81,14 +81,7 @@ def fits_in_memory(count: int, size: int, device: torch.device) -> bool:
     There is the device.
     """
     needed = count * size * size * 3
-    free = _available()
+    free = memory.available_memory()
     if device.type == "cuda":
         free = min(free, torch.cuda.mem_get_info(device)[0])
     return needed <= MEMORY_FRACTION * free
-
-
-def _available() -> int:
-    """Return the bytes that Linux could give to a program now, its file cache included."""
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    fields = dict(line.split(":") for line in lines)
-    return int(fields["MemAvailable"].split()[0]) * 1024
