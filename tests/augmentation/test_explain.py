@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.helpers.flips import forge
 from toolkit.augmentation import explain, render
 from toolkit.augmentation.params import AugmentParams
 from toolkit.augmentation.render import OutputFormat
@@ -189,9 +190,6 @@ def test_a_parent_that_was_changed_is_named(augmented, tmp_path):
 )
 def test_a_manifest_that_does_not_say_how_is_refused(augmented, tmp_path, codec):
     shutil.copytree(augmented, tmp_path / "out")
-    side = tmp_path / "out" / "manifest.json"
-    data = json.loads(side.read_text())
-    data["notes"]["codec"] = codec
-    side.write_text(json.dumps(data))
+    forge(tmp_path / "out", notes={"codec": codec})
     with pytest.raises(InputError, match=r"manifest.json: notes.codec does not say how"):
         explain.trace_image(tmp_path / "out" / children(manifest.read_manifest(augmented))[0].path)

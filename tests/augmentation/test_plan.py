@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imblearn.utils import check_sampling_strategy
 
+from tests.helpers.flips import flipped
 from toolkit.augmentation import plan
 from toolkit.augmentation.params import EntryParams
 from toolkit.augmentation.plan import PlannedImage
 from toolkit.augmentation.transforms import compose, parsing
 from toolkit.errors import InputError
 from toolkit.io import images
-from toolkit.io.manifest import Sample
+from toolkit.io.manifest import Manifest, Sample, write_manifest
 
 HOMEWORK, DUPLICATE = parsing.make_policy("homework"), parsing.make_policy("duplicate")
 COUNTS = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 40), min_size=2)
@@ -222,6 +223,16 @@ def test_a_plan_on_disk_is_the_plan(tmp_path):
     lines = (tmp_path / "plan.csv").read_text().splitlines()
     assert lines[0] == "parent,label,number,transform,params,seed"
     assert len(lines) == 13
+
+
+def test_every_one_of_many_flipped_bits_in_a_plan_is_noticed(tmp_path):
+    """manifest.json beside it names its sha256."""
+    plan.write_plan(tmp_path, make(samples(a=4), {"a": 9}))
+    write_manifest(tmp_path, Manifest(("a",), ()), (plan.TABLE,))
+    for data in flipped((tmp_path / "plan.csv").read_bytes(), 200):
+        (tmp_path / "plan.csv").write_bytes(data)
+        with pytest.raises(InputError, match=r"plan\.csv: changed since it was written"):
+            plan.read_plan(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ import shutil
 import pytest
 
 from tests.helpers import audits
+from tests.helpers.flips import flipped
+from toolkit.checks import records
 from toolkit.checks.records import RECORD
 from toolkit.errors import InputError
 from toolkit.io import files
@@ -42,6 +44,16 @@ def test_a_damaged_work_file_is_repaired(photos, damage):
     size = {"cut": len(data) - 7, "flipped": len(data), "emptied": 0}[damage]
     work_file(photos).write_bytes(data[:size])
     assert audits.run(photos) == first
+
+
+def test_every_one_of_many_flipped_bits_in_a_work_file_is_noticed(photos):
+    audits.run(photos)
+    path = work_file(photos)
+    whole, count = records._load(path)
+    for data in flipped(path.read_bytes(), 200):
+        path.write_bytes(data)
+        intact, _ = records._load(path)
+        assert len(intact) == len(whole) - 1 == count - 1
 
 
 def test_two_audits_of_one_folder_at_once_are_refused(photos, monkeypatch):

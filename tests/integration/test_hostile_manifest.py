@@ -14,6 +14,7 @@ import pytest
 
 import toolkit
 from tests.conftest import fill
+from tests.helpers import flips
 from toolkit.cli import console, main
 from toolkit.errors import InputError
 from toolkit.io import manifest
@@ -93,7 +94,7 @@ def write_table(folder, row, data, *, derived):
         samples += children
     manifest.write_manifest(folder, Manifest(("c0", "c1"), tuple(samples), CODEC))
     table = folder / manifest.TABLE
-    table.write_text(table.read_text().replace(",x,c0,", f",{path},c0,"))
+    flips.forge(folder, table.read_text().replace(",x,c0,", f",{path},c0,"))
     return path
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers.flips import flipped, forge
 from tests.helpers.naughty import TEXTS
 from toolkit.errors import InputError
 from toolkit.io import manifest
@@ -102,7 +103,10 @@ def test_naughty_names_read_back(tmp_path):
         ('{"classes": ["a"], "notes": []}', "notes.rejected must list"),
         ('{"classes": ["a"], "notes": {"rejected": [1]}}', "notes.rejected must list"),
         ('{"classes": ["a"], "notes": {"x": NaN}}', "NaN is not a JSON number"),
-        ("\xff", "manifest.csv: "),
+        ('{"classes": ["a"], "tables": []}', "tables must be file names with their sha256"),
+        ('{"classes": ["a"], "nodes": {}}', "the keys must be classes, notes, tables, got 'nodes'"),
+        ('{"classes": ["a"], "sha256": ""}', "changed since it was written"),
+        ("\xff", "manifest.json: "),
     ],
 )
 def test_a_damaged_sidecar_is_refused(tmp_path, side, message):
@@ -110,6 +114,23 @@ def test_a_damaged_sidecar_is_refused(tmp_path, side, message):
     (tmp_path / "manifest.json").write_bytes(side.encode("latin-1"))
     with pytest.raises(InputError, match=message):
         manifest.read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "manifest.json"])
+def test_every_one_of_many_flipped_bits_is_noticed(tmp_path, name):
+    manifest.write_manifest(tmp_path, Manifest(("a", "b"), (PARENT, CHILD), {"size": 32}))
+    for data in flipped((tmp_path / name).read_bytes(), 200):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(InputError, match=r"manifest\.(csv|json): "):
+            manifest.read_manifest(tmp_path)
+
+
+def test_a_manifest_without_hashes_may_be_of_another_tool(tmp_path):
+    manifest.write_manifest(tmp_path, Manifest(("a", "b"), (PARENT,)))
+    (tmp_path / "manifest.json").write_text('{"classes": ["a", "b"]}')
+    table = (tmp_path / "manifest.csv").read_text()
+    (tmp_path / "manifest.csv").write_text(table.replace("train", "valid"))
+    assert manifest.read_manifest(tmp_path).samples == (replace(PARENT, split="valid"),)
 
 
 def test_equal_files_have_distinct_ids():
@@ -130,7 +151,7 @@ def test_equal_files_have_distinct_ids():
 )
 def test_a_damaged_table_is_refused_by_name(tmp_path, table, message):
     manifest.write_manifest(tmp_path, Manifest(("a",), ()))
-    (tmp_path / "manifest.csv").write_text(table)
+    forge(tmp_path, table)
     with pytest.raises(InputError, match=message):
         manifest.read_manifest(tmp_path)
 

@@ -63,6 +63,26 @@ def test_defaults_fill_what_is_left_out():
             "prepare.split.fractions: train, valid and test must add up to at most 1",
         ),
         ("train.recipes.a", {"network": "resnet18"}, "train.recipes.a.epochs is missing"),
+        *(
+            (f"train.recipes.a.{key}", value, f"train.recipes.a.{key}.* must be {rule}")
+            for key, value, rule in (
+                ("epochs", "5", "a valid integer"),
+                ("epochs", True, "a valid integer"),
+                ("learning_rate", float("inf"), "a finite number"),
+                ("learning_rate", float("nan"), "a finite number"),
+                ("learning_rate", "0.1", "a valid number"),
+                ("loss_weights", [1, 1, 0], "greater than 0"),
+                ("loss_weights", [1, -1, 1], "greater than 0"),
+                ("loss_weights", [float("nan"), 1, 1], "a finite number"),
+                ("plateau", {"floor": float("inf")}, "a finite number"),
+            )
+        ),
+        ("audit.thresholds", {"enormous": float("inf")}, ".*enormous must be a finite number"),
+        ("compare.seeds", [0, 0, 1], "compare.seeds must be a list in which nothing is repeated"),
+        ("compare.seeds", [True], r"compare.seeds\[0\] must be a valid integer"),
+        ("compare.seeds", [2**32], r"compare.seeds\[0\] must be less than 4294967296"),
+        ("compare.arms", ["original"] * 2, "compare.arms must be a list in which nothing is"),
+        ("compare.recipes", ["a", "a"], "compare.recipes must be a list in which nothing is"),
         ("train.recipes.a b", {}, "train.recipes.a b"),
         ("compare.arms", ["ori"], r"compare.arms must name some of .*'augmented'.*got 'ori'"),
         ("compare.baseline", "none", "compare.baseline must name some of"),

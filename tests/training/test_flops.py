@@ -5,6 +5,7 @@ import torchvision
 
 from toolkit.errors import InputError
 from toolkit.training import flops
+from toolkit.training.networks import NETWORKS
 
 
 @pytest.mark.parametrize("name", ["googlenet", "resnet18", "resnet34", "resnet50", "vgg16_bn"])
@@ -26,5 +27,14 @@ def test_layers_have_output_shapes_and_their_flops_add_up():
 
 
 def test_too_small_images_are_refused():
-    with pytest.raises(InputError, match="16 pixels and 2 classes or more, got 8 pixels and 2"):
+    with pytest.raises(InputError, match="size must be greater than or equal to 16, got 8"):
         flops.summarize_network("resnet18", 8, 2)
+    with pytest.raises(InputError, match="vgg16_bn needs images of 32 px or more, got 16"):
+        flops.summarize_network("vgg16_bn", 16, 2)
+    with pytest.raises(InputError, match="classes must be greater than or equal to 2, got 1"):
+        flops.summarize_network("resnet18", 16, 1)
+
+
+def test_the_table_leaves_out_networks_that_need_larger_images():
+    assert "vgg16_bn" not in {name for name, *_ in flops.network_table(16, 2)}
+    assert {name for name, *_ in flops.network_table(32, 2)} == {"network", *NETWORKS}

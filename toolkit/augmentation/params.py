@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from toolkit.io.schema import Fraction, Name, Positive, Section, Seed
+from toolkit.io.schema import Fraction, Name, Positive, PositiveNumber, Section, Seed
 
 
 class EntryParams(Section):
@@ -16,7 +16,7 @@ class EntryParams(Section):
     """
 
     transform: str
-    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    weight: PositiveNumber = 1.0
     arguments: dict[str, Any] = {}
     of: list["EntryParams"] = []
     limit: dict[str, Any] = {}

@@ -260,8 +260,9 @@ def write_plan(folder: Path, rows: Iterable[PlannedImage]) -> None:
 
 
 def read_plan(folder: Path) -> tuple[PlannedImage, ...]:
-    """Read plan.csv. Raises InputError that names the file and the line."""
+    """Read plan.csv. Raises InputError that names the file and the line, or a changed file."""
     path = folder / TABLE
+    manifest.check_table(folder, TABLE)
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             header, *lines = read_rows(stream)

@@ -137,7 +137,7 @@ def write_original(folder: Path, output: Path, track: progress.Track = progress.
         kept = originals.link_originals(source, folder, output)
         manifest = Manifest(source.classes, kept, _rejected(source))
         plan.write_plan(building, ())
-        write_manifest(building, manifest)
+        write_manifest(building, manifest, (plan.TABLE,))
     return manifest
 
 
@@ -216,7 +216,7 @@ def _write_tables(
             gallery.add(parent, ident, path, entry)
     summary = counter.summary(kept)
     notes = {**_rejected(kept), "codec": codec_notes, "summary": asdict(summary)}
-    write_sidecar(building, kept.classes, notes)
+    write_sidecar(building, kept.classes, notes, (TABLE, plan.TABLE))
     counts = {name: number + summary.new[name] for name, number in kept.counts().items()}
     return AugmentationResult(counts, summary, tally.report(), gallery.manifest(kept))
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from toolkit.io.images import ImageLimits
-from toolkit.io.schema import Fraction, Positive, Section
+from toolkit.io.schema import Fraction, Number, Positive, PositiveNumber, Section
 
 DamageAction = Literal["drop", "fail"]
 FileAction = Literal["drop", "warn", "fail"]
@@ -17,11 +17,11 @@ DatasetAction = Literal["warn", "fail"]
 class CheckThresholds(Section):
     """The value beyond which each check flags an image or a dataset."""
 
-    enormous: Annotated[float, Field(gt=0)] = 25
+    enormous: PositiveNumber = 25
     """Megapixels; larger images are flagged."""
     tiny: Positive = 24
     """Pixels of the shorter side; smaller images are flagged."""
-    near_duplicates: Annotated[float, Field(ge=0.8, le=1)] = 0.95
+    near_duplicates: Annotated[Number, Field(ge=0.8, le=1)] = 0.95
     """Similarity of two images, 0 to 1; see `hashing.similarity`."""
     dark: Fraction = 0.25
     """Luma, 0 to 1; flagged if 99% of the pixels are darker."""
@@ -29,17 +29,17 @@ class CheckThresholds(Section):
     """Luma, 0 to 1; flagged if 95% of the pixels are brighter."""
     blurred: Fraction = 0.08
     """Sharpness, as `measures` defines it; lower is flagged."""
-    low_information: Annotated[float, Field(ge=0, le=6)] = 2
+    low_information: Annotated[Number, Field(ge=0, le=6)] = 2
     """Entropy of the gray levels in bits; lower is flagged."""
-    odd_aspect: Annotated[float, Field(ge=1)] = 3
+    odd_aspect: Annotated[Number, Field(ge=1)] = 3
     """Longer side over shorter side."""
-    odd_size: Annotated[float, Field(ge=1)] = 8
+    odd_size: Annotated[Number, Field(ge=1)] = 8
     """Factor by which an image's side differs from the median."""
     grey: Fraction = 0.01
     """Mean difference of the channels, 0 to 1; lower is grayscale."""
     shortcuts: Fraction = 0.2
     """How well a file property predicts the class: 0 is chance, 1 is perfect."""
-    imbalance: Annotated[float, Field(ge=1)] = 3
+    imbalance: Annotated[Number, Field(ge=1)] = 3
     """Images of the largest class per image of the smallest."""
 
 

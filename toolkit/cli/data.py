@@ -147,9 +147,7 @@ def augment(
         list[str] | None, typer.Option("--class", help="Augment only this class; may be repeated.")
     ] = None,
     policy: Annotated[str | None, typer.Option(help="Name of a policy, or a YAML file.")] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of everything that is sampled.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything that is sampled.")] = None,
     file_format: Annotated[str | None, typer.Option("--format", help="png or jpeg.")] = None,
     size: Annotated[
         int | None, typer.Option(min=1, help="Height and width of new images, in pixels.")

@@ -12,6 +12,8 @@ from toolkit.cli.options import Output, Quiet
 from toolkit.errors import InputError
 from toolkit.pipeline import paths
 
+MAX_SEEDS = 10_000
+
 if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
     from toolkit.training import runs
 
@@ -26,13 +28,13 @@ def train(
         Path | None,
         typer.Option("--output", "-o", help="Else models/<arm>-<recipe>-<seed>."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, shuffling and dropout.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of weights, shuffling and dropout.")] = 0,
     seeds: Annotated[
         str | None, typer.Option(help="Several: 0-9 or 0,3,5; --output must contain {seed}.")
     ] = None,
     restart: Annotated[bool, typer.Option(help="Ignore any checkpoint.")] = False,
     max_minutes: Annotated[
-        float | None, typer.Option(min=0, help="Stop in time, with the best weights so far.")
+        float | None, typer.Option(help="Stop in time, with the best weights so far.")
     ] = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Write where the time goes to .toolkit/profile.")
@@ -82,14 +84,22 @@ def _outputs(output: Path | None, seeds: str) -> dict[int, Path]:
     """Seeds as `0-9` or `0,3,5`, and where each one's run goes."""
     if output is None or "{seed}" not in str(output):
         raise typer.BadParameter("with --seeds, --output must contain {seed}")
-    try:
-        parts = [tuple(map(int, part.split("-"))) for part in seeds.split(",")]
-        numbers = [number for part in parts for number in range(part[0], part[-1] + 1)]
-    except ValueError:
-        numbers = []
-    if not numbers:
-        raise typer.BadParameter(f"--seeds must be like 0-9 or 0,3,5, got {seeds!r}")
+    numbers = [number for part in seeds.split(",") for number in _seed_range(part)]
+    if len(set(numbers)) < len(numbers):
+        raise InputError(f"--seeds must not repeat a seed, got {seeds!r}")
     return {number: Path(str(output).replace("{seed}", str(number))) for number in numbers}
+
+
+def _seed_range(part: str) -> range:
+    """Read `5` or `0-9`; that the numbers are seeds is checked where they are used."""
+    first, dash, last = part.partition("-")
+    numbers = [first, last] if dash else [first, first]
+    if not all(number.isascii() and number.isdecimal() for number in numbers):
+        raise InputError(f"--seeds must be like 0-9 or 0,3,5, got {part!r}")
+    seeds = range(int(numbers[0]), min(int(numbers[1]), 2**32) + 1)
+    if not 0 < len(seeds) <= MAX_SEEDS:
+        raise InputError(f"--seeds must name from 1 to {MAX_SEEDS} seeds, got {part!r}")
+    return seeds
 
 
 def _summary(run: "runs.Run") -> str:
@@ -115,6 +125,7 @@ def networks(
     """
     from toolkit.datasets.params import PrepareParams
     from toolkit.training import flops
+    from toolkit.training.networks import SMALLEST
 
     size = size or options.read_section("prepare", PrepareParams).size
     rows = (
@@ -123,6 +134,9 @@ def networks(
         else flops.network_table(size, classes)
     )
     typer.echo(console.table(rows))
+    for other, least in () if name else SMALLEST.items():
+        if least > size:
+            console.say(f"{other} is left out: it needs images of {least} px or more")
     console.say(f"FLOPs: forward, {size} x {size} px; a multiply-add counts as two")
 
 

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from toolkit.io.schema import Commit, Fraction, Positive, Section, Seed, Sha256
+from toolkit.io.schema import Commit, Fraction, Integer, Number, Positive, Section, Seed, Sha256
 
-Side = Annotated[int, Field(ge=16, le=1024)]  # pixels
+Side = Annotated[Integer, Field(ge=16, le=1024)]  # pixels
 
 
 class Synthetic(Section):
@@ -53,7 +53,7 @@ class Elpv(Section):
     """Solar cells of the elpv-dataset package, defective from a probability of `threshold` on."""
 
     source: Literal["elpv"]
-    threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
+    threshold: Annotated[Number, Field(gt=0, le=1)] = 0.5
 
 
 FetchParams = Annotated[
@@ -106,5 +106,5 @@ class PrepareParams(Section):
     size: Side = 128
     seed: Seed = 0
     split: Split = ByFractions(fractions=SplitFractions(train=0.7, valid=0.15, test=0.15))
-    valid_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    valid_fraction: Annotated[Number, Field(gt=0, lt=1)] = 0.2
     """With `split: source`, the fraction of train that becomes valid if the source has none."""

@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -18,6 +18,7 @@ from toolkit.errors import InputError
 from toolkit.io import csv
 
 WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+SEAL, SEAL_END = ',\n  "sha256": "', '"\n}\n'  # around the hash at the end of a JSON file
 LOCK_ATTEMPTS, LOCK_PAUSE = 40, 0.05  # seconds
 
 
@@ -106,6 +107,29 @@ def write_json(path: Path, data: Any, indent: int = 2) -> None:
     """Write a JSON file, whole or not at all. Raises ValueError for NaN and infinity."""
     text = json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
     write_file(path, text + "\n")
+
+
+def write_sealed(path: Path, data: Mapping[str, Any]) -> None:
+    """Write a JSON object that ends with "sha256", the hash of all before it: see `unseal`."""
+    body = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False).removesuffix("\n}")
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    write_file(path, f"{body}{SEAL}{digest}{SEAL_END}")
+
+
+def unseal(data: bytes, *, required: bool = False) -> Any:
+    """Parse what `write_sealed` wrote, without its hash; `required`: other JSON is refused.
+
+    Raises ValueError if the hash is not that of all before it, and as `parse_json` does.
+    """
+    fields = parse_json(data.decode())
+    if isinstance(fields, dict) and "sha256" in fields:
+        body, _, end = data.rpartition(SEAL.encode())
+        if end.decode() != f"{hashlib.sha256(body).hexdigest()}{SEAL_END}":
+            raise ValueError("changed since it was written: its sha256 differs")
+        del fields["sha256"]
+    elif required:
+        raise ValueError("it does not end with its sha256")
+    return fields
 
 
 def write_plain(path: Path | str, data: bytes) -> None:

@@ -22,7 +22,7 @@ from pydantic import Field
 from toolkit.errors import InputError
 from toolkit.io import inside, sandbox
 from toolkit.io.color import DECODING_ERRORS, bands, to_rgb
-from toolkit.io.schema import Positive, Section
+from toolkit.io.schema import Number, Positive, Section
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 """An RGB image as an array, shape [height, width, 3]."""
@@ -57,7 +57,7 @@ class ImageLimits(Section):
 
     pixels: Positive = 64_000_000
     bytes: Positive = 200_000_000
-    seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    seconds: Annotated[Number, Field(gt=0, le=3600)] = 5.0
     """CPU time (see `sandbox`)."""
 
     @property

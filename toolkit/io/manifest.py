@@ -17,6 +17,7 @@ from toolkit.io.notebook import html_table
 SPLITS = ("train", "valid", "test")
 COLUMNS = ("id", "path", "label", "split", "group", "parent", "transform", "params", "seed")
 TABLE, SIDECAR = "manifest.csv", "manifest.json"
+KEYS = ("classes", "notes", "tables")  # of manifest.json
 _CANONICAL = json.JSONEncoder(sort_keys=True, allow_nan=False, ensure_ascii=False)
 
 
@@ -152,17 +153,32 @@ def content_hash(sample: Sample) -> str:
     return sample.id.split("-")[0]
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write manifest.csv, and manifest.json with the classes and notes, into `folder`."""
-    write_sidecar(folder, manifest.classes, manifest.notes)
+def write_manifest(folder: Path, manifest: Manifest, others: Sequence[str] = ()) -> None:
+    """Write manifest.csv, and manifest.json with the classes and notes, into `folder`.
+
+    `others`: tables there that manifest.json names the sha256 of as well.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     with files.csv_table(folder / TABLE, COLUMNS) as add:
         for sample in manifest.samples:
             add(row_fields(sample))
+    write_sidecar(folder, manifest.classes, manifest.notes, (TABLE, *others))
 
 
-def write_sidecar(folder: Path, classes: Sequence[str], notes: Mapping[str, Any]) -> None:
-    """Write manifest.json alone."""
-    files.write_json(folder / SIDECAR, {"classes": list(classes), "notes": dict(notes)})
+def write_sidecar(
+    folder: Path, classes: Sequence[str], notes: Mapping[str, Any], tables: Sequence[str] = (TABLE,)
+) -> None:
+    """Write manifest.json with the sha256 of the `tables` in the folder, and with its own."""
+    hashes = {name: files.sha256(folder / name) for name in tables}
+    fields = {"classes": list(classes), "notes": dict(notes), "tables": hashes}
+    files.write_sealed(folder / SIDECAR, fields)
+
+
+def check_table(folder: Path, name: str) -> None:
+    """Raise InputError for a table that has another sha256 than manifest.json says, if it does."""
+    if (folder / SIDECAR).is_file() and (folder / name).is_file():
+        *_, tables = _read_sidecar(folder)
+        _check_hash(folder / name, tables)
 
 
 def row_fields(s: Sample) -> tuple[str, ...]:
@@ -182,12 +198,13 @@ def read_manifest(folder: Path, *, inside_only: bool = False) -> Manifest:
 
     Raises InputError that names the file and the line.
     """
-    table, sidecar = folder / TABLE, folder / SIDECAR
-    for path in (table, sidecar):
+    table = folder / TABLE
+    for path in (table, folder / SIDECAR):
         if not path.is_file():
             raise InputError(f"{path}: no such file; run the stage that writes it (`dvc repro`)")
+    classes, notes, tables = _read_sidecar(folder)
+    _check_hash(table, tables)
     try:
-        classes, notes = _parse_sidecar(files.read_json(sidecar))
         with table.open(encoding="utf-8", newline="") as stream:
             header, *rows = [*read_rows(stream)] or [[]]
         if tuple(header) != COLUMNS:
@@ -205,16 +222,36 @@ def _check_inside(samples: Iterable[Sample]) -> None:
         inside.check_relative(sample.path, f"manifest row {sample.path[:200]!r}")
 
 
-def _parse_sidecar(data: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
-    """Return the classes and notes of a manifest.json, which a stranger may have written."""
+def _check_hash(table: Path, tables: Mapping[str, str]) -> None:
+    if table.name in tables and files.sha256(table) != tables[table.name]:
+        problem = f"changed since it was written (its sha256 is not the one in {SIDECAR})"
+        remedy = f'if the change is yours, remove "tables" and "sha256" from {SIDECAR}'
+        raise InputError(f"{table}: {problem}; write it anew or, {remedy}")
+
+
+def _read_sidecar(folder: Path) -> tuple[tuple[str, ...], Mapping[str, Any], Mapping[str, str]]:
+    """Return classes, notes and hashes of a manifest.json, which a stranger may have written."""
+    path = folder / SIDECAR
+    try:
+        files.check_regular(path)
+        return _parse_sidecar(files.unseal(path.read_bytes()))
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _parse_sidecar(data: Any) -> tuple[tuple[str, ...], Mapping[str, Any], Mapping[str, str]]:
     fields = data if isinstance(data, dict) else {}
-    classes, notes = fields.get("classes"), fields.get("notes", {})
+    if unknown := sorted(fields.keys() - set(KEYS)):
+        raise InputError(f"the keys must be {', '.join(KEYS)}, got {unknown[0][:80]!r}")
+    classes, notes, tables = (fields.get(key, {}) for key in KEYS)
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise InputError(f"{SIDECAR}: classes must be a list of names, got {str(classes)[:80]}")
+        raise InputError(f"classes must be a list of names, got {str(classes)[:80]}")
     rejected = notes.get("rejected", []) if isinstance(notes, dict) else None
     if not isinstance(rejected, list) or not all(map(_is_rejected, rejected)):
-        raise InputError(f"{SIDECAR}: notes.rejected must list a path and a reason for each file")
-    return tuple(classes), notes
+        raise InputError("notes.rejected must list a path and a reason for each file")
+    if not isinstance(tables, dict):
+        raise InputError(f"tables must be file names with their sha256, got {str(tables)[:80]}")
+    return tuple(classes), notes, tables
 
 
 def _is_rejected(entry: Any) -> bool:

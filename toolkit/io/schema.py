@@ -3,19 +3,41 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 
 from toolkit.errors import InputError
 
 S = TypeVar("S", bound=BaseModel)
+T = TypeVar("T")
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]  # in folder names and keys of DVC
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
+Integer = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""Neither a text nor true or false is taken for a number."""
+PositiveNumber = Annotated[Number, Field(gt=0)]
+Seed = Annotated[Integer, Field(ge=0, lt=2**32)]
+Fraction = Annotated[Number, Field(ge=0, le=1)]
+Count = Annotated[Integer, Field(ge=0)]
+Positive = Annotated[Integer, Field(ge=1)]
+
+
+def _check_distinct(values: list[T]) -> list[T]:
+    if len(set(values)) < len(values):
+        raise PydanticCustomError("distinct", "a list in which nothing is repeated")
+    return values
+
+
+Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_check_distinct)]
 
 
 class Section(BaseModel):
@@ -37,6 +59,14 @@ def build(kind: type[S], values: S | Mapping[str, Any] | None, origin: str) -> S
 def override(section: S, options: Mapping[str, Any]) -> S:
     """Return a section with some keys replaced. Raises InputError that names the option."""
     return _validate(type(section), {**section.model_dump(), **options}, "--")
+
+
+def check(kind: Any, value: object, name: str) -> None:
+    """Raise InputError that begins with `name` unless the value is of this type of a section."""
+    try:
+        TypeAdapter(dict[str, kind]).validate_python({name: value})
+    except ValidationError as error:
+        raise InputError(describe_errors(error, {name: value})) from error
 
 
 def _validate(kind: type[S], data: dict[str, Any], prefix: str) -> S:

@@ -4,10 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from toolkit.io.schema import Name, Section, Seed
+from toolkit.io.schema import (
+    Distinct,
+    Integer,
+    Name,
+    Number,
+    PositiveNumber,
+    Section,
+    Seed,
+)
 
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Resamples = Annotated[int, Field(ge=200)]
+Resamples = Annotated[Integer, Field(ge=200)]
 
 
 class GmeanRule(Section):
@@ -20,14 +27,14 @@ class CostRule(Section):
     """The threshold with the lowest cost; a false negative costs `ratio` false positives."""
 
     rule: Literal["cost"]
-    ratio: PositiveFloat
+    ratio: PositiveNumber
 
 
 class RecallRule(Section):
     """The highest threshold that reaches at least this recall."""
 
     rule: Literal["recall"]
-    recall: Annotated[float, Field(gt=0, le=1)]
+    recall: Annotated[Number, Field(gt=0, le=1)]
 
 
 ThresholdRule = Annotated[GmeanRule | CostRule | RecallRule, Field(discriminator="rule")]
@@ -40,7 +47,7 @@ class EvaluateParams(Section):
     """The class that precision, recall and ROC are about; null for none."""
     threshold: ThresholdRule = GmeanRule(rule="gmean")
     """How the threshold on the positive class's score is chosen on the valid split."""
-    beta: PositiveFloat = 2.0
+    beta: PositiveNumber = 2.0
     """Weight of recall in F-beta: how many times as important as precision it is."""
     resamples: Resamples = 2000
     """Bootstrap resamples for the confidence intervals; 2,000 give two stable digits."""
@@ -56,9 +63,9 @@ class CompareParams(Section):
 
     baseline: Name = "original"
     control: Name | None = None
-    arms: Annotated[list[Name], Field(min_length=1)]
-    recipes: Annotated[list[Name], Field(min_length=1)]
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    arms: Distinct[Name]
+    recipes: Distinct[Name]
+    seeds: Distinct[Seed]
     """At least three: one run cannot separate the effect of an arm from the noise of training."""
     resamples: Resamples = 2000
     """Bootstrap resamples for the confidence intervals of the differences."""

@@ -133,9 +133,10 @@ def parse_rule(text: str) -> params.ThresholdRule:
     """
     rule, _, number = text.partition(":")
     names = {"cost": "ratio", "recall": "recall"}
-    fields = {"rule": rule} | ({names.get(rule, "number"): number} if number else {})
     try:
-        return params.EvaluateParams.model_validate({"threshold": fields}).threshold
+        fields = {names.get(rule, "number"): float(number)} if number else {}
+        settings = {"threshold": {"rule": rule, **fields}}
+        return params.EvaluateParams.model_validate(settings).threshold
     except ValueError:
         rules = "gmean, cost:RATIO (above 0) or recall:MINIMUM (above 0, at most 1)"
         raise InputError(f"--threshold must be {rules}, got {text!r}") from None

@@ -4,15 +4,16 @@ Nothing is computed: on torch's meta device tensors have shapes and no values.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from toolkit.errors import InputError
+from toolkit.io.schema import Positive, check
 from toolkit.training import gradients, networks
-
-SMALLEST = 16  # pixels
+from toolkit.training.params import ImageSide
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,12 @@ class ModelSummary:
 def summarize_network(name: str, size: int, classes: int) -> ModelSummary:
     """Summarize a network of NETWORKS for RGB images of `size` x `size` pixels.
 
-    Raises InputError for an unknown name, and for fewer than SMALLEST pixels or two classes.
+    Raises InputError for an unknown name, for fewer than two classes, and for a size that no recipe
+    may have, or that is too small for the network.
     """
-    if size < SMALLEST or classes < 2:
-        message = f"a network needs {SMALLEST} pixels and 2 classes or more"
-        raise InputError(f"{message}, got {size} pixels and {classes}")
+    check(ImageSide, size, "size")
+    check(Annotated[Positive, Field(ge=2)], classes, "classes")
+    networks.check_network(name, size)
     with torch.device("meta"):
         network = networks.build_network(name, classes).eval()
         image = torch.empty(1, 3, size, size)
@@ -92,9 +94,11 @@ def _record_outputs(network: nn.Module) -> dict[str, tuple[int, ...]]:
 
 
 def network_table(size: int, classes: int) -> list[list[str]]:
-    """Tabulate all networks, below a header."""
+    """Tabulate all networks that take images of this size, below a header."""
     rows = [["network", "layers", "parameters", "MFLOPs an image"]]
     for name in networks.NETWORKS:
+        if networks.SMALLEST.get(name, 1) > size:
+            continue
         summary = summarize_network(name, size, classes)
         costs = _costs(summary.parameters, summary.flops)
         rows.append([name, str(len(summary.layers)), *costs])

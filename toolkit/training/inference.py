@@ -132,7 +132,9 @@ def _scores(run: Run, network: nn.Module, batches: Iterable[Tensor]) -> Scores:
     """Use as many threads as in training; with others the last digits could differ."""
     with device.reproducible(run.threads, CPU):
         logits = device.forward_batches(network, batches).double().numpy()
-        scores: Scores = softmax(logits, axis=1)
+    if not np.isfinite(logits).all():
+        raise InputError(f"{run.folder}: its network computes numbers that are not finite")
+    scores: Scores = softmax(logits, axis=1)
     return scores
 
 

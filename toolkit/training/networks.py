@@ -32,12 +32,22 @@ def build_network(name: str, classes: int, negative_slope: float = 0.0) -> nn.Mo
 
     Raises InputError for an unknown name, and for a slope where the network has no ReLU.
     """
-    if name not in NETWORKS:
-        raise InputError(f"network must be one of {sorted(NETWORKS)}, got {name!r}")
+    check_network(name)
     network = NETWORKS[name](classes)
     if negative_slope and not replace_relus(network, negative_slope):
         raise InputError(f"negative_slope must be 0: {name} has no ReLU, got {negative_slope:g}")
     return network
+
+
+def check_network(name: str, size: int | None = None) -> None:
+    """Raise InputError for an unknown name, and for images of fewer pixels than the network takes.
+
+    `size` is their height and width.
+    """
+    if name not in NETWORKS:
+        raise InputError(f"network must be one of {sorted(NETWORKS)}, got {name!r}")
+    if size is not None and size < SMALLEST.get(name, 1):
+        raise InputError(f"network {name} needs images of {SMALLEST[name]} px or more, got {size}")
 
 
 def replace_relus(network: nn.Module, negative_slope: float) -> int:
@@ -165,6 +175,7 @@ def load_pretrained(network: nn.Module, recipe: Recipe, classes: int) -> tuple[s
     if recipe.weights is None:
         return ()
     loaded, initial = _read(recipe.weights), network.state_dict()
+    check_finite(f"weights.path: {recipe.weights.path}", loaded)
     drawn = [
         name
         for name in head_weights(recipe.network, classes)
@@ -200,6 +211,13 @@ def _read(weights: WeightsFile) -> dict[str, Tensor]:
         raise InputError(f"{problem}: {error}") from error
 
 
+def check_finite(path: Path | str, weights: Mapping[str, Tensor]) -> None:
+    """Raise InputError that names the file, and the first weight that is infinite or NaN."""
+    for name, value in weights.items():
+        if not value.isfinite().all():
+            raise InputError(f"{path}: {name} has numbers that are not finite; use other weights")
+
+
 def _check_shapes(
     path: str, network: str, taken: Mapping[str, Tensor], needed: Mapping[str, Tensor]
 ) -> None:
@@ -222,6 +240,9 @@ def _torchvision(name: str, classes: int) -> nn.Module:
     network: nn.Module = get_model(name, weights=None, num_classes=classes)
     return network
 
+
+SMALLEST = {"googlenet": 16, "vgg16_bn": 32}
+"""Height and width, in pixels, of the smallest images that a network takes; 1 for the others."""
 
 NETWORKS: dict[str, Builder] = {
     "googlenet": googlenet,

@@ -4,8 +4,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from toolkit.io.schema import Count, Name, Positive, Section, Sha256
+from toolkit.io.schema import (
+    Count,
+    Integer,
+    Name,
+    Number,
+    Positive,
+    PositiveNumber,
+    Section,
+    Sha256,
+)
 
+Minutes = Annotated[Number, Field(ge=0)]
+ImageSide = Annotated[Integer, Field(ge=16)]  # pixels
 Criterion = Literal["loss", "accuracy", "gmean"]
 
 
@@ -17,9 +28,9 @@ class Plateau(Section):
     """
 
     watch: Criterion = "loss"
-    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    factor: Annotated[Number, Field(gt=0, lt=1)] = 0.1
     patience: Count = 10
-    floor: Annotated[float, Field(ge=0)] = 0.0
+    floor: Annotated[Number, Field(ge=0)] = 0.0
 
 
 class WeightsFile(Section):
@@ -34,21 +45,21 @@ class Recipe(Section):
 
     network: str
     epochs: Positive
-    size: Annotated[int, Field(ge=16)] | None = Field(None, exclude_if=lambda size: size is None)
+    size: ImageSide | None = Field(None, exclude_if=lambda size: size is None)
     """Height and width, in pixels, that images are resized to; null keeps the size that they share,
     and chooses one where they differ."""
     batch: Positive = 64
-    learning_rate: Annotated[float, Field(gt=0)] = 0.001
+    learning_rate: PositiveNumber = 0.001
     plateau: Plateau = Plateau()
     keep: Criterion = "loss"
     """Decides which epoch's weights are kept."""
-    loss_weights: tuple[float, float, float] = (0.7, 0.2, 0.1)
+    loss_weights: tuple[PositiveNumber, PositiveNumber, PositiveNumber] = (0.7, 0.2, 0.1)
     """Of GoogLeNet's outputs: main, deeper auxiliary head, shallower one."""
-    negative_slope: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    negative_slope: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Slope of the activation below zero: 0 is ReLU, more is LeakyReLU."""
     weights: WeightsFile | None = None
     """Weights to fine-tune; null starts from random ones. A head for other classes is random."""
-    clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    clip_norm: PositiveNumber | None = None
     """Longest gradient, over all weights together; a longer one is scaled down to it."""
     accumulate: bool = False
     """Take a batch that does not fit in memory in parts and add up their gradients. Batch norm then
@@ -63,7 +74,7 @@ class Checkpoint(Section):
     """How often a training is saved, to resume after an interruption. Results do not change."""
 
     epochs: Positive | None = None
-    minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0
+    minutes: Minutes = 2.0
     """Also within an epoch; 0 saves after each step."""
 
 

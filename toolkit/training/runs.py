@@ -25,6 +25,7 @@ from toolkit.training.params import Recipe
 
 SIDE, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.csv"
 GRADIENTS = "gradients.csv"
+TABLES = (HISTORY, GRADIENTS)
 DISTRIBUTION = "imbalanced-images"
 
 
@@ -127,29 +128,32 @@ def write_run(folder: Path, run: Run, weights: bytes) -> None:
             for row in run.history:
                 for layer, norm in row.gradients.items():
                     write_row((row.epoch, layer, norm))
-    files.write_file(folder / SIDE, run.model_dump_json(indent=2) + "\n")
+    tables = TABLES if run.settings.gradients else (HISTORY,)
+    hashes = {name: files.sha256(folder / name) for name in tables}
+    files.write_sealed(folder / SIDE, run.model_dump(mode="json") | {"tables": hashes})
 
 
 def read_run(folder: Path) -> Run:
-    """Read run.json and history.csv. Raises InputError that names the file and the problem."""
-    path, table = folder / SIDE, folder / HISTORY
+    """Read run.json and history.csv, and check gradients.csv if the run has one.
+
+    Raises InputError that names the file and the problem.
+    """
+    path = folder / SIDE
     try:
-        side = files.read_json(path)
-        files.check_regular(table)
-        with table.open(encoding="utf-8", newline="") as stream:
-            return Run.model_validate(
-                side | {"history": list(csv.DictReader(stream)), "folder": folder}
-            )
-    except FileNotFoundError as error:
-        message = f"{error.filename}: no such file; name a folder that `toolkit train` wrote"
-        raise InputError(message) from None
+        side = files.unseal(_read(path), required=True)
+        hashes = side.pop("tables")
+        history, *_ = [_read_unchanged(folder / n, hashes[n]) for n in TABLES if n in hashes]
+        rows = csv.DictReader(io.StringIO(history.decode(), newline=""))
+        return Run.model_validate(side | {"history": list(rows), "folder": folder})
+    except InputError:
+        raise
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in problem["loc"])
-        wrong = table if key.startswith("history") else path
+        wrong = folder / HISTORY if key.startswith("history") else path
         message = f"{wrong}: not of a run of this toolkit: {key}: {problem['msg']}; train again"
         raise InputError(message) from error
-    except (ValueError, TypeError, csv.Error) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, csv.Error) as error:
         message = f"{path}: not a run of this toolkit ({error}); train again"
         raise InputError(message) from error
 
@@ -162,13 +166,17 @@ def load_run(folder: Path) -> tuple[Run, nn.Module]:
     run, path = read_run(folder), folder / WEIGHTS
     data = _read_unchanged(path, run.weights_sha256)
     try:
+        networks.check_network(run.settings.network, run.size)
         with torch.device("meta"):  # spends no time on weights that are replaced at once
             network = networks.build_network(
                 run.settings.network, len(run.classes), run.settings.negative_slope
             )
-        network.load_state_dict(safetensors.load(data), assign=True)
     except InputError as error:
         raise InputError(f"{folder / SIDE}: settings.{error}") from error
+    try:
+        weights = safetensors.load(data)
+        _check_weights(path, network, weights)
+        network.load_state_dict(weights, assign=True)
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         message = f"{path}: not the weights of a {run.settings.network}: {reason}; train again"
@@ -176,14 +184,27 @@ def load_run(folder: Path) -> tuple[Run, nn.Module]:
     return run, network.eval().to(memory_format=torch.channels_last)
 
 
-def _read_unchanged(path: Path, sha256: str) -> bytes:
+def _check_weights(path: Path, network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Raise InputError for numbers of another type than the network's, or that are not finite."""
+    for name, expected in network.state_dict().items():
+        value = weights.get(name)
+        if value is not None and value.dtype != expected.dtype:
+            raise InputError(f"{path}: {name} is {value.dtype}, not {expected.dtype}; train again")
+    networks.check_finite(path, weights)
+
+
+def _read(path: Path) -> bytes:
     if not path.exists():
-        message = f"{path}: no such file; `dvc checkout` restores it, or train again"
-        raise InputError(message)
+        remedy = "name a folder that `toolkit train` wrote, or restore it with `dvc checkout`"
+        raise InputError(f"{path}: no such file; {remedy}")
     try:
-        data = inside.read_file(path, networks.MAX_WEIGHTS)
+        return inside.read_file(path, networks.MAX_WEIGHTS)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _read_unchanged(path: Path, sha256: str) -> bytes:
+    data = _read(path)
     if hashlib.sha256(data).hexdigest() != sha256:
         message = f"{path}: changed since it was written (its sha256 is not the one in {SIDE})"
         raise InputError(f"{message}; `dvc checkout` restores it, or train again")

@@ -90,6 +90,14 @@ def training_job(settings: TrainParams, name: str, seed: int) -> TrainingJob:
     return TrainingJob(name, settings.recipes[name], settings, seed)
 
 
+def check_recipe(settings: TrainParams, name: str, size: int | None = None) -> None:
+    """Raise InputError, which names the key, as `networks.check_network` does."""
+    try:
+        networks.check_network(settings.recipes[name].network, size)
+    except InputError as error:
+        raise InputError(f"train.recipes.{name}.{error}") from error
+
+
 def resolve_machine(settings: TrainParams) -> Machine:
     """Return the device and precision that the settings mean on this machine."""
     device = resolve_device(settings.device)

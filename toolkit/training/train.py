@@ -94,10 +94,12 @@ def train_seeds(
     """
     options, where = options or TrainingOptions(), device.resolve_device(settings.device)
     jobs = {seed: state.training_job(settings, name, seed) for seed in outputs}
+    state.check_recipe(settings, name)
     arm, valid = (
         dataset.open_folder(path, options.track, options.say) for path in (arm_folder, valid_folder)
     )
     size = settings.recipes[name].size or dataset.choose_size(arm, valid, options.say)
+    state.check_recipe(settings, name, size)
     read = functools.partial(
         streaming.open_data,
         size=size,

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import unknown_name
-from toolkit.io.schema import build
+from toolkit.io.schema import Seed, build, check
 from toolkit.pipeline import paths
 from toolkit.progress import EpochSummary, Track, silent
-from toolkit.training.params import RECIPES, Checkpoint, Recipe, TrainParams
+from toolkit.training.params import RECIPES, Checkpoint, Minutes, Recipe, TrainParams
 from toolkit.training.runs import Run
 from toolkit.training.train import TrainingOptions, train_seeds
 
@@ -83,6 +83,9 @@ def train_all(
     options: TrainingOptions,
 ) -> list[Run]:
     """Train with several seeds, seed -> the run's folder, on images that are decoded once."""
+    for seed in outputs:
+        check(Seed, seed, "seed")
+    check(Minutes | None, options.max_minutes, "max_minutes")
     recipes = {**RECIPES, **settings.recipes}
     if recipe not in recipes:
         raise unknown_name("recipe", recipe, recipes)
