@@ -14,7 +14,7 @@ from tests.conftest import fill
 from toolkit.augmentation.transforms.presets import POLICIES
 
 COMMANDS = ("init", "fetch", "audit", "prepare", "augment", "policies", "train", "evaluate",
-            "compare", "sweep", "probe", "report", "predict")  # fmt: skip
+            "compare", "sweep", "probe", "report", "predict", "provenance")  # fmt: skip
 
 
 def toolkit(folder: Path, *arguments: object, code: int = 0) -> subprocess.CompletedProcess:

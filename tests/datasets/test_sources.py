@@ -330,3 +330,14 @@ def test_elpv_without_its_package_names_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(InputError, match="pip install elpv-dataset"):
         sources.fetch_source(settings(source="elpv"), tmp_path / "raw", tmp_path)
+
+
+def test_in_dvcs_copy_of_a_project_paths_are_relative_to_the_project(tmp_path, monkeypatch):
+    make_files(tmp_path / "photos", "a/1.png", "b/2.png")
+    copy = tmp_path / "project" / ".dvc" / "tmp" / "exps" / "tmp1"
+    copy.mkdir(parents=True)
+    settings = params.Folder(source="folder", path="../photos")
+    for place in (tmp_path / "project", copy):
+        monkeypatch.chdir(place)
+        assert sources.inspect_source(settings)["files"] == 2
+        assert len(sources.fetch_source(settings, place / "raw", place / "work").samples) == 2

@@ -8,6 +8,7 @@ import pytest
 from toolkit.errors import InputError
 from toolkit.evaluation.comparison import compare_results
 from toolkit.evaluation.results import HISTORY, RunResult
+from toolkit.evaluation.verdict import comparison_notes
 from toolkit.metrics.classification import compute_metrics
 from toolkit.metrics.intervals import confidence_intervals
 from toolkit.metrics.predictions import Predictions
@@ -267,3 +268,27 @@ def test_a_comparison_is_shown_in_one_line():
     expected = "Comparison(baseline='original', 1 recipes x 3 arms; 1 better, 1 inconclusive)"
     assert repr(compare_results(results)) == expected
     assert "1 arms; no contrasts" in repr(compare_results(arms(original=BASE)))
+
+
+def made(arm, seed=0, unfinished="", **conditions):
+    return dataclasses.replace(result(arm, seed), conditions=conditions, unfinished=unfinished)
+
+
+def test_conditions_that_runs_do_not_share_are_said():
+    results = [
+        made("original", 0, device="cpu", precision="float32"),
+        made("original", 1, device="cpu", precision="float32"),
+        made("augmented", 0, device="cuda", precision="float32"),
+    ]
+    assert compare_results(results).warnings == (
+        "Runs differ in more than arm and seed, device: cpu (2, such as original-net-0), "
+        "cuda (1, such as augmented-net-0).",
+    )
+    assert compare_results(results[:2]).warnings == ()
+
+
+def test_an_unfinished_run_is_said():
+    results = [made("original"), made("augmented", unfinished="3 of 8 epochs")]
+    compared = compare_results(results)
+    assert compared.warnings == ("augmented-net-0 is unfinished: 3 of 8 epochs.",)
+    assert comparison_notes(compared)[0] == compared.warnings[0]

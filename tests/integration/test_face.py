@@ -68,7 +68,7 @@ def options(name):
 
 
 def test_every_command_that_a_program_wants_is_a_function():
-    assert set(COMMAND) - set(VERBS) == {"policies", "networks", "gradients"}
+    assert set(COMMAND) - set(VERBS) == {"policies", "networks", "gradients", "provenance"}
 
 
 @pytest.mark.parametrize("name", VERBS)

@@ -55,12 +55,16 @@ PARAMS = {
 }
 PIPELINE = {
     "stages": {
+        "provenance": {
+            "cmd": "toolkit provenance",
+            "always_changed": True,
+            "outs": [{"provenance": {"cache": False, "persist": True}}],
+        },
         "compare": {
             "cmd": "python stage.py",
-            "deps": ["stage.py"],
-            "params": ["augment"],
+            "deps": ["stage.py", "provenance/augment/augmented.json"],
             "outs": ["reports/runs"],
-        }
+        },
     }
 }
 

@@ -5,12 +5,14 @@ import multiprocessing
 import random
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.arms import arm, settings
 from toolkit.errors import InputError, StoppedError
+from toolkit.io import closure
 from toolkit.training import checkpoints, runs, steps
 from toolkit.training.checkpoints import Store
 from toolkit.training.params import Checkpoint
@@ -229,3 +231,14 @@ def test_saving_every_few_epochs_or_never_changes_nothing(data, unbroken, tmp_pa
     for every in (Checkpoint(epochs=2, minutes=60), Checkpoint(minutes=60)):
         train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved"), every)
         assert contents(tmp_path / "run") == unbroken
+
+
+@pytest.mark.parametrize("part", ["code", "versions"])
+def test_other_code_or_another_version_begins_anew(data, tmp_path, monkeypatch, part):
+    interrupted(data, tmp_path, monkeypatch)
+    before = closure.trace_imports("toolkit.training.train")
+    name = {"code": "toolkit.io.images", "versions": "pillow"}[part]
+    changed = replace(before, **{part: getattr(before, part) | {name: "another"}})
+    monkeypatch.setattr(closure, "trace_imports", lambda _: changed)
+    train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved"))
+    assert len(list((tmp_path / "saved").iterdir())) == 1  # the interrupted one's stays

@@ -1,7 +1,6 @@
 """A run's folder is read back, or refused by the name of the file that is wrong."""
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import pickle
@@ -96,11 +95,8 @@ def test_every_network_is_loaded_with_its_weights(tmp_path, network):
 
 
 def test_versions_without_an_installed_package(monkeypatch):
-    def missing(name):
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr("importlib.metadata.version", missing)
-    assert runs.training_versions()["toolkit"] == "not installed"
+    monkeypatch.setattr(runs, "DISTRIBUTION", "no-such-package")
+    assert runs.training_versions()["toolkit"] is None
 
 
 def test_one_flipped_bit_is_noticed(folder):
@@ -229,3 +225,11 @@ def test_a_history_of_another_program_is_refused(folder):
 def test_in_a_notebook_a_run_is_one_line(folder):
     expected = "Run(arm='plain', recipe='r', seed=0, best_epoch=2, valid_gmean=1.0)"
     assert repr(runs.read_run(folder)) == expected
+
+
+def test_conditions_are_what_compared_runs_should_share(tmp_path):
+    one, two = write(tmp_path / "one"), write(tmp_path / "two", "resnet34")
+    differing = {name for name in one.conditions if one.conditions[name] != two.conditions[name]}
+    assert differing == {"settings of r"}
+    names = ("device", "precision", "CPU threads", "version of torch", "version of pillow")
+    assert set(names) <= set(one.conditions)

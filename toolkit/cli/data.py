@@ -8,6 +8,7 @@ import typer
 from toolkit.cli import console, options
 from toolkit.cli.options import Output, Quiet, Workers
 from toolkit.errors import InputError
+from toolkit.pipeline import paths
 
 Work = Annotated[Path, typer.Option(help="Folder for downloads and measurements.")]
 
@@ -31,6 +32,16 @@ def init(
 
     for line in run(folder, preset=preset, images=images, force=force).notes:
         console.say(line, quiet=quiet)
+
+
+def provenance(output: Output = paths.PROVENANCE) -> None:
+    """Write what each stage depends on besides files; `dvc repro` does so at its start.
+
+    Example: toolkit provenance && git diff provenance
+    """
+    from toolkit.pipeline.provenance import collect_provenance, write_provenance
+
+    write_provenance(output, collect_provenance(options.read_project(), output))
 
 
 def fetch(

@@ -17,6 +17,7 @@ app = typer.Typer(
 
 COMMANDS = (
     data.init,
+    data.provenance,
     data.fetch,
     data.audit,
     data.prepare,

@@ -55,7 +55,7 @@ def fetch_archive(location: str, sha256: str, work: Path, track: Track = silent)
         return download.download(location, sha256, work, track)
     if separator:
         raise InputError(f"{location}: must be a local path or an http or https address")
-    path = Path(location).expanduser()
+    path = Path(location)
     if not path.is_file():
         raise InputError(f"{path}: no such archive; check fetch.location")
     download.verify_sha256(path, sha256, str(path))

@@ -1,5 +1,6 @@
 """Where images come from: SOURCES yields files, and `fetch_source` keeps them with a manifest."""
 
+import hashlib
 import importlib.util
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from toolkit.datasets.archives import SourceFile
 from toolkit.datasets.faces import draw
 from toolkit.errors import InputError
 from toolkit.io import files, inside
+from toolkit.io.closure import find_version
 from toolkit.io.images import LIMITS
 from toolkit.io.manifest import Manifest, write_manifest
 from toolkit.progress import Track, silent
@@ -20,6 +22,7 @@ FetchedFile = tuple[PurePosixPath, bytes | InputError]
 """A file of a source: its relative path, and its bytes or why it is not taken."""
 
 MAX_DEPTH = 64
+EXPERIMENTS = ".dvc/tmp/exps"
 FACEMASK = params.Git(
     source="git",
     url="https://github.com/chandrikadeb7/Face-Mask-Detection",
@@ -53,13 +56,54 @@ def fetch_source(
     return manifest
 
 
+def inspect_source(settings: params.FetchParams) -> dict[str, Any] | None:
+    """Return what changes with the source's own files, without reading them.
+
+    Of a folder and a local archive these are the number of files, their bytes and a hash of paths,
+    sizes and times of change; of a package its version. None if the params say it all, and if the
+    files are not on this machine.
+    """
+    match settings:
+        case params.Folder(path=text) if (root := locate(text)).is_dir():
+            paths, directories = folders.list_tree(root)
+            return _listing(root, paths, directories)
+        case params.Archive(location=text) if (path := locate(text)).is_file():
+            return _listing(path.parent, [PurePosixPath(path.name)], [])
+        case params.Elpv():
+            return {"elpv-dataset": find_version("elpv-dataset")}
+    return None
+
+
+def _listing(
+    root: Path, paths: Iterable[PurePosixPath], directories: Iterable[PurePosixPath]
+) -> dict[str, Any]:
+    """The time is that of the last change to the file or its name, which no program can set."""
+    digest, total, count = hashlib.sha256(), 0, 0
+    for path in paths:
+        about = os.lstat(root / path)
+        digest.update(f"{path}\0{about.st_size}\0{about.st_ctime_ns}\0".encode())
+        total, count = total + about.st_size, count + 1
+    digest.update("\0".join(map(str, directories)).encode())
+    return {"files": count, "bytes": total, "listing": digest.hexdigest()}
+
+
+def locate(text: str) -> Path:
+    """Return a local path of the section `fetch`, which is relative to the project.
+
+    DVC runs some experiments in a copy of the project in .dvc/tmp/exps, without the files that git
+    does not know: there it is relative to the project itself.
+    """
+    project, copied, _ = str(Path.cwd()).partition(f"{os.sep}{EXPERIMENTS}{os.sep}")
+    return Path(project if copied else "") / Path(text).expanduser()
+
+
 def _check_places(settings: params.FetchParams, output: Path, work: Path) -> None:
     """Refuse an `output` that would replace what is read or kept, or lie inside what is read."""
     sources, target = [work], output.resolve()
     match settings:
         case params.Folder(path=text) | params.Archive(location=text) | params.Git(url=text):
             if "://" not in text:
-                sources.append(Path(text).expanduser())
+                sources.append(locate(text))
     for path in sources:
         if path.resolve().is_relative_to(target):
             raise InputError(f"{path}: must not be inside the output, {output}")
@@ -118,7 +162,7 @@ def _synthetic(section: params.Synthetic, _work: Path, track: Track) -> Iterator
 
 def _folder(section: params.Folder, _work: Path, track: Track) -> Iterator[FetchedFile]:
     """Links, devices and files of over `images.LIMITS` are not copied, but reported."""
-    root = Path(section.path).expanduser()
+    root = locate(section.path)
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; check fetch.path")
     paths, directories = folders.list_tree(root)
@@ -135,7 +179,8 @@ def _folder(section: params.Folder, _work: Path, track: Track) -> Iterator[Fetch
 
 
 def _archive(section: params.Archive, work: Path, track: Track) -> Iterator[SourceFile]:
-    path = archives.fetch_archive(section.location, section.sha256, work, track)
+    location = section.location if "://" in section.location else str(locate(section.location))
+    path = archives.fetch_archive(location, section.sha256, work, track)
     return archives.unpack_archive(path, section.folder, track)
 
 

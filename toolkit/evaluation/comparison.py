@@ -1,7 +1,7 @@
 """Comparison of arms: each with the baseline and with the control, recipe by recipe."""
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
@@ -28,7 +28,8 @@ class Comparison:
 
     `control`, if there is one, is a second arm that the others are compared with: plain duplicates
     separate the effect of new images from that of more training. `metrics` are those compared,
-    `test_images` the number of test images of each class.
+    `test_images` the number of test images of each class. `warnings` are sentences on what differs
+    between the runs besides arm, recipe and seed.
     """
 
     baseline: str
@@ -38,6 +39,7 @@ class Comparison:
     contrasts: tuple[Contrast, ...]
     test_images: Mapping[str, int]
     positive: str | None = None
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         verdicts = Counter(contrast.verdict for contrast in self.contrasts)
@@ -107,6 +109,7 @@ def compare_results(
         apply_holm(contrasts),
         {name: first.actual.count(name) for name in first.classes},
         positive,
+        tuple(_warnings(results)),
     )
 
 
@@ -146,6 +149,20 @@ def _check(results: Sequence[RunResult]) -> None:
             raise InputError(f"the run {key} occurs {count} times among the results")
     for result in results[1:]:
         _check_same_images(results[0], result)
+
+
+def _warnings(results: Sequence[RunResult]) -> Iterator[str]:
+    """Yield a sentence for each unfinished run, and for each condition that runs do not share."""
+    for result in results:
+        if result.unfinished:
+            yield f"{result.key} is unfinished: {result.unfinished}."
+    for name in dict.fromkeys(name for result in results for name in result.conditions):
+        having = [result for result in results if name in result.conditions]
+        counts = Counter(result.conditions[name] for result in having)
+        if len(counts) > 1:
+            one = {r.conditions[name]: r.key for r in reversed(having)}
+            listed = ", ".join(f"{v} ({n}, such as {one[v]})" for v, n in counts.items())
+            yield f"Runs differ in more than arm and seed, {name}: {listed}."
 
 
 def _check_same_images(one: RunResult, other: RunResult) -> None:

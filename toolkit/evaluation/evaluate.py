@@ -1,7 +1,7 @@
 """Evaluation of one run: its metrics on test, and those tuned on valid."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,7 +42,8 @@ class RunOutputs:
 
     `valid` are predictions on the valid split, which the threshold and the temperature are chosen
     on; `trained` the number of training images of each class; `history` the run's history.csv;
-    `explained` the images to show, None without a network to explain them.
+    `explained` the images to show, None without a network to explain them. `conditions` and
+    `unfinished` are those of `RunResult`.
     """
 
     key: RunKey
@@ -51,6 +52,8 @@ class RunOutputs:
     trained: Mapping[str, int] | None = None
     history: Path | None = None
     explained: Sequence[ExplainedExample] | None = None
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    unfinished: str = ""
 
 
 @dataclass(frozen=True)

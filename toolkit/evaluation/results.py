@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,8 @@ class RunResult:
 
     `metrics` are by name, without the intervals in metrics.json, as a comparison has its own.
     `history` is None for predictions of another tool. `valid` are the predictions on the valid
-    split, on which the threshold was chosen.
+    split, on which the threshold was chosen. `conditions` are what runs that are compared should
+    share, such as "device" -> "cpu"; `unfinished` says how far a training came that did not end.
     """
 
     arm: str
@@ -62,6 +63,8 @@ class RunResult:
     positive: str | None = None
     history: History | None = None
     valid: Predictions | None = None
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    unfinished: str = ""
 
     @property
     def key(self) -> RunKey:
@@ -115,6 +118,8 @@ def _read_folder(folder: Path) -> RunResult:
         arm, recipe, seed = (content.pop(name) for name in ("arm", "recipe", "seed"))
         positive = content.pop("positive", None)
         content.pop("intervals", None)
+        conditions = _texts("conditions", content.pop("conditions", {}))
+        unfinished = str(content.pop("unfinished", ""))
         metrics = {name: _number(name, content[name]) for name in (*REQUIRED, *content)}
         key = (_name("arm", arm), _name("recipe", recipe), int(seed))
     except FileNotFoundError:
@@ -131,6 +136,8 @@ def _read_folder(folder: Path) -> RunResult:
         positive,
         read_history(history) if history.is_file() else None,
         read_predictions(valid) if valid.is_file() else None,
+        conditions,
+        unfinished,
     )
 
 
@@ -138,6 +145,12 @@ def _name(key: str, value: Any) -> str:
     """Return a text that is part of a file's name."""
     if not isinstance(value, str) or not is_file_name(value):
         raise TypeError(f"{key} must be a file's name, got {str(value)[:80]!r}")
+    return value
+
+
+def _texts(key: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise TypeError(f"{key} must map names to texts")
     return value
 
 

@@ -113,6 +113,7 @@ def comparison_notes(*comparisons: Comparison) -> list[str]:
     estimates = [estimate for compared in comparisons for estimate in compared.estimates]
     contrasts = sum(len(compared.contrasts) for compared in comparisons)
     notes = [
+        *dict.fromkeys(warning for compared in comparisons for warning in compared.warnings),
         f"Class {rarest!r} has {images} test image{'' if images == 1 else 's'}, so each of them is "
         f"{1 / images:.3f} of its recall.",
         _interval_note(sorted({len(estimate.seeds) for estimate in estimates})),

@@ -14,11 +14,13 @@ from ruamel.yaml import YAML
 
 from toolkit.errors import InputError
 from toolkit.evaluation.results import RunResult
-from toolkit.pipeline import params, revisions
+from toolkit.io import files
+from toolkit.pipeline import params, paths, revisions
+from toolkit.pipeline.provenance import collect_provenance
 from toolkit.pipeline.revisions import run_git
 
 COMMITTED = ("dvc.yaml", "dvc.lock", "params.yaml")
-WRITTEN = ("dvc.lock", "params.yaml", "reports")
+WRITTEN = ("dvc.lock", "params.yaml", "provenance", "reports")
 """Files in git that an experiment itself changes."""
 
 
@@ -44,10 +46,7 @@ def check_repository(project: Path) -> None:
 
 
 def is_done(project: Path, experiment: Experiment) -> bool:
-    """Return whether it ran from the current commit with the current params and files.
-
-    Untracked files, and data outside the project, are not compared.
-    """
+    """Return whether it ran from the current commit with the current files and provenance."""
     ref = _ref(project, experiment)
     return _exists(project, ref) and _is_current(project, ref, experiment)
 
@@ -85,9 +84,20 @@ def _is_current(project: Path, ref: str, experiment: Experiment) -> bool:
     excluded = [f":(exclude){name}" for name in WRITTEN]
     if run_git(project, "diff", "--name-only", ref, "--", ".", *excluded):
         return False
-    current = (project / revisions.PARAMS).read_text(encoding="utf-8")
-    previous = run_git(project, "show", f"{ref}:./{revisions.PARAMS}")
-    return _params(current, experiment.changes) == _params(previous, {})
+    text = (project / paths.PARAMS).read_text(encoding="utf-8")
+    settings, folder = _params(text, experiment.changes), paths.PROVENANCE
+    return all(
+        _read(project, ref, f"{folder}/{name}.json") == content
+        for name, content in collect_provenance(settings, project / folder).items()
+    )
+
+
+def _read(project: Path, ref: str, path: str) -> Any:
+    """Return the content of a JSON file at a git ref, None where there is none."""
+    try:
+        return files.parse_json(run_git(project, "show", f"{ref}:./{path}"))
+    except InputError:
+        return None
 
 
 def _params(text: str, changes: Mapping[str, Any]) -> params.Params:

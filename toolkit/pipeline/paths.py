@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-PARAMS = Path("params.yaml")
+PARAMS, PROVENANCE = Path("params.yaml"), Path("provenance")
 PREPARED, ARMS = Path("data/prepared"), Path("data/arms")
 RUNS, AUDIT = Path("reports/runs"), Path("reports/audit.json")
 PROBES, AUDITED = Path("reports/probe"), Path("reports/audit")

@@ -49,7 +49,7 @@ def check_version(settings: params.Params) -> None:
     if settings.version not in (None, installed):
         raise InputError(
             f"params.yaml: version is {settings.version}, but toolkit {installed} is installed; "
-            f"install that version, or set version to {installed} (every stage runs again)"
+            f"install that version, or set version to {installed} (what it changes runs again)"
         )
 
 
@@ -89,7 +89,7 @@ def _settings(preset: str, folder: Path, images: Path | None) -> tuple[Any, list
     """Return the preset's YAML with the version, and what was chosen to fit the images."""
     settings = YAML().load(_resource(f"{preset}.yaml"))
     settings.insert(
-        0, "version", installed_version(), comment="of the toolkit; stands in for its source"
+        0, "version", installed_version(), comment="of the toolkit; another one refuses to run"
     )
     lines = _fit(settings, folder, images) if images else []
     return settings, lines

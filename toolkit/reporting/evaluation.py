@@ -48,6 +48,9 @@ def write_evaluation(output: Path, outputs: RunOutputs, settings: EvaluateParams
         if outputs.explained is not None:
             write_mistakes((folder / MISTAKES_FILE).parent, outputs.explained)
         metrics = {**asdict(outputs.key), "positive": settings.positive, **evaluation.metrics}
+        if outputs.conditions:
+            metrics["conditions"] = dict(outputs.conditions)
+            metrics["unfinished"] = outputs.unfinished
         metrics["intervals"] = dict(evaluation.intervals)
         files.write_json(folder / METRICS_FILE, metrics)
     return evaluation

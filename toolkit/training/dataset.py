@@ -64,6 +64,12 @@ class LabeledFolder:
         return sum(not sample.derived for sample in self.samples)
 
     @property
+    def originals_sha256(self) -> str:
+        """A hash of the ids and labels of the samples that were not derived from others."""
+        rows = sorted((sample.id, sample.label) for sample in self.samples if not sample.derived)
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+    @property
     def sha256(self) -> str:
         """A hash of the table, and so of the images, whose ids are hashes of their files."""
         rows = [self.classes, *map(manifest.row_fields, self.samples)]

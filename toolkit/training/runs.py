@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import importlib.metadata
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,7 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from toolkit.errors import InputError
-from toolkit.io import files, inside
+from toolkit.io import closure, files, inside
 from toolkit.io.notebook import html_table
 from toolkit.io.schema import Positive, Section, Seed, Sha256
 from toolkit.training import networks
@@ -60,8 +59,9 @@ class Run(Section):
     and width in pixels; `device`, `precision` and `threads` what was used; `processes` how many
     trained it together; `parts` in how many parts batches were taken, for lack of memory.
     `complete` is false where the time was up before the last epoch, or where a `problem` ended the
-    training; `best_epoch` (from 1) is the one whose weights were kept. `history` is kept in
-    history.csv; `folder` is where the run lies.
+    training; `best_epoch` (from 1) is the one whose weights were kept. `originals` is a hash of the
+    ids of the training images without new ones, `valid` one of the validation images, None in runs
+    of older versions. `history` is kept in history.csv; `folder` is where the run lies.
     """
 
     arm: str
@@ -80,7 +80,9 @@ class Run(Section):
     complete: bool = True
     problem: str = ""
     best_epoch: Positive
-    versions: dict[str, str]
+    versions: dict[str, str | None]
+    originals: Sha256 | None = None
+    valid: Sha256 | None = None
     weights_sha256: Sha256
     history: Annotated[tuple[Epoch, ...], Field(min_length=1, exclude=True)]
     folder: Annotated[Path | None, Field(exclude=True)] = None
@@ -89,6 +91,24 @@ class Run(Section):
     def best(self) -> Epoch:
         """The epoch whose weights were kept."""
         return self.history[self.best_epoch - 1]
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        """What has to be equal for runs to differ by nothing but their arm and seed."""
+        settings = self.settings.model_dump_json()
+        facts = {
+            "device": self.device,
+            "precision": self.precision,
+            "CPU threads": self.threads,
+            "processes": self.processes,
+            "parts of a batch": self.parts,
+            "image size": self.size,
+            **{f"version of {name}": version for name, version in self.versions.items()},
+            f"settings of {self.recipe}": hashlib.sha256(settings.encode()).hexdigest()[:8],
+            "original training images": self.originals and self.originals[:8],
+            "validation images": self.valid and self.valid[:8],
+        }
+        return {name: str(value) for name, value in facts.items() if value is not None}
 
     def __repr_args__(self) -> Iterable[tuple[str, Any]]:
         """Show what tells runs apart and how good this one is, not all of its settings."""
@@ -101,13 +121,14 @@ class Run(Section):
         return html_table([list(self.best.numbers()), *rows], repr(self))
 
 
-def training_versions() -> dict[str, str]:
-    """Return the versions of the packages that compute the weights."""
-    try:
-        ours = importlib.metadata.version(DISTRIBUTION)
-    except importlib.metadata.PackageNotFoundError:
-        ours = "not installed"
-    return {"toolkit": ours, "torch": torch.__version__, "torchvision": torchvision.__version__}
+def training_versions() -> dict[str, str | None]:
+    """Return the versions of all that computes the weights; torch's name the kind of build, too."""
+    return {
+        "toolkit": closure.find_version(DISTRIBUTION),
+        **closure.trace_imports("toolkit.training.train").versions,
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+    }
 
 
 def pack_weights(weights: Mapping[str, Tensor]) -> bytes:

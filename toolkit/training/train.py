@@ -11,19 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError
-from toolkit.io import files
-from toolkit.metrics import confusion
+from toolkit.io import closure, files
 from toolkit.progress import EpochSummary, Track, ignore, silent
 from toolkit.training import (
     dataset,
     device,
     distributed,
-    gradients,
     loop,
-    networks,
     runs,
     state,
-    steps,
     streaming,
 )
 from toolkit.training.checkpoints import CheckpointSchedule, Store
@@ -33,9 +29,6 @@ from toolkit.training.loop import FitResult
 from toolkit.training.params import TrainParams
 from toolkit.training.runs import Epoch, Run
 from toolkit.training.state import TrainingJob
-
-CODE = (confusion, dataset, device, distributed, gradients, loop, networks, state, steps)
-"""The modules that decide the weights: a checkpoint of other code is not resumed from."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +87,10 @@ def train_seeds(
     """
     options, where = options or TrainingOptions(), device.resolve_device(settings.device)
     jobs = {seed: state.training_job(settings, name, seed) for seed in outputs}
-    state.check_recipe(settings, name)
     arm, valid = (
         dataset.open_folder(path, options.track, options.say) for path in (arm_folder, valid_folder)
     )
     size = settings.recipes[name].size or dataset.choose_size(arm, valid, options.say)
-    state.check_recipe(settings, name, size)
     read = functools.partial(
         streaming.open_data,
         size=size,
@@ -118,7 +109,7 @@ def train_seeds(
                 schedule = CheckpointSchedule(
                     store, settings.checkpoint, options.max_minutes, options.started, group
                 )
-                run = _train(building, arm.name, data, jobs[seed], schedule, options)
+                run = _train(building, (arm, valid), data, jobs[seed], schedule, options)
             finished.append(run.model_copy(update={"folder": output}))
             if store and run.complete:
                 store.remove()
@@ -130,7 +121,7 @@ def train_seeds(
 
 def _train(
     building: Path,
-    arm: str,
+    folders: tuple[LabeledFolder, LabeledFolder],
     data: tuple[Data, Data],
     job: TrainingJob,
     schedule: CheckpointSchedule,
@@ -145,7 +136,7 @@ def _train(
     with _dvclive(building / "dvclive") as log:
         result = loop.fit(*data, job, report, options.track, schedule)
     weights = runs.pack_weights(result.weights)
-    run = _describe(arm, data[0], job, result, schedule.group, weights)
+    run = _describe(folders, data[0], job, result, schedule.group, weights)
     runs.write_run(building, run, weights)
     return run
 
@@ -191,17 +182,22 @@ def _inputs(
         "recipe": job.recipe.model_dump(mode="json"),
         "machine": [machine.device.type, str(machine.dtype), job.settings.threads, group.size],
         "data": [size, *(folder.sha256 for folder in folders)],
-        "code": [files.sha256(Path(str(module.__file__))) for module in CODE],
+        "code": closure.trace_imports(__name__).code,
         "versions": runs.training_versions(),
     }
 
 
 def _describe(
-    arm: str, data: Data, job: TrainingJob, result: FitResult, group: Group, weights: bytes
+    folders: tuple[LabeledFolder, LabeledFolder],
+    data: Data,
+    job: TrainingJob,
+    result: FitResult,
+    group: Group,
+    weights: bytes,
 ) -> Run:
     machine = state.resolve_machine(job.settings)
     return Run(
-        arm=arm,
+        arm=folders[0].name,
         recipe=job.name,
         seed=job.seed,
         classes=data.classes,
@@ -218,6 +214,8 @@ def _describe(
         problem=result.problem,
         best_epoch=result.best.epoch,
         versions=runs.training_versions(),
+        originals=folders[0].originals_sha256,
+        valid=folders[1].sha256,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         history=result.history,
     )

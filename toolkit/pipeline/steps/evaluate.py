@@ -96,8 +96,14 @@ def _of_run(
         valid=inference.predict_folder(run, Path(valid), **callbacks) if valid else None,
         trained=about.counts,
         history=run / runs.HISTORY,
+        conditions=about.conditions,
+        unfinished="" if about.complete else _progress(about),
         explained=inference.explain_examples(run, test, examples),
     )
+
+
+def _progress(run: "Run") -> str:
+    return f"{len(run.history)} of {run.settings.epochs} epochs"
 
 
 def _of_predictions(source: Source, valid: Predictions | Path | str | None) -> RunOutputs:

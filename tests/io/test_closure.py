@@ -1,0 +1,41 @@
+"""Code and packages that results depend on, by imports."""
+
+import sys
+from pathlib import Path
+
+import toolkit
+from toolkit.io import closure
+
+PACKAGE = Path(toolkit.__file__).parent
+HARMLESS = {
+    "ctypes", "dvc", "dvc_data", "dvclive", "lazy_loader", "markupsafe", "pydantic",
+    "pydantic_core", "rich", "ruamel", "safetensors", "typer",
+}  # fmt: skip
+"""Packages that carry, check and print values, and do not make them."""
+
+
+def test_the_code_is_that_of_all_imports_and_of_the_files_they_read():
+    code = closure.trace_imports("toolkit.reporting.comparison").code
+    assert {"toolkit.reporting.comparison", "toolkit.metrics.confusion", "toolkit.io.files"} <= {
+        *code
+    }
+    assert "reporting/templates/style.css" in code
+    assert not {name for name in code if name.startswith("toolkit.training")}
+
+
+def test_training_depends_on_how_images_are_read():
+    """An earlier list by hand lacked these."""
+    found = closure.trace_imports("toolkit.training.train")
+    names = ("io.images", "io.color", "io.shards", "io.manifest", "training.streaming")
+    assert {f"toolkit.{name}" for name in names} <= set(found.code)
+    assert set(found.versions) == {"python", "numpy", "pillow", "torch", "torchvision"}
+
+
+def test_every_package_is_known_to_decide_results_or_not():
+    tops = {name.split(".")[0] for path in PACKAGE.rglob("*.py") for name in closure._imports(path)}
+    others = tops - set(sys.stdlib_module_names) - {"toolkit"}
+    assert others - set(closure.DECIDING) <= HARMLESS
+
+
+def test_a_package_that_is_not_installed_has_no_version():
+    assert closure.find_version("no-such-package") is None

@@ -1,0 +1,172 @@
+"""What each stage depends on: its params with their defaults, code, versions, and the photos."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import fill
+from toolkit.io import closure
+from toolkit.pipeline import params, project, provenance
+
+SMALL = {"network": "resnet18", "epochs": 1}
+BASE = {
+    "fetch": {"source": "synthetic", "counts": {"with_mask": 3, "without_mask": 2}},
+    "train": {"recipes": {"a": SMALL, "b": SMALL}},
+    "compare": {"arms": ["original", "augmented"], "recipes": ["a", "b"], "seeds": [0]},
+}
+
+
+def collect(previous=Path("none"), **sections):
+    return provenance.collect_provenance(params.parse_params(BASE | sections), previous)
+
+
+def touched(before, after):
+    assert before.keys() == after.keys()
+    return {name for name in before if before[name] != after[name]}
+
+
+@pytest.mark.parametrize(
+    ("sections", "stages"),
+    [
+        ({"fetch": BASE["fetch"] | {"seed": 1}}, {"fetch"}),
+        ({"audit": {"dark": "drop"}}, {"audit"}),
+        ({"audit": {"limits": {"pixels": 9999}}}, {"audit", "prepare"}),
+        ({"prepare": {"seed": 1}}, {"prepare"}),
+        ({"prepare": {"split": "source"}}, {"audit", "prepare"}),
+        ({"augment": {"draw": "random"}}, {"augment/augmented"}),
+        ({"train": {"recipes": {"a": SMALL, "b": SMALL | {"batch": 8}}}}, {"train/b"}),
+        ({"train": BASE["train"] | {"precision": "float32"}}, {"train/a", "train/b"}),
+        ({"train": BASE["train"] | {"workers": 3}}, set()),
+        ({"evaluate": {"beta": 1.0}}, {"evaluate"}),
+        ({"compare": BASE["compare"] | {"seed": 1}}, {"compare", "report"}),
+    ],
+)
+def test_a_param_touches_the_stages_that_read_it(sections, stages):
+    assert touched(collect(), collect(**sections)) == stages
+
+
+def test_a_default_written_out_changes_nothing():
+    whole = params.parse_params(BASE).model_dump(mode="json")
+    assert touched(collect(), collect(**whole)) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("torch", {"train/a", "train/b", "evaluate"}),
+        ("scikit-learn", {"audit", "probe"}),
+        ("pydantic", set()),
+    ],
+)
+def test_a_version_touches_the_stages_that_use_the_package(name, stages, tmp_path, monkeypatch):
+    before = collect()
+    info = tmp_path / f"{name.replace('-', '_')}-99.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 99.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    closure.trace_imports.cache_clear()
+    assert touched(before, collect()) == stages
+    monkeypatch.undo()
+    closure.trace_imports.cache_clear()
+
+
+def test_external_transforms_bring_their_versions():
+    arm = {"policy": [{"transform": "torchvision.RandomRotation", "arguments": {"degrees": 5}}]}
+    found = collect(augment={"arms": {"augmented": arm}})["augment/augmented"]
+    assert set(found["external"]) == {"torch", "torchvision"}
+
+
+def test_passwords_are_not_written():
+    git = {"source": "git", "url": "https://me:secret@example.org/x", "commit": "0" * 40}
+    assert "secret" not in json.dumps(collect(fetch=git))
+
+
+def images(folder: Path):
+    return collect(fetch={"source": "folder", "path": str(folder)})["fetch"]["images"]
+
+
+def test_the_listing_tells_every_change_of_the_photos(tmp_path):
+    photos = fill(tmp_path / "photos", {"a": 3, "b": 2})
+    first, seen = photos / "a" / "000.png", [images(photos)]
+    assert seen[0]["files"] == 5
+    times, content = first.stat(), bytearray(first.read_bytes())
+    content[-20] ^= 1
+    first.write_bytes(content)
+    os.utime(first, ns=(times.st_atime_ns, times.st_mtime_ns))  # as old as before, and as long
+    seen.append(images(photos))
+    fill(photos, {"c": 1})
+    seen.append(images(photos))
+    first.rename(first.with_name("other.png"))
+    seen.append(images(photos))
+    (photos / "c" / "000.png").unlink()
+    seen.append(images(photos))
+    assert len({found["listing"] for found in seen}) == 5
+    assert images(photos) == seen[-1]
+
+
+def test_an_archive_is_looked_at_too(tmp_path):
+    fetch = {"source": "archive", "location": str(tmp_path / "a.zip"), "sha256": "0" * 64}
+    (tmp_path / "a.zip").write_bytes(b"one")
+    before = collect(fetch=fetch)
+    (tmp_path / "a.zip").write_bytes(b"two")
+    assert touched(before, collect(fetch=fetch)) == {"fetch"}
+
+
+def test_photos_that_are_elsewhere_stand_as_they_were(tmp_path):
+    photos = fill(tmp_path / "photos", {"a": 3, "b": 2})
+    fetch = {"source": "folder", "path": str(photos)}
+    before = collect(fetch=fetch)
+    provenance.write_provenance(tmp_path / "provenance", before)
+    photos.rename(tmp_path / "away")
+    assert touched(before, collect(tmp_path / "provenance", fetch=fetch)) == set()
+
+
+def keep_required_keys(path: Path) -> None:
+    """Leave out all that has a default; DVC makes a stage for each arm, recipe and seed."""
+    settings = YAML(typ="safe").load(path)
+    kept = {"augment": "arms", "train": "recipes"}
+    short = {name: {key: settings[name][key]} for name, key in kept.items()}
+    YAML().dump({name: settings[name] for name in ("fetch", "compare")} | short, path)
+
+
+@pytest.mark.pipeline
+def test_dvc_sees_photos_changed_added_renamed_and_deleted(tmp_path):
+    photos = fill(tmp_path / "photos", {"a": 4, "b": 3})
+    folder = tmp_path / "project"
+    project.init_project(folder, "folder", photos)
+    keep_required_keys(folder / "params.yaml")
+    first, new = photos / "a" / "000.png", photos / "b" / "new.png"
+
+    def ran() -> set[str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        command = [sys.executable, "-m", "dvc", "repro", "audit"]
+        environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return set(re.findall(r"Running stage '([^']+)'", done.stdout)) - {"provenance"}
+
+    def raw() -> set[str]:
+        kept = folder / "data" / "raw"
+        return {str(path.relative_to(kept)) for path in kept.glob("*/*")}
+
+    assert ran() == {"fetch", "audit"}
+    assert ran() == set()
+    first.touch()
+    assert ran() == {"fetch"}  # the same bytes: what follows stays
+    first.write_bytes((photos / "a" / "001.png").read_bytes())
+    assert ran() == {"fetch", "audit"}
+    new.write_bytes((photos / "b" / "000.png").read_bytes() + b"\0")
+    assert ran() == {"fetch", "audit"}
+    assert "b/new.png" in raw()
+    new.rename(photos / "b" / "renamed.png")
+    assert ran() == {"fetch", "audit"}
+    assert {"b/new.png", "b/renamed.png"} & raw() == {"b/renamed.png"}
+    (photos / "b" / "renamed.png").unlink()
+    assert ran() == set()  # as it was once: DVC takes it from its cache
+    assert "b/renamed.png" not in raw()

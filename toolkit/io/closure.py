@@ -1,0 +1,108 @@
+"""What results depend on besides params and data: code and packages, by the imports of a module."""
+
+import ast
+import functools
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from toolkit.io import files
+
+PACKAGE = Path(__file__).parents[1]
+WORDS = ("toolkit", "toolkit.errors", "toolkit.progress")
+"""Modules without influence on results."""
+DECIDING = {
+    "PIL": "pillow",
+    "albumentations": "albumentations",
+    "cleanlab": "cleanlab",
+    "imblearn": "imbalanced-learn",
+    "jinja2": "jinja2",
+    "matplotlib": "matplotlib",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "torch": "torch",
+    "torchvision": "torchvision",
+}
+"""Imported name -> distribution of each package whose version decides results."""
+
+
+@dataclass(frozen=True)
+class Closure:
+    """Module -> hash of its source, and package -> version, None for one that is not installed.
+
+    The files that a module reads with importlib.resources are listed as modules are.
+    """
+
+    code: dict[str, str]
+    versions: dict[str, str | None]
+
+
+@functools.cache
+def trace_imports(module: str) -> Closure:
+    """Return all that `module` imports, directly or not, inside functions too, and itself."""
+    code, packages, pending = dict[str, str](), set[str](), [module]
+    while pending:
+        name = pending.pop()
+        if name in code or name in WORDS:
+            continue
+        path = _source(name)
+        code[name] = _digest(path)
+        names = _imports(path)
+        pending += [other for other in names if _is_ours(other)]
+        packages |= {DECIDING[top] for other in names if (top := other.split(".")[0]) in DECIDING}
+        if "importlib.resources" in names:
+            code |= {str(data.relative_to(PACKAGE)): _digest(data) for data in _resources(path)}
+    versions = {name: find_version(name) for name in sorted(packages)}
+    python = ".".join(platform.python_version_tuple()[:2])
+    return Closure(dict(sorted(code.items())), {"python": python, **versions})
+
+
+def find_version(distribution: str) -> str | None:
+    """Return the installed version of a distribution, None where there is none."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@functools.cache
+def _imports(path: Path) -> frozenset[str]:
+    """Return the dotted names that a file imports: modules, and names that may be modules."""
+    return frozenset(_names(ast.parse(path.read_bytes())))
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _is_ours(name: str) -> bool:
+    """Return whether this is a module of the package, not another's and not a name in a module."""
+    return name.split(".")[0] == PACKAGE.name and _source(name).is_file()
+
+
+@functools.cache
+def _source(module: str) -> Path:
+    """Return the file of a module of the package."""
+    path = PACKAGE.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _resources(module: Path) -> Iterator[Path]:
+    return (
+        path
+        for path in module.parent.rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyi", ".pyc")
+    )
+
+
+@functools.cache
+def _digest(path: Path) -> str:
+    return files.sha256(path)[:16]

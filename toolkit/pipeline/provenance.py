@@ -1,0 +1,93 @@
+"""What the results of each stage depend on besides its files, so that DVC runs what has changed.
+
+`toolkit provenance` is the first stage, and always runs. It writes a file for each stage, or for
+each of its arms or recipes, which the stage depends on: the params that it reads with their
+defaults, the code that it runs, the versions of the packages that decide its results, and what
+tells whether the images themselves changed.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from toolkit.augmentation.transforms import parsing
+from toolkit.datasets import sources
+from toolkit.io import files
+from toolkit.io.closure import trace_imports
+from toolkit.io.text import strip_credentials
+from toolkit.pipeline.params import Params
+
+SOURCE = "fetch"
+"""The file that a folder of provenance always has."""
+Provenance = Mapping[str, Mapping[str, Any]]
+"""Name of a stage, with its arm or recipe if it has one, as in "train/resnet18" -> content."""
+
+
+def collect_provenance(settings: Params, previous: Path) -> Provenance:
+    """Return what each stage depends on now.
+
+    Images that are not on this machine stand as the folder `previous` has them. Raises InputError
+    for a policy that is not valid, and for images that cannot be listed.
+    """
+    augment, train = settings.augment, settings.train
+    arms = {name: parsing.make_arm_policy(name, arm) for name, arm in augment.arms.items()}
+    return {
+        SOURCE: _of_source(settings, previous / f"{SOURCE}.json"),
+        "audit": _of("audit", audit=settings.audit, split=settings.prepare.split),
+        "prepare": _of("prepare", prepare=settings.prepare, limits=settings.audit.limits),
+        "original": _of("augment"),
+        **{
+            f"augment/{name}": _of(
+                "augment", augment=augment.model_copy(update={"arms": {name: augment.arms[name]}})
+            )
+            | {"external": parsing.policy_versions(policy)}
+            for name, policy in arms.items()
+        },
+        "probe": _of("probe"),
+        **{
+            f"train/{name}": _of(
+                "train",
+                device=train.device,
+                threads=train.threads,
+                precision=train.precision,
+                recipe=recipe,
+            )
+            for name, recipe in train.recipes.items()
+        },
+        "evaluate": _of("evaluate", evaluate=settings.evaluate),
+        "compare": _of("compare", compare=settings.compare),
+        "report": _of("report", compare=settings.compare),
+    }
+
+
+def _of_source(settings: Params, previous: Path) -> dict[str, Any]:
+    found = _of("fetch", fetch=settings.fetch)
+    images = sources.inspect_source(settings.fetch)
+    if images is None and previous.is_file():
+        before = files.read_json(previous)
+        images = before["images"] if before["params"] == found["params"] else None
+    return found | {"images": images}
+
+
+def _of(step: str, **params: Any) -> dict[str, Any]:
+    closure = trace_imports(f"toolkit.pipeline.steps.{step}")
+    values = {key: _plain(value) for key, value in params.items()}
+    return {"params": values, "versions": closure.versions, "code": closure.code}
+
+
+def _plain(value: Any) -> Any:
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    return json.loads(strip_credentials(json.dumps(plain)))
+
+
+def write_provenance(folder: Path, provenance: Provenance) -> None:
+    """Write a JSON file for each stage; files of other stages are removed.
+
+    Raises InputError for a folder that the toolkit did not write.
+    """
+    with files.new_folder(folder, f"{SOURCE}.json") as building:
+        for name, content in provenance.items():
+            files.write_json(building / f"{name}.json", content)
