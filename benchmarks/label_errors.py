@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.checks import confident, duplicates, labels, records
+from toolkit.checks import confident, duplicates, records
+from toolkit.checks.base import picture_numbers
 from toolkit.datasets import folders
 from toolkit.datasets.faces import draw
 from toolkit.io import files
@@ -63,7 +64,7 @@ def load(folder: Path) -> Images:
         indices = table.readable[decoded]
     print(f"{len(indices)} images, {1000 * seconds / len(indices):.1f} ms each\n")
     classes = np.array([CLASSES.index(samples[n].label) for n in indices])
-    return Images(vectors, classes, labels.image_groups(len(samples), sets)[indices])
+    return Images(vectors, classes, picture_numbers(len(samples), sets)[indices])
 
 
 def score(

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from toolkit.checks.confident import LabelIssues
 from toolkit.checks.findings import Finding
 from toolkit.checks.params import AuditParams
 from toolkit.checks.records import Measurements
 from toolkit.datasets.params import Split
 from toolkit.io.manifest import Manifest, Sample
+from toolkit.metrics.arrays import Labels
 
 DIGITS = 3
 """Decimals of a score: audit.json must not change with the last bits."""
@@ -18,12 +21,14 @@ DIGITS = 3
 class DuplicateSet:
     """Samples, by index, that show the same image; `exact` if their pixels are identical.
 
-    `similarity` is the lowest of the pairs that connect them (see `hashing.similarity`).
+    `similarity` is the lowest of the pairs that connect them (see `hashing.similarity`). A `crowd`
+    only looks alike: its images are not copies of one (see `neighbors.copies_and_crowds`).
     """
 
     indices: tuple[int, ...]
     similarity: float
     exact: bool
+    crowd: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +76,18 @@ class Check:
 
     find: Callable[[CheckContext], CheckResult]
     meaning: str
+
+
+def picture_numbers(samples: int, duplicates: Sequence[DuplicateSet]) -> Labels:
+    """Return a number for each sample, [N], that all copies of one picture share.
+
+    Splits keep just these together.
+    """
+    numbers = np.arange(samples)
+    for group in duplicates:  # near-duplicates come last, and hold the exact duplicates
+        if not group.crowd:
+            numbers[list(group.indices)] = group.indices[0]
+    return numbers
 
 
 def round_score(score: float | None) -> float | None:

@@ -1,5 +1,6 @@
 """DUPLICATE_CHECKS: files that show the same image, and what follows for labels and splits."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -9,19 +10,18 @@ import numpy as np
 from toolkit.checks import neighbors
 from toolkit.checks.base import Check, CheckContext, CheckResult, DuplicateSet
 from toolkit.checks.findings import Finding
+from toolkit.checks.hashing import Descriptors
 from toolkit.checks.records import Measurements
 from toolkit.io.manifest import Sample
 
 MIN_CONTRAST = 0.02
 """Contrast (see `measures`) below which an image shows too little to be compared."""
-CROWD, MIN_CROWD = 0.1, 20
-"""A near-duplicate set larger than both, a fraction and a number of all images, is a crowd."""
 
 
 def find_duplicates(
     measurements: Measurements, threshold: float, processes: int = 1
 ) -> list[DuplicateSet]:
-    """Return the sets of samples with identical pixels, then the sets of near-duplicates.
+    """Return the sets of samples with identical pixels, the crowds, then the near-duplicates.
 
     Two images are near-duplicates if their similarity reaches the threshold. A set of them also
     holds the exact duplicates of its members.
@@ -34,26 +34,38 @@ def find_duplicates(
         for indices in identical.values()
         if len(indices) > 1
     ]
-    return exact + _near(measurements, list(identical.values()), threshold, processes)
+    near = _near(measurements, list(identical.values()), threshold, processes)
+    return exact + sorted(near, key=lambda group: not group.crowd)
 
 
 def _near(
     measurements: Measurements, identical: Sequence[list[int]], threshold: float, processes: int
 ) -> list[DuplicateSet]:
-    """Compare the first of each set of identical images with those of the others."""
+    """Compare one of each set of images with the same descriptor with those of the others."""
     contrast = measurements.columns["contrast"]
-    sets = [indices for indices in identical if contrast[indices[0]] >= MIN_CONTRAST]
-    if len(sets) < 2:
-        return []
-    first = np.array([indices[0] for indices in sets], dtype=np.int64)
-    pairs = neighbors.find_pairs(
-        lambda rows: measurements.descriptors(first[rows]), len(first), threshold, processes
-    )
+    equal = defaultdict(list)
+    for indices in identical:
+        if contrast[indices[0]] >= MIN_CONTRAST:
+            descriptor = measurements.descriptors(np.array(indices[:1]))
+            equal[hashlib.sha256(descriptor.tobytes()).digest()].append(indices)
+    sets = list(equal.values())
+    first = np.array([indices[0][0] for indices in sets], dtype=np.int64)
+
+    def load(rows: neighbors.Rows) -> Descriptors:
+        return measurements.descriptors(first[rows])
+
+    pairs = neighbors.find_pairs(load, len(first), threshold, processes)
+    groups = list(neighbors.copies_and_crowds(load, pairs, len(first), threshold))
+    paired = {int(row) for rows, _, _ in groups for row in rows}
+    alone = [row for row, indices in enumerate(sets) if len(indices) > 1 and row not in paired]
     return [
         DuplicateSet(
-            tuple(sorted(index for row in rows for index in sets[int(row)])), lowest, exact=False
+            tuple(sorted(index for row in rows for part in sets[int(row)] for index in part)),
+            lowest,
+            exact=False,
+            crowd=crowd,
         )
-        for rows, lowest in neighbors.connected_groups(pairs, len(first))
+        for rows, lowest, crowd in (*groups, *((np.array([row]), 1.0, False) for row in alone))
     ]
 
 
@@ -68,11 +80,11 @@ def _exact(context: CheckContext) -> CheckResult:
 def _near_duplicates(context: CheckContext) -> CheckResult:
     sets = sorted(
         (group for group in context.duplicates if not group.exact),
-        key=lambda group: -group.similarity,
+        key=lambda group: (-group.similarity, group.indices),
     )
     findings = [
         _crowd_finding(context, group)
-        if _is_crowd(context, group)
+        if group.crowd
         else _finding(
             context,
             "near_duplicates",
@@ -85,16 +97,10 @@ def _near_duplicates(context: CheckContext) -> CheckResult:
     return (sets[0].similarity if sets else None), findings
 
 
-def _is_crowd(context: CheckContext, group: DuplicateSet) -> bool:
-    """Whether so many images are alike that this is how images of the folder look."""
-    limit = max(MIN_CROWD, CROWD * len(context.measurements.readable))
-    return not group.exact and len(group.indices) > limit
-
-
 def _crowd_finding(context: CheckContext, group: DuplicateSet) -> Finding:
     message = (
-        f"{len(group.indices)} files look alike: too many to be duplicates of one image, so they "
-        "may go to different splits"
+        f"{len(group.indices)} files are chained by pairs that look alike, but many pairs do not: "
+        "similar images and not copies of one, so they may go to different splits"
     )
     finding = context.finding("near_duplicates", group.indices, message, group.similarity)
     return replace(finding, action="fail" if finding.action == "fail" else "warn", drop=())
@@ -160,9 +166,7 @@ def _across(
 
 def _widest(context: CheckContext) -> list[DuplicateSet]:
     """Return all near-duplicate sets but crowds, and the exact ones that lie in none of them."""
-    near = [
-        group for group in context.duplicates if not group.exact and not _is_crowd(context, group)
-    ]
+    near = [group for group in context.duplicates if not group.exact and not group.crowd]
     covered = {index for group in near for index in group.indices}
     return near + [
         group for group in context.duplicates if group.exact and group.indices[0] not in covered

@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from toolkit import progress
 from toolkit.checks import confident
-from toolkit.checks.base import Check, CheckContext, CheckResult, DuplicateSet
+from toolkit.checks.base import (
+    Check,
+    CheckContext,
+    CheckResult,
+    DuplicateSet,
+    picture_numbers,
+)
 from toolkit.checks.confident import LabelIssues
 from toolkit.checks.findings import Finding
 from toolkit.checks.records import Measurements
 from toolkit.io.images import ImageLimits
-from toolkit.metrics.arrays import Labels
 
 
 def check_labels(
@@ -35,18 +38,10 @@ def check_labels(
     )
     indices = measurements.readable[decoded]
     labels = [measurements.samples[index].label for index in indices]
-    groups = image_groups(len(measurements.samples), duplicates)[indices]
+    groups = picture_numbers(len(measurements.samples), duplicates)[indices]
     result = confident.find_label_issues(vectors, labels, groups, workers=processes)
     issues = (replace(issue, index=int(indices[issue.index])) for issue in result.issues)
     return replace(result, issues=tuple(issues))
-
-
-def image_groups(samples: int, duplicates: Sequence[DuplicateSet]) -> Labels:
-    """Return a number for each sample, [N], that all duplicates of it share."""
-    groups = np.arange(samples)
-    for group in duplicates:  # near-duplicates come last, and hold the exact duplicates
-        groups[list(group.indices)] = group.indices[0]
-    return groups
 
 
 def _label_errors(context: CheckContext) -> CheckResult:

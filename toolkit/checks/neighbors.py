@@ -1,5 +1,6 @@
 """Find near-duplicates among many images without comparing all pairs."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -23,6 +24,11 @@ AXES = 14
 """Dimensions of a signature that the tree uses: the others add little to a distance."""
 BLOCK, SAMPLED = 500, 2000
 """Images per query, and images that the common patterns are computed from."""
+COPIES, FEW, PROBES = 0.8, 20, 4000
+"""Fraction of similar pairs that makes a group copies of one image, rows up to which a group is
+that anyway, and pairs that the fraction is measured on."""
+CLOSEST = 0.999
+"""Similarity up to which copies are looked for in a crowd."""
 PAIRS = 1000
 """Pairs compared at a time."""
 DOUBTFUL = 0.15
@@ -37,73 +43,115 @@ Loader = Callable[[Rows], Descriptors]
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Sorted pairs of rows, `first` < `second`, their similarity, and how many were `compared`."""
+    """Sorted pairs of rows, `first` < `second`, and their similarity.
+
+    `compared` counts the pairs that were tried, `patterns` are what all images have in common.
+    """
 
     first: Rows
     second: Rows
     similarity: Floats
-    compared: int
+    compared: int = 0
+    patterns: Floats | None = None
 
 
 def find_pairs(load: Loader, images: int, threshold: float, processes: int = 1) -> Pairs:
     """Find all pairs of images whose similarity, mirrored or not, reaches the threshold.
 
-    A k-d tree (SciPy) over the first AXES of the signatures gives the NEAREST within RADIUS; each
-    of these is compared. Memory grows with the images, not with the pairs compared.
+    A k-d tree (SciPy) over the first AXES of the signatures gives the NEAREST within RADIUS; a pair
+    is compared if either image has the other among these. The result does not depend on the order
+    of the rows. Memory grows with the images, not with the pairs compared.
     """
     from scipy.spatial import cKDTree
 
-    blocks = [np.arange(at, min(at + BLOCK, images)) for at in range(0, images, BLOCK)]
-    vectors = np.concatenate([hashing.signatures(load(rows)) for rows in blocks])
-    patterns = hashing.common_patterns(load(np.arange(0, images, -(-images // SAMPLED))))
-    tree = cKDTree(vectors[:, :AXES])
-    search = partial(_search, load, tree, vectors, threshold, patterns)
-    return _merged(list(parallel.ordered_map(search, blocks, processes)))
+    if images < 2:
+        return _merged([], np.arange(images), 0, None)
+    order = _canonical_order(load, images)
+    loaded = partial(_load_in, load, order)
+    blocks = _slices(np.arange(images), BLOCK)
+    vectors = np.concatenate([hashing.signatures(loaded(rows)) for rows in blocks])
+    patterns = hashing.common_patterns(loaded(np.arange(0, images, -(-images // SAMPLED))))
+    search = partial(_search, loaded, cKDTree(vectors[:, :AXES]), vectors)
+    candidates = np.unique(np.concatenate([*parallel.ordered_map(search, blocks, processes)]))
+    compare = partial(_compare, loaded, images, threshold, patterns)
+    parts = [*parallel.ordered_map(compare, _slices(candidates, PAIRS), processes)]
+    return _merged(parts, order, len(candidates), patterns)
 
 
-def _search(
-    load: Loader,
-    tree: "cKDTree",
-    vectors: Floats,
+def _canonical_order(load: Loader, images: int) -> Rows:
+    """Return the rows by a hash of their descriptors: file names must not decide anything."""
+    hashes = [
+        hashlib.blake2b(descriptor.tobytes(), digest_size=8).digest()
+        for rows in _slices(np.arange(images), BLOCK)
+        for descriptor in load(rows)
+    ]
+    return np.argsort(np.array(hashes, dtype="S8").view(">u8"), kind="stable")
+
+
+def _load_in(load: Loader, order: Rows, rows: Rows) -> Descriptors:
+    return load(order[rows])
+
+
+def _slices(rows: Rows, length: int) -> list[Rows]:
+    return [rows[at : at + length] for at in range(0, len(rows), length)]
+
+
+def _search(load: Loader, tree: "cKDTree", vectors: Floats, rows: Rows) -> Rows:
+    """Return the candidates of these rows: pairs as numbers (see `_compare`)."""
+    block = load(rows)
+    return np.concatenate(
+        [
+            _near(tree, vectors, hashing.signatures(queries), rows) * 2 + flipped
+            for flipped, queries in enumerate((block, hashing.mirrored(block)))
+        ]
+    )
+
+
+def _near(tree: "cKDTree", vectors: Floats, queries: Floats, rows: Rows) -> Rows:
+    """Return lower row * images + higher row of pairs whose signatures lie within RADIUS."""
+    images = len(vectors)
+    count = min(NEAREST + 1, images)  # each query finds itself too
+    _, others = tree.query(queries[:, :AXES], count, distance_upper_bound=RADIUS)
+    query = np.repeat(np.arange(len(queries)), count)
+    other = others.ravel()
+    found = (other < images) & (other != rows[query])
+    query, other = query[found], other[found]
+    gaps = queries[query] - vectors[other]  # in all dimensions
+    close = np.square(gaps).sum(axis=1) <= RADIUS**2
+    one, other = rows[query[close]], other[close]
+    return np.asarray(np.minimum(one, other) * images + np.maximum(one, other))
+
+
+def _compare(
+    load: Loader, images: int, threshold: float, patterns: Floats | None, candidates: Rows
+) -> Pairs:
+    """Compare sorted candidates: 2 * (lower row * images + higher row), + 1 if one is mirrored."""
+    pair, flipped = np.divmod(candidates, 2)
+    first, second = np.divmod(pair, images)
+    similarity = np.zeros(len(pair), dtype=np.float32)
+    for side in (0, 1):
+        chosen = np.flatnonzero(flipped == side)
+        rows, query = np.unique(first[chosen], return_inverse=True)
+        queries = hashing.mirrored(load(rows)) if side else load(rows)
+        similarity[chosen] = _similarity(queries, query, load(second[chosen]), threshold, patterns)
+    good = similarity >= threshold
+    return Pairs(first[good], second[good], similarity[good])
+
+
+def _similarity(
+    queries: Descriptors,
+    query: Rows,
+    others: Descriptors,
     threshold: float,
     patterns: Floats | None,
-    rows: Rows,
-) -> Pairs:
-    """Find the pairs of these rows with later ones; a pair may be found twice, once mirrored."""
-    block, start = load(rows), int(rows[0])
-    parts, compared = [(rows[:0], rows[:0], vectors[:0, 0])], 0
-    for queries in (block, hashing.mirrored(block)):
-        near = _near(tree, vectors, hashing.signatures(queries), start)
-        compared += len(near[0])
-        whole, particular = Queries(queries, None), Queries(queries, patterns)
-        for first, second in _batches(*near):
-            others = load(second)
-            similarity = whole.similarity(first - start, others, threshold)
-            good = np.flatnonzero(similarity >= threshold)
-            if patterns is not None:
-                rest = particular.similarity(first[good] - start, others[good], MIN_PARTICULAR)
-                good = good[rest >= MIN_PARTICULAR]
-            parts.append((first[good], second[good], similarity[good]))
-    first, second, similarity = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Pairs(first, second, similarity, compared)
-
-
-def _near(tree: "cKDTree", vectors: Floats, queries: Floats, start: int) -> tuple[Rows, Rows]:
-    """Return pairs of a query and a later row whose signatures lie within RADIUS."""
-    count = min(NEAREST + 1, len(vectors))  # each query finds itself too
-    _, others = tree.query(queries[:, :AXES], count, distance_upper_bound=RADIUS)
-    first = np.repeat(np.arange(len(queries)), count)
-    second = others.ravel()
-    later = (second > first + start) & (second < len(vectors))
-    first, second = first[later], second[later]
-    gaps = queries[first] - vectors[second]  # in all dimensions
-    close = np.square(gaps).sum(axis=1) <= RADIUS**2
-    return first[close] + start, second[close]
-
-
-def _batches(first: Rows, second: Rows) -> Iterator[tuple[Rows, Rows]]:
-    for at in range(0, len(first), PAIRS):
-        yield first[at : at + PAIRS], second[at : at + PAIRS]
+) -> Floats:
+    """Compare queries[query] with others; 0 where they only share the `patterns`."""
+    similarity = Queries(queries, None).similarity(query, others, threshold)
+    if patterns is not None:
+        good = np.flatnonzero(similarity >= threshold)
+        rest = Queries(queries, patterns).similarity(query[good], others[good], MIN_PARTICULAR)
+        similarity[good[rest < MIN_PARTICULAR]] = 0
+    return similarity
 
 
 class Queries:
@@ -138,18 +186,18 @@ class Queries:
         return similarity
 
 
-def _merged(parts: Sequence[Pairs]) -> Pairs:
+def _merged(parts: Sequence[Pairs], order: Rows, compared: int, patterns: Floats | None) -> Pairs:
     """Sort the pairs by row; of one that was found twice, keep the higher similarity."""
-    first, second, similarity = (
-        np.concatenate([getattr(part, name) for part in parts])
-        for name in ("first", "second", "similarity")
+    one, other, similarity = (
+        np.concatenate([getattr(part, name) for part in parts] or [np.zeros(0, kind)])
+        for name, kind in (("first", np.int64), ("second", np.int64), ("similarity", np.float32))
     )
-    order = np.lexsort((-similarity, second, first))
-    first, second, similarity = first[order], second[order], similarity[order]
+    first, second = np.sort([order[one], order[other]], axis=0)
+    ranked = np.lexsort((-similarity, second, first))
+    first, second, similarity = first[ranked], second[ranked], similarity[ranked]
     new = np.ones(len(first), dtype=bool)
     new[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
-    compared = sum(part.compared for part in parts)
-    return Pairs(first[new], second[new], similarity[new], compared)
+    return Pairs(first[new], second[new], similarity[new], compared, patterns)
 
 
 def connected_groups(pairs: Pairs, images: int) -> list[tuple[Rows, float]]:
@@ -169,6 +217,51 @@ def connected_groups(pairs: Pairs, images: int) -> list[tuple[Rows, float]]:
     cuts = np.flatnonzero(np.diff(group[order])) + 1
     parts = np.split(order, cuts) if len(order) else []
     return sorted(((rows, float(lowest[group[rows[0]]])) for rows in parts), key=_first)
+
+
+def copies_and_crowds(
+    load: Loader, pairs: Pairs, images: int, threshold: float
+) -> Iterator[tuple[Rows, float, bool]]:
+    """Yield groups of connected rows, their lowest similarity, and whether each is a crowd.
+
+    Nearly all pairs of copies of one image agree. A group of more than FEW rows in which they do
+    not is a crowd of similar images, chained by its closest pairs. Copies in a crowd are groups of
+    copies that closer pairs connect; they are yielded after it.
+    """
+    yield from _parted(load, pairs, images, threshold, threshold)
+
+
+def _parted(
+    load: Loader, pairs: Pairs, images: int, threshold: float, level: float
+) -> Iterator[tuple[Rows, float, bool]]:
+    for rows, lowest in connected_groups(pairs, images):
+        crowd = len(rows) > FEW and agreement(load, rows, threshold, pairs.patterns) < COPIES
+        if not crowd or level == threshold:
+            yield rows, lowest, crowd
+        closer = (1 + level) / 2
+        if crowd and closer < CLOSEST:
+            chosen = np.isin(pairs.first, rows) & (pairs.similarity >= closer)
+            inner = (pairs.first[chosen], pairs.second[chosen], pairs.similarity[chosen])
+            kept = Pairs(*inner, patterns=pairs.patterns)
+            yield from _parted(load, kept, images, threshold, closer)
+
+
+def agreement(load: Loader, rows: Rows, threshold: float, patterns: Floats | None) -> float:
+    """Return the fraction of the pairs of these rows that are similar.
+
+    Of many pairs only some are compared: about PROBES, each row in equally many.
+    """
+    images = len(rows)
+    rows = rows[_canonical_order(lambda chosen: load(rows[chosen]), images)]
+    steps = np.arange(1, 1 + min(images // 2, -(-PROBES // images)))
+    one = np.tile(np.arange(images), len(steps))
+    other = (one + np.repeat(steps, images)) % images
+    probes = np.unique(np.minimum(one, other) * images + np.maximum(one, other))
+    candidates = np.sort(np.concatenate([2 * probes, 2 * probes + 1]))
+    compare = partial(_compare, partial(_load_in, load, rows), images, threshold, patterns)
+    parts = [compare(part) for part in _slices(candidates, PAIRS)]
+    similar = np.concatenate([part.first * images + part.second for part in parts])
+    return len(np.unique(similar)) / len(probes)
 
 
 def _first(group: tuple[Rows, float]) -> int:
