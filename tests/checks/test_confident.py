@@ -137,6 +137,20 @@ def test_the_audit_says_what_could_not_be_judged(tmp_path):
     assert not audits.run(folder, label_errors="fail").failures
 
 
+def test_similar_images_are_different_pictures(tmp_path):
+    """A crowd counted as one picture here, while its images went to different splits."""
+    pytest.importorskip("cleanlab", reason="cleanlab is not installed: the extra `labels`")
+    folder = audits.fill(tmp_path / "photos", {"flawed": 25, "good": 0})
+    rng = np.random.default_rng(7)
+    part = audits.picture(rng).astype(float)
+    for k in range(60):
+        alike = (0.76 * part + 0.24 * audits.picture(rng)).astype(np.uint8)
+        audits.put(folder / "good" / f"{k}.png", images.encode_png(alike))
+    result = audits.run(folder, label_errors="warn")
+    assert max(len(finding.paths) for finding in result.findings_of("near_duplicates")) > 20
+    assert not any("distinct" in f.message for f in result.findings_of("label_errors"))
+
+
 def test_labels_are_not_checked_unless_asked(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cleanlab", None)
     folder = audits.fill(tmp_path / "photos", {"a": 3, "b": 3})

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from toolkit.checks.confident import LabelIssues
 from toolkit.checks.findings import Finding
@@ -11,7 +12,8 @@ from toolkit.checks.params import AuditParams
 from toolkit.checks.records import Measurements
 from toolkit.datasets.params import Split
 from toolkit.io.manifest import Manifest, Sample
-from toolkit.metrics.arrays import Labels
+
+Numbers = npt.NDArray[np.int64]
 
 DIGITS = 3
 """Decimals of a score: audit.json must not change with the last bits."""
@@ -78,12 +80,12 @@ class Check:
     meaning: str
 
 
-def picture_numbers(samples: int, duplicates: Sequence[DuplicateSet]) -> Labels:
+def picture_numbers(samples: int, duplicates: Sequence[DuplicateSet]) -> Numbers:
     """Return a number for each sample, [N], that all copies of one picture share.
 
     Splits keep just these together.
     """
-    numbers = np.arange(samples)
+    numbers = np.arange(samples, dtype=np.int64)
     for group in duplicates:  # near-duplicates come last, and hold the exact duplicates
         if not group.crowd:
             numbers[list(group.indices)] = group.indices[0]

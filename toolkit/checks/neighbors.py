@@ -24,11 +24,9 @@ AXES = 14
 """Dimensions of a signature that the tree uses: the others add little to a distance."""
 BLOCK, SAMPLED = 500, 2000
 """Images per query, and images that the common patterns are computed from."""
-COPIES, FEW, PROBES = 0.8, 20, 4000
-"""Fraction of similar pairs that makes a group copies of one image, rows up to which a group is
-that anyway, and pairs that the fraction is measured on."""
-CLOSEST = 0.999
-"""Similarity up to which copies are looked for in a crowd."""
+FEW, HELD, COPIES, PROBES = 20, 0.7, 0.8, 4000
+"""Rows up to which a group is copies of one image; of a larger one, the fraction of rows held by
+close pairs or of similar pairs that makes it that, and pairs that the latter is measured on."""
 PAIRS = 1000
 """Pairs compared at a time."""
 DOUBTFUL = 0.15
@@ -53,6 +51,18 @@ class Pairs:
     similarity: Floats
     compared: int = 0
     patterns: Floats | None = None
+
+    def among(self, rows: Rows) -> "Pairs":
+        """Return the pairs of these connected rows."""
+        return self._chosen(np.isin(self.first, rows))
+
+    def at_least(self, similarity: float) -> "Pairs":
+        """Return the pairs of this similarity."""
+        return self._chosen(self.similarity >= similarity)
+
+    def _chosen(self, mask: npt.NDArray[np.bool_]) -> "Pairs":
+        columns = (self.first[mask], self.second[mask], self.similarity[mask])
+        return Pairs(*columns, self.compared, self.patterns)
 
 
 def find_pairs(load: Loader, images: int, threshold: float, processes: int = 1) -> Pairs:
@@ -224,9 +234,10 @@ def copies_and_crowds(
 ) -> Iterator[tuple[Rows, float, bool]]:
     """Yield groups of connected rows, their lowest similarity, and whether each is a crowd.
 
-    Nearly all pairs of copies of one image agree. A group of more than FEW rows in which they do
-    not is a crowd of similar images, chained by its closest pairs. Copies in a crowd are groups of
-    copies that closer pairs connect; they are yielded after it.
+    Copies of one image agree with one another, or are held by close pairs, as the images of a
+    moving camera are: most of them have a pair that lies at least three quarters of the way from
+    the threshold to 1. A group of more than FEW rows of which neither is true is a crowd of similar
+    images, chained by weak links. Copies in it, which closer pairs connect, are yielded after it.
     """
     yield from _parted(load, pairs, images, threshold, threshold)
 
@@ -235,15 +246,27 @@ def _parted(
     load: Loader, pairs: Pairs, images: int, threshold: float, level: float
 ) -> Iterator[tuple[Rows, float, bool]]:
     for rows, lowest in connected_groups(pairs, images):
-        crowd = len(rows) > FEW and agreement(load, rows, threshold, pairs.patterns) < COPIES
+        inside = pairs.among(rows)
+        crowd = (
+            len(rows) > FEW
+            and _held(inside, _closer(_closer(threshold))) < HELD * len(rows)
+            and agreement(load, rows, threshold, pairs.patterns) < COPIES
+        )
         if not crowd or level == threshold:
             yield rows, lowest, crowd
-        closer = (1 + level) / 2
-        if crowd and closer < CLOSEST:
-            chosen = np.isin(pairs.first, rows) & (pairs.similarity >= closer)
-            inner = (pairs.first[chosen], pairs.second[chosen], pairs.similarity[chosen])
-            kept = Pairs(*inner, patterns=pairs.patterns)
-            yield from _parted(load, kept, images, threshold, closer)
+        if crowd:
+            closer = inside.at_least(_closer(level))
+            yield from _parted(load, closer, images, threshold, _closer(level))
+
+
+def _closer(level: float) -> float:
+    return (1 + level) / 2
+
+
+def _held(pairs: Pairs, level: float) -> int:
+    """Return the number of rows that have a pair of at least this similarity."""
+    close = pairs.at_least(level)
+    return len(np.unique([close.first, close.second]))
 
 
 def agreement(load: Loader, rows: Rows, threshold: float, patterns: Floats | None) -> float:

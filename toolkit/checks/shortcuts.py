@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from toolkit.checks.base import Check, CheckContext, CheckResult, round_score
+from toolkit.checks.base import Check, CheckContext, CheckResult, picture_numbers, round_score
 from toolkit.checks.findings import Finding
 from toolkit.checks.records import Measurements
 
@@ -23,7 +23,7 @@ FOLDS = 5
 MARGIN = 3.0
 """Standard errors subtracted from a score, so that none of 15 properties stands out by chance."""
 MIN_IMAGES = 20
-"""Images that every class needs."""
+"""Different pictures that every class needs."""
 WORDS = re.compile(r"[^\W\d_]+")
 
 Codes = npt.NDArray[np.int64]
@@ -39,12 +39,13 @@ def _shortcuts(context: CheckContext) -> CheckResult:
     readable = measurements.readable
     labels = [measurements.samples[int(index)].label for index in readable]
     classes, actual = np.unique(labels, return_inverse=True)
-    if len(classes) < 2 or np.bincount(actual).min() < MIN_IMAGES:
+    pictures = picture_numbers(len(measurements.samples), context.duplicates)[readable]
+    if len(classes) < 2 or count_pictures(actual, pictures).min() < MIN_IMAGES:
         return None, []
     best, scored = 0.0, []
     for name, values_of in PROPERTIES.items():
         codes, names = _levels(values_of(measurements), readable)
-        score = skill(codes, actual)
+        score = skill(codes, actual, pictures)
         best = max(best, score)
         if score > context.settings.thresholds.shortcuts:
             chance = 1 / len(classes)
@@ -60,33 +61,47 @@ def _shortcuts(context: CheckContext) -> CheckResult:
     ]
 
 
-def skill(codes: Codes, actual: Codes) -> float:
+def skill(codes: Codes, actual: Codes, pictures: Codes) -> float:
     """Return how much better than chance the levels [N] predict the classes [N], 0 to 1.
 
-    Balanced accuracy, cross-validated over FOLDS and lowered by MARGIN standard errors, is
+    Files with the same number in `pictures` [N] show one picture: they count as one, and lie in one
+    fold. Balanced accuracy, cross-validated over FOLDS and lowered by MARGIN standard errors, is
     rescaled to 0 for chance and 1 for perfect prediction.
     """
     classes, levels = int(actual.max()) + 1, int(codes.max()) + 1
-    folds = _folds(actual)
+    shown = pictures * classes + actual  # a picture under one label
+    weights = 1 / np.bincount(shown)[shown]
+    folds = _folds(actual, pictures)
     counts = np.zeros((FOLDS, levels, classes))
-    np.add.at(counts, (folds, codes, actual), 1)
-    others = counts.sum(axis=0) - counts
-    fractions = others / np.maximum(others.sum(axis=1, keepdims=True), 1)
+    np.add.at(counts, (folds, codes, actual), weights)
+    others = (counts.sum(axis=0) - counts).round(9)
+    fractions = others / np.maximum(others.sum(axis=1, keepdims=True), 1e-9)
     correct = fractions.argmax(axis=2)[folds, codes] == actual
-    images = np.bincount(actual)
-    recalls = np.bincount(actual, correct) / images
-    error = np.sqrt((recalls * (1 - recalls) / images).sum()) / classes
+    number = count_pictures(actual, pictures)
+    recalls = np.bincount(actual, weights * correct) / number
+    error = np.sqrt((recalls * (1 - recalls) / number).sum()) / classes
     chance = 1 / classes
     return float(max(0, (recalls.mean() - MARGIN * error - chance) / (1 - chance)))
 
 
-def _folds(actual: Codes) -> Codes:
-    """Deal each class out to the folds in turn: nothing is random, and file order is spread."""
-    folds = np.empty(len(actual), dtype=np.int64)
+def count_pictures(actual: Codes, pictures: Codes) -> Codes:
+    """Return the number of different pictures of each class."""
+    classes = int(actual.max()) + 1
+    return np.bincount(np.unique(pictures * classes + actual) % classes)
+
+
+def _folds(actual: Codes, pictures: Codes) -> Codes:
+    """Deal the pictures of each class out in turn: nothing is random, and file order is spread.
+
+    A picture with several labels lies in the fold of its first file.
+    """
+    _, first, picture = np.unique(pictures, return_index=True, return_inverse=True)
+    folds = np.empty(len(first), dtype=np.int64)
     for label in range(int(actual.max()) + 1):
-        rows = np.flatnonzero(actual == label)
-        folds[rows] = np.arange(len(rows)) % FOLDS
-    return folds
+        dealt = np.flatnonzero(actual[first] == label)
+        dealt = dealt[np.argsort(first[dealt])]
+        folds[dealt] = np.arange(len(dealt)) % FOLDS
+    return folds[picture]
 
 
 def _levels(values: Values, readable: Codes) -> tuple[Codes, list[str]]:
