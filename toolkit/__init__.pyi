@@ -2,6 +2,7 @@ from .augmentation.transforms.policy import Policy as Policy
 from .evaluation.comparison import Comparison as Comparison
 from .io.manifest import Manifest as Manifest
 from .metrics.predictions import Predictions as Predictions
+from .pipeline.steps.advise import advise as advise
 from .pipeline.steps.audit import audit as audit
 from .pipeline.steps.augment import augment as augment
 from .pipeline.steps.compare import compare as compare

@@ -6,11 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from toolkit.cli import console, options
-from toolkit.cli.options import Output, Quiet, Workers
+from toolkit.cli.options import Output, Quiet, Work, Workers
 from toolkit.errors import InputError
 from toolkit.pipeline import paths
-
-Work = Annotated[Path, typer.Option(help="Folder for downloads and measurements.")]
 
 
 def init(

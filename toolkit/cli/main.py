@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from toolkit.cli import comparison, console, data, training
+from toolkit.cli import advice, comparison, console, data, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 
 COMMANDS = (
+    advice.advise,
     data.init,
     data.provenance,
     data.fetch,

@@ -17,6 +17,7 @@ PositiveClass = Annotated[
     str | None,
     typer.Option("--positive", help="The class that precision, recall and ROC refer to."),
 ]
+Work = Annotated[Path, typer.Option(help="Folder for downloads and measurements.")]
 Workers = Annotated[int, typer.Option(min=0, help="Number of processes; 0 means one per core.")]
 
 

@@ -182,6 +182,19 @@ def mean_interval(values: Floats, covariance: Floats, images: float) -> tuple[fl
     return mean - reach, mean + reach
 
 
+def networks_difference(
+    arm: Floats, other: Floats, covariance: Floats, images: float
+) -> Difference:
+    """Return `difference` for these very networks: it accounts for the test images alone."""
+    a, b = len(arm), len(other)
+    weights = np.concatenate([np.full(a, 1 / a), np.full(b, -1 / b)])
+    error = _images_alone(weights, covariance, images)
+    means = _mean(arm), _mean(other)
+    value, reach = means[0] - means[1], _reach(error)
+    p = _p_value(abs(value) / error[0], error[1]) if error[0] else float(value == 0)
+    return Difference(*means, max(-1.0, value - reach), min(1.0, value + reach), p, error)
+
+
 def _difference_error(
     arm: Floats, other: Floats, covariance: Floats, images: float
 ) -> StandardError:

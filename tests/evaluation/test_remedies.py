@@ -1,0 +1,144 @@
+"""Remedies: decisions from other folds, verdicts, and what is said about them."""
+
+import numpy as np
+import pytest
+
+from toolkit.evaluation import advice, remedies
+from toolkit.evaluation.advice import Advice
+from toolkit.evaluation.remedies import HeldOutScores, TestedImages, judge
+from toolkit.metrics import significance
+from toolkit.metrics.significance import Difference
+
+
+def images(common=100, rare=20, repeats=2):
+    n = common + rare
+    labels = np.array([0] * common + [1] * rare)
+    rng = np.random.default_rng(0)
+    folds = tuple(rng.permutation(n) % 5 for _ in range(repeats))
+    ids = tuple(f"{number}.png" for number in range(n))
+    return TestedImages(ids, ("common", "rare"), labels, folds, "rare")
+
+
+def scores(about, shift, prior=0.0, seed=1):
+    """Return scores whose log-odds are `shift` higher for the rare class, and `prior` in all."""
+    rng = np.random.default_rng(seed)
+    odds = rng.normal(size=len(about.labels)) + shift * (about.labels - 0.5) + prior
+    of_rare = 1 / (1 + np.exp(-odds))
+    return np.stack([1 - of_rare, of_rare], axis=1)
+
+
+def compare(about, **of_remedies):
+    held_out = [
+        HeldOutScores(name, (of,) * len(about.folds), tuned=name in ("threshold", "recommended"))
+        for name, of in of_remedies.items()
+    ]
+    return remedies.compare_remedies(about, held_out, list(of_remedies)[-1], resamples=300)
+
+
+def test_a_threshold_is_chosen_without_the_images_it_decides_about():
+    about, folds = images(), images().folds[0]
+    original = scores(about, 3.0)
+    changed = original.copy()
+    changed[folds == 0] = changed[folds == 0][:, ::-1]  # fold 0 gets the opposite scores
+    one, other = (remedies.decide(about, s, folds, tuned=True) for s in (original, changed))
+    flipped = {i: p for i, p in zip(one.ids, one.predicted, strict=True)}
+    for row in np.flatnonzero(folds == 0):
+        # The threshold of fold 0 is the same: only scores beyond it change sides.
+        of_rare, now = original[row, 1], changed[row, 1]
+        if of_rare == now:
+            assert flipped[other.ids[row]] == other.predicted[row]
+
+
+def test_with_three_classes_scores_are_divided_by_the_classes_frequencies():
+    labels = np.array([0] * 80 + [1] * 16 + [2] * 4)
+    about = TestedImages(
+        tuple(map(str, range(100))), ("a", "b", "c"), labels, (np.arange(100) % 2,), "c"
+    )
+    prior = np.tile([0.8, 0.16, 0.04], (100, 1))
+    prior[99] = [0.6, 0.2, 0.2]
+    decided = remedies.decide(about, prior, about.folds[0], tuned=True)
+    assert decided.predicted[99] == "c"
+    assert remedies.decide(about, prior, about.folds[0], tuned=False).predicted[99] == "a"
+
+
+def test_a_shifted_prior_is_a_moved_threshold_and_nothing_learned():
+    about = images(500, 60)
+    rare = scores(about, 4.0, prior=-3.0)
+    compared = compare(about, nothing=rare, threshold=rare, recommended=scores(about, 4.0))
+    result = compared["recommended"]
+    assert result.verdict == remedies.BETTER
+    assert result.ranking is not None
+    assert abs(result.ranking.value) < 1e-9
+    assert result.ranking_verdict == remedies.EQUAL
+    assert compared.chosen == "threshold"
+
+
+def test_a_better_ranking_is_better_in_both_statements():
+    about = images(500, 100)
+    compared = compare(about, nothing=scores(about, 2.0), recommended=scores(about, 6.0))
+    result = compared["recommended"]
+    assert (result.verdict, result.ranking_verdict) == (remedies.BETTER, remedies.BETTER)
+    assert compared.chosen == "recommended"
+
+
+def test_as_many_images_are_named_as_are_wrong():
+    about = images(500, 60)
+    errors = compare(about, nothing=scores(about, 3.0))["nothing"].errors
+    assert len(errors.missed) == errors.rare - round(errors.found)
+    assert len(errors.alarmed) == round(errors.alarms)
+    worst = [image.score for image in errors.missed]
+    assert worst == sorted(worst)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "verdict"),
+    [
+        (0.01, 0.09, 0.01, remedies.BETTER),
+        (-0.09, -0.01, 0.01, remedies.WORSE),
+        (-0.01, 0.015, 0.7, remedies.EQUAL),
+        (0.001, 0.015, 0.01, remedies.EQUAL),  # a difference, but one that does not matter
+        (-0.03, 0.09, 0.3, remedies.UNKNOWN),
+    ],
+)
+def test_verdicts(low, high, p, verdict):
+    middle = (low + high) / 2
+    difference = Difference(0.5 + middle, 0.5, low, high, p, (0.01, 50.0))
+    assert judge(difference, p, 0.02) == verdict
+
+
+def test_only_the_declared_comparison_is_not_corrected():
+    about = images(500, 60)
+    base = scores(about, 3.0)
+    others = {name: scores(about, 3.3, seed=seed) for seed, name in enumerate("abc")}
+    compared = compare(about, nothing=base, **others)
+    exploratory = [compared[name].difference.p for name in "ab"]
+    assert compared["c"].p == compared["c"].difference.p
+    assert [compared[name].p for name in "ab"] == pytest.approx(significance.holm(exploratory))
+
+
+def test_the_error_is_extrapolated_as_a_power_of_the_number_of_images():
+    measured = {n: 1 - 0.8 * n**-0.5 for n in (10, 20, 40, 80)}
+    assert remedies.extrapolate_gmean(measured, 160) == pytest.approx(1 - 0.8 * 160**-0.5)
+
+
+def advise(about, compared):
+    return Advice("photos", compared, {"common": 500, "rare": 60}, "a backbone", 96, 5, 2,
+                  {30: 0.8, 60: 0.9, 120: 0.95})  # fmt: skip
+
+
+def test_the_advice_says_what_is_found_and_that_only_the_threshold_moved():
+    about = images(500, 60)
+    rare = scores(about, 4.0, prior=-3.0)
+    compared = compare(about, nothing=rare, threshold=rare, recommended=scores(about, 4.0))
+    text = " ".join(advice.advice_sentences(advise(about, compared)))
+    found = round(compared["threshold"].errors.found)
+    assert "Choose a threshold." in text
+    assert f"finds {found} of 60 images of 'rare' instead of" in text
+    assert "60 -> 120 images of the rare class would bring about +0.050" in text
+
+
+def test_weak_features_are_called_weak():
+    about = images(100, 60)
+    compared = compare(about, nothing=scores(about, 0.5))
+    text = " ".join(advice.advice_sentences(advise(about, compared)))
+    assert "weak on these photos: try a larger --size" in text

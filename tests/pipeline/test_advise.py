@@ -1,0 +1,103 @@
+"""`toolkit advise` on a plain folder: no params.yaml, DVC or git."""
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import toolkit as tk
+from tests.helpers import arms
+from toolkit.cli.main import app
+from toolkit.errors import InputError
+from toolkit.evaluation import advice
+from toolkit.io import files, images
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = arms.arm(tmp_path_factory.mktemp("p") / "photos", {"common": 40, "rare": 8})
+    for name in ("manifest.csv", "manifest.json"):
+        (folder / name).unlink()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(photos):
+    return photos.parent / "advice.html"
+
+
+@pytest.fixture(scope="module")
+def found(photos, page):
+    return tk.advise(photos, size=32, html=page, work=photos.parent / "work", threads=1, workers=1)
+
+
+def test_every_remedy_is_tested_on_every_photo(found):
+    assert [result.name for result in found.comparison.results] == list(advice.TITLES)
+    assert all(result.errors.rare == 8 for result in found.comparison.results)
+    assert all(result.errors.others == 40 for result in found.comparison.results)
+    assert found.comparison.declared == advice.RECOMMENDED
+    assert "take this" in found._repr_html_() or "<table" in found._repr_html_()
+
+
+def test_the_same_photos_give_the_same_advice(found, photos, tmp_path):
+    again = tk.advise(photos, size=32, work=tmp_path, threads=1, workers=2)
+    same = [(one.gmean, one.interval, one.p, one.errors) for one in (again.comparison.results)] == [
+        (one.gmean, one.interval, one.p, one.errors) for one in found.comparison.results
+    ]
+    assert same
+    assert again.learning == found.learning
+
+
+def test_the_page_stands_alone_and_shows_the_answer(found, page):
+    text = page.read_text(encoding="utf-8")
+    assert f"<h1>{advice.headline(found)}.</h1>" in text
+    assert "http" not in text.replace("http-equiv", "")
+    assert text.count('class="chosen"') == 1
+
+
+def test_duplicates_and_damaged_files_are_left_out_and_counted(tmp_path):
+    folder = arms.arm(tmp_path / "photos", {"common": 12, "rare": 6})
+    for name in ("manifest.csv", "manifest.json"):
+        (folder / name).unlink()
+    (folder / "common" / "copy.png").write_bytes((folder / "common" / "000.png").read_bytes())
+    (folder / "rare" / "notes.txt").write_text("no image")
+    whole = (folder / "rare" / "000.png").read_bytes()
+    (folder / "rare" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    said: list[str] = []
+    found = tk.advise(folder, size=32, repeats=1, work=tmp_path / "w", threads=1, say=said.append)
+    assert found.counts == {"common": 12, "rare": 6}
+    assert "1 files are no images" in said[0]
+    assert "1 damaged or unusable images" in said[0]
+    assert "1 duplicates of other images" in said[0]
+
+
+def test_three_classes_have_a_remedy_too(tmp_path):
+    folder = arms.arm(tmp_path / "photos", {"a": 20, "b": 12, "c": 5})
+    found = tk.advise(folder, size=32, repeats=1, work=tmp_path / "w", threads=1)
+    assert found.comparison.rare == "c"
+    assert found.folds == 5
+
+
+def test_a_folder_of_one_class_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (32, 32, 3)).astype(np.uint8)
+    files.write_file(tmp_path / "photos" / "only" / "a.png", images.encode_png(pixels))
+    with pytest.raises(InputError, match="needs two classes with two usable images each"):
+        tk.advise(tmp_path / "photos", work=tmp_path / "w")
+
+
+def test_splits_are_refused_with_the_folder_to_name(tmp_path):
+    arms.arm(tmp_path / "photos" / "train", {"a": 2, "b": 2})
+    for name in ("manifest.csv", "manifest.json"):
+        (tmp_path / "photos" / "train" / name).unlink()
+    with pytest.raises(InputError, match="holds the splits train; name the one to learn from"):
+        tk.advise(tmp_path / "photos", work=tmp_path / "w")
+
+
+def test_the_command_prints_a_table_and_the_sentences(photos):
+    done = CliRunner().invoke(
+        app, ["advise", str(photos), "--size", "32", "--work", str(photos.parent / "work"), "-q",
+              "--threads", "1"]
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "class weights, threshold chosen" in done.stdout
+    assert "images of 'rare'" in done.stdout

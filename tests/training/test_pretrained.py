@@ -1,0 +1,173 @@
+"""Backbones, features and heads: their promises, against independent answers."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from tests.helpers import arms
+from toolkit.errors import InputError
+from toolkit.training import dataset
+from toolkit.training.pretrained import backbones, features, heads
+from toolkit.training.pretrained.efficientnet import EfficientNetLite0, SameConv2d
+from toolkit.training.pretrained.heads import TrainingSet
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return backbones.load_backbone()
+
+
+def test_efficientnet_lite0_has_as_many_weights_as_published():
+    with torch.device("meta"):
+        network = EfficientNetLite0(1000)
+    assert round(sum(p.numel() for p in network.parameters()) / 1e6, 1) == 4.7
+
+
+@pytest.mark.parametrize("side", [7, 8, 15, 16])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
+def test_a_same_convolution_gives_an_output_for_each_stride(side, kernel, stride):
+    conv = SameConv2d(3, 4, kernel, stride)
+    rounded_up = -(-side // stride)
+    assert conv(torch.zeros(1, 3, side, side)).shape == (1, 4, rounded_up, rounded_up)
+
+
+def test_the_installed_weights_know_a_palace():
+    from sklearn.datasets import load_sample_image
+
+    network = EfficientNetLite0(1000)
+    network.load_state_dict(backbones.lite0_weights())
+    photo = (
+        torch.from_numpy(load_sample_image("china.jpg")[:, 106:533].copy())
+        .permute(2, 0, 1)[None]
+        .float()
+    )
+    small = torch.nn.functional.interpolate(photo, (224, 224), mode="bilinear", antialias=True)
+    logits = network.eval()(small / 127.5 - 1)
+    assert 698 in logits[0].topk(3).indices  # palace, in ImageNet's order
+
+
+def test_merging_batch_norms_changes_nothing_but_the_last_digits(backbone):
+    plain = EfficientNetLite0(1000)
+    plain.load_state_dict(backbones.lite0_weights())
+    plain.fc = torch.nn.Identity()
+    images = torch.rand(2, 3, 96, 96) * 2 - 1
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            backbone.network(images), plain.eval()(images), rtol=1e-3, atol=1e-3
+        )
+
+
+def test_changed_weights_are_refused(monkeypatch):
+    monkeypatch.setattr(backbones, "LITE0_SHA256", hashlib.sha256(b"other").hexdigest())
+    with pytest.raises(InputError, match="changed since it was published"):
+        backbones.load_backbone()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet", "unknown backbone 'resnet'"),
+        ("efficientnet_lite0.v2", "only one set of weights"),
+        ("torchvision.nothing", r"backbone torchvision\.nothing"),
+    ],
+)
+def test_a_wrong_backbone_is_named_with_those_that_exist(name, message):
+    with pytest.raises(InputError, match=message):
+        backbones.load_backbone(name)
+
+
+def test_weights_that_cannot_be_downloaded_say_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(InputError, match="connect once, or take efficientnet_lite0"):
+        backbones.load_backbone("torchvision.ResNet18_Weights.IMAGENET1K_V1")
+
+
+def test_features_come_in_the_order_of_the_table_and_are_kept(tmp_path, backbone):
+    folder = dataset.open_folder(arms.arm(tmp_path / "a", {"x": 3, "y": 18}))
+    first = features.embed_folder(folder, backbone, tmp_path / "cache", size=32)
+    again = features.embed_folder(folder, backbone, tmp_path / "cache", size=32)
+    fresh = features.embed_folder(folder, backbone, tmp_path / "other", size=32)
+    assert first.shape == (21, backbone.dimensions)
+    assert first.tobytes() == again.tobytes() == fresh.tobytes()
+    pixels = dataset.decode_sample(folder, folder.samples[20], 32)
+    with torch.inference_mode():
+        alone = backbone.network(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 127.5 - 1)
+    np.testing.assert_allclose(first[20], alone[0].numpy(), rtol=1e-3, atol=1e-3)
+
+
+def test_features_that_were_changed_are_refused(tmp_path, backbone):
+    folder = dataset.open_folder(arms.arm(tmp_path / "a", {"x": 2, "y": 2}))
+    features.embed_folder(folder, backbone, tmp_path / "cache", size=32)
+    (table,) = (tmp_path / "cache").glob("*/features.npy")
+    data = bytearray(table.read_bytes())
+    data[-1] ^= 1
+    table.write_bytes(bytes(data))
+    with pytest.raises(InputError, match="changed since it was written; remove the folder"):
+        features.embed_folder(folder, backbone, tmp_path / "cache", size=32)
+
+
+# --- heads ------------------------------------------------------------------------------------
+
+
+def two_classes(n=60, d=5, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 6 // 5  # five to one
+    return rng.normal(size=(n, d)) + labels[:, None], labels
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_balanced_head_is_scikit_learns(classes):
+    features, labels = two_classes()
+    labels = labels + (np.arange(60) % 7 == 0) * (classes - 2)
+    labels = np.minimum(labels, classes - 1)
+    data = TrainingSet(features, labels, classes, balanced=True)
+    head = heads.fit_head(data, np.arange(60), 0.01)
+    weights = data.weights(np.arange(60))
+    mean = np.average(features, axis=0, weights=weights)
+    deviation = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weights))
+    peer = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
+    peer.fit((features - mean) / deviation, labels)
+    expected = peer.predict_proba((features - mean) / deviation)
+    np.testing.assert_allclose(head.scores(features), expected, atol=1e-4)
+
+
+def test_a_class_without_training_images_gets_no_probability():
+    features, labels = two_classes()
+    head = heads.fit_head(TrainingSet(features, labels, 3), np.arange(60), 0.01)
+    scores = head.scores(features)
+    assert scores.shape == (60, 3)
+    assert scores[:, 2].max() < 1e-6
+
+
+def test_an_image_has_no_part_in_its_own_score():
+    features, labels = two_classes()
+    folds = np.arange(60) // 12
+    before = heads.cross_fit(TrainingSet(features, labels, 2), folds)
+    planted = labels.copy()
+    planted[:12] = 1 - planted[:12]  # a leak: the labels of fold 0 decide nothing about fold 0
+    after = heads.cross_fit(TrainingSet(features, planted, 2), folds)
+    np.testing.assert_array_equal(before[:12], after[:12])
+    assert not np.array_equal(before[12:], after[12:])
+
+
+def test_a_new_image_is_used_only_where_its_parent_is():
+    features, labels = two_classes()
+    folds = np.arange(60) // 12
+    of_first = np.full((1, 5), 50.0)
+    data = TrainingSet(features, labels, 2, new=of_first, parents=np.array([0]))
+    with_new = heads.cross_fit(data, folds)
+    without = heads.cross_fit(TrainingSet(features, labels, 2), folds)
+    np.testing.assert_array_equal(with_new[:12], without[:12])  # of the fold of its parent
+    assert not np.array_equal(with_new[12:], without[12:])
+
+
+def test_copies_weigh_a_class_as_its_number_of_images():
+    _, labels = two_classes()
+    data = TrainingSet(np.empty((60, 1)), labels, 2, copies=[50, 50])
+    weights = data.weights(np.arange(60))
+    assert weights[labels == 0].tolist() == [1.0] * 50
+    assert weights[labels == 1].tolist() == [5.0] * 10

@@ -1,0 +1,64 @@
+"""The command that answers the question: which remedy helps on these photos."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit.cli import console
+from toolkit.cli.options import Quiet, Work, Workers
+
+
+def advise(
+    photos: Annotated[Path, typer.Argument(help="A folder laid out <class>/file.")],
+    rare: Annotated[
+        str | None, typer.Option(help="The class that matters; else the one with fewest images.")
+    ] = None,
+    backbone: Annotated[
+        str, typer.Option(help="Pretrained network; or torchvision.WEIGHTS, timm.NAME.")
+    ] = "efficientnet_lite0",
+    size: Annotated[int | None, typer.Option(min=32, help="Pixels; else the backbone's.")] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Parts that the photos are tested in.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="How often they are divided anew.")] = 2,
+    most: Annotated[int, typer.Option(min=2, help="Photos of a class that are used.")] = 2000,
+    margin: Annotated[
+        float, typer.Option(min=0, max=1, help="Differences in G-mean that do not matter.")
+    ] = 0.02,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of folds and of new images.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads that compute features.")] = 2,
+    workers: Workers = 0,
+    html: Annotated[Path | None, typer.Option(help="HTML page to write, with photos.")] = None,
+    work: Work = Path(".toolkit"),
+    quiet: Quiet = False,
+) -> None:
+    """Find out which remedy for imbalance helps on your photos.
+
+    Nothing else is needed: no params.yaml, DVC or git. Photos are compared by the features of a
+    pretrained network, and each is tested by classifiers that have not seen it.
+
+    Example: toolkit advise photos --html advice.html
+    """
+    from toolkit.evaluation.advice import advice_sentences, advice_table
+    from toolkit.pipeline.steps.advise import advise as run
+
+    result = run(
+        photos,
+        rare=rare,
+        backbone=backbone,
+        size=size,
+        folds=folds,
+        repeats=repeats,
+        most=most,
+        margin=margin,
+        seed=seed,
+        threads=threads,
+        workers=workers,
+        html=html,
+        work=work,
+        track=console.track(quiet),
+        say=partial(console.say, quiet=quiet),
+    )
+    typer.echo(console.table(advice_table(result)) + "\n")
+    for line in advice_sentences(result):
+        console.answer(line)

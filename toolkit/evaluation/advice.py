@@ -1,0 +1,205 @@
+"""Advice: which remedy to take for a folder of photos, how sure that is, and what would help."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from toolkit.evaluation import remedies
+from toolkit.evaluation.remedies import RemedyComparison, RemedyResult
+from toolkit.io.notebook import html_table
+from toolkit.io.text import shorten
+
+NOTHING, THRESHOLD, RECOMMENDED = "nothing", "threshold", "recommended"
+COPIES, PHOTO, PUBLISHED = "copies", "photo", "published"
+TITLES = {
+    NOTHING: "do nothing",
+    THRESHOLD: "choose a threshold",
+    RECOMMENDED: "class weights, threshold chosen",
+    COPIES: "plain copies",
+    PHOTO: "new images",
+    PUBLISHED: "new images, as published",
+}
+"""The remedies in the order of their effort, and what people call them."""
+WEAK = 0.85
+"""G-mean below which the features are said to be weak on these photos."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The remedies compared on the images of a folder, and which one to take.
+
+    `counts`: images of each class that were tested; `notes`: what was left out, in sentences;
+    `learning`: G-mean of the remedy "recommended" by the number of rare images trained on, the
+    last one extrapolated to twice as many as there are; `seconds`: of CPU time, all in all;
+    `folder`, `backbone` and `size` (pixels): what was tested, and with which features.
+    """
+
+    folder: str
+    comparison: RemedyComparison
+    counts: Mapping[str, int]
+    backbone: str
+    size: int
+    folds: int
+    repeats: int
+    learning: Mapping[int, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"Advice({self.comparison.chosen!r} of {len(self.comparison.results)} remedies)"
+
+    def _repr_html_(self) -> str:
+        return html_table(advice_table(self), " ".join(advice_sentences(self)))
+
+    @property
+    def chosen(self) -> RemedyResult:
+        """The remedy to take."""
+        return self.comparison[self.comparison.chosen]
+
+    @property
+    def nothing(self) -> RemedyResult:
+        """The result of doing nothing."""
+        return self.comparison[NOTHING]
+
+
+def advice_sentences(advice: Advice) -> list[str]:
+    """Return what to do, what it brings, how sure that is, and what would settle or help most."""
+    return [
+        f"{headline(advice)}.",
+        effect_sentence(advice),
+        certainty_sentence(advice),
+        *ranking_sentences(advice),
+        *next_steps(advice),
+    ]
+
+
+def headline(advice: Advice) -> str:
+    """Return the remedy to take, as a command."""
+    if advice.comparison.chosen == NOTHING:
+        return "Do nothing about the imbalance: no remedy is worth its effort here"
+    if advice.comparison.chosen == THRESHOLD:
+        return "Choose a threshold"
+    return f"Take {TITLES[advice.comparison.chosen]}"
+
+
+def effect_sentence(advice: Advice) -> str:
+    """Return the rare images found and the false alarms, with the remedy and without."""
+    errors, before = advice.chosen.errors, advice.nothing.errors
+    rare = f"{errors.rare} images of {shorten(advice.comparison.rare, 40)!r}"
+    if advice.comparison.chosen == NOTHING:
+        return (
+            f"The classifier finds {round(errors.found)} of {rare}, with {round(errors.alarms)} "
+            f"false alarms in {errors.others}."
+        )
+    return (
+        f"It finds {round(errors.found)} of {rare} instead of {round(before.found)}, with "
+        f"{round(errors.alarms)} false alarms in {errors.others} instead of {round(before.alarms)}."
+    )
+
+
+def badge(advice: Advice) -> str:
+    """Return how sure the answer is, in a few words."""
+    if advice.comparison.chosen == NOTHING:
+        return "No remedy needed"
+    return {
+        remedies.BETTER: "Better, and sure",
+        remedies.WORSE: "Worse",
+        remedies.EQUAL: "Practically equal to doing nothing",
+        remedies.UNKNOWN: "Not yet known",
+    }[advice.chosen.verdict]
+
+
+def certainty_sentence(advice: Advice) -> str:
+    """Return G-mean, its difference from doing nothing, and the verdict on it."""
+    result = advice.chosen
+    low, high = result.interval
+    value = f"G-mean {result.gmean:.3f} ({low:.3f} to {high:.3f})"
+    if result.difference is None:
+        return f"{value}; each image was scored by classifiers that had not seen it."
+    change = result.difference
+    ends = f"{change.value:+z.3f} ({change.low:+z.3f} to {change.high:+z.3f})"
+    declared = "declared before" if result.name == advice.comparison.declared else "exploratory"
+    text = f"{value}, {ends} against doing nothing: {result.verdict} ({declared})"
+    if result.verdict != remedies.UNKNOWN:
+        return f"{text}."
+    needed = remedies.images_needed(result)
+    if needed is None:
+        return f"{text}."
+    return (
+        f"{text}. About {needed} images of the rare class would settle a difference of that size."
+    )
+
+
+def ranking_sentences(advice: Advice) -> Iterator[str]:
+    """Say whether something was learned or only the threshold moved, and what new images bring."""
+    result = advice.chosen
+    if result.name not in (NOTHING, THRESHOLD) and result.ranking is not None:
+        if result.ranking_verdict == remedies.BETTER:
+            yield f"The scores rank better too ({result.ranking.value:+z.3f} at chosen thresholds)."
+        elif result.verdict == remedies.BETTER:
+            yield (
+                "With thresholds chosen for both the difference is "
+                f"{result.ranking.value:+z.3f} ({result.ranking_verdict}): the threshold moved, "
+                "and little or nothing was learned."
+            )
+    names = {one.name for one in advice.comparison.results}
+    if {PHOTO, COPIES} <= names:
+        new, copies = advice.comparison[PHOTO], advice.comparison[COPIES]
+        change = _ranked(new) - _ranked(copies)
+        adds = "add nothing" if change < remedies.MARGIN else f"add {change:.3f}"
+        yield f"New images of the rare class {adds} here beyond plain copies."
+
+
+def _ranked(result: RemedyResult) -> float:
+    return result.ranking.arm if result.ranking else result.gmean
+
+
+def next_steps(advice: Advice) -> Iterator[str]:
+    """Say what would help more."""
+    if len(advice.learning) > 1:
+        (now, value), (later, expected) = list(advice.learning.items())[-2:]
+        gain = expected - value
+        worth = f"about {gain:+.3f}" if gain >= 0.005 else "next to nothing"
+        yield f"{now} -> {later} images of the rare class would bring {worth}."
+    if advice.chosen.gmean < WEAK:
+        yield (
+            f"Frozen features of {advice.backbone} at {advice.size} px are weak on these photos: "
+            "try a larger --size, another --backbone, and a network trained on them "
+            "(`toolkit init --preset folder`)."
+        )
+    detectable = advice.comparison.detectable
+    if math.isfinite(detectable):
+        yield f"A true difference of {detectable:.3f} would have been found four times in five."
+
+
+def advice_table(advice: Advice) -> list[list[str]]:
+    """Return one row per remedy as text, header first."""
+    header = [
+        "remedy",
+        "G-mean",
+        "found",
+        "false alarms",
+        "ranking",
+        "AUC",
+        "p",
+        "verdict",
+        "CPU s",
+    ]
+    return [header, *(_row(result, advice.comparison) for result in advice.comparison.results)]
+
+
+def _row(result: RemedyResult, comparison: RemedyComparison) -> list[str]:
+    low, high = result.interval
+    mark = "* " if result.name == comparison.chosen else ""
+    ranked = _ranked(result) if result.ranking else comparison[THRESHOLD].gmean
+    return [
+        mark + TITLES[result.name],
+        f"{result.gmean:.3f} ({low:.3f} to {high:.3f})",
+        f"{round(result.errors.found)} of {result.errors.rare}",
+        f"{round(result.errors.alarms)} of {result.errors.others}",
+        f"{ranked:.3f}",
+        "" if result.auc is None else f"{result.auc:.3f}",
+        "" if result.difference is None else f"{result.p:.3f}",
+        result.verdict or "baseline",
+        f"{result.seconds:.1f}",
+    ]

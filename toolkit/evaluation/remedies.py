@@ -1,0 +1,349 @@
+"""Remedies for imbalance, each tested on every image by cross-fitting, and which one to take.
+
+Every image is scored by a classifier that was trained without its fold; thresholds come from the
+other folds as well. Errors of such scores are averaged as if they were independent, which is right
+for stable classifiers (Bayle et al., "Cross-validation confidence intervals for test error", 2020):
+the statements are about classifiers trained on this many images. How often they are wrong is
+simulated in benchmarks/false_alarms.py.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from toolkit.evaluation.contrasts import MetricEstimate, estimate_metrics
+from toolkit.evaluation.results import RunResult
+from toolkit.metrics import significance, thresholds
+from toolkit.metrics.arrays import Flags, Floats, Labels
+from toolkit.metrics.params import EvaluateParams
+from toolkit.metrics.predictions import Predictions
+from toolkit.metrics.significance import CONFIDENCE, Difference
+
+BETTER, WORSE, EQUAL, UNKNOWN = "better", "worse", "practically equal", "not yet known"
+MARGIN = 0.02
+"""G-means that differ by less are practically equal."""
+GMEAN, AUC = "gmean", "roc_auc"
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutScores:
+    """Scores of one remedy for all N images, each by a classifier trained without its fold.
+
+    `repeats`: scores [N, K], one array for each division into folds. `tuned`: whether the remedy
+    decides at a threshold chosen on the other folds, and not for the likeliest class. `seconds`:
+    the CPU time of its training.
+    """
+
+    name: str
+    repeats: tuple[Floats, ...]
+    tuned: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class TestedImages:
+    """The N images that all remedies are tested on: ids, classes, and the divisions into folds.
+
+    `labels` [N] are positions in `classes`; `folds` has one array [N] for each repeat. `rare` is
+    the class that matters.
+    """
+
+    ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    labels: Labels
+    folds: tuple[Labels, ...]
+    rare: str
+
+    @property
+    def positive(self) -> Flags:
+        """Which images are of the rare class, [N]."""
+        return np.asarray(self.labels == self.classes.index(self.rare))
+
+
+@dataclass(frozen=True)
+class ErrorImage:
+    """An image that a remedy gets wrong; `score` is that of the rare class, meant over repeats."""
+
+    id: str
+    score: float
+
+
+@dataclass(frozen=True)
+class ErrorCounts:
+    """What a remedy gets right and wrong as it is used, meant over the repeats.
+
+    `found` of `rare` rare images are found, and `alarms` of `others` others are taken for rare.
+    `missed` and `alarmed` are the images to look at, as many as are wrong.
+    """
+
+    found: float
+    rare: int
+    alarms: float
+    others: int
+    missed: tuple[ErrorImage, ...] = ()
+    alarmed: tuple[ErrorImage, ...] = ()
+
+
+@dataclass(frozen=True)
+class RemedyResult:
+    """What a remedy does as it is used, and how well its scores rank.
+
+    `difference` is that of the G-mean, as used, from doing nothing;
+    `ranking` compares the G-means where both choose their threshold on the other folds: only there
+    something was learned. `p` is corrected for all remedies but the declared one. `seconds` are of
+    CPU time.
+    """
+
+    name: str
+    errors: ErrorCounts
+    gmean: float
+    interval: tuple[float, float]
+    auc: float | None
+    difference: Difference | None
+    ranking: Difference | None
+    p: float
+    verdict: str
+    ranking_verdict: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RemedyComparison:
+    """All remedies, the one to take, and the one that was declared before any result.
+
+    `detectable` is the size of a true difference from doing nothing that the declared comparison
+    finds four times in five.
+    """
+
+    rare: str
+    results: tuple[RemedyResult, ...]
+    chosen: str
+    declared: str
+    detectable: float
+
+    def __getitem__(self, name: str) -> RemedyResult:
+        return next(result for result in self.results if result.name == name)
+
+
+# --- decisions --------------------------------------------------------------------------------
+
+
+def decide(images: TestedImages, scores: Floats, folds: Labels, *, tuned: bool) -> Predictions:
+    """Return predictions from held-out scores [N, K].
+
+    `tuned`: with two classes at the threshold with the best G-mean on the other folds, with more
+    after dividing the scores by the classes' frequencies there. No image has a part in the
+    decision about itself.
+    """
+    actual = tuple(images.classes[k] for k in images.labels)
+    likeliest = tuple(images.classes[k] for k in scores.argmax(axis=1))
+    plain = Predictions(images.classes, images.ids, actual, likeliest, scores)
+    if not tuned:
+        return plain
+    predicted = np.empty(len(actual), dtype=object)
+    for fold in np.unique(folds):
+        own = np.flatnonzero(folds == fold)
+        others = np.flatnonzero(folds != fold)
+        predicted[own] = _decide_fold(plain, own, others, images.rare)
+    return replace(plain, predicted=tuple(predicted))
+
+
+def _decide_fold(plain: Predictions, own: Labels, others: Labels, rare: str) -> list[str]:
+    if len(plain.classes) > 2:
+        counts = np.bincount(plain.actual_index[others], minlength=len(plain.classes))
+        scores = plain.required_scores("a decision")[own] / np.maximum(1, counts)
+        return [plain.classes[k] for k in scores.argmax(axis=1)]
+    threshold = thresholds.choose_threshold(_rows(plain, others), rare, EvaluateParams())
+    return list(thresholds.apply_threshold(_rows(plain, own), rare, threshold).predicted)
+
+
+def _rows(predictions: Predictions, rows: Labels) -> Predictions:
+    ids, actual, predicted = (
+        tuple(values[row] for row in rows)
+        for values in (predictions.ids, predictions.actual, predictions.predicted)
+    )
+    scores = predictions.required_scores("a decision")[rows]
+    return Predictions(predictions.classes, ids, actual, predicted, scores)
+
+
+# --- comparison -------------------------------------------------------------------------------
+
+
+def compare_remedies(
+    images: TestedImages,
+    remedies: Sequence[HeldOutScores],
+    declared: str,
+    *,
+    margin: float = MARGIN,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> RemedyComparison:
+    """Compare all remedies with the first, which is to do nothing.
+
+    `remedies` are in the order of their effort. The remedy to take is the first whose G-mean is
+    within `margin` of the best one. The one contrast `declared` beforehand is tested at 5 %; the
+    others are Holm-corrected.
+    """
+    used = _estimate(images, [(r, r.tuned) for r in remedies], resamples, seed)
+    ranked = _estimate(images, [(r, True) for r in remedies], resamples, seed)
+    repeats = len(images.folds)
+    differences = [_difference(used[0], number, repeats) for number in range(len(remedies))]
+    rankings = [_difference(ranked[0], number, repeats) for number in range(len(remedies))]
+    ps = _corrected([r.name for r in remedies], differences, declared)
+    ranking_ps = _corrected([r.name for r in remedies], rankings, declared)
+    results = tuple(
+        RemedyResult(
+            name=remedy.name,
+            errors=_count_errors(images, remedy),
+            gmean=_mean(used[0], number, repeats),
+            interval=_interval(used[0], number, repeats),
+            auc=_mean(used[1], number, repeats) if used[1] else None,
+            difference=differences[number],
+            ranking=rankings[number],
+            p=ps[number],
+            verdict=judge(differences[number], ps[number], margin),
+            ranking_verdict=judge(rankings[number], ranking_ps[number], margin),
+            seconds=remedy.seconds,
+        )
+        for number, remedy in enumerate(remedies)
+    )
+    best = max(result.gmean for result in results)
+    chosen = next(result.name for result in results if result.gmean >= best - margin)
+    tested = next(result for result in results if result.name == declared)
+    detectable = tested.difference.detectable(1) if tested.difference else math.nan
+    return RemedyComparison(images.rare, results, chosen, declared, detectable)
+
+
+def judge(difference: Difference | None, p: float, margin: float = MARGIN) -> str:
+    """Return better, worse, practically equal or not yet known; "" for nothing to compare with.
+
+    Practically equal: the whole 95 % interval lies within `margin` of 0.
+    """
+    if difference is None:
+        return ""
+    if -margin < difference.low and difference.high < margin:
+        return EQUAL
+    if p >= 1 - CONFIDENCE or difference.value == 0:
+        return UNKNOWN
+    return BETTER if difference.value > 0 else WORSE
+
+
+def _estimate(
+    images: TestedImages,
+    remedies: Sequence[tuple[HeldOutScores, bool]],
+    resamples: int,
+    seed: int,
+) -> tuple[MetricEstimate, MetricEstimate | None]:
+    """Return G-mean and ROC AUC of each remedy and repeat, remedy by remedy."""
+    runs = [
+        RunResult(remedy.name, "", number, {}, decide(images, scores, folds, tuned=tuned))
+        for remedy, tuned in remedies
+        for number, (scores, folds) in enumerate(zip(remedy.repeats, images.folds, strict=True))
+    ]
+    estimates = estimate_metrics(runs, images.rare, resamples, seed)
+    return estimates[GMEAN], estimates.get(AUC)
+
+
+def _mean(metric: MetricEstimate, number: int, repeats: int) -> float:
+    return float(metric.values[_positions(number, repeats)].mean())
+
+
+def _positions(number: int, repeats: int) -> Labels:
+    return np.arange(number * repeats, (number + 1) * repeats)
+
+
+def _interval(metric: MetricEstimate, number: int, repeats: int) -> tuple[float, float]:
+    rows = _positions(number, repeats)
+    if metric.drawn is None:
+        raise ValueError("a metric without resamples has no interval here")
+    low, high = np.quantile(metric.drawn[rows].mean(axis=0), significance.TAILS)
+    mean = _mean(metric, number, repeats)
+    return min(mean, float(low)), max(mean, float(high))
+
+
+def _difference(metric: MetricEstimate, number: int, repeats: int) -> Difference | None:
+    """Compare with the first remedy; None for that one itself."""
+    if number == 0:
+        return None
+    arm, other = _positions(number, repeats), _positions(0, repeats)
+    both = np.concatenate([arm, other])
+    return significance.networks_difference(
+        metric.values[arm],
+        metric.values[other],
+        metric.covariance[np.ix_(both, both)],
+        metric.images,
+    )
+
+
+def _corrected(
+    names: Sequence[str], differences: Sequence[Difference | None], declared: str
+) -> list[float]:
+    """Return p-values: the declared one as it is, the others corrected for all of them."""
+    exploratory = [
+        number
+        for number, (name, of) in enumerate(zip(names, differences, strict=True))
+        if of is not None and name != declared
+    ]
+    ps = [1.0 if of is None else of.p for of in differences]
+    adjusted = significance.holm([ps[number] for number in exploratory])
+    for number, p in zip(exploratory, adjusted, strict=True):
+        ps[number] = p
+    return ps
+
+
+def _count_errors(images: TestedImages, remedy: HeldOutScores) -> ErrorCounts:
+    column, positive = images.classes.index(images.rare), images.positive
+    called = np.mean(
+        [
+            decide(images, scores, folds, tuned=remedy.tuned).predicted_index == column
+            for scores, folds in zip(remedy.repeats, images.folds, strict=True)
+        ],
+        axis=0,
+    )
+    scores = np.mean(remedy.repeats, axis=0)[:, column]
+    return ErrorCounts(
+        found=float(called[positive].sum()),
+        rare=int(positive.sum()),
+        alarms=float(called[~positive].sum()),
+        others=int((~positive).sum()),
+        missed=_worst(images, np.where(positive, 1 - called, 0), scores, lowest=True),
+        alarmed=_worst(images, np.where(positive, 0, called), scores, lowest=False),
+    )
+
+
+def _worst(
+    images: TestedImages, errors: Floats, scores: Floats, *, lowest: bool
+) -> tuple[ErrorImage, ...]:
+    """Name as many images as are wrong in the mean over the repeats, the most often wrong first."""
+    rows = np.lexsort((scores if lowest else -scores, -errors))[: round(float(errors.sum()))]
+    return tuple(ErrorImage(images.ids[row], float(scores[row])) for row in rows)
+
+
+# --- what would help more ---------------------------------------------------------------------
+
+
+def extrapolate_gmean(measured: Mapping[int, float], images: int) -> float:
+    """Return the G-mean to expect with `images` rare images, from those measured with fewer.
+
+    The error 1 - G is taken to fall as a power of the number of images (Cortes et al., 1994).
+    """
+    counts = np.log(np.array(list(measured), dtype=np.float64))
+    errors = np.log(np.maximum(1 - np.array(list(measured.values())), 1e-3))
+    slope, intercept = np.polyfit(counts, errors, 1)
+    return 1 - float(np.exp(intercept + min(0.0, float(slope)) * math.log(images)))
+
+
+def images_needed(result: RemedyResult) -> int | None:
+    """Return the rare images that would settle a difference of the size found; None for no such.
+
+    The standard error falls with the square root of the number of images.
+    """
+    difference = result.difference
+    if difference is None or difference.value == 0:
+        return None
+    detectable = difference.detectable(1)
+    if not math.isfinite(detectable):
+        return None
+    return math.ceil(result.errors.rare * max(1.0, (detectable / abs(difference.value)) ** 2))

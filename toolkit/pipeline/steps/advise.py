@@ -1,0 +1,291 @@
+"""`toolkit advise`, and `toolkit.advise`."""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from toolkit.checks.findings import Audit, Finding
+from toolkit.datasets import folders, split
+from toolkit.datasets.folds import assign_folds
+from toolkit.errors import InputError
+from toolkit.evaluation import advice, remedies
+from toolkit.evaluation.advice import Advice
+from toolkit.evaluation.remedies import HeldOutScores, TestedImages
+from toolkit.io import files, images, inside, manifest, parallel
+from toolkit.io.manifest import Manifest, Sample
+from toolkit.metrics import confusion
+from toolkit.metrics.arrays import Labels
+from toolkit.pipeline.steps.audit import audit
+from toolkit.pipeline.steps.augment import augment
+from toolkit.progress import Track, silent
+from toolkit.reporting.advice import advice_page
+from toolkit.training.dataset import LabeledFolder, decode_sample
+from toolkit.training.pretrained import backbones, heads
+from toolkit.training.pretrained.features import Features, embed_folder
+from toolkit.training.pretrained.heads import TrainingSet
+
+POLICIES = {advice.PHOTO: "affine_photo", advice.PUBLISHED: "homework"}
+LARGEST_GROWTH = 6
+"""A class grows at most to so many times its images: 60 become 360, as published."""
+CURVE = (0.125, 0.25, 0.5, 1.0)
+"""Fractions of the rare images that the learning curve is measured at."""
+ORDERS = 3
+"""In how many orders rare images are added: which ones come first is chance."""
+LEAST = 2
+DUPLICATES = ("exact_duplicates", "near_duplicates")
+
+
+def advise(
+    photos: Path | str,
+    *,
+    rare: str | None = None,
+    backbone: str = backbones.DEFAULT,
+    size: int | None = None,
+    folds: int = 5,
+    repeats: int = 2,
+    most: int = 2000,
+    margin: float = remedies.MARGIN,
+    seed: int = 0,
+    threads: int = 2,
+    workers: int = 0,
+    html: Path | str | None = None,
+    work: Path | str = Path(".toolkit"),
+    track: Track = silent,
+    say: Callable[[str], object] = lambda _: None,
+) -> Advice:
+    """Find out which remedy for imbalance helps on a folder of labeled photos.
+
+    `photos` is laid out <class>/file. It is audited: damaged files, and all but one of a set of
+    duplicates, are left out. A frozen `backbone` (see `pretrained.backbones`) turns the images,
+    resized to `size` pixels, into features, and classifiers on these are cross-fitted in so many
+    `folds`, `repeats` times: with and without class weights, a chosen threshold, plain copies, and
+    new images. `rare` is the class that matters, else the one with the fewest images. Of a class
+    with more than `most` images so many are drawn with `seed`. Differences in G-mean below `margin`
+    are practically equal. `html` is a page to write, with photos. Features, new images and
+    measurements are kept in `work`. `threads` compute features, `workers` processes do the rest (0:
+    one per core). Raises InputError for a folder with fewer than two classes or too few images, and
+    weights that are not there.
+    """
+    started = time.process_time()
+    folder, processes = Path(photos), workers or parallel.cores()
+    tested, audited, notes = _usable(folder, Path(work), most, seed, processes, track)
+    counts = tested.table.counts()
+    rare = rare or min(counts, key=lambda name: (counts[name], name))
+    if rare not in counts:
+        raise InputError(f"rare must be one of {list(counts)}, got {rare!r}")
+    folds = min(folds, min(counts.values()))
+    for note in notes:
+        say(note)
+    network = backbones.load_backbone(backbone)
+    size = size or network.size
+    rng = np.random.default_rng(seed)
+    groups = [sample.id for sample in tested.samples]
+    names = [sample.label for sample in tested.samples]
+    drawn = tuple(assign_folds(names, groups, folds, rng) for _ in range(repeats))
+    labels = tested.labels.numpy()
+    about = TestedImages(tuple(s.path for s in tested.samples), tested.classes, labels, drawn, rare)
+
+    def embed(some: LabeledFolder) -> Features:
+        cache = Path(work) / "features"
+        return embed_folder(some, network, cache, size=size, threads=threads, track=track)
+
+    plain = TrainingSet(embed(tested), labels, len(tested.classes))
+    goal = {name: min(max(counts.values()), LARGEST_GROWTH * n) for name, n in counts.items()}
+    held_out = [
+        _cross_fit(advice.NOTHING, plain, drawn, track),
+        _cross_fit(advice.THRESHOLD, plain, drawn, track, tuned=True),
+        _cross_fit(advice.RECOMMENDED, replace(plain, balanced=True), drawn, track, tuned=True),
+    ]
+    wanted = [goal[name] for name in tested.classes]
+    held_out.append(_cross_fit(advice.COPIES, replace(plain, copies=wanted), drawn, track))
+    if goal != counts:
+        for name, policy in POLICIES.items():
+            begun = time.process_time()
+            new = _new_images(
+                tested, goal, policy, size, work=Path(work), workers=processes, track=track
+            )
+            rows = np.array([sample.derived for sample in new.samples])
+            data = replace(plain, new=embed(new)[rows], parents=_parents(new)[rows])
+            held_out.append(_cross_fit(name, data, drawn, track, begun=begun))
+    comparison = remedies.compare_remedies(
+        about, held_out, advice.RECOMMENDED, margin=margin, seed=seed
+    )
+    found = Advice(
+        folder=folder.resolve().name,
+        comparison=comparison,
+        counts=counts,
+        backbone=backbone,
+        size=size,
+        folds=folds,
+        repeats=repeats,
+        learning=_learning_curve(about, replace(plain, balanced=True), rng),
+        notes=tuple(notes),
+        seconds=time.process_time() - started,
+    )
+    if html:
+        files.write_file(Path(html), advice_page(found, audited, tested.table, folder))
+    return found
+
+
+# --- images -----------------------------------------------------------------------------------
+
+
+def _usable(
+    folder: Path, work: Path, most: int, seed: int, workers: int, track: Track
+) -> tuple[LabeledFolder, Audit, list[str]]:
+    """Return the images to test, each picture once, the audit, and what is left out in words."""
+    table = folders.scan(folder, track, workers)
+    if splits := sorted({sample.split for sample in table.samples if sample.split}):
+        raise InputError(
+            f"{folder}: holds the splits {', '.join(splits)}; name the one to learn from, such as "
+            f"{folder}/{splits[-1]}"
+        )
+    audited = audit(folder, work=work, workers=workers, track=track)
+    unusable = {ident for finding in audited.findings for ident in _dropped(finding)}
+    notes = [f"{len(table.notes['rejected'])} files are no images"] * bool(table.notes["rejected"])
+    readable = [sample for sample in table.samples if sample.id not in unusable]
+    if len(readable) < len(table.samples):
+        notes.append(f"{len(table.samples) - len(readable)} damaged or unusable images")
+    kept = _one_each(readable, audited)
+    if len(kept) < len(readable):
+        notes.append(f"{len(readable) - len(kept)} duplicates of other images")
+    drawn = _at_most(kept, most, np.random.default_rng(seed))
+    if len(drawn) < len(kept):
+        notes.append(f"{len(kept) - len(drawn)} images of classes with more than {most}")
+    counts = Counter(sample.label for sample in drawn)
+    if len(counts) < LEAST or min(counts.values()) < LEAST:
+        raise InputError(
+            f"{folder}: needs two classes with two usable images each, got {dict(counts)}; "
+            f"{folders.LAYOUT}"
+        )
+    sentence = [f"left out: {', '.join(notes)}"] if notes else []
+    chosen = Manifest(tuple(sorted(counts)), tuple(drawn))
+    return LabeledFolder(folder, chosen), audited, sentence
+
+
+def _dropped(finding: Finding) -> Sequence[str]:
+    """Return what `prepare` would leave out, but for duplicates, of which one is kept here."""
+    return () if finding.check in DUPLICATES else finding.drop
+
+
+def _one_each(samples: Sequence[Sample], audited: Audit) -> list[Sample]:
+    """Return the first of each set of duplicates, and none of a set with several labels."""
+    sets = [f.samples for f in audited.findings if f.check in DUPLICATES]
+    by_id = {sample.id for sample in samples}
+    together = [[ident for ident in ids if ident in by_id] for ids in sets]
+    groups = split.group_samples(samples, [ids for ids in together if ids])
+    first = [group[0] for group in groups if len({sample.label for sample in group}) == 1]
+    return sorted(first, key=lambda sample: sample.path)
+
+
+def _at_most(samples: Sequence[Sample], most: int, rng: np.random.Generator) -> list[Sample]:
+    kept: list[Sample] = []
+    for label in sorted({sample.label for sample in samples}):
+        own = [sample for sample in samples if sample.label == label]
+        rows = np.sort(rng.permutation(len(own))[:most])
+        kept += [own[row] for row in rows]
+    return sorted(kept, key=lambda sample: sample.path)
+
+
+# --- remedies ---------------------------------------------------------------------------------
+
+
+def _cross_fit(
+    name: str,
+    data: TrainingSet,
+    folds: Sequence[Labels],
+    track: Track,
+    *,
+    tuned: bool = False,
+    begun: float | None = None,
+) -> HeldOutScores:
+    """Cross-fit one remedy; `begun` is when its preparation did, in CPU seconds."""
+    begun = time.process_time() if begun is None else begun
+    scores = [heads.cross_fit(data, one) for one in track(folds, name, len(folds))]
+    return HeldOutScores(name, tuple(scores), tuned, time.process_time() - begun)
+
+
+def _new_images(
+    tested: LabeledFolder,
+    goal: Mapping[str, int],
+    policy: str,
+    size: int,
+    *,
+    work: Path,
+    workers: int,
+    track: Track,
+) -> LabeledFolder:
+    """Make new images up to `goal` of each class, in a folder of `work`.
+
+    They are made of copies of the class's images at `size` pixels, which are named for their row.
+    """
+    counts = tested.table.counts()
+    growing = {name: goal[name] for name, n in counts.items() if goal[name] > n}
+    decides = f"{tested.sha256} {sorted(growing.items())} {size}"
+    place = work / "advise" / hashlib.sha256(decides.encode()).hexdigest()[:32]
+    originals = place / "originals"
+    if not originals.is_dir():
+        with files.new_folder(originals) as building:
+            for name in growing:
+                inside.make_folder(building, name)
+            chosen = [(n, s) for n, s in enumerate(tested.samples) if s.label in growing]
+            for number, sample in track(chosen, "resize", len(chosen)):
+                pixels = decode_sample(tested, sample, size)
+                path = f"{sample.label}/{number}.png"
+                inside.write_inside(building, path, images.encode_png(pixels))
+    new = place / policy
+    augment(
+        originals, new, target=growing, policy=policy, only_new=True, workers=workers, track=track
+    )
+    return LabeledFolder(new, manifest.read_manifest(new))
+
+
+def _parents(new: LabeledFolder) -> Labels:
+    """Return for each image of `_new_images` the row of what it was made of."""
+    originals = [new.table.by_id[sample.parent or sample.id] for sample in new.samples]
+    return np.array([int(PurePosixPath(original.path).stem) for original in originals])
+
+
+# --- what more images would bring -------------------------------------------------------------
+
+
+def _learning_curve(
+    images: TestedImages, data: TrainingSet, rng: np.random.Generator
+) -> dict[int, float]:
+    """Return G-mean by the number of rare images trained on, and for twice as many as there are."""
+    rare = np.flatnonzero(images.positive)
+    orders = [rng.permutation(rare) for _ in range(ORDERS)]
+    measured = {}
+    for count in sorted({max(LEAST, round(part * len(rare))) for part in CURVE}):
+        values = [
+            value
+            for order in (orders if count < len(rare) else orders[:1])
+            for folds in images.folds
+            if (value := _gmean_with(images, data, folds, order[:count])) is not None
+        ]
+        if values:
+            measured[count] = float(np.mean(values))
+    if len(measured) > 1:
+        measured[2 * len(rare)] = remedies.extrapolate_gmean(measured, 2 * len(rare))
+    return measured
+
+
+def _gmean_with(
+    images: TestedImages, data: TrainingSet, folds: Labels, rare: Labels
+) -> float | None:
+    """Return the G-mean where only the images `rare` of the rare class are trained on.
+
+    None if they lie in a single fold, which would leave its classifiers without the class.
+    """
+    if len(np.unique(folds[rare])) < LEAST:
+        return None
+    usable = ~images.positive
+    usable[rare] = True
+    scores = heads.cross_fit(data, folds, usable)
+    decided = remedies.decide(images, scores, folds, tuned=True)
+    return float(confusion.gmean(confusion.matrix_of(decided)))

@@ -1,0 +1,241 @@
+"""The page of `advise`: the answer, what would help more, the remedies, and the photos."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit.checks.findings import Audit
+from toolkit.evaluation import advice, remedies
+from toolkit.evaluation.advice import Advice
+from toolkit.evaluation.remedies import ErrorImage, RemedyResult
+from toolkit.io import images
+from toolkit.io.manifest import Manifest
+from toolkit.io.samples import reduced_picture
+from toolkit.io.text import shorten
+from toolkit.reporting import gallery, html
+from toolkit.reporting.audit import audit_headline
+from toolkit.reporting.gallery import InlineImage
+
+MAX_DOTS, DOTS_A_ROW, DOT = 200, 20, 15
+MAX_PHOTOS = 24
+"""Photos shown of each kind of error."""
+CURVE = {"width": 340, "height": 150, "left": 40, "right": 320, "top": 14, "bottom": 118}
+"""Of the learning curve's picture, in pixels."""
+RAIL = 240
+"""Width of an interval's picture, in its own units."""
+CONTENTS = (
+    ("answer", "Answer"),
+    ("remedies", "Remedies"),
+    ("photos", "Photos"),
+    ("data", "Data"),
+    ("method", "Method"),
+)
+TONES = {
+    remedies.BETTER: "good",
+    remedies.WORSE: "bad",
+    remedies.EQUAL: "",
+    remedies.UNKNOWN: "open",
+    "": "",
+}
+
+
+@dataclass(frozen=True)
+class ErrorStrip:
+    """Photos that the chosen remedy gets wrong, under a title and a note."""
+
+    title: str
+    note: str
+    pictures: tuple[InlineImage, ...]
+
+
+def advice_page(found: Advice, audit: Audit, table: Manifest, folder: Path) -> str:
+    """Return the page as HTML; `table` are the images of `folder` that were tested.
+
+    Raises InputError for a photo that can no longer be read.
+    """
+    return html.render_template("advice.html.j2", advice_values(found, audit, table, folder))
+
+
+def advice_values(found: Advice, audit: Audit, table: Manifest, folder: Path) -> dict[str, Any]:
+    """Return the values of the template."""
+    chosen, nothing = found.chosen, found.nothing
+    tests = "once" if found.repeats == 1 else f"{found.repeats} times"
+    return {
+        "folder": found.folder,
+        "contents": CONTENTS,
+        "badge": advice.badge(found),
+        "tone": TONES[chosen.verdict],
+        "headline": advice.headline(found),
+        "lead": advice.effect_sentence(found),
+        "repeats": tests,
+        "rare": chosen.errors.rare,
+        "found": round(chosen.errors.found),
+        "was_found": round(nothing.errors.found),
+        "others": chosen.errors.others,
+        "alarms": round(chosen.errors.alarms),
+        "was_alarms": round(nothing.errors.alarms),
+        "dots": _dots(round(chosen.errors.found), chosen.errors.rare),
+        "numbers": _numbers(chosen),
+        "curve": _curve(found),
+        "steps": list(advice.next_steps(found)),
+        "rows": _rows(found),
+        "ranking": list(advice.ranking_sentences(found)),
+        "method": (
+            f"Each was tested on all {sum(found.counts.values())} photos in {found.folds} folds, "
+            f"{tests}. Against doing nothing; one comparison was declared before, the others are "
+            "corrected for being several."
+        ),
+        "strips": _strips(found, table, folder),
+        "counts": [["class", "images"], *([name, str(n)] for name, n in found.counts.items())],
+        "notes": found.notes,
+        "audit": f"Audit: {audit_headline(audit)}",
+        "details": _details(found),
+    }
+
+
+def _numbers(result: RemedyResult) -> list[str]:
+    low, high = result.interval
+    lines = [f"G-mean {result.gmean:.3f} ({low:.3f} to {high:.3f})"]
+    if change := result.difference:
+        lines.append(f"{change.value:+z.3f} ({change.low:+z.3f} to {change.high:+z.3f})")
+    return [*lines, *([f"in ranking: AUC {result.auc:.3f}"] if result.auc is not None else [])]
+
+
+def _details(found: Advice) -> list[str]:
+    declared = advice.TITLES[found.comparison.declared]
+    return [
+        f"Photos were resized to {found.size} x {found.size} pixels and turned into features by "
+        f"{found.backbone}, trained on ImageNet and not changed. Classifiers on the features are "
+        "logistic regressions.",
+        "A photo is scored only by classifiers trained without its fold; thresholds and penalties "
+        "come from the other folds too. New images are used only where their original is trained "
+        "on. Of duplicates one photo was kept.",
+        f'Declared before any result: "{declared}" against "{advice.TITLES[advice.NOTHING]}", '
+        "tested at 5 %. Intervals hold for classifiers trained on this many photos.",
+        f"{found.seconds:.0f} s of CPU time in all.",
+    ]
+
+
+# --- pictures of numbers ----------------------------------------------------------------------
+
+
+def _dots(hits: int, total: int) -> dict[str, Any] | None:
+    """Place a dot for each rare photo; None for more than people count."""
+    if total > MAX_DOTS:
+        return None
+    marks = [
+        {
+            "x": DOT * (number % DOTS_A_ROW) + DOT / 2,
+            "y": DOT * (number // DOTS_A_ROW) + DOT / 2,
+            "r": 5.5 if number < hits else 4.5,
+            "kind": "hit" if number < hits else "miss",
+        }
+        for number in range(total)
+    ]
+    rows = -(-total // DOTS_A_ROW)
+    return {"width": DOT * DOTS_A_ROW, "height": DOT * rows, "marks": marks}
+
+
+def _curve(found: Advice) -> dict[str, Any] | None:
+    """Place the points of the learning curve; the horizontal axis is that of square roots."""
+    counts, values = list(found.learning), list(found.learning.values())
+    if len(counts) < 3:
+        return None
+    low, high = _scale(values)
+    roots = [count**0.5 for count in counts]
+    across = (CURVE["right"] - CURVE["left"]) / (roots[-1] - roots[0])
+    points = [
+        {
+            "x": round(CURVE["left"] + across * (root - roots[0]), 1),
+            "y": _height(value, low, high),
+            "count": count,
+        }
+        for root, value, count in zip(roots, values, counts, strict=True)
+    ]
+    joined = [f"{point['x']},{point['y']}" for point in points]
+    grid = [low, (low + high) / 2, high]
+    return CURVE | {
+        "points": points,
+        "measured": " ".join(joined[:-1]),
+        "expected": " ".join(joined[-2:]),
+        "grid": [{"y": _height(value, low, high), "text": f"{value:.3g}"} for value in grid],
+        "alt": "G-mean by the number of rare photos: "
+        + ", ".join(f"{n} give {value:.3f}" for n, value in found.learning.items()),
+    }
+
+
+def _scale(values: Sequence[float]) -> tuple[float, float]:
+    """Return ends of an axis around the values, multiples of 0.02, at least 0.04 apart."""
+    low, high = (round(50 * end) / 50 for end in (min(values) - 0.01, max(values) + 0.01))
+    return max(0.0, min(low, high - 0.04)), min(1.0, high)
+
+
+def _height(value: float, low: float, high: float) -> float:
+    part = (value - low) / (high - low)
+    return round(CURVE["bottom"] - part * (CURVE["bottom"] - CURVE["top"]), 1)
+
+
+def _rows(found: Advice) -> list[dict[str, Any]]:
+    results = found.comparison.results
+    low = min(result.interval[0] for result in results)
+    high = max(result.interval[1] for result in results)
+    width = max(high - low, 1e-6)
+
+    def place(value: float) -> float:
+        return round(8 + (RAIL - 16) * (value - low) / width, 1)
+
+    return [
+        {
+            "title": advice.TITLES[result.name],
+            "tag": _tag(result, found),
+            "chosen": result.name == found.comparison.chosen,
+            "tone": TONES[result.verdict],
+            "verdict": result.verdict or "baseline",
+            "gmean": f"{result.gmean:.3f}",
+            "low": f"{result.interval[0]:.3f}",
+            "high": f"{result.interval[1]:.3f}",
+            "x": place(result.interval[0]),
+            "width": round(place(result.interval[1]) - place(result.interval[0]), 1),
+            "at": place(result.gmean),
+            "found": round(result.errors.found),
+            "rare": result.errors.rare,
+            "alarms": round(result.errors.alarms),
+            "seconds": f"{result.seconds:.1f}",
+        }
+        for result in results
+    ]
+
+
+def _tag(result: RemedyResult, found: Advice) -> str:
+    if result.name == found.comparison.chosen:
+        return "take this"
+    return {advice.COPIES: "control", advice.NOTHING: "baseline"}.get(result.name, "")
+
+
+# --- photos -----------------------------------------------------------------------------------
+
+
+def _strips(found: Advice, table: Manifest, folder: Path) -> list[ErrorStrip]:
+    errors, rare = found.chosen.errors, shorten(found.comparison.rare, 40)
+    kinds = (
+        ("Missed", errors.missed, f"{len(errors.missed)} of {errors.rare} {rare}"),
+        ("False alarms", errors.alarmed, f"{len(errors.alarmed)} of {errors.others}"),
+    )
+    return [
+        ErrorStrip(title, note, tuple(_photo(image, table, folder) for image in some[:MAX_PHOTOS]))
+        for title, some, note in kinds
+        if some
+    ]
+
+
+def _photo(image: ErrorImage, table: Manifest, folder: Path) -> InlineImage:
+    """Show the middle square of a photo, its file name, and its score."""
+    sample = next(sample for sample in table.samples if sample.path == image.id)
+    pixels = images.to_pixels(reduced_picture(folder, gallery.SIDE, sample))
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    lines = (shorten(Path(sample.path).name, 40), f"score {image.score:.2f}")
+    alt = f"{sample.label}: {', '.join(lines)}"
+    return gallery.inline_squares(pixels[top : top + side, left : left + side], alt, lines)

@@ -1,0 +1,91 @@
+"""Features of images: computed once by a backbone, and kept in a file that is read in place."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from toolkit.errors import InputError
+from toolkit.io import files
+from toolkit.progress import Track, silent
+from toolkit.training import device, streaming
+from toolkit.training.dataset import LabeledFolder
+from toolkit.training.device import normalize
+from toolkit.training.pretrained.backbones import Backbone
+from toolkit.training.runs import training_versions
+
+Features = npt.NDArray[np.float32]
+"""One row of features for each image: [N, dimensions]."""
+BATCH = 16
+"""Images at once: more are slower, as their activations leave the processor's cache."""
+TABLE, SIDE = "features.npy", "features.json"
+
+
+def embed_folder(
+    folder: LabeledFolder,
+    backbone: Backbone,
+    cache: Path,
+    *,
+    size: int | None = None,
+    threads: int = 1,
+    track: Track = silent,
+) -> Features:
+    """Return the features of a folder's images, in the order of its table, read-only.
+
+    Images are resized to `size` x `size` pixels, else to the backbone's size. They are streamed,
+    and the features lie in a folder inside `cache`, named for all that decides them: a second call
+    only reads them. The same `threads` give the same bytes. Raises InputError as
+    `dataset.load_tensors` does.
+    """
+    size = size or backbone.size
+    place = cache / _key(folder, backbone, size, threads)
+    if not place.is_dir():
+        with files.new_folder(place, marker=SIDE) as building:
+            _write(building / TABLE, folder, backbone, size, threads, track)
+            files.write_json(building / SIDE, {"sha256": files.sha256(building / TABLE)})
+    return read_features(place, (len(folder.samples), backbone.dimensions))
+
+
+def read_features(place: Path, shape: tuple[int, int]) -> Features:
+    """Read features [N, dimensions] that `embed_folder` wrote, without loading them.
+
+    Raises InputError that names the file, if it was changed or has another shape.
+    """
+    path = place / TABLE
+    try:
+        expected = files.read_json(place / SIDE)["sha256"]
+        features: Features = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{place}: not features ({error}); remove the folder") from error
+    if files.sha256(path) != expected or features.shape != shape or features.dtype != np.float32:
+        raise InputError(f"{path}: changed since it was written; remove the folder {place}")
+    return features
+
+
+def _key(folder: LabeledFolder, backbone: Backbone, size: int, threads: int) -> str:
+    decides = [folder.sha256, backbone.name, backbone.sha256, size, threads, training_versions()]
+    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
+
+
+def _write(
+    path: Path, folder: LabeledFolder, backbone: Backbone, size: int, threads: int, track: Track
+) -> None:
+    shape = len(folder.samples), backbone.dimensions
+    table = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    batches = torch.split(torch.arange(len(folder.samples)), BATCH)
+    decoded = streaming.open_stream(folder, size).take(batches)
+    with device.reproducible(threads, torch.device("cpu")), torch.inference_mode():
+        for rows, (images, _) in zip(
+            batches, track(decoded, f"embed {folder.name}", len(batches)), strict=True
+        ):
+            table[rows.numpy()] = backbone.network(normalize(images)).numpy()
+    table.flush()
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,136 @@
+"""Classifiers on features: class-weighted logistic regression, alone and cross-fitted.
+
+Torch is not needed. Features are standardized by the training images. The strength of the L2
+penalty is chosen on images that the scored ones are not among.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from toolkit.metrics.arrays import Flags, Floats, Labels
+
+STRENGTHS = (1e-4, 1e-3, 1e-2)
+"""Values of scikit-learn's `C`, for standardized features."""
+TINY = 1e-6
+
+Table = npt.NDArray[np.floating]
+"""Features [N, D]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A linear classifier: softmax(features @ coefficients.T + intercepts), [K, D] and [K]."""
+
+    coefficients: Floats
+    intercepts: Floats
+
+    def scores(self, features: Table) -> Floats:
+        """Return the probability of each class, [N, K]."""
+        from scipy.special import softmax
+
+        scores: Floats = softmax(features @ self.coefficients.T + self.intercepts, axis=1)
+        return scores
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """What a head is fitted on: N images, and new ones made of them.
+
+    `features` [N, D] and `labels` [N], positions among `classes` classes. `new` [M, D] are the
+    features of new images and `parents` [M] the rows they were made of: a new image is used only
+    where its parent is, with its label. `balanced` weights each class by the inverse of its number
+    of images; `copies`, class -> number, repeats its images evenly up to that number.
+    """
+
+    features: Table
+    labels: Labels
+    classes: int
+    balanced: bool = False
+    copies: Sequence[int] | None = None
+    new: Table | None = None
+    parents: Labels = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def weights(self, rows: Labels) -> Floats:
+        """Return the weight of each of `rows`, [n]."""
+        counts = np.bincount(self.labels[rows], minlength=self.classes)
+        if self.copies is not None:
+            # A class of n images gets as many copies in a fold as its part of the whole set.
+            total = np.bincount(self.labels, minlength=self.classes)
+            wanted = np.round(np.asarray(self.copies) * counts / np.maximum(1, total))
+            return np.asarray((wanted / np.maximum(1, counts))[self.labels[rows]])
+        if self.balanced:
+            share = len(rows) / (self.classes * np.maximum(1, counts))
+            return np.asarray(share[self.labels[rows]])
+        return np.ones(len(rows))
+
+
+def fit_head(data: TrainingSet, rows: Labels, strength: float) -> Head:
+    """Fit a head on the images `rows`, and on the new images of these, with scikit-learn's `C`."""
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits  # scikit-learn's own dependency
+
+    features, labels = data.features[rows], data.labels[rows]
+    weights = data.weights(rows)
+    if data.new is not None:
+        used = np.isin(data.parents, rows)
+        features = np.concatenate([features, data.new[used]])
+        labels = np.concatenate([labels, data.labels[data.parents[used]]])
+        weights = np.concatenate([weights, np.ones(int(used.sum()))])
+    mean = np.average(features, axis=0, weights=weights)
+    deviation = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weights)) + TINY
+    model = LogisticRegression(C=strength, max_iter=1000)
+    with threadpool_limits(1):  # products so small are slower with more, and other bytes
+        model.fit((features - mean) / deviation, labels, weights)
+    coefficients, intercepts = _one_row_per_class(model.coef_, model.intercept_)
+    coefficients = coefficients / deviation
+    head = Head(coefficients, intercepts - coefficients @ mean)
+    return _with_missing(head, model.classes_, data.classes)
+
+
+def _one_row_per_class(coefficients: Floats, intercepts: Floats) -> tuple[Floats, Floats]:
+    """Give the first of two classes coefficients of its own: zeros."""
+    if len(coefficients) > 1:
+        return coefficients, intercepts
+    return np.concatenate([0 * coefficients, coefficients]), np.append(0.0, intercepts)
+
+
+def _with_missing(head: Head, present: Labels, classes: int) -> Head:
+    """Give classes without training images a probability of practically 0."""
+    if len(present) == classes:
+        return head
+    coefficients = np.zeros((classes, head.coefficients.shape[1]))
+    intercepts = np.full(classes, -1e3)
+    coefficients[present], intercepts[present] = head.coefficients, head.intercepts
+    return Head(coefficients, intercepts)
+
+
+def cross_fit(data: TrainingSet, folds: Labels, usable: Flags | None = None) -> Floats:
+    """Return scores [N, K] of each image by a head that was fitted without its fold, `folds` [N].
+
+    With `usable` [N] heads are fitted on these images alone; all images get scores.
+
+    The strength of a fold's penalty is the one with the lowest class-balanced log loss on the
+    other folds, so that no image chooses what scores it.
+    """
+    held_out = np.empty((len(STRENGTHS), len(folds), data.classes))
+    for fold in np.unique(folds):
+        rows = np.flatnonzero((folds != fold) & (usable if usable is not None else True))
+        for number, strength in enumerate(STRENGTHS):
+            scores = fit_head(data, rows, strength).scores(data.features[folds == fold])
+            held_out[number, folds == fold] = scores
+    chosen = np.empty((len(folds), data.classes))
+    for fold in np.unique(folds):
+        best = choose_strength(held_out[:, folds != fold], data.labels[folds != fold])
+        chosen[folds == fold] = held_out[best, folds == fold]
+    return chosen
+
+
+def choose_strength(held_out: Floats, labels: Labels) -> int:
+    """Return which of the scores [S, N, K] has the lowest class-balanced log loss."""
+    right = held_out[:, np.arange(len(labels)), labels]
+    losses = -np.log(np.maximum(right, TINY))
+    weights = 1 / np.bincount(labels)[labels]
+    return int(np.argmin(losses @ weights))
