@@ -5,7 +5,7 @@ import pytest
 
 from toolkit.evaluation import advice, remedies
 from toolkit.evaluation.advice import Advice
-from toolkit.evaluation.remedies import HeldOutScores, TestedImages, judge
+from toolkit.evaluation.remedies import HeldOutImages, HeldOutScores, judge
 from toolkit.metrics import significance
 from toolkit.metrics.significance import Difference
 
@@ -16,7 +16,7 @@ def images(common=100, rare=20, repeats=2):
     rng = np.random.default_rng(0)
     folds = tuple(rng.permutation(n) % 5 for _ in range(repeats))
     ids = tuple(f"{number}.png" for number in range(n))
-    return TestedImages(ids, ("common", "rare"), labels, folds, "rare")
+    return HeldOutImages(ids, ("common", "rare"), labels, folds, "rare")
 
 
 def scores(about, shift, prior=0.0, seed=1):
@@ -36,22 +36,32 @@ def compare(about, **of_remedies):
 
 
 def test_a_threshold_is_chosen_without_the_images_it_decides_about():
-    about, folds = images(), images().folds[0]
-    original = scores(about, 3.0)
-    changed = original.copy()
-    changed[folds == 0] = changed[folds == 0][:, ::-1]  # fold 0 gets the opposite scores
-    one, other = (remedies.decide(about, s, folds, tuned=True) for s in (original, changed))
-    flipped = {i: p for i, p in zip(one.ids, one.predicted, strict=True)}
+    about = images()
+    folds, of_rare = about.folds[0], scores(about, 3.0)
+    decided = remedies.decide(about, of_rare, folds, tuned=True)
+    others = np.flatnonzero(folds != 0)
+    gmeans = {
+        cut: np.sqrt(
+            (of_rare[others][about.labels[others] == 1, 1] >= cut).mean()
+            * (of_rare[others][about.labels[others] == 0, 1] < cut).mean()
+        )
+        for cut in of_rare[others, 1]
+    }
+    best = max(gmeans.values())
+    cuts = [cut for cut, value in gmeans.items() if value > best - 1e-12]
     for row in np.flatnonzero(folds == 0):
-        # The threshold of fold 0 is the same: only scores beyond it change sides.
-        of_rare, now = original[row, 1], changed[row, 1]
-        if of_rare == now:
-            assert flipped[other.ids[row]] == other.predicted[row]
+        score, rare = of_rare[row, 1], decided.predicted[row] == "rare"
+        if score >= max(cuts):
+            assert rare
+        # The threshold lies in the gap below a best cut.
+        below = [s for s in of_rare[others, 1] if s < min(cuts)]
+        if score < max(below):
+            assert not rare
 
 
 def test_with_three_classes_scores_are_divided_by_the_classes_frequencies():
     labels = np.array([0] * 80 + [1] * 16 + [2] * 4)
-    about = TestedImages(
+    about = HeldOutImages(
         tuple(map(str, range(100))), ("a", "b", "c"), labels, (np.arange(100) % 2,), "c"
     )
     prior = np.tile([0.8, 0.16, 0.04], (100, 1))

@@ -43,7 +43,7 @@ class HeldOutScores:
 
 
 @dataclass(frozen=True, eq=False)
-class TestedImages:
+class HeldOutImages:
     """The N images that all remedies are tested on: ids, classes, and the divisions into folds.
 
     `labels` [N] are positions in `classes`; `folds` has one array [N] for each repeat. `rare` is
@@ -130,7 +130,7 @@ class RemedyComparison:
 # --- decisions --------------------------------------------------------------------------------
 
 
-def decide(images: TestedImages, scores: Floats, folds: Labels, *, tuned: bool) -> Predictions:
+def decide(images: HeldOutImages, scores: Floats, folds: Labels, *, tuned: bool) -> Predictions:
     """Return predictions from held-out scores [N, K].
 
     `tuned`: with two classes at the threshold with the best G-mean on the other folds, with more
@@ -172,7 +172,7 @@ def _rows(predictions: Predictions, rows: Labels) -> Predictions:
 
 
 def compare_remedies(
-    images: TestedImages,
+    images: HeldOutImages,
     remedies: Sequence[HeldOutScores],
     declared: str,
     *,
@@ -231,7 +231,7 @@ def judge(difference: Difference | None, p: float, margin: float = MARGIN) -> st
 
 
 def _estimate(
-    images: TestedImages,
+    images: HeldOutImages,
     remedies: Sequence[tuple[HeldOutScores, bool]],
     resamples: int,
     seed: int,
@@ -293,7 +293,7 @@ def _corrected(
     return ps
 
 
-def _count_errors(images: TestedImages, remedy: HeldOutScores) -> ErrorCounts:
+def _count_errors(images: HeldOutImages, remedy: HeldOutScores) -> ErrorCounts:
     column, positive = images.classes.index(images.rare), images.positive
     called = np.mean(
         [
@@ -314,7 +314,7 @@ def _count_errors(images: TestedImages, remedy: HeldOutScores) -> ErrorCounts:
 
 
 def _worst(
-    images: TestedImages, errors: Floats, scores: Floats, *, lowest: bool
+    images: HeldOutImages, errors: Floats, scores: Floats, *, lowest: bool
 ) -> tuple[ErrorImage, ...]:
     """Name as many images as are wrong in the mean over the repeats, the most often wrong first."""
     rows = np.lexsort((scores if lowest else -scores, -errors))[: round(float(errors.sum()))]

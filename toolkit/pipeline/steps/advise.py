@@ -15,7 +15,7 @@ from toolkit.datasets.folds import assign_folds
 from toolkit.errors import InputError
 from toolkit.evaluation import advice, remedies
 from toolkit.evaluation.advice import Advice
-from toolkit.evaluation.remedies import HeldOutScores, TestedImages
+from toolkit.evaluation.remedies import HeldOutImages, HeldOutScores
 from toolkit.io import files, images, inside, manifest, parallel
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.metrics import confusion
@@ -88,7 +88,9 @@ def advise(
     names = [sample.label for sample in tested.samples]
     drawn = tuple(assign_folds(names, groups, folds, rng) for _ in range(repeats))
     labels = tested.labels.numpy()
-    about = TestedImages(tuple(s.path for s in tested.samples), tested.classes, labels, drawn, rare)
+    about = HeldOutImages(
+        tuple(s.path for s in tested.samples), tested.classes, labels, drawn, rare
+    )
 
     def embed(some: LabeledFolder) -> Features:
         cache = Path(work) / "features"
@@ -147,7 +149,8 @@ def _usable(
         )
     audited = audit(folder, work=work, workers=workers, track=track)
     unusable = {ident for finding in audited.findings for ident in _dropped(finding)}
-    notes = [f"{len(table.notes['rejected'])} files are no images"] * bool(table.notes["rejected"])
+    rejected = table.notes.get("rejected", ())
+    notes = [f"{len(rejected)} files are no images"] if rejected else []
     readable = [sample for sample in table.samples if sample.id not in unusable]
     if len(readable) < len(table.samples):
         notes.append(f"{len(table.samples) - len(readable)} damaged or unusable images")
@@ -255,7 +258,7 @@ def _parents(new: LabeledFolder) -> Labels:
 
 
 def _learning_curve(
-    images: TestedImages, data: TrainingSet, rng: np.random.Generator
+    images: HeldOutImages, data: TrainingSet, rng: np.random.Generator
 ) -> dict[int, float]:
     """Return G-mean by the number of rare images trained on, and for twice as many as there are."""
     rare = np.flatnonzero(images.positive)
@@ -276,7 +279,7 @@ def _learning_curve(
 
 
 def _gmean_with(
-    images: TestedImages, data: TrainingSet, folds: Labels, rare: Labels
+    images: HeldOutImages, data: TrainingSet, folds: Labels, rare: Labels
 ) -> float | None:
     """Return the G-mean where only the images `rare` of the rare class are trained on.
 
