@@ -24,7 +24,7 @@ from toolkit.pipeline.steps.audit import audit
 from toolkit.pipeline.steps.augment import augment
 from toolkit.progress import Track, silent
 from toolkit.reporting.advice import advice_page
-from toolkit.training.dataset import LabeledFolder, decode_sample
+from toolkit.training.dataset import LabeledFolder, decode_samples
 from toolkit.training.pretrained import backbones, heads
 from toolkit.training.pretrained.features import Features, embed_folder
 from toolkit.training.pretrained.heads import TrainingSet
@@ -236,10 +236,11 @@ def _new_images(
         with files.new_folder(originals) as building:
             for name in growing:
                 inside.make_folder(building, name)
-            chosen = [(n, s) for n, s in enumerate(tested.samples) if s.label in growing]
-            for number, sample in track(chosen, "resize", len(chosen)):
-                pixels = decode_sample(tested, sample, size)
-                path = f"{sample.label}/{number}.png"
+            rows = [row for row, sample in enumerate(tested.samples) if sample.label in growing]
+            samples = [tested.samples[row] for row in rows]
+            decoded = track(decode_samples(tested, samples, size, workers), "resize", len(rows))
+            for row, sample, pixels in zip(rows, samples, decoded, strict=True):
+                path = f"{sample.label}/{row}.png"
                 inside.write_inside(building, path, images.encode_png(pixels))
     new = place / policy
     augment(
