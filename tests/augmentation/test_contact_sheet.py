@@ -113,7 +113,7 @@ def test_captions_name_the_transform_and_its_main_number(sample, caption):
 def test_a_long_name_is_cut_to_the_tile():
     pen = ImageDraw.Draw(Image.new("RGB", (9, 9)))
     font = ImageFont.load_default(11)
-    cut = contact_sheet._shorten(pen, "RandomBrightnessContrastAndMore", font)
+    cut = contact_sheet._shorten("RandomBrightnessContrastAndMore")
     assert cut.startswith("RandomBr")
     assert cut.endswith("...")
     assert pen.textlength(cut, font) <= 96

@@ -101,7 +101,7 @@ def test_others_are_not_compared_with_a_near_duplicate():
     for count in (0, 20, 40, 60, 80):
         grays, points = np.zeros((16, 16), np.uint8), np.arange(count)
         grays[points // 7, 1 + 2 * (points % 7)] = 2
-        chain.append(grays)
+        chain.append(grays.tobytes())
     compared = similarity.compare_images(chain[0], chain[1:])
     assert [one.near_duplicate for one in compared] == [True, False, True, False]
 

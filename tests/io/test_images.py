@@ -144,15 +144,6 @@ def test_a_small_photo_is_decoded_in_full():
     assert images.decode_picture(data, 128).tobytes() == whole.tobytes()
 
 
-def test_same_pixels_compares_all_of_them():
-    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8))
-    other = photo.copy()
-    assert images.same_pixels(photo, other)
-    other.putpixel((0, 8), (1, 2, 3))  # not among the four that are compared first
-    assert not images.same_pixels(photo, other)
-    assert not images.same_pixels(photo, photo.resize((12, 8)))
-
-
 # --- files as cameras, scanners and programs write them ----------------------------------------
 
 

@@ -261,6 +261,22 @@ def test_folders_are_made_and_files_are_replaced_if_wanted(tmp_path):
         inside.make_folder(tmp_path, "../x")
 
 
+def test_a_folder_that_is_swapped_for_a_link_while_it_is_written_to_leads_nowhere(tmp_path):
+    folder, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    with inside.folder_writer(folder) as write:
+        write("a/1", b"1")
+        (folder / "a").rename(folder / "was")
+        (folder / "a").symlink_to(elsewhere)
+        write("a/2", b"2")
+        write("b/3", b"3")
+        with pytest.raises(InputError, match=LINK):
+            write("a/4", b"4")
+    assert not list(elsewhere.iterdir())
+    assert sorted(path.name for path in (folder / "was").iterdir()) == ["1", "2"]
+
+
 # --- nobody goes around it --------------------------------------------------------------------
 
 PACKAGE = Path(toolkit.__file__).parent
@@ -268,7 +284,7 @@ DATA = {"path", "paths", "name", "file", "home", "member", "relative", "sample",
 """Names of what may come out of a file."""
 REVIEWED = {
     # the gate, and names of samples in messages
-    "io/inside.py: folder / path",
+    "io/inside.py: folder / relative",
     "io/inside.py: f'{shard.name}/{path.relative_to(shard)}'",
     "io/samples.py: folder / sample.path",
     "training/dataset.py: f\"{path}/{file['path']}: {file['reason']}\"",
@@ -282,7 +298,7 @@ REVIEWED = {
     "pipeline/steps/predict.py: place / path",
     "pipeline/steps/train.py: Path('models') / f'{Path(arm).name}-{recipe}-{seed}'",
     # a row's text: originals that are not copied, and a picture's name that is checked before
-    "augmentation/originals.py: base / sample.path",
+    "augmentation/originals.py: f'{base}/{sample.path}'",
     "evaluation/results.py: folder / name",
     # ids, and labels, which are file names, in messages and in paths that go through the gate
     "augmentation/originals.py: f'{shards.shard_name(shard)}/{name}'",

@@ -146,18 +146,14 @@ def render_unit(job: RenderJob, unit: int) -> list[JournalEntry]:
     batches = job.unit_batches(unit)
     shard = batches[0].shard
     if shard is None:
-        put = partial(_put_file, job.building)
-        return [entry for batch in batches for entry in _render_batch(job, batch, put)]
+        with inside.folder_writer(job.building) as write:
+            return [entry for batch in batches for entry in _render_batch(job, batch, write)]
     entries = list[JournalEntry]()
     with shards.shard_writer(job.building / shard) as add:
         for batch in batches:
             put = partial(_put_member, add, job.classes.index(batch.parent.label))
             entries += _render_batch(job, batch, put)
     return entries
-
-
-def _put_file(building: Path, path: str, data: bytes) -> None:
-    inside.write_inside(building, path, data)
 
 
 def _put_member(add: shards.AddMember, class_number: int, path: str, data: bytes) -> None:
@@ -180,6 +176,7 @@ def _render_batch(
     if not batch.numbers:
         return []
     parent = samples.sample_picture(job.folder, job.size, batch.parent, data)
+    original = sample_grays(parent)
     done, rows = dict[tuple[str, str], _EncodedImage](), list[_RenderedRow]()
     for row, rendered in plan.plan_rows(batch.parent, batch.numbers, job.policy, job.seed, parent):
         params = manifest.canonical_json(row.params)
@@ -188,15 +185,16 @@ def _render_batch(
         repeated = image is not None
         if image is None:
             picture = rendered or compose.apply_transform(row.transform, parent, row.params)
-            identical = picture is parent or images.same_pixels(picture, parent)
+            grays = sample_grays(picture)
+            identical = grays == original and picture.tobytes() == parent.tobytes()
             image = done.get(UNCHANGED) if identical else None
-            image = image or _encode(job.format, picture, identical)
+            image = image or _encode(job.format, picture, identical, grays)
             done[key] = image
             if identical:
                 done[UNCHANGED] = image
         put(job.image_path(batch, row.number), image.data)
         rows.append((row, params, image, repeated))
-    return _entries(sample_grays(parent), rows)
+    return _entries(original, rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,9 +209,9 @@ _RenderedRow = tuple[PlannedImage, str, _EncodedImage, bool]
 """A row, its canonical params, its image, and whether an earlier row has the same params."""
 
 
-def _encode(file_format: str, picture: Picture, identical: bool) -> _EncodedImage:
+def _encode(file_format: str, picture: Picture, identical: bool, grays: Grays) -> _EncodedImage:
     data = images.ENCODERS[file_format](picture)
-    return _EncodedImage(data, _digest(data), identical, sample_grays(picture))
+    return _EncodedImage(data, _digest(data), identical, grays)
 
 
 def _entries(original: Grays, rows: Sequence[_RenderedRow]) -> list[JournalEntry]:

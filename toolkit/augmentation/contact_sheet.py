@@ -133,7 +133,7 @@ def _paste(paper: Picture, tile: Tile, corner: tuple[int, int]) -> None:
     pen, font = ImageDraw.Draw(paper), _load_font()
     for number, line in enumerate(lines):
         place = (left, top + SIDE + 2 + number * LINE)
-        pen.text(place, _shorten(pen, line, font), GRAY if number else INK, font)
+        pen.text(place, _shorten(line), GRAY if number else INK, font)
 
 
 @functools.cache
@@ -142,11 +142,12 @@ def _load_font() -> Any:
     return ImageFont.load_default(FONT)
 
 
-def _shorten(pen: ImageDraw.ImageDraw, line: str, font: Any) -> str:
+@functools.lru_cache(maxsize=256)
+def _shorten(line: str) -> str:
     """Cut the line to the width of a tile."""
-    line = one_line(line)
-    if pen.textlength(line, font) <= SIDE:
+    line, length = one_line(line), _load_font().getlength
+    if length(line) <= SIDE:
         return line
-    while line and pen.textlength(f"{line}...", font) > SIDE:
+    while line and length(f"{line}...") > SIDE:
         line = line[:-1]
     return f"{line}..."

@@ -64,8 +64,8 @@ def place_originals(
 def link_originals(source: Manifest, folder: Path, output: Path) -> tuple[Sample, ...]:
     """Return the originals with paths that lead from the output to where they are."""
     relative = os.path.relpath(folder.resolve(), output.parent.resolve() / output.name)
-    base = PurePosixPath(Path(relative).as_posix())
-    return tuple(replace(sample, path=str(base / sample.path)) for sample in source.samples)
+    base = Path(relative).as_posix()
+    return tuple(replace(sample, path=f"{base}/{sample.path}") for sample in source.samples)
 
 
 def _in_shard(sample: Sample, shard: int) -> Sample:

@@ -16,7 +16,8 @@ from toolkit.io.images import Picture
 SIDE = 16
 RADIUS = 24  # of 240 bits; of 300 photos of faces no two are nearer than 80
 
-Grays = npt.NDArray[np.uint8]
+Grays = bytes
+"""The gray values of SIDE x SIDE evenly spaced points, row by row."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,8 @@ class Similarity:
 
 
 def sample_grays(picture: Picture) -> Grays:
-    """Return the gray values of evenly spaced points, [SIDE, SIDE]."""
-    points = picture.resize((SIDE, SIDE), Image.Resampling.NEAREST).convert("L")
-    return np.frombuffer(points.tobytes(), np.uint8).reshape(SIDE, SIDE)
+    """Return the gray values of evenly spaced points."""
+    return picture.resize((SIDE, SIDE), Image.Resampling.NEAREST).convert("L").tobytes()
 
 
 def compare_images(original: Grays, images: Sequence[Grays]) -> list[Similarity]:
@@ -47,7 +47,7 @@ def compare_images(original: Grays, images: Sequence[Grays]) -> list[Similarity]
     Each is given as its `sample_grays`. All at once: numpy takes longer for each call than for so
     few numbers.
     """
-    grays = np.stack([original, *images])
+    grays = np.frombuffer(b"".join([original, *images]), np.uint8).reshape(-1, SIDE, SIDE)
     signed = grays.astype(np.int16)
     change, mirrored = (
         np.abs(signed[1:] - other).mean(axis=(1, 2)) for other in (signed[0], signed[0, :, ::-1])
@@ -56,7 +56,7 @@ def compare_images(original: Grays, images: Sequence[Grays]) -> list[Similarity]
     return [Similarity(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
 
 
-def difference_hashes(grays: Grays) -> npt.NDArray[np.uint64]:
+def difference_hashes(grays: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     """Return the dHash of images [N, SIDE, SIDE]: [N, 4], 240 bits each and zeros.
 
     A bit says whether a point is at least as light as its left neighbor, in steps of two gray

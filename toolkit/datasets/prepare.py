@@ -69,9 +69,10 @@ def _write(folder: Path, samples: Sequence[Sample], encoded: Iterable[bytes]) ->
     """Write the files, and return the samples with their new paths and ids."""
     folder.mkdir()
     hashes = []
-    for sample, data in zip(samples, encoded, strict=True):
-        inside.write_inside(folder, _file_name(sample), data)
-        hashes.append(hashlib.sha256(data).hexdigest())
+    with inside.folder_writer(folder) as write:
+        for sample, data in zip(samples, encoded, strict=True):
+            write(_file_name(sample), data)
+            hashes.append(hashlib.sha256(data).hexdigest())
     return tuple(
         replace(sample, id=ident, path=_file_name(sample))
         for sample, ident in zip(samples, manifest.unique_ids(hashes), strict=True)

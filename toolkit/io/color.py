@@ -4,10 +4,14 @@ import functools
 import io
 import struct
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
+
+if TYPE_CHECKING:
+    from PIL import ImageCms
 
 BAND = 4_000_000  # pixels converted at a time, which bounds the memory to 12 bytes per pixel
 ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
@@ -75,7 +79,9 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 @functools.lru_cache(maxsize=16)
-def _srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+def _srgb_transform(profile: bytes, mode: str) -> "ImageCms.ImageCmsTransform | None":
+    from PIL import ImageCms  # slow to import, and few photos have a profile
+
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "srgb" in ImageCms.getProfileDescription(source).lower():

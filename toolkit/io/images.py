@@ -258,17 +258,6 @@ def resize_picture(picture: Picture, size: int) -> Picture:
     return picture.resize((size, size), Image.Resampling.BILINEAR)
 
 
-def same_pixels(one: Picture, other: Picture) -> bool:
-    """Return whether all pixels are equal. Four are compared first, which is 10 times faster."""
-    width, height = one.size
-    points = [(width * k // 8, height * k // 8) for k in range(1, 8, 2)]
-    return (
-        one.size == other.size
-        and all(one.getpixel(point) == other.getpixel(point) for point in points)
-        and one.tobytes() == other.tobytes()
-    )
-
-
 def encode_png(pixels: Pixels) -> bytes:
     """Encode as PNG; with the same Pillow, equal pixels give equal bytes."""
     stream = io.BytesIO()

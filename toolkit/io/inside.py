@@ -40,22 +40,33 @@ RELINK = "if DVC made it: `dvc config cache.type reflink,hardlink,copy; dvc chec
 
 
 def check_relative(text: str, where: str = "", *, leading: bool = False) -> PurePosixPath:
-    """Return `text` as a path in normal form that does not lead out of its folder.
+    """Return `text` as a path in normal form. Raises InputError as `relative_parts` does."""
+    return PurePosixPath(*relative_parts(text, where, leading=leading))
+
+
+def relative_parts(text: str, where: str = "", *, leading: bool = False) -> tuple[str, ...]:
+    """Return the parts of `text` in normal form, a path that does not lead out of its folder.
 
     With `leading`, parts ".." at its beginning are allowed. Raises InputError, which begins with
     `where`.
     """
-    problem, path = "", PurePosixPath(text)
-    below = dropwhile(_is_up, path.parts) if leading else path.parts
+    # As PurePosixPath does, which takes four times as long.
+    problem, parts = "", tuple(part for part in text.split("/") if part not in ("", "."))
     if not _is_utf8(text):
         problem = f"the name {text!r} is not UTF-8"
     elif ROOTED.match(text) or "\0" in text:
         problem = f"the path {text[:200]!r} must be relative"
-    elif any(map(_is_up, below)) or path.name == "..":
+    elif ".." in parts and not (leading and _begins_up(parts)):
         problem = f"the path {text[:200]!r} leads out with '..'"
     if problem:
         raise InputError(f"{where}: {problem}" if where else problem)
-    return path
+    return parts
+
+
+def _begins_up(parts: Sequence[str]) -> bool:
+    """Return whether all parts ".." come first, and a name after them."""
+    below = list(dropwhile(_is_up, parts))
+    return bool(below) and ".." not in below
 
 
 def _is_up(part: str) -> bool:
@@ -168,19 +179,40 @@ def write_inside(folder: Path, relative: str, data: bytes, *, replace: bool = Tr
     InputError for a path that leads out or passes a link, FileExistsError without `replace`, and
     OSError that names the file.
     """
-    path = check_relative(relative)
-    if not path.parts:
-        raise InputError(f"the path {relative!r} names no file")
-    try:
-        parent = _open_folder(folder, path.parts[:-1], make=True)
-        _close_after(parent, _write, path.name, data, replace)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(folder / path)) from error
+    with folder_writer(folder, replace=replace) as write:
+        write(relative, data)
+
+
+@contextlib.contextmanager
+def folder_writer(folder: Path, *, replace: bool = True) -> Iterator[Callable[[str, bytes], None]]:
+    """Yield a function that writes files, given their paths and bytes, as `write_inside` does.
+
+    The folder of the last file stays open, so that the next one in it takes half the time.
+    """
+    parents = dict[tuple[str, ...], int]()
+    with contextlib.ExitStack() as opened:
+
+        def write(relative: str, data: bytes) -> None:
+            parts = relative_parts(relative)
+            if not parts:
+                raise InputError(f"the path {relative!r} names no file")
+            above = parts[:-1]
+            try:
+                if above not in parents:
+                    parents.clear()
+                    opened.close()
+                    parents[above] = _open_folder(folder, above, make=True)
+                    opened.callback(os.close, parents[above])
+                _write(parents[above], parts[-1], data, replace)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(folder / relative)) from error
+
+        yield write
 
 
 def make_folder(folder: Path, relative: str) -> None:
     """Make a folder below `folder`, and those above it. Raises as `write_inside` does."""
-    os.close(_open_folder(folder, check_relative(relative).parts, make=True))
+    os.close(_open_folder(folder, relative_parts(relative), make=True))
 
 
 def _write(parent: int, name: str, data: bytes, replace: bool) -> None:

@@ -85,10 +85,10 @@ class Manifest:
         if sample.split not in ("", *SPLITS):
             return f"split must be one of {list(SPLITS)} or empty, got {sample.split!r}"
         try:
-            path = inside.check_relative(sample.path, leading=not sample.derived)
+            parts = inside.relative_parts(sample.path, leading=not sample.derived)
         except InputError as error:
             return str(error)
-        if str(path) != sample.path or not path.name:
+        if "/".join(parts) != sample.path or not parts:
             return f"the path must be in normal form and name a file, got {sample.path[:200]!r}"
         if not is_file_name(sample.id):
             return f"id must be a sha256, got {sample.id[:80]!r}"
@@ -219,7 +219,7 @@ def read_manifest(folder: Path, *, inside_only: bool = False) -> Manifest:
 
 def _check_inside(samples: Iterable[Sample]) -> None:
     for sample in samples:
-        inside.check_relative(sample.path, f"manifest row {sample.path[:200]!r}")
+        inside.relative_parts(sample.path, f"manifest row {sample.path[:200]!r}")
 
 
 def _check_hash(table: Path, tables: Mapping[str, str]) -> None:

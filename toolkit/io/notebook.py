@@ -1,12 +1,13 @@
 """How results show themselves in a notebook: small pieces of HTML."""
 
 import base64
-import html
 from collections.abc import Iterable, Sequence
 
 
 def html_table(rows: Iterable[Sequence[object]], caption: str = "") -> str:
     """Return a table as HTML; the first of `rows` is the header. All text is escaped."""
+    import html  # slow to import
+
     header, *body = ([html.escape(str(cell)) for cell in row] for row in rows)
     title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     head = "".join(f"<th>{cell}</th>" for cell in header)
@@ -16,5 +17,7 @@ def html_table(rows: Iterable[Sequence[object]], caption: str = "") -> str:
 
 def html_image(png: bytes, alt: str) -> str:
     """Return a PNG as an <img> that holds its own data."""
+    import html
+
     data = base64.b64encode(png).decode()
     return f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}">'

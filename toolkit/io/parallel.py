@@ -7,7 +7,6 @@ hangs when a worker is killed in the middle of a result, which the kernel does f
 import ctypes
 import itertools
 import mmap
-import multiprocessing
 import os
 import pickle
 import selectors
@@ -20,11 +19,13 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from toolkit.errors import InputError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -129,7 +130,7 @@ def _unwrap(answer: Any) -> Any:
 
 @dataclass
 class _Worker:
-    process: BaseProcess
+    process: "BaseProcess"
     pipe: "Connection[Any, Any]"
     note: mmap.mmap
     indices: deque[int] = field(default_factory=deque)
@@ -191,6 +192,8 @@ class Pool:
             self._selector.close()
 
     def _start(self) -> None:
+        import multiprocessing  # slow to import, and not needed with one worker
+
         ours, theirs = multiprocessing.Pipe()
         note = mmap.mmap(-1, NOTE.size)  # shared with the worker
         process = multiprocessing.get_context("fork").Process(
