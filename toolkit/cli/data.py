@@ -188,12 +188,13 @@ def augment(
 
     Example: toolkit augment --explain photos/balanced/rare/new-000001-5d02d1b1.png
     """
-    options = dict(locals())
-    from toolkit.cli.augment import AugmentOptions, augment_from_options
+    given = dict(locals())
+    with options.quick_imports():
+        from toolkit.cli.augment import AugmentOptions, augment_from_options
 
     if train is not None and output is None and not preview:
         raise typer.BadParameter("name the folder to create: --output OUT")
-    augment_from_options(AugmentOptions(**options))
+    augment_from_options(AugmentOptions(**given))
 
 
 def policies(
