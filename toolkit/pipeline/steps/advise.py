@@ -73,7 +73,7 @@ def advise(
     """
     started = time.process_time()
     folder, processes = Path(photos), workers or parallel.cores()
-    tested, audited, notes = _usable(folder, Path(work), most, seed, processes, track)
+    tested, audited, notes = usable_images(folder, Path(work), most, seed, processes, track)
     counts = tested.table.counts()
     rare = rare or min(counts, key=lambda name: (counts[name], name))
     if rare not in counts:
@@ -137,8 +137,8 @@ def advise(
 # --- images -----------------------------------------------------------------------------------
 
 
-def _usable(
-    folder: Path, work: Path, most: int, seed: int, workers: int, track: Track
+def usable_images(
+    folder: Path, work: Path, most: int, seed: int, workers: int, track: Track = silent
 ) -> tuple[LabeledFolder, Audit, list[str]]:
     """Return the images to test, each picture once, the audit, and what is left out in words."""
     table = folders.scan(folder, track, workers)

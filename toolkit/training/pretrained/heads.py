@@ -107,6 +107,13 @@ def _with_missing(head: Head, present: Labels, classes: int) -> Head:
     return Head(coefficients, intercepts)
 
 
+def fit_chosen(data: TrainingSet, folds: Labels) -> Head:
+    """Fit a head on all images, with the strength that is best over the `folds` [N]."""
+    held_out = _held_out(data, folds, np.ones(len(folds), dtype=bool))
+    strength = STRENGTHS[choose_strength(held_out, data.labels)]
+    return fit_head(data, np.arange(len(folds)), strength)
+
+
 def cross_fit(data: TrainingSet, folds: Labels, usable: Flags | None = None) -> Floats:
     """Return scores [N, K] of each image by a head that was fitted without its fold, `folds` [N].
 
@@ -115,17 +122,23 @@ def cross_fit(data: TrainingSet, folds: Labels, usable: Flags | None = None) -> 
     The strength of a fold's penalty is the one with the lowest class-balanced log loss on the
     other folds, so that no image chooses what scores it.
     """
-    held_out = np.empty((len(STRENGTHS), len(folds), data.classes))
-    for fold in np.unique(folds):
-        rows = np.flatnonzero((folds != fold) & (usable if usable is not None else True))
-        for number, strength in enumerate(STRENGTHS):
-            scores = fit_head(data, rows, strength).scores(data.features[folds == fold])
-            held_out[number, folds == fold] = scores
+    held_out = _held_out(data, folds, np.ones(len(folds), dtype=bool) if usable is None else usable)
     chosen = np.empty((len(folds), data.classes))
     for fold in np.unique(folds):
         best = choose_strength(held_out[:, folds != fold], data.labels[folds != fold])
         chosen[folds == fold] = held_out[best, folds == fold]
     return chosen
+
+
+def _held_out(data: TrainingSet, folds: Labels, usable: Flags) -> Floats:
+    """Return the scores [S, N, K] with each strength by heads without an image's fold."""
+    held_out = np.empty((len(STRENGTHS), len(folds), data.classes))
+    for fold in np.unique(folds):
+        rows = np.flatnonzero((folds != fold) & usable)
+        for number, strength in enumerate(STRENGTHS):
+            scores = fit_head(data, rows, strength).scores(data.features[folds == fold])
+            held_out[number, folds == fold] = scores
+    return held_out
 
 
 def choose_strength(held_out: Floats, labels: Labels) -> int:
