@@ -23,7 +23,6 @@ from toolkit.datasets.folds import assign_folds
 from toolkit.evaluation import remedies
 from toolkit.evaluation.remedies import HeldOutImages, HeldOutScores
 from toolkit.metrics import confusion, thresholds
-from toolkit.metrics.params import EvaluateParams
 from toolkit.metrics.predictions import Predictions
 from toolkit.pipeline.steps.advise import usable_images
 from toolkit.training.pretrained import backbones, heads
@@ -70,9 +69,7 @@ def transfer(features: np.ndarray, labels: np.ndarray, rare: int, seed: int) -> 
     data = TrainingSet(features[train], labels[train], 2, balanced=True)
     folds = fold(labels[train], rng)
     held_out = heads.cross_fit(data, folds)
-    threshold = thresholds.choose_threshold(
-        predictions(labels[train], held_out), "1", EvaluateParams()
-    )
+    threshold = thresholds.smooth_threshold(predictions(labels[train], held_out), "1")
     head = heads.fit_chosen(data, folds)
     decided = thresholds.apply_threshold(
         predictions(labels[test], head.scores(features[test])), "1", threshold

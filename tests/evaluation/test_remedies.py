@@ -39,24 +39,19 @@ def test_a_threshold_is_chosen_without_the_images_it_decides_about():
     about = images()
     folds, of_rare = about.folds[0], scores(about, 3.0)
     decided = remedies.decide(about, of_rare, folds, tuned=True)
-    others = np.flatnonzero(folds != 0)
-    gmeans = {
-        cut: np.sqrt(
-            (of_rare[others][about.labels[others] == 1, 1] >= cut).mean()
-            * (of_rare[others][about.labels[others] == 0, 1] < cut).mean()
-        )
-        for cut in of_rare[others, 1]
-    }
-    best = max(gmeans.values())
-    cuts = [cut for cut, value in gmeans.items() if value > best - 1e-12]
-    for row in np.flatnonzero(folds == 0):
-        score, rare = of_rare[row, 1], decided.predicted[row] == "rare"
-        if score >= max(cuts):
-            assert rare
-        # The threshold lies in the gap below a best cut.
-        below = [s for s in of_rare[others, 1] if s < min(cuts)]
-        if score < max(below):
-            assert not rare
+    for fold in range(5):
+        others = folds != fold
+        odds = np.log(of_rare[others, 1] / of_rare[others, 0])
+        kept = about.labels[others] == 1
+
+        def smoothed(cut, odds=odds, kept=kept):
+            above = 1 / (1 + np.exp(cut - odds))
+            return above[kept].mean() * (1 - above[~kept]).mean()
+
+        cut = max(np.arange(-12, 12.01, 0.05), key=smoothed)
+        expected = np.log(of_rare[:, 1] / of_rare[:, 0]) >= cut
+        for row in np.flatnonzero(folds == fold):
+            assert (decided.predicted[row] == "rare") == expected[row]
 
 
 def test_with_three_classes_scores_are_divided_by_the_classes_frequencies():

@@ -217,3 +217,21 @@ def test_rules_are_read_from_the_command_line():
 def test_a_rule_on_the_command_line_that_makes_no_sense_is_refused(text):
     with pytest.raises(InputError, match=r"--threshold must be gmean, cost:RATIO .* got '"):
         thresholds.parse_rule(text)
+
+
+def test_a_smoothed_threshold_is_the_middle_of_two_equal_groups():
+    odds = np.array([-3.0, -2.0, -1.0, 1.0, 2.0, 3.0])
+    scores = 1 / (1 + np.exp(-odds - 0.5))
+    labels = ("a",) * 3 + ("b",) * 3
+    predictions = Predictions(
+        ("a", "b"), tuple("123456"), labels, labels, np.stack([1 - scores, scores], axis=1)
+    )
+    threshold = thresholds.smooth_threshold(predictions, "b")
+    assert np.log(threshold / (1 - threshold)) == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_smoothed_threshold_needs_both_classes():
+    scores = np.array([[0.5, 0.5], [0.4, 0.6]])
+    predictions = Predictions(("a", "b"), ("1", "2"), ("a", "a"), ("a", "b"), scores)
+    with pytest.raises(InputError, match="images of both classes"):
+        thresholds.smooth_threshold(predictions, "b")

@@ -193,7 +193,9 @@ def test_a_slope_without_a_relu_is_refused():
 
 
 def test_unknown_network_is_refused_with_the_names():
-    with pytest.raises(InputError, match=r"one of \['googlenet', 'resnet18', .*\], got 'resnet'"):
+    with pytest.raises(
+        InputError, match=r"one of \['efficientnet_lite0', 'googlenet', .*\], got 'resnet'"
+    ):
         build_network("resnet", 2)
 
 

@@ -2,6 +2,7 @@
 
 from importlib.resources import files
 
+import pytest
 from ruamel.yaml import YAML
 
 from toolkit.training.networks import NETWORKS
@@ -9,7 +10,7 @@ from toolkit.training.params import RECIPES, Recipe, TrainParams
 
 
 def test_recipes_by_name_need_no_params_yaml():
-    assert RECIPES["recommended"].network == "resnet18"
+    assert RECIPES["recommended"].frozen
     assert {recipe.network for recipe in RECIPES.values()} <= set(NETWORKS)
     assert TrainParams(recipes=RECIPES).recipes == RECIPES
 
@@ -24,3 +25,12 @@ def test_a_recipe_without_a_size_is_written_as_before():
     """Else every run would have other bytes."""
     assert "size" not in Recipe(network="resnet18", epochs=1).model_dump(mode="json")
     assert Recipe(network="resnet18", epochs=1, size=64).model_dump()["size"] == 64
+
+
+@pytest.mark.parametrize(
+    "other", [{"network": "resnet18"}, {"weights": {"path": "w", "sha256": "0" * 64}}]
+)
+def test_only_the_network_whose_weights_are_installed_can_be_frozen(other):
+    recipe = {"network": "efficientnet_lite0", "epochs": 1, "frozen": True} | other
+    with pytest.raises(ValueError, match="frozen needs network efficientnet_lite0 and no weights"):
+        Recipe.model_validate(recipe)

@@ -17,7 +17,6 @@ from toolkit.evaluation.contrasts import MetricEstimate, estimate_metrics
 from toolkit.evaluation.results import RunResult
 from toolkit.metrics import significance, thresholds
 from toolkit.metrics.arrays import Flags, Floats, Labels
-from toolkit.metrics.params import EvaluateParams
 from toolkit.metrics.predictions import Predictions
 from toolkit.metrics.significance import CONFIDENCE, Difference
 
@@ -133,9 +132,9 @@ class RemedyComparison:
 def decide(images: HeldOutImages, scores: Floats, folds: Labels, *, tuned: bool) -> Predictions:
     """Return predictions from held-out scores [N, K].
 
-    `tuned`: with two classes at the threshold with the best G-mean on the other folds, with more
-    after dividing the scores by the classes' frequencies there. No image has a part in the
-    decision about itself.
+    `tuned`: with two classes at the threshold with the best smoothed G-mean on the other folds,
+    with more after dividing the scores by the classes' frequencies there. No image has a part in
+    the decision about itself.
     """
     actual = tuple(images.classes[k] for k in images.labels)
     likeliest = tuple(images.classes[k] for k in scores.argmax(axis=1))
@@ -155,7 +154,7 @@ def _decide_fold(plain: Predictions, own: Labels, others: Labels, rare: str) -> 
         counts = np.bincount(plain.actual_index[others], minlength=len(plain.classes))
         scores = plain.required_scores("a decision")[own] / np.maximum(1, counts)
         return [plain.classes[k] for k in scores.argmax(axis=1)]
-    threshold = thresholds.choose_threshold(_rows(plain, others), rare, EvaluateParams())
+    threshold = thresholds.smooth_threshold(_rows(plain, others), rare)
     return list(thresholds.apply_threshold(_rows(plain, own), rare, threshold).predicted)
 
 

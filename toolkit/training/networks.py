@@ -20,6 +20,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 from toolkit.errors import InputError
 from toolkit.io import inside
 from toolkit.training.params import Recipe, WeightsFile
+from toolkit.training.pretrained.efficientnet import EfficientNetLite0
 
 MAX_WEIGHTS = 8_000_000_000  # bytes of a file of weights
 
@@ -245,6 +246,7 @@ SMALLEST = {"googlenet": 16, "vgg16_bn": 32}
 """Height and width, in pixels, of the smallest images that a network takes; 1 for the others."""
 
 NETWORKS: dict[str, Builder] = {
+    "efficientnet_lite0": EfficientNetLite0,
     "googlenet": googlenet,
     "resnet18": partial(resnet, BasicBlock, [2, 2, 2, 2]),
     "resnet18_plain": partial(resnet, PlainBlock, [2, 2, 2, 2]),

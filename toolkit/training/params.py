@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from toolkit.io.schema import (
     Count,
@@ -17,6 +17,8 @@ from toolkit.io.schema import (
 
 Minutes = Annotated[Number, Field(ge=0)]
 ImageSide = Annotated[Integer, Field(ge=16)]  # pixels
+FROZEN = "efficientnet_lite0"
+"""The network whose ImageNet weights are installed."""
 Criterion = Literal["loss", "accuracy", "gmean"]
 
 
@@ -66,8 +68,18 @@ class Recipe(Section):
     sees one part at a time."""
     gradients: bool = False
     """Write the gradient norm of each layer and epoch to the run's gradients.csv."""
+    frozen: bool = Field(False, exclude_if=lambda frozen: not frozen)
+    """Keep ImageNet's weights, and fit only the last layer: a class-balanced logistic regression,
+    anew in each epoch with a stronger penalty. The network must be efficientnet_lite0."""
     match_steps: bool = False
     """Give every arm as many optimizer steps as the original arm takes."""
+
+    @model_validator(mode="after")
+    def _check_frozen(self) -> "Recipe":
+        if self.frozen and (self.network != FROZEN or self.weights is not None):
+            got = f"network {self.network}" + (" and weights" if self.weights else "")
+            raise ValueError(f"frozen needs network {FROZEN} and no weights, got {got}")
+        return self
 
 
 class Checkpoint(Section):
@@ -94,7 +106,7 @@ class TrainParams(Section):
 
 
 RECIPES: dict[str, Recipe] = {
-    "recommended": Recipe(network="resnet18", epochs=20),
+    "recommended": Recipe(network=FROZEN, frozen=True, epochs=3, size=192),
     "resnet18": Recipe(network="resnet18", epochs=8),
     "googlenet": Recipe(network="googlenet", epochs=12),
 }

@@ -27,6 +27,7 @@ from toolkit.training.dataset import Data, LabeledFolder
 from toolkit.training.distributed import Group
 from toolkit.training.loop import FitResult
 from toolkit.training.params import TrainParams
+from toolkit.training.pretrained import frozen
 from toolkit.training.runs import Epoch, Run
 from toolkit.training.state import TrainingJob
 
@@ -134,7 +135,10 @@ def _train(
         options.on_epoch(_epoch_summary(epoch, job.recipe.epochs, images))
 
     with _dvclive(building / "dvclive") as log:
-        result = loop.fit(*data, job, report, options.track, schedule)
+        if job.recipe.frozen:
+            result = frozen.fit_frozen(*data, job, report, options.track)
+        else:
+            result = loop.fit(*data, job, report, options.track, schedule)
     weights = runs.pack_weights(result.weights)
     run = _describe(folders, data[0], job, result, schedule.group, weights)
     runs.write_run(building, run, weights)
