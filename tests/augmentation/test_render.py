@@ -234,12 +234,38 @@ def test_a_parent_that_was_corrupted_is_named(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_image_is_named(tmp_path):
-    source = folder(tmp_path / "train", few=1, many=3)
-    data = (source / "few" / "000.png").read_bytes()
-    (source / "few" / "000.png").write_bytes(data[: len(data) // 2])
-    with pytest.raises(InputError, match=r"few/000.png: damaged image.*`toolkit audit`"):
-        augment(source, tmp_path / "out")
+def cut(path):
+    path.write_bytes(path.read_bytes()[:300])
+
+
+def test_damaged_originals_are_left_out_and_listed(tmp_path):
+    source = folder(tmp_path / "train", few=3, many=5)
+    for name in ("few/000.png", "many/004.png"):
+        cut(source / name)
+    (source / "many" / "notes.txt").write_text("text")
+    result = render.augment_folder(source, tmp_path / "out", params.AugmentParams(), "homework")
+    assert dict(result.counts) == {"few": 4, "many": 4}
+    listed = manifest.read_manifest(tmp_path / "out").notes["rejected"]
+    assert [entry["path"] for entry in listed] == ["few/000.png", "many/004.png", "many/notes.txt"]
+    assert [entry["reason"][:13] for entry in listed] == ["damaged image"] * 2 + ["not an image "]
+    assert list(result.rejected) == listed
+    originals = {p.name for p in (tmp_path / "out").glob("many/*")}
+    assert originals == {"000.png", "001.png", "002.png", "003.png"}
+    assert not (tmp_path / "out/few/000.png").exists()
+
+
+@pytest.mark.parametrize("only_new", [False, True])
+def test_a_manifest_that_lists_damaged_originals_is_refused_with_their_number(tmp_path, only_new):
+    source = folder(tmp_path / "train", few=3, many=5)
+    for name in ("few/000.png", "few/001.png", "many/004.png"):
+        cut(source / name)
+    manifest.write_manifest(source, folders.scan(source))
+    counted = (
+        "few/000.png" if only_new else "3 files are not used, of 8: damaged image .3.*few/000.png"
+    )
+    with pytest.raises(InputError, match=f"{counted}.*`toolkit audit`"):
+        augment(source, tmp_path / "out", form=OutputFormat(only_new=only_new))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["train"]
 
 
 @pytest.mark.parametrize("place", ["train", "train/few/out", "."])
@@ -348,14 +374,6 @@ def test_what_was_harmed_in_between_is_made_anew(plain, tmp_path, harm):
         file.write_bytes(data[:-9] if harm == "cut" else data[:-9] + b"different")
     augment(plain, tmp_path / "out", target=40)
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
-
-
-def test_a_bad_input_leaves_nothing_behind(tmp_path):
-    source = folder(tmp_path / "train", few=3, many=5)
-    (source / "few" / "001.png").write_bytes((source / "few" / "001.png").read_bytes()[:300])
-    with pytest.raises(InputError, match="damaged image"):
-        augment(source, tmp_path / "out")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["train"]
 
 
 def ends(command, seconds, where):

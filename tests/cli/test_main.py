@@ -124,7 +124,11 @@ def test_a_policy_is_written_out_and_taken_again(tmp_path, photos):
 def test_audit_is_useful_on_any_folder(tmp_path, photos):
     (photos / "a" / "page.jpg").write_text("<!DOCTYPE html>")
     done = toolkit(tmp_path, "audit", photos)
-    assert done.stdout.splitlines()[:2] == ["split  a   b  c", "all    12  8  6"]
+    assert [line.split() for line in done.stdout.splitlines()[:3]] == [
+        ["split", "a", "b", "c"],
+        ["all", "12", "8", "6"],
+        ["cannot", "be", "used", "1", "0", "0"],
+    ]
     assert "not_an_image      1        drop" in done.stdout
     assert "not_an_image:\n  a/page.jpg: not an image" in done.stdout
     assert "exact_duplicates  0        group" in done.stdout
@@ -227,3 +231,15 @@ def test_wrong_usage_ends_with_two(tmp_path):
     toolkit(tmp_path, "augment", "photos", "--target", "3", code=2)
     toolkit(tmp_path, "sweep", code=2)
     toolkit(tmp_path, "sweep", "--target", "60", "--leave-one-out", "augmented", code=2)
+
+
+def test_damaged_photos_are_counted_listed_and_never_copied(tmp_path, photos):
+    for k, file in enumerate(sorted((photos / "a").iterdir())[:3]):
+        file.write_bytes(file.read_bytes()[: 60 - k])
+    (photos / "b" / "page.jpg").write_text("<!DOCTYPE html>")
+    told = "4 files are not used, of 27: damaged image (3), not an image (1); the first is"
+    done = toolkit(tmp_path, "augment", photos, "--output", "out", "--target", 10)
+    assert f"photos: {told}" in done.stderr
+    assert "all are listed in out/manifest.json" in done.stderr
+    assert "a: 9 originals + 1 new = 10" in done.stderr
+    assert told in toolkit(tmp_path, "init", "project", "--images", photos).stderr

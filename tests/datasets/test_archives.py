@@ -255,6 +255,20 @@ def test_a_changed_byte_or_a_lost_tail_is_noticed(path):
             unpacked(path, data[: min(1000, len(data) // 2)])
 
 
+@pytest.mark.parametrize("pack", sorted(PACKERS))
+def test_a_tar_without_its_end_mark_is_cut_off(path, pack):
+    """At each block, also between two entries, where no entry is damaged."""
+    data = tarred(*((f"a/{k}.png", bytes([k]) * 700) for k in range(9)))
+    end = len(data.rstrip(b"\0")) // 512 * 512 + 512
+    for size in range(0, end + 1, 512):
+        with pytest.raises(InputError, match=r"damaged|neither zip nor tar"):
+            unpacked(path, PACKERS[pack](data[:size]))
+    assert len(unpacked(path, PACKERS[pack](data[: end + 512]))) == 9
+    wrong = data[:1536] + b"x" * 512 + data[2048:]  # tarfile ends at a header that is none
+    with pytest.raises(InputError, match=r"no end mark of a tar follows its entry 1"):
+        unpacked(path, PACKERS[pack](wrong))
+
+
 BASES = [zipped(*FILES.items()), *(pack(tarred(*FILES.items())) for pack in PACKERS.values())]
 
 

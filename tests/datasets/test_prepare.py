@@ -105,3 +105,15 @@ def test_near_duplicates_share_a_split_even_through_exact_ones(photos, tmp_path)
             if any(p.path.split("/")[1][:16] in ids for p in part.samples)
         ]  # fmt: skip
         assert len(holding) <= 1
+
+
+def test_several_files_that_cannot_be_used_are_one_message_with_their_number(photos, tmp_path):
+    raw = folders.scan(photos)
+    for name in ("a/000.png", "a/001.png", "b/000.png"):
+        (photos / name).write_bytes((photos / name).read_bytes()[:60])
+    settings = params.PrepareParams.model_validate(
+        {"size": 16, "split": {"fractions": {"train": 0.98, "valid": 0.01, "test": 0.01}}}
+    )
+    with pytest.raises(InputError, match=r"3 files are not used, of \d+: damaged image \(3\)"):
+        prepare.write_splits(raw, photos, tmp_path / "out", settings)
+    assert not (tmp_path / "out").exists()

@@ -126,8 +126,7 @@ def test_files_that_are_no_images_are_left_out_with_a_message(tmp_path):
     lines = []
     assert len(dataset.open_folder(tmp_path, say=lines.append).samples) == 2
     assert len(lines) == 1
-    assert "1 files are left out, such as" in lines[0]
-    assert "a/notes.txt: not an image" in lines[0]
+    assert "1 file is not used, of 3: not an image (1); the first is a/notes.txt" in lines[0]
 
 
 def test_a_folder_of_links_says_why_it_is_empty(tmp_path):

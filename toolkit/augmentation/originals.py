@@ -7,21 +7,23 @@ from pathlib import Path, PurePosixPath
 from toolkit import progress
 from toolkit.datasets import folders
 from toolkit.errors import InputError
-from toolkit.io import files, shards
-from toolkit.io.manifest import Manifest, Sample
+from toolkit.io import files, images, shards
+from toolkit.io.manifest import TABLE, Manifest, Sample
+from toolkit.io.samples import map_samples
 
 
 def load_originals(folder: Path, output: Path, track: progress.Track, workers: int = 1) -> Manifest:
-    """Return the manifest of a training folder (see `folders.scan`).
+    """Return the manifest of a training folder (see `folders.scan`), of what decodes in it.
 
-    Raises InputError if the folder and the output overlap, if it has no class, images of another
-    split than train, or derived images.
+    Of a folder without a manifest, what does not decode is in notes["rejected"]. Raises InputError
+    if the folder and the output overlap, if it has no class, images of another split than train, or
+    derived images.
     """
     files.check_output(output)
     inner, outer = folder.resolve(), output.resolve()
     if inner == outer or inner in outer.parents or outer in inner.parents:
         raise InputError(f"{output}: the output must lie apart from the images' folder {folder}")
-    source = folders.scan(folder, track, workers)
+    source = folders.scan(folder, track, workers, whole=True)
     check_originals(source, folder)
     for sample in source.samples:
         if sample.split not in ("", "train"):
@@ -35,6 +37,17 @@ def load_originals(folder: Path, output: Path, track: progress.Track, workers: i
                 f"a higher target: the first new images stay the same"
             )
     return source
+
+
+def verify_copies(source: Manifest, folder: Path, track: progress.Track, workers: int) -> None:
+    """Decode the originals of a folder with a manifest, before they are copied.
+
+    Those of another folder decoded when it was scanned. Raises InputError as `map_samples` does.
+    """
+    if (folder / TABLE).is_file():
+        checked = map_samples(folder, source.samples, images.verify, workers)
+        for _ in track(checked, "check", len(source.samples)):
+            pass
 
 
 def check_originals(source: Manifest, folder: Path) -> None:

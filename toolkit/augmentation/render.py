@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -64,12 +64,16 @@ class AugmentationSummary:
 
 @dataclass(frozen=True)
 class AugmentationResult:
-    """Images of each class, a summary, a report, and the manifest of a contact sheet."""
+    """Images of each class, a summary, a report, and the manifest of a contact sheet.
+
+    `rejected` are the files that are not used, each with a path and a reason.
+    """
 
     counts: Mapping[str, int]
     summary: AugmentationSummary
     report: AugmentationReport
     shown: Manifest
+    rejected: Sequence[Mapping[str, str]] = ()
 
 
 def augment_folder(
@@ -93,14 +97,17 @@ def augment_folder(
     The bytes depend neither on `workers` nor on interruptions: the next run continues an
     interrupted one. Memory grows by some 100 bytes for each new image.
 
-    Raises InputError if `folder` is not a training folder or was augmented before, for a damaged
-    parent, if `output` touches `folder` or was not written by the toolkit, and for whatever does
-    not suit the plan or the policy.
+    Files that do not decode are left out, and listed in the notes of the manifest. Raises
+    InputError if `folder` is not a training folder or was augmented before, if its manifest lists a
+    file that was changed or does not decode, if `output` touches `folder` or was not written by the
+    toolkit, and for whatever does not suit the plan or the policy.
     """
     chosen = policy if isinstance(policy, Policy) else parsing.make_policy(policy)
     source = originals.load_originals(folder, output, track, workers)
     quotas = plan.compute_quotas(source.counts(), settings.target, settings.classes)
     parsing.check_policy_classes(chosen, source.classes, quotas)
+    if not form.only_new:
+        originals.verify_copies(source, folder, track, workers)
     kept = originals.place_originals(source, folder, output, form.only_new, form.shards)
     codec_notes = _codec_notes(settings.format, size, chosen)
     rest = (quotas, settings.draw, settings.seed, chosen, codec_notes, form.only_new, form.shards)
@@ -218,7 +225,8 @@ def _write_tables(
     notes = {**_rejected(kept), "codec": codec_notes, "summary": asdict(summary)}
     write_sidecar(building, kept.classes, notes, (TABLE, plan.TABLE))
     counts = {name: number + summary.new[name] for name, number in kept.counts().items()}
-    return AugmentationResult(counts, summary, tally.report(), gallery.manifest(kept))
+    rejected = kept.notes.get("rejected", ())
+    return AugmentationResult(counts, summary, tally.report(), gallery.manifest(kept), rejected)
 
 
 def _new_images(

@@ -1,6 +1,8 @@
 """Check the images before anything is trained on them: CHECKS, from measurements to findings."""
 
-from pathlib import Path
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 from toolkit import progress
 from toolkit.checks import confident, labels, records
@@ -55,7 +57,8 @@ def run_checks(
     results = {name: check.find(context) for name, check in CHECKS.items()}
     findings = tuple(finding for _, of_check in results.values() for finding in of_check)
     outcomes = {name: _outcome(context, name, result) for name, result in results.items()}
-    return Audit(_counts(manifest), findings, outcomes)
+    usable = replace(manifest, samples=tuple(manifest.samples[n] for n in measurements.readable))
+    return Audit(_counts(usable), findings, outcomes, _unusable(manifest, usable))
 
 
 def _outcome(context: CheckContext, name: str, result: CheckResult) -> CheckOutcome:
@@ -75,6 +78,16 @@ def _counts(manifest: Manifest) -> dict[str, dict[str, int]]:
     """Count the images per class, of all splits and of each split of the source."""
     splits = [split for split in SPLITS if any(s.split == split for s in manifest.samples)]
     return {"all": manifest.counts()} | {split: manifest.counts(split) for split in splits}
+
+
+def _unusable(manifest: Manifest, usable: Manifest) -> dict[str, int]:
+    """Count the files per class that do not decode; nothing if all do."""
+    before, after = manifest.counts(), usable.counts()
+    counts = Counter({name: before[name] - after[name] for name in before})
+    for entry in manifest.notes.get("rejected", []):
+        parts = PurePosixPath(entry["path"]).parts[:-1]
+        counts.update([name for name in parts[:2] if name in before][:1])
+    return dict(counts) if any(counts.values()) else {}
 
 
 CHECKS: dict[str, Check] = {

@@ -45,11 +45,15 @@ class CheckOutcome:
 
 @dataclass(frozen=True)
 class Audit:
-    """Images per split and class, the findings, and the outcome of each check, in their order."""
+    """Images per split and class, the findings, and the outcome of each check, in their order.
+
+    `counts` are of the images that decode, `unusable` of all other files, per class.
+    """
 
     counts: Mapping[str, Mapping[str, int]]
     findings: tuple[Finding, ...]
     checks: Mapping[str, CheckOutcome] = field(default_factory=dict)
+    unusable: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         parts = f"{self.images} images, {len(self.checks)} checks, {len(self.findings)} findings"
@@ -62,6 +66,13 @@ class Audit:
     def images(self) -> int:
         """The number of images that were audited."""
         return sum(self.counts.get("all", {}).values())
+
+    def count_rows(self) -> list[tuple[str, ...]]:
+        """Return a row of counts for each split and one for what cannot be used, and a header."""
+        classes = sorted({name for of in self.counts.values() for name in of})
+        rows = {**self.counts, **({"cannot be used": self.unusable} if self.unusable else {})}
+        body = [(name, *(str(of.get(each, 0)) for each in classes)) for name, of in rows.items()]
+        return [("split", *classes), *body]
 
     @property
     def failures(self) -> list[Finding]:
@@ -122,7 +133,7 @@ def read_audit(path: Path) -> Audit:
         data = files.read_json(path)
         findings = tuple(_finding(entry) for entry in data["findings"])
         checks = {str(name): CheckOutcome(**entry) for name, entry in data["checks"].items()}
-        return Audit(data["counts"], findings, checks)
+        return Audit(data["counts"], findings, checks, data["unusable"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path}: not an audit ({error}); write it with `toolkit audit IMAGES --output`"
         raise InputError(message) from error

@@ -1,6 +1,6 @@
 """The command `augment`, apart from how its options are read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ from toolkit.augmentation.transforms.policy import Policy
 from toolkit.cli import console
 from toolkit.cli.options import read_project, read_section
 from toolkit.errors import InputError
+from toolkit.io.manifest import SIDECAR
 from toolkit.io.schema import override
+from toolkit.io.text import describe_rejected
 from toolkit.pipeline.paths import ARMS, PREPARED
 from toolkit.pipeline.steps.augment import augment, check_free
 
@@ -72,9 +74,11 @@ def augment_from_options(options: AugmentOptions) -> None:
         return
     output = options.output or ARMS / options.arm
     if options.arm == "original":
-        counts = render.write_original(train, output).counts()
-        listed = ", ".join(f"{n} {name}" for name, n in counts.items())
-        console.say(f"{output}: {listed}", quiet=options.quiet)
+        kept = render.write_original(train, output)
+        listed = ", ".join(f"{n} {name}" for name, n in kept.counts().items())
+        rejected = kept.notes.get("rejected", ())
+        for line in (*_left_out(train, output, rejected, len(kept.samples)), f"{output}: {listed}"):
+            console.say(line, quiet=options.quiet)
         return
     _augment(train, output, options)
 
@@ -99,7 +103,9 @@ def _augment(train: Path, output: Path, options: AugmentOptions) -> None:
         track=console.track(options.quiet),
     )
     beside = f"the contact sheet {done.sheet}, {done.most_changed.name} and {done.summary.name}"
+    originals = sum(done.result.counts.values()) - sum(done.result.summary.new.values())
     lines = [
+        *_left_out(train, output, done.result.rejected, originals),
         *render.describe_summary(done.result),
         *summary.describe_report(done.result.report),
         f"{output}: written, with {beside}",
@@ -109,6 +115,16 @@ def _augment(train: Path, output: Path, options: AugmentOptions) -> None:
         lines.append(f"not recorded: params.yaml says {recorded.target}; record it with: {command}")
     for line in lines:
         console.say(line, quiet=options.quiet)
+
+
+def _left_out(
+    train: Path, output: Path, rejected: Sequence[Mapping[str, str]], used: int
+) -> list[str]:
+    """Return a line on the files that are not used, if there are any."""
+    if not rejected:
+        return []
+    told = describe_rejected(rejected, used + len(rejected))
+    return [f"{train}: {told}; all are listed in {output / SIDECAR}"]
 
 
 def _explain(image: Path, options: AugmentOptions) -> None:

@@ -1,13 +1,15 @@
 """Commands that get, check and prepare images, and augment them."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from toolkit.cli import console, options
 from toolkit.cli.options import Output, Quiet, Work, Workers
 from toolkit.errors import InputError
+from toolkit.io.manifest import SIDECAR
+from toolkit.io.text import describe_rejected
 from toolkit.pipeline import paths
 
 
@@ -58,9 +60,8 @@ def fetch(
     rejected = manifest.notes.get("rejected", [])
     console.say(f"{output}: {_counted(manifest.counts())}", quiet=quiet)
     if rejected:
-        first = rejected[0]
-        more = f"{len(rejected)} files are not images and were left out, such as"
-        console.say(f"{output}: {more} {first['path']}: {first['reason']}", quiet=quiet)
+        told = describe_rejected(rejected, len(rejected) + len(manifest.samples))
+        console.say(f"{output}: {told}; all are listed in {output / SIDECAR}", quiet=quiet)
 
 
 def _counted(counts: dict[str, int]) -> str:
@@ -104,8 +105,7 @@ def audit(
         workers=workers,
         track=console.track(quiet),
     )
-    classes = next(iter(result.counts.values()))
-    typer.echo(console.table([("split", *classes), *_count_rows(result.counts)]))
+    typer.echo(console.table(result.count_rows()))
     typer.echo(f"\n{console.table(result.table())}\n")
     for line in describe_audit(result):
         console.answer(line)
@@ -113,10 +113,6 @@ def audit(
         keys = sorted({f"audit.{finding.check}" for finding in result.failures})
         message = f"{images}: {len(result.failures)} findings of checks that are set to fail"
         raise InputError(f"{message}; fix the images or change {', '.join(keys)} in params.yaml")
-
-
-def _count_rows(counts: Any) -> list[tuple[object, ...]]:
-    return [(split, *of.values()) for split, of in counts.items()]
 
 
 def prepare(
@@ -142,6 +138,9 @@ def prepare(
         workers=workers,
         track=console.track(quiet),
     )
+    if prepared.left_out:
+        told = describe_rejected(prepared.left_out, prepared.files)
+        console.say(f"{raw}: {told}; all are listed in {audit}", quiet=quiet)
     for split, part in prepared.splits.items():
         console.say(f"{output / split}: {_counted(part.counts())}", quiet=quiet)
 

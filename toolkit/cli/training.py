@@ -235,14 +235,16 @@ def predict(
 
     Example: toolkit predict models/augmented-resnet18-0 photo.jpg
     """
+    from toolkit.io.text import describe_rejected
     from toolkit.metrics.predictions import predictions_csv
+    from toolkit.pipeline.steps.predict import left_out_path
     from toolkit.pipeline.steps.predict import predict as step
 
     predictions = step(run, images, output=output, track=console.track(quiet), say=console.say)
     if not output:
         typer.echo(predictions_csv(predictions), nl=False)
-    for path, problem in predictions.problems.items():
-        console.say(f"{path}: {problem}")
     if predictions.problems:
-        count = len(predictions.ids) + len(predictions.problems)
-        raise InputError(f"{len(predictions.problems)} of {count} files could not be read")
+        rejected = [{"path": path, "reason": why} for path, why in predictions.problems.items()]
+        told = describe_rejected(rejected, len(predictions.ids) + len(rejected))
+        where = f"all are listed in {left_out_path(output)}" if output else "--output lists them"
+        raise InputError(f"{told}; {where}")

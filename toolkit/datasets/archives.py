@@ -190,6 +190,11 @@ def _tar(plain: Readable, compressed: IO[bytes], budget: Budget) -> Iterator[Mem
             budget.spend(member.name, member.size)
             source.name, source.limit = member.name, source.size + member.size + MAX_HEADER
             yield name, partial(_content, archive, member)
+        if source.at(archive.offset) != bytes(tarfile.BLOCKSIZE):
+            raise InputError(
+                f"{budget.where}: cut off or damaged: no end mark of a tar follows its entry "
+                f"{budget.count}; get it anew"
+            )
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -207,11 +212,18 @@ class _LimitedStream:
     limit: int
     name: str = ""
     size: int = 0
+    tail: bytes = b""
+
+    def at(self, position: int) -> bytes:
+        """Return the block at a position among the last bytes read, as much as there is of it."""
+        start = position - self.size + len(self.tail)
+        return self.tail[start : start + tarfile.BLOCKSIZE]
 
     def read(self, size: int, /) -> bytes:
         """Return the bytes that tarfile asks for."""
         data = self.plain.read(size)
         self.size += len(data)
+        self.tail = (self.tail + data)[-2 * tarfile.RECORDSIZE :]
         self.budget.check_ratio(self.name, self.compressed.tell(), self.size)
         if self.size > self.limit:
             self.budget.refuse(self.name, f"is followed by a header of over {MAX_HEADER:,} bytes")

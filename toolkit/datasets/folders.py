@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from toolkit.errors import InputError
@@ -17,12 +19,13 @@ SPLIT_NAMES = {
 LAYOUT = "expected <split>/<class>/file or <class>/file"
 
 
-def scan(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
+def scan(folder: Path, track: Track = silent, workers: int = 1, *, whole: bool = False) -> Manifest:
     """Return the manifest of a folder laid out <split>/<class>/... or <class>/..., by path.
 
     If every folder at the top is named for a split (train; valid, val or validation; test; in
-    either case) the classes are the folders below. The header decides what is an image; all other
-    files, symbolic links (they are not followed) and files outside any class folder are listed in
+    either case) the classes are the folders below. The header decides what is an image, or with
+    `whole` that it decodes to its end; all other files, symbolic links (they are not followed) and
+    files outside any class folder are listed in
     notes["rejected"] as {"path", "reason"}. Hidden files and those at the top are skipped, except
     for links. A sample's `group` is its sha256, so that equal files share one. A folder that holds
     a manifest is not scanned: that manifest is returned. Raises InputError for a missing folder,
@@ -30,10 +33,12 @@ def scan(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
     """
     if (folder / manifest.TABLE).is_file() and (folder / manifest.SIDECAR).is_file():
         return manifest.read_manifest(folder, inside_only=True)
-    return rescan(folder, track, workers)
+    return rescan(folder, track, workers, whole=whole)
 
 
-def rescan(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
+def rescan(
+    folder: Path, track: Track = silent, workers: int = 1, *, whole: bool = False
+) -> Manifest:
     """Return what `scan` finds, whether or not the folder holds a manifest."""
     paths, folders = list_tree(folder)
     splits = has_splits(folders)
@@ -41,7 +46,8 @@ def rescan(folder: Path, track: Track = silent, workers: int = 1) -> Manifest:
     places = [parse_path(path, splits) for path in paths]
     files = [(folder, path, label) for path, (_, label) in zip(paths, places, strict=True)]
     accepted, rejected = [], []
-    results = sandboxed_map(_hash_or_reason, files, workers, chunksize=CHUNK)
+    hash_or_reason = partial(_hash_or_reason, images.verify if whole else images.identify)
+    results = sandboxed_map(hash_or_reason, files, workers, chunksize=CHUNK)
     digests = track(results, "scan", len(files))
     for path, place, result in zip(paths, places, digests, strict=True):
         digest, reason = ("", result.reason) if isinstance(result, Stopped) else result
@@ -111,20 +117,22 @@ def parse_path(path: PurePosixPath, splits: bool) -> tuple[str, str]:
     return (SPLIT_NAMES.get(top.lower(), ""), below) if splits else ("", top)
 
 
-def _hash_or_reason(file: tuple[Path, PurePosixPath, str]) -> tuple[str, str]:
+def _hash_or_reason(
+    check: Callable[[bytes], object], file: tuple[Path, PurePosixPath, str]
+) -> tuple[str, str]:
     """Return the sha256 of a file in a class folder, or "" and why the file is rejected."""
     try:
-        return _hash(*file), ""
+        return _hash(check, *file), ""
     except InputError as error:
         return "", str(error)
 
 
-def _hash(folder: Path, path: PurePosixPath, label: str) -> str:
+def _hash(check: Callable[[bytes], object], folder: Path, path: PurePosixPath, label: str) -> str:
     """Return the sha256 of an image file. Raises InputError with the reason if it is not one."""
     data = read_listed(folder, path)
     if not label:
         raise InputError("not in a class folder")
-    images.identify(data)
+    check(data)
     return hashlib.sha256(data).hexdigest()
 
 

@@ -15,6 +15,7 @@ from toolkit.errors import InputError
 from toolkit.io import files, images, inside, manifest, sandbox
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.io.samples import sample_name
+from toolkit.io.text import describe_rejected
 
 MARKER = f"train/{manifest.SIDECAR}"
 
@@ -84,26 +85,32 @@ def _file_name(sample: Sample) -> str:
     return f"{sample.label}/{'-'.join((digest[:16], *copy))}.png"
 
 
-def _convert(folder: Path, size: int, limits: images.ImageLimits, sample: Sample) -> bytes:
+def _convert(
+    folder: Path, size: int, limits: images.ImageLimits, sample: Sample
+) -> bytes | InputError:
     try:
         data = inside.read_inside(folder, sample.path, limits.bytes)
         pixels = images.decode(data, limits)
     except InputError as error:
-        raise _unfit(folder, sample, str(error)) from error
+        return error
     if hashlib.sha256(data).hexdigest() != manifest.content_hash(sample):
-        raise _unfit(folder, sample, "changed since the manifest was written")
+        return InputError("changed since the manifest was written")
     return images.encode_png(images.resize(pixels, size))
 
 
 def _checked(
-    encoded: Iterable[bytes | sandbox.Stopped], folder: Path, samples: Sequence[Sample]
+    encoded: Iterable[bytes | InputError | sandbox.Stopped], folder: Path, samples: Sequence[Sample]
 ) -> Iterator[bytes]:
+    """Yield the bytes. Raises InputError, after all if several files are unfit."""
+    unfit = list[dict[str, str]]()
     for sample, data in zip(samples, encoded, strict=True):
-        if isinstance(data, sandbox.Stopped):
-            raise _unfit(folder, sample, data.reason)
-        yield data
-
-
-def _unfit(folder: Path, sample: Sample, reason: str) -> InputError:
-    message = f"{sample_name(folder, sample)}: {reason}"
-    return InputError(f"{message}; run `toolkit audit` again to leave it out")
+        if isinstance(data, bytes):
+            yield b"" if unfit else data
+        else:
+            reason = data.reason if isinstance(data, sandbox.Stopped) else str(data)
+            unfit.append({"path": sample_name(folder, sample), "reason": reason})
+            yield b""
+    if unfit:
+        one = f"{unfit[0]['path']}: {unfit[0]['reason']}"
+        told = f"{folder}: {describe_rejected(unfit, len(samples))}" if len(unfit) > 1 else one
+        raise InputError(f"{told}; run `toolkit audit` again to leave out what it finds")

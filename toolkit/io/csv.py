@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from toolkit.errors import InputError
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 FIRST = {"'", *FORMULA}  # first characters of the texts that may need escaping
 AddRow = Callable[[Iterable[object]], object]
 """Writes a row."""
@@ -53,8 +55,20 @@ def csv_text(header: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
 
 def read_rows(stream: Iterable[str]) -> Iterator[list[str]]:
     """Yield the rows of a table, from a stream that does not translate line endings."""
-    for fields in csv.reader(stream, strict=True):
+    for fields in csv.reader(whole_lines(stream), strict=True):
         yield [unescape_formula(field) for field in fields]
+
+
+def whole_lines(stream: Iterable[str]) -> Iterator[str]:
+    """Yield the lines. Raises InputError if the last one has no end, as in a file that was cut."""
+    line = "\n"
+    for line in stream:
+        yield line
+    if not line.endswith(("\n", "\r")):
+        raise InputError(
+            "the last line has no end, so that the file may be cut off; get it anew, or if it is "
+            "whole, end it with a line break"
+        )
 
 
 def escape_formula(field: str) -> str:

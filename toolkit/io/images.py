@@ -81,6 +81,16 @@ def dimensions(data: bytes) -> tuple[int, int]:
     return examine(data, lambda image: image.size, LIMITS)
 
 
+def verify(data: bytes) -> None:
+    """Decode an image file to the end, a JPEG at an eighth of its size. Raises as `decode` does."""
+    examine(data, _draft, LIMITS)
+
+
+def _draft(image: Image.Image) -> None:
+    image.draft("RGB", (1, 1))
+    to_rgb(image)
+
+
 def decode(data: bytes, limits: ImageLimits = LIMITS) -> Pixels:
     """Decode an image file to RGB (see `color.to_rgb`).
 

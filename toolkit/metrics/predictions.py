@@ -12,7 +12,7 @@ import numpy as np
 
 from toolkit.errors import InputError
 from toolkit.io import files
-from toolkit.io.csv import csv_text, unescape_formula
+from toolkit.io.csv import csv_text, unescape_formula, whole_lines
 from toolkit.io.notebook import html_table
 from toolkit.metrics.arrays import Floats, Labels
 
@@ -177,7 +177,7 @@ def read_predictions(path: Path) -> Predictions:
 def _rows(path: Path) -> list[Line]:
     """Read the rows that are not blank."""
     with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream, strict=True)
+        reader = csv.reader(whole_lines(stream), strict=True)
         return [
             (reader.line_num, [unescape_formula(field) for field in row]) for row in reader if row
         ]

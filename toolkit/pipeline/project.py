@@ -13,10 +13,11 @@ from ruamel.yaml import YAML
 
 from toolkit.datasets import folders
 from toolkit.errors import InputError
-from toolkit.io import files
+from toolkit.io import files, parallel
 from toolkit.io.images import dimensions
 from toolkit.io.manifest import SPLITS, Manifest
 from toolkit.io.samples import map_samples
+from toolkit.io.text import describe_rejected
 from toolkit.pipeline import params
 
 DISTRIBUTION = "imbalanced-images"
@@ -97,7 +98,7 @@ def _settings(preset: str, folder: Path, images: Path | None) -> tuple[Any, list
 
 def _fit(settings: Any, folder: Path, images: Path) -> list[str]:
     """Fill in the path, the split and the positive class from the images themselves."""
-    manifest = folders.scan(images)
+    manifest = folders.scan(images, workers=parallel.cores(), whole=True)
     counts = manifest.counts()
     empty = [name for name, n in counts.items() if n == 0]
     if len(counts) < 2 or empty:
@@ -115,7 +116,10 @@ def _fit(settings: Any, folder: Path, images: Path) -> list[str]:
     where = "in train: " if split else ""
     listed = ", ".join(f"{n} {name}" for name, n in counts.items())
     rare = ", ".join(name for name, n in counts.items() if n < most) or "none"
+    rejected = manifest.notes.get("rejected", ())
+    told = describe_rejected(rejected, len(rejected) + len(manifest.samples)) if rejected else ""
     return [
+        *([f"{images}: {told}; `toolkit audit {images}` lists all of them"] if told else []),
         f"{images}: {where}{listed}; classes with fewer than the largest: {rare}",
         f"prepare.size is {size}: every image is resized to {size} x {size} pixels",
         "augment.target is auto: every class of train becomes as large as the largest one; "

@@ -83,11 +83,7 @@ def _choices(check: str) -> str:
 
 def class_count_table(audit: Audit) -> Table:
     """Count the images per class and split of the source; empty if nothing was counted."""
-    classes = sorted({name for of in audit.counts.values() for name in of})
-    body = [
-        [split, *(str(of.get(name, 0)) for name in classes)] for split, of in audit.counts.items()
-    ]
-    return [["split", *classes], *body] if body else []
+    return [list(row) for row in audit.count_rows()] if audit.counts else []
 
 
 def outcome_table(audit: Audit) -> Table:

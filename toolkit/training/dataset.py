@@ -19,6 +19,7 @@ from toolkit.io import images, manifest, parallel
 from toolkit.io.images import Pixels
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.io.samples import map_samples
+from toolkit.io.text import describe_rejected
 from toolkit.progress import Track, ignore, silent
 from toolkit.training import device
 
@@ -81,7 +82,7 @@ def open_folder(
 ) -> LabeledFolder:
     """Read the manifest in a folder; a folder without one is laid out <class>/file and is scanned.
 
-    `say` gets a line on files that are left out: symbolic links and those that are not images.
+    `say` gets a line on files that are left out: symbolic links and those that do not decode.
     Raises InputError for a folder that is missing, has no images or holds several splits, and as
     `manifest.read_manifest` does.
     """
@@ -89,16 +90,18 @@ def open_folder(
         table = manifest.read_manifest(path)
         rejected = []
     else:
-        table = folders.rescan(path, track)
-        rejected = [f"{path}/{file['path']}: {file['reason']}" for file in table.notes["rejected"]]
+        table = folders.rescan(path, track, parallel.cores(), whole=True)
+        rejected = table.notes["rejected"]
         if splits := sorted({s.path.split("/")[0] for s in table.samples if s.split}):
             names = ", ".join(str(path / split) for split in splits)
             raise InputError(f"{path}: holds several splits; name one of {names}")
     if not table.samples:
         message = f"{path}: no images; expected <class>/file, at least one"
-        raise InputError("; ".join([message, *rejected[:1]]))
+        reasons = [describe_rejected(rejected, len(rejected))] if rejected else []
+        raise InputError("; ".join([message, *reasons]))
     if rejected:
-        say(f"{path}: {len(rejected)} files are left out, such as {rejected[0]}")
+        told = describe_rejected(rejected, len(rejected) + len(table.samples))
+        say(f"{path}: {told}; `toolkit audit {path}` lists all of them")
     return LabeledFolder(path, table)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.errors import InputError
+from toolkit.io.csv import whole_lines
 from toolkit.training import networks, runs
 from toolkit.training.runs import Run
 
@@ -142,7 +143,7 @@ def read_trace(folder: Path) -> Trace:
         with path.open(encoding="utf-8", newline="") as stream:
             norm_of = {
                 (int(row["epoch"]), row["layer"]): float(row["norm"])
-                for row in csv.DictReader(stream)
+                for row in csv.DictReader(whole_lines(stream))
             }
         names = tuple(dict.fromkeys(name for _, name in norm_of if "downsample" not in name))
         norms = np.array([[norm_of[row.epoch, name] for name in names] for row in run.history])

@@ -7,8 +7,10 @@ import numpy as np
 
 from toolkit.datasets import folders
 from toolkit.errors import InputError
-from toolkit.io import manifest
+from toolkit.io import files, manifest
+from toolkit.io.csv import csv_text
 from toolkit.io.images import NamedImage
+from toolkit.io.text import describe_rejected
 from toolkit.metrics.predictions import Predictions, write_predictions
 from toolkit.progress import Track, silent
 from toolkit.training import inference, runs
@@ -41,7 +43,21 @@ def predict(
         predictions = _of_files(folder, several, track, say)
     if output:
         write_predictions(Path(output), predictions)
+        _list_problems(left_out_path(Path(output)), predictions)
     return predictions
+
+
+def left_out_path(output: Path) -> Path:
+    """Return where the files that could not be read are listed."""
+    return output.with_name(f"{output.stem}-left-out.csv")
+
+
+def _list_problems(path: Path, predictions: Predictions) -> None:
+    """Write path and reason of each file that could not be read, if there are any."""
+    if predictions.problems:
+        files.write_file(path, csv_text(("path", "reason"), predictions.problems.items()))
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _of_files(
@@ -51,9 +67,9 @@ def _of_files(
     guesses = inference.predict_files(folder, photos, track)
     read = [guess for guess in guesses if not guess.problem]
     if not read:
-        first = [f"{guess.path}: {guess.problem}" for guess in guesses[:1]]
-        problem = first[0] if first else "no image was given"
-        raise InputError(f"none of {len(guesses)} files could be read: {problem}")
+        rejected = [{"path": str(guess.path), "reason": guess.problem} for guess in guesses]
+        told = describe_rejected(rejected, len(rejected)) if rejected else "no image was given"
+        raise InputError(f"nothing to predict: {told}")
     classes = runs.read_run(folder).classes
     return Predictions(
         classes=classes,

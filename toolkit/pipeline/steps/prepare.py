@@ -1,6 +1,6 @@
 """`toolkit prepare`, and `toolkit.prepare`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,19 @@ from toolkit.progress import Track, silent
 
 @dataclass(frozen=True)
 class PreparedSplits:
-    """The manifests of the prepared splits, by name, and the folder that they lie in."""
+    """The manifests of the prepared splits, by name, and the folder that they lie in.
+
+    `left_out` are the files that are not used, each with a path and a reason.
+    """
 
     folder: Path
     splits: Mapping[str, Manifest]
+    left_out: Sequence[Mapping[str, str]] = ()
+
+    @property
+    def files(self) -> int:
+        """The number of files, used or not."""
+        return len(self.left_out) + sum(len(part.samples) for part in self.splits.values())
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(part.samples)}" for name, part in self.splits.items())
@@ -63,8 +72,9 @@ def prepare(
     params = {"size": size, "seed": seed, "split": split, "valid_fraction": valid_fraction}
     folder, place = Path(raw), Path(output)
     result = read_audit(Path(audit)) if isinstance(audit, str | Path) else audit
+    found = folders.scan(folder, track, workers or parallel.cores(), whole=result is None)
     splits = write_splits(
-        folders.scan(folder),
+        found,
         folder,
         place,
         build(PrepareParams, params, ""),
@@ -73,4 +83,17 @@ def prepare(
         processes=workers or parallel.cores(),
         track=track,
     )
-    return PreparedSplits(place, splits)
+    return PreparedSplits(place, splits, [*_dropped(found, result), *_rejected(found)])
+
+
+def _rejected(found: Manifest) -> Sequence[Mapping[str, str]]:
+    rejected: Sequence[Mapping[str, str]] = found.notes.get("rejected", ())
+    return rejected
+
+
+def _dropped(found: Manifest, result: Audit | None) -> list[dict[str, str]]:
+    """Return path and reason of each sample that the audit leaves out."""
+    findings = result.findings if result else ()
+    reasons = {ident: finding.check for finding in reversed(findings) for ident in finding.drop}
+    samples = (sample for sample in found.samples if sample.id in reasons)
+    return [{"path": sample.path, "reason": reasons[sample.id]} for sample in samples]
