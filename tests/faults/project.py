@@ -154,6 +154,7 @@ def reset(project: Project, stage: Stage) -> None:
 STAGES = {
     stage.name: stage
     for stage in (
+        Stage("provenance", "provenance", "provenance"),
         Stage("fetch", "fetch", "data/raw"),
         Stage("audit", "audit data/raw --workers 2", "reports/audit.json"),
         Stage(

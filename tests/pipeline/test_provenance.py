@@ -56,6 +56,17 @@ def test_a_default_written_out_changes_nothing():
     assert touched(collect(), collect(**whole)) == set()
 
 
+def test_the_command_says_what_changed_and_for_which_stages(tmp_path):
+    provenance.write_provenance(tmp_path / "p", collect())
+    assert provenance.describe_changes(tmp_path / "p", collect()) == []
+    after = collect(evaluate={"beta": 1.0}, audit={"limits": {"pixels": 9999}})
+    assert provenance.describe_changes(tmp_path / "p", after) == [
+        "params.audit.limits.pixels changed: audit",
+        "params.limits.pixels changed: prepare",
+        "params.evaluate.beta changed: evaluate",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "stages"),
     [

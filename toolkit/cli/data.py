@@ -34,14 +34,17 @@ def init(
         console.say(line, quiet=quiet)
 
 
-def provenance(output: Output = paths.PROVENANCE) -> None:
-    """Write what each stage depends on besides files; `dvc repro` does so at its start.
+def provenance(output: Output = paths.PROVENANCE, quiet: Quiet = False) -> None:
+    """Write what each stage depends on besides files, and say what changed; the first stage.
 
-    Example: toolkit provenance && git diff provenance
+    Example: toolkit provenance
     """
-    from toolkit.pipeline.provenance import collect_provenance, write_provenance
+    from toolkit.pipeline import provenance as of
 
-    write_provenance(output, collect_provenance(options.read_project(), output))
+    found = of.collect_provenance(options.read_project(), output)
+    for line in of.describe_changes(output, found):
+        console.say(line, quiet=quiet)
+    of.write_provenance(output, found)
 
 
 def fetch(

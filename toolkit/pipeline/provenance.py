@@ -22,6 +22,8 @@ from toolkit.pipeline.params import Params
 
 SOURCE = "fetch"
 """The file that a folder of provenance always has."""
+MOST = 12
+"""Changes that are said one by one."""
 Provenance = Mapping[str, Mapping[str, Any]]
 """Name of a stage, with its arm or recipe if it has one, as in "train/resnet18" -> content."""
 
@@ -81,6 +83,29 @@ def _of(step: str, **params: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     return json.loads(strip_credentials(json.dumps(plain)))
+
+
+def describe_changes(folder: Path, provenance: Provenance) -> list[str]:
+    """Return a line for each thing that differs from what `folder` holds: it, and the stages."""
+    stages: dict[str, list[str]] = {}
+    for name, content in provenance.items():
+        path = folder / f"{name}.json"
+        if path.is_file():
+            before, after = _leaves(files.read_json(path)), _leaves(content)
+            for key in sorted(before.keys() | after.keys()):
+                if before.get(key) != after.get(key):
+                    stages.setdefault(key, []).append(name)
+    lines = [f"{key} changed: {', '.join(names)}" for key, names in stages.items()]
+    return lines if len(lines) <= MOST else [*lines[:MOST], f"and {len(lines) - MOST} more"]
+
+
+def _leaves(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return dotted keys -> values, lists whole."""
+    leaves: dict[str, Any] = {}
+    for key, value in content.items():
+        name = f"{above}{key}"
+        leaves |= _leaves(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return leaves
 
 
 def write_provenance(folder: Path, provenance: Provenance) -> None:
