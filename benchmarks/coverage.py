@@ -1,11 +1,11 @@
-"""Coverage of the 95 % confidence intervals of one evaluation.
+"""Coverage of the 95% confidence intervals of one evaluation.
 
     python benchmarks/coverage.py [--experiments 2000]
 
 Logits are drawn from normal distributions, so that the true value of every metric is known. Columns
 are test splits of 2 to 20 classes with 5 to 500 images, and networks of different quality. For the
 G-mean the plain bootstrap (images drawn with replacement, percentiles) stands beside it. The aim is
-93 to 97 %. A share in brackets is that of the splits that have an interval, where some have none.
+93 to 97%. A share in brackets is that of the splits that have an interval, where some have none.
 """
 
 import argparse

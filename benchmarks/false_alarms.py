@@ -6,7 +6,7 @@ Predictions are drawn, no network is trained: each test image has a difficulty t
 share, each training run an effect of its own, each run and image a noise of its own. All arms have
 the same mean G-mean over training runs or, for the power, the second a higher one. The training of
 the two arms may vary unequally, and they may have unequal numbers of runs. A false alarm is a
-verdict other than inconclusive on any contrast without a true difference; the aim is at most 5 %.
+verdict other than inconclusive on any contrast without a true difference; the aim is at most 5%.
 """
 
 import argparse

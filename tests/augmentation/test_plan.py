@@ -193,7 +193,7 @@ def test_the_row_is_recomputed_from_its_seed_alone():
 
 
 def test_homework_keeps_the_copies_equal_to_their_parent():
-    """(.7 x .3 + (.2 + .2 + .3) x .5) / 3.5 = 16 %, and about 1 % of tiny turns and blurs."""
+    """(.7 x .3 + (.2 + .2 + .3) x .5) / 3.5 = 16%, and about 1% of tiny turns and blurs."""
     parents = {s.id: images.to_picture(pixels(s, 128)) for s in samples(a=20)}
     rows = make(samples(a=20), {"a": 1500}, read=lambda s: parents[s.id])
     identical = sum(

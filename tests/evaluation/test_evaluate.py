@@ -222,7 +222,7 @@ def test_the_table_is_short_and_names_the_classes():
     values = {"n": 9.0, "gmean": 0.5, "recall_a\x1b": 1.0}
     numbers = Evaluation(values, {"gmean": (0.25, 0.75)}, ("a\x1b", "b"))
     assert evaluate.metric_table(numbers) == [
-        ["metric", "value", "95 % interval"],
+        ["metric", "value", "95% interval"],
         ["G-mean", "0.5000", "0.2500 to 0.7500"],
         ["recall of a ", "1.0000", ""],
     ]

@@ -52,12 +52,12 @@ COPIES: dict[str, Callable[[Picture], Picture]] = {
     "half the size": lambda p: _resized(p, 0.5, 0.5),
     "squeezed to 3/4": lambda p: _resized(p, 0.75, 1),
     "mirrored": _mirrored,
-    "cropped by 5 %, from all sides": lambda p: _cropped(p, 0.025, 0.025, 0.025, 0.025),
-    "cropped by 5 %, from one side": lambda p: _cropped(p, 0.05, 0, 0, 0),
-    "30 % brighter": lambda p: _lit(p, 1.3),
-    "30 % darker": lambda p: _lit(p, 0.7),
-    "30 % less contrast": lambda p: ImageEnhance.Contrast(p).enhance(0.7),
-    "mirrored, cropped, 20 % darker, JPEG": lambda p: _encoded(
+    "cropped by 5%, from all sides": lambda p: _cropped(p, 0.025, 0.025, 0.025, 0.025),
+    "cropped by 5%, from one side": lambda p: _cropped(p, 0.05, 0, 0, 0),
+    "30% brighter": lambda p: _lit(p, 1.3),
+    "30% darker": lambda p: _lit(p, 0.7),
+    "30% less contrast": lambda p: ImageEnhance.Contrast(p).enhance(0.7),
+    "mirrored, cropped, 20% darker, JPEG": lambda p: _encoded(
         _lit(_cropped(_mirrored(p), 0.02, 0.02, 0.02, 0), 0.8), "JPEG", 60
     ),
 }

@@ -164,7 +164,7 @@ def describe_summary(result: AugmentationResult) -> list[str]:
             numbers = " to ".join(str(n) for n in sorted({copies["fewest"], copies["most"]}))
             line += f"; copies of each original: {numbers}"
             if identical:
-                line += f"; {identical} equal to their original ({100 * identical / new:.0f} %)"
+                line += f"; {identical} equal to their original ({100 * identical / new:.0f}%)"
         else:
             line += " (large enough already)"
         lines.append(line)

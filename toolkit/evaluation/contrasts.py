@@ -24,7 +24,7 @@ BETTER, WORSE, INCONCLUSIVE = "better", "worse", "inconclusive"
 class ArmEstimate:
     """One arm with one recipe.
 
-    `values` has one number per seed for each metric, `intervals` the 95 % confidence interval of
+    `values` has one number per seed for each metric, `intervals` the 95% confidence interval of
     their mean: with two seeds or more it accounts for test images and training, with one for the
     test images alone.
     """
@@ -81,7 +81,7 @@ class Contrast:
 
     @property
     def verdict(self) -> str:
-        """Better, worse or inconclusive, with a familywise error rate of 5 %.
+        """Better, worse or inconclusive, with a familywise error rate of 5%.
 
         One training run of an arm says nothing about the next one: then it is inconclusive.
         """

@@ -58,7 +58,7 @@ class RunOutputs:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics by name, and the 95 % confidence intervals of those that have one.
+    """Metrics by name, and the 95% confidence intervals of those that have one.
 
     `notes` say what is undefined and why, and what tuning on valid changed.
     """
@@ -155,7 +155,7 @@ def metric_table(evaluation: Evaluation) -> list[list[str]]:
         for name, title in titles.items()
         if name in evaluation.metrics
     ]
-    return [["metric", "value", "95 % interval"], *rows]
+    return [["metric", "value", "95% interval"], *rows]
 
 
 def _interval(ends: ConfidenceInterval | None) -> str:

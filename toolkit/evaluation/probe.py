@@ -34,7 +34,7 @@ DIGITS = 4
 
 @dataclass(frozen=True)
 class Separation:
-    """ROC AUC of new images against originals, with its 95 % interval, and how many are new.
+    """ROC AUC of new images against originals, with its 95% interval, and how many are new.
 
     0.5: they cannot be told apart; 1: always.
     """
@@ -268,7 +268,7 @@ def probe_table(probe: Probe) -> list[list[str]]:
         [name, str(part.new), f"{part.auc:.2f}", f"{part.low:.2f} to {part.high:.2f}"]
         for name, part in probe.by_transform.items()
     ]
-    return [["transform", "new", "AUC", "95 % interval"], *rows]
+    return [["transform", "new", "AUC", "95% interval"], *rows]
 
 
 def describe_probe(probe: Probe) -> list[str]:
@@ -279,7 +279,7 @@ def describe_probe(probe: Probe) -> list[str]:
     verb = "can" if probe.low > 0.5 else "cannot"
     return [
         f"{probe.new} new images {verb} be told from {probe.originals} originals: "
-        f"AUC {probe.auc:.2f} (95 % interval {probe.low:.2f} to {probe.high:.2f})",
+        f"AUC {probe.auc:.2f} (95% interval {probe.low:.2f} to {probe.high:.2f})",
         "0.5: cannot be told apart; 1: always",
     ]
 

@@ -182,7 +182,7 @@ def compare_remedies(
     """Compare all remedies with the first, which is to do nothing.
 
     `remedies` are in the order of their effort. The remedy to take is the first whose G-mean is
-    within `margin` of the best one. The one contrast `declared` beforehand is tested at 5 %; the
+    within `margin` of the best one. The one contrast `declared` beforehand is tested at 5%; the
     others are Holm-corrected.
     """
     used = _estimate(images, [(r, r.tuned) for r in remedies], resamples, seed)
@@ -218,7 +218,7 @@ def compare_remedies(
 def judge(difference: Difference | None, p: float, margin: float = MARGIN) -> str:
     """Return better, worse, practically equal or not yet known; "" for nothing to compare with.
 
-    Practically equal: the whole 95 % interval lies within `margin` of 0.
+    Practically equal: the whole 95% interval lies within `margin` of 0.
     """
     if difference is None:
         return ""

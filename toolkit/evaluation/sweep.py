@@ -27,7 +27,7 @@ EFFECT_COLUMNS = (
 class SweepPoint:
     """One arm with one recipe at one target; the target is None for an arm without new images.
 
-    `gmean` is the mean over the seeds, `low` and `high` its 95 % confidence interval. `contrast`
+    `gmean` is the mean over the seeds, `low` and `high` its 95% confidence interval. `contrast`
     compares it with the baseline at the same target; None for the baseline.
     """
 

@@ -289,7 +289,7 @@ def jpeg_loss(pixels: Pixels, quality: int) -> Pixels:
 
 
 def _png(picture: Picture) -> bytes:
-    """Encode photos 4 times faster than `encode_png`, to files 2 % larger.
+    """Encode photos 4 times faster than `encode_png`, to files 2% larger.
 
     zlib only looks for runs of equal bytes: other repetitions are rare in filtered photos.
     """

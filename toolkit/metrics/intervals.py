@@ -1,4 +1,4 @@
-"""95 % confidence intervals of one network's metrics on its test images.
+"""95% confidence intervals of one network's metrics on its test images.
 
 The bootstrap for all, on the scale that each kind of metric asks for; Wilson's interval (1927) for
 proportions and DeLong's for areas under ROC curves. benchmarks/coverage.py measures their coverage.

@@ -29,7 +29,7 @@ StandardError = tuple[float, float]
 
 @dataclass(frozen=True)
 class Difference:
-    """The means of two arms, and the first minus the second with its 95 % confidence interval.
+    """The means of two arms, and the first minus the second with its 95% confidence interval.
 
     `p` is two-sided; `error` is the standard error of the difference, with its degrees of freedom.
     """
@@ -169,7 +169,7 @@ def difference(arm: Floats, other: Floats, covariance: Floats, images: float) ->
 
 
 def mean_interval(values: Floats, covariance: Floats, images: float) -> tuple[float, float]:
-    """Return the 95 % confidence interval of the mean of `values` [A], at least two runs.
+    """Return the 95% confidence interval of the mean of `values` [A], at least two runs.
 
     It accounts for test images and training, and is never narrower than that of these very
     networks, which accounts for the test images alone.

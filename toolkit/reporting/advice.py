@@ -112,7 +112,7 @@ def _details(found: Advice) -> list[str]:
         "come from the other folds too. New images are used only where their original is trained "
         "on. Of duplicates one photo was kept.",
         f'Declared before any result: "{declared}" against "{advice.TITLES[advice.NOTHING]}", '
-        "tested at 5 %. Intervals hold for classifiers trained on this many photos.",
+        "tested at 5%. Intervals hold for classifiers trained on this many photos.",
         f"{found.seconds:.0f} s of CPU time in all.",
     ]
 

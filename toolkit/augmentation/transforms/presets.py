@@ -60,7 +60,7 @@ def _to_yaml(entry: PolicyEntry) -> dict[str, Any]:
 
 
 POLICIES: dict[str, Policy] = {
-    # As published: about 16 % of the new images equal their parents, and are kept.
+    # As published: about 16% of the new images equal their parents, and are kept.
     "homework": Policy(
         (
             _entry("horizontal_flip", 0.7, p=0.7),

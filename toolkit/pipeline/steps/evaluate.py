@@ -35,7 +35,7 @@ def evaluate(
     track: Track = silent,
     say: Callable[[str], object] = lambda _: None,
 ) -> Evaluation:
-    """Measure predictions: metrics with 95 % intervals.
+    """Measure predictions: metrics with 95% intervals.
 
     `source` is what `predict` gave, a CSV of any tool's predictions, or a run, which is then tested
     on the images in `test`. The threshold of the `positive` class and the temperature are chosen
