@@ -3,13 +3,15 @@
 import shutil
 
 import pytest
+from PIL import Image
 
 from tests.helpers import audits
 from tests.helpers.flips import flipped
 from toolkit.checks import records
 from toolkit.checks.records import RECORD
+from toolkit.datasets import folders
 from toolkit.errors import InputError
-from toolkit.io import files
+from toolkit.io import files, images
 
 
 @pytest.fixture
@@ -54,6 +56,39 @@ def test_every_one_of_many_flipped_bits_in_a_work_file_is_noticed(photos):
         path.write_bytes(data)
         intact, _ = records._load(path)
         assert len(intact) == len(whole) - 1 == count - 1
+
+
+class Starved:
+    """What takes memory that is not there."""
+
+    def __call__(self, *_):
+        raise MemoryError
+
+    __contains__ = __call__
+
+
+@pytest.mark.parametrize("place", ["to_rgb", "MULTIFRAME"])
+def test_a_passing_lack_of_memory_is_not_remembered(photos, monkeypatch, place):
+    """It took the place of the picture for good, or hid that the file has several frames."""
+    frames = [Image.new("L", (48, 48), shade) for shade in (50, 90)]
+    frames[0].save(photos / "a" / "two.gif", save_all=True, append_images=frames[1:])
+    with monkeypatch.context() as patch:
+        patch.setattr(records, place, Starved())
+        assert len(audits.flagged(audits.run(photos))["unreadable"]) == 27
+    flagged = audits.flagged(audits.run(photos))
+    assert "unreadable" not in flagged
+    assert flagged["animated"] == ["a/two.gif"]
+
+
+@pytest.mark.parametrize("quality", [1, 2, 5, 10, 20, 24, 25, 50, 75, 95, 100])
+def test_the_quality_of_a_jpeg_is_that_which_it_was_written_with(tmp_path, quality):
+    folder = audits.fill(tmp_path / "photos", {"a": 1})
+    image = Image.open(folder / "a" / "000.png")
+    image.save(folder / "a" / "one.jpg", quality=quality)
+    measured = records.measure_samples(
+        folder, folders.scan(folder).samples, images.LIMITS, tmp_path / "work"
+    )
+    assert measured.columns["quality"][1] == quality
 
 
 def test_two_audits_of_one_folder_at_once_are_refused(photos, monkeypatch):

@@ -2,12 +2,15 @@
 
 A record has a fixed size, whatever the file holds. Records are appended as they are made, so that
 an interrupted audit resumes, and are looked up by the sha256 of the file. A record that is cut off
-or damaged fails its checksum and is made again. Another version of the toolkit or of Pillow, or
-other limits, start a new work file.
+or damaged fails its checksum and is made again. A file that could not be decoded is tried again in
+the next audit: perhaps only memory was short. Another version of the toolkit or of Pillow, or other
+limits, start a new work file.
 """
 
 import contextlib
+import functools
 import hashlib
+import io
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from toolkit import progress
 from toolkit.checks import hashing, measures
@@ -29,7 +33,7 @@ from toolkit.io.color import bands, to_rgb
 from toolkit.io.images import ImageLimits, Picture
 from toolkit.io.manifest import Sample
 
-VERSION = 1
+VERSION = 2
 """Version of the measurements: raise it with any change to a record."""
 REASON = 160
 """Bytes that are kept of the reason why a file could not be decoded."""
@@ -49,7 +53,7 @@ RECORD = np.dtype(
 )
 MULTIFRAME = ("AVIF", "GIF", "PNG", "TIFF", "WEBP")
 """Formats of animations and pages; the second image of an MPO is another view."""
-K1_SUM = 3688  # of the luma quantization table at quality 50 (ITU-R T.81, table K.1)
+BASELINE = 255  # the largest number in a quantization table that every decoder reads
 
 Indices = npt.NDArray[np.int64]
 
@@ -187,22 +191,17 @@ def measure_file(
         measure = partial(_record, digest=digest, size=len(data), multiframe=multiframe)
         return digest, images.examine(data, measure, limits)
     except InputError as error:
-        return digest, _failed(digest, str(error))
+        return _unread(path, str(error))
 
 
 def _unread(path: str, reason: str) -> tuple[bytes, bytes]:
     """Return a hash of the path and the reason, in place of the file's, and a record."""
     digest = hashlib.sha256(f"{path}: {reason}".encode()).digest()
-    return digest, _failed(digest, reason)
-
-
-def _failed(digest: bytes, reason: str) -> bytes:
-    """Return the record of a file that could not be decoded."""
     record = np.zeros(1, dtype=RECORD)
     record["file"] = np.frombuffer(digest, dtype=np.uint8)
     whole_characters = reason.encode()[:REASON].decode(errors="ignore")
     record["problem"] = whole_characters.encode() or b"unknown"
-    return _sealed(record)
+    return digest, _sealed(record)
 
 
 def _record(image: Image.Image, *, digest: bytes, size: int, multiframe: bool) -> bytes:
@@ -232,7 +231,9 @@ def _is_multiframe(data: bytes, limits: ImageLimits) -> bool:
 
     try:
         return images.examine(data, animated, limits)
-    except InputError:
+    except InputError as error:
+        if str(error) == images.NO_MEMORY:
+            raise
         return False  # the first frame may be intact; it is decoded from a fresh file
 
 
@@ -241,8 +242,22 @@ def _jpeg_quality(image: Image.Image) -> float:
     tables: Mapping[int, Any] | None = getattr(image, "quantization", None)
     if not tables:
         return np.nan
-    scale = 100 * sum(tables[min(tables)]) / K1_SUM
-    return float(np.clip(5000 / max(scale, 1) if scale > 100 else (200 - scale) / 2, 1, 100))
+    table, sums = tables[min(tables)], _luma_sums()
+    if max(table) > BASELINE:  # not cut off, as Pillow's are
+        return float(np.clip(50 * sums[49] / sum(table), 1, 100))
+    return float(1 + np.abs(sums - sum(table)).argmin())
+
+
+@functools.cache
+def _luma_sums() -> npt.NDArray[np.int64]:
+    """Return the sum of libjpeg's luma quantization table at each quality from 1 to 100."""
+    sums = []
+    for quality in range(1, 101):
+        stream = io.BytesIO()
+        Image.new("L", (1, 1)).save(stream, "JPEG", quality=quality)
+        stream.seek(0)
+        sums.append(sum(JpegImageFile(stream).quantization[0]))
+    return np.array(sums, dtype=np.int64)
 
 
 def _pixel_hash(picture: Picture) -> bytes:

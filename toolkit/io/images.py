@@ -67,6 +67,7 @@ class ImageLimits(Section):
 
 
 LIMITS = ImageLimits()
+NO_MEMORY = "takes more memory than there is for one image"
 
 Image.preinit()  # import the plugins of COMMON_FORMATS once, not in every forked worker
 
@@ -216,7 +217,7 @@ def _examine(data: bytes, action: Callable[[Image.Image], T], limits: ImageLimit
     except InputError:
         raise
     except MemoryError:
-        raise InputError("takes more memory than there is for one image") from None
+        raise InputError(NO_MEMORY) from None
     except DECODING_ERRORS as error:
         reason = f"{type(error).__name__}: {str(error)[:200]}{_told}"
         raise InputError(f"damaged image ({reason})") from error
