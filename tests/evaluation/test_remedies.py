@@ -147,3 +147,17 @@ def test_weak_features_are_called_weak():
     compared = compare(about, nothing=scores(about, 0.5))
     text = " ".join(advice.advice_sentences(advise(about, compared)))
     assert "weak on these photos: try a larger --size" in text
+
+
+def test_what_new_images_bring_is_said_against_plain_copies():
+    about = images(500, 100)
+    base, better = scores(about, 2.0), scores(about, 6.0)
+    held_out = [
+        HeldOutScores(name, (of,) * 2)
+        for name, of in (("nothing", base), ("copies", base), ("photo", better))
+    ]
+    compared = remedies.compare_remedies(about, held_out, "photo", "copies", resamples=300)
+    assert compared["copies"].beyond_control is None
+    assert compared["photo"].control_verdict == remedies.BETTER
+    text = " ".join(advice.advice_sentences(advise(about, compared)))
+    assert "New images teach more than plain copies: +0." in text

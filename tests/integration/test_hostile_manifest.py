@@ -31,6 +31,7 @@ COMMANDS = {
     "preview": ("augment", "pack/ds", "--preview", "--output", "sheet.png", "--target", "16"),
     "train": ("train", "--arm", "pack/ds", "--valid", "valid", "--output", "out"),
     "valid": ("train", "--arm", "valid", "--valid", "pack/ds", "--output", "out"),
+    "advise": ("advise", "pack/ds", "--html", "advice.html", "--size", "32"),
     "predict": ("predict", "run", "pack/ds", "--output", "out.csv"),
     "evaluate": ("evaluate", "run", "--test", "pack/ds", "--output", "out"),
     "probe": ("probe", "pack/ds", "--output", "out.json"),
@@ -137,7 +138,13 @@ def test_a_hostile_row_ends_in_one_message(place, in_time, capfd, command, row):
     code = guarded(COMMANDS[command])
     shown = capfd.readouterr()
     after = tree(place)
-    if command == "audit" and "/" in path and not path.startswith("../") and ".." not in path:
+    inside = "/" in path and not path.startswith("../") and ".." not in path
+    if command == "advise" and inside:  # as audit, and the image is left out
+        assert code == 0
+        assert "1 damaged or unusable images" in shown.err
+        assert SECRET not in (place / "advice.html").read_bytes()
+        return
+    if command == "audit" and inside:
         # Inside the folder it is a finding: what cannot be read is named, and left out later.
         assert code == 0
         found = json.loads((place / "audit.json").read_text())["findings"]

@@ -86,10 +86,12 @@ def test_a_folder_of_one_class_is_refused(tmp_path):
 
 
 def test_splits_are_refused_with_the_folder_to_name(tmp_path):
-    arms.arm(tmp_path / "photos" / "train", {"a": 2, "b": 2})
-    for name in ("manifest.csv", "manifest.json"):
-        (tmp_path / "photos" / "train" / name).unlink()
-    with pytest.raises(InputError, match="holds the splits train; name the one to learn from"):
+    for split in ("train", "test"):
+        folder = arms.arm(tmp_path / "photos" / split, {"a": 2, "b": 2})
+        for name in ("manifest.csv", "manifest.json"):
+            (folder / name).unlink()
+    message = "holds the splits test, train; name the one to learn from, such as .*photos/train"
+    with pytest.raises(InputError, match=message):
         tk.advise(tmp_path / "photos", work=tmp_path / "w")
 
 

@@ -1,5 +1,6 @@
 """The command that answers the question: which remedy helps on these photos."""
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -62,3 +63,5 @@ def advise(
     typer.echo(console.table(advice_table(result)) + "\n")
     for line in advice_sentences(result):
         console.answer(line)
+    start = f"toolkit init my-project --images {shlex.quote(str(photos))}"
+    console.say(f"a reproducible project of it: {start}", quiet=quiet)

@@ -20,6 +20,12 @@ TITLES = {
     PUBLISHED: "new images, as published",
 }
 """The remedies in the order of their effort, and what people call them."""
+CONTROL_WORDS = {
+    remedies.BETTER: "teach more than plain copies",
+    remedies.WORSE: "teach less than plain copies",
+    remedies.EQUAL: "add nothing to plain copies",
+    remedies.UNKNOWN: "may or may not add something to plain copies",
+}
 WEAK = 0.85
 """G-mean below which the features are said to be weak on these photos."""
 
@@ -76,7 +82,7 @@ def advice_sentences(advice: Advice) -> list[str]:
 def headline(advice: Advice) -> str:
     """Return the remedy to take, as a command."""
     if advice.comparison.chosen == NOTHING:
-        return "Do nothing about the imbalance: no remedy is worth its effort here"
+        return "Do nothing about the imbalance: with pretrained features it does no harm"
     if advice.comparison.chosen == THRESHOLD:
         return "Choose a threshold"
     return f"Take {TITLES[advice.comparison.chosen]}"
@@ -142,12 +148,11 @@ def ranking_sentences(advice: Advice) -> Iterator[str]:
                 f"{result.ranking.value:+z.3f} ({result.ranking_verdict}): the threshold moved, "
                 "and little or nothing was learned."
             )
-    names = {one.name for one in advice.comparison.results}
-    if {PHOTO, COPIES} <= names:
-        new, copies = advice.comparison[PHOTO], advice.comparison[COPIES]
-        change = _ranked(new) - _ranked(copies)
-        adds = "add nothing" if change < remedies.MARGIN else f"add {change:.3f}"
-        yield f"New images of the rare class {adds} here beyond plain copies."
+    for one in advice.comparison.results:
+        if one.name == PHOTO and one.beyond_control is not None:
+            change = one.beyond_control
+            ends = f"{change.value:+z.3f} ({change.low:+z.3f} to {change.high:+z.3f})"
+            yield f"New images {CONTROL_WORDS[one.control_verdict]}: {ends} in ranking."
 
 
 def _ranked(result: RemedyResult) -> float:

@@ -91,7 +91,8 @@ class RemedyResult:
 
     `difference` is that of the G-mean, as used, from doing nothing;
     `ranking` compares the G-means where both choose their threshold on the other folds: only there
-    something was learned. `p` is corrected for all remedies but the declared one. `seconds` are of
+    something was learned. `beyond_control` compares the same with those of the control, which comes
+    before it. `p` is corrected for all remedies but the declared one. `seconds` are of
     CPU time.
     """
 
@@ -102,9 +103,11 @@ class RemedyResult:
     auc: float | None
     difference: Difference | None
     ranking: Difference | None
+    beyond_control: Difference | None
     p: float
     verdict: str
     ranking_verdict: str
+    control_verdict: str
     seconds: float
 
 
@@ -174,6 +177,7 @@ def compare_remedies(
     images: HeldOutImages,
     remedies: Sequence[HeldOutScores],
     declared: str,
+    control: str | None = None,
     *,
     margin: float = MARGIN,
     resamples: int = 2000,
@@ -183,15 +187,18 @@ def compare_remedies(
 
     `remedies` are in the order of their effort. The remedy to take is the first whose G-mean is
     within `margin` of the best one. The one contrast `declared` beforehand is tested at 5%; the
-    others are Holm-corrected.
+    others are Holm-corrected, and so are those of the remedies after the `control` with it.
     """
     used = _estimate(images, [(r, r.tuned) for r in remedies], resamples, seed)
     ranked = _estimate(images, [(r, True) for r in remedies], resamples, seed)
-    repeats = len(images.folds)
-    differences = [_difference(used[0], number, repeats) for number in range(len(remedies))]
-    rankings = [_difference(ranked[0], number, repeats) for number in range(len(remedies))]
-    ps = _corrected([r.name for r in remedies], differences, declared)
-    ranking_ps = _corrected([r.name for r in remedies], rankings, declared)
+    names, repeats = [r.name for r in remedies], len(images.folds)
+    differences = [_difference(used[0], number, 0, repeats) for number in range(len(names))]
+    rankings = [_difference(ranked[0], number, 0, repeats) for number in range(len(names))]
+    base = names.index(control) if control in names else len(names)
+    beyond = [_difference(ranked[0], number, base, repeats) for number in range(len(names))]
+    ps, ranking_ps, control_ps = (
+        _corrected(names, of, declared) for of in (differences, rankings, beyond)
+    )
     results = tuple(
         RemedyResult(
             name=remedy.name,
@@ -201,9 +208,11 @@ def compare_remedies(
             auc=_mean(used[1], number, repeats) if used[1] else None,
             difference=differences[number],
             ranking=rankings[number],
+            beyond_control=beyond[number],
             p=ps[number],
             verdict=judge(differences[number], ps[number], margin),
             ranking_verdict=judge(rankings[number], ranking_ps[number], margin),
+            control_verdict=judge(beyond[number], control_ps[number], margin),
             seconds=remedy.seconds,
         )
         for number, remedy in enumerate(remedies)
@@ -262,11 +271,11 @@ def _interval(metric: MetricEstimate, number: int, repeats: int) -> tuple[float,
     return min(mean, float(low)), max(mean, float(high))
 
 
-def _difference(metric: MetricEstimate, number: int, repeats: int) -> Difference | None:
-    """Compare with the first remedy; None for that one itself."""
-    if number == 0:
+def _difference(metric: MetricEstimate, number: int, base: int, repeats: int) -> Difference | None:
+    """Compare a remedy with the one at `base`; None for that one and those before it."""
+    if number <= base:
         return None
-    arm, other = _positions(number, repeats), _positions(0, repeats)
+    arm, other = _positions(number, repeats), _positions(base, repeats)
     both = np.concatenate([arm, other])
     return significance.networks_difference(
         metric.values[arm],

@@ -115,7 +115,7 @@ def advise(
             data = replace(plain, new=embed(new)[rows], parents=_parents(new)[rows])
             held_out.append(_cross_fit(name, data, drawn, track, begun=begun))
     comparison = remedies.compare_remedies(
-        about, held_out, advice.RECOMMENDED, margin=margin, seed=seed
+        about, held_out, advice.RECOMMENDED, advice.COPIES, margin=margin, seed=seed
     )
     found = Advice(
         folder=folder.resolve().name,
@@ -142,10 +142,11 @@ def usable_images(
 ) -> tuple[LabeledFolder, Audit, list[str]]:
     """Return the images to test, each picture once, the audit, and what is left out in words."""
     table = folders.scan(folder, track, workers)
-    if splits := sorted({sample.split for sample in table.samples if sample.split}):
+    splits = sorted({sample.split for sample in table.samples})
+    if len(splits) > 1:
         raise InputError(
             f"{folder}: holds the splits {', '.join(splits)}; name the one to learn from, such as "
-            f"{folder}/{splits[-1]}"
+            f"{folder / 'train'}"
         )
     audited = audit(folder, work=work, workers=workers, track=track)
     unusable = {ident for finding in audited.findings for ident in _dropped(finding)}
