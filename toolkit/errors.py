@@ -18,8 +18,11 @@ class StoppedError(Exception):
     """
 
     def __init__(self, message: str, number: int) -> None:
-        super().__init__(message)
+        super().__init__(message, number)  # both, so that it can be pickled
         self.number = number
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> InputError:

@@ -11,12 +11,15 @@ T = TypeVar("T")
 class EpochSummary:
     """Results of epoch `epoch` of `epochs`, in which a network was trained on `images` images.
 
-    `train_loss` is the mean over the epoch; `valid_loss` and `valid_gmean` were measured after it.
+    `seed` is that of the run; the epoch and its validation took `seconds`. `train_loss` is the mean
+    over the epoch; `valid_loss` and `valid_gmean` were measured after it.
     """
 
+    seed: int
     epoch: int
     epochs: int
     images: int
+    seconds: float
     train_loss: float
     valid_loss: float
     valid_gmean: float

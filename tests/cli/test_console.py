@@ -1,8 +1,11 @@
 """What is printed is one line that no file's name can make into something else."""
 
 import errno
+import io
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from toolkit.cli import console
 from toolkit.cli.console import TrainingProgress
@@ -49,12 +52,36 @@ def test_a_table_keeps_its_rows_whatever_the_names():
     ]
 
 
+def epochs(seed):
+    return [EpochSummary(seed, epoch, 5, 400, 20.0, 0.5, 0.25, 0.75) for epoch in range(1, 6)]
+
+
 def test_a_log_has_a_line_every_half_minute():
-    times, lines = iter(range(0, 1000, 20)), []
+    times, lines = iter(range(20, 1000, 20)), []
     progress = TrainingProgress(lines.append, now=lambda: next(times))
-    for epoch in progress.track(range(1, 6), "train"):
-        progress.on_epoch(EpochSummary(epoch, 5, 400, 0.5, 0.25, 0.75))
+    for epoch in progress.track(epochs(3), "train"):
+        progress.on_epoch(epoch)
     assert lines == [
-        f"epoch {n}/5, {left} left: loss 0.500, valid 0.250, G-mean 0.750, 20 images/s"
+        f"seed 3: epoch {n}/5, {left} left: loss 0.500, valid 0.250, G-mean 0.750, 20 images/s"
         for n, left in ((2, "0:01:00"), (4, "0:00:20"))
+    ]
+
+
+def test_runs_beside_each_other_have_a_line_each():
+    """As they are shown in a terminal, and now and then in a log."""
+    stream = io.StringIO()
+    bars = Progress("{task.description}", console=Console(file=stream, width=90))
+    shown = TrainingProgress(print, bars)
+    times, lines = iter(range(20, 1000, 20)), []
+    logged = TrainingProgress(lines.append, now=lambda: next(times) / 2)
+    for both in shown.track(zip(epochs(0), epochs(1), strict=True), "train r"):
+        for epoch in both:
+            shown.on_epoch(epoch)
+            logged.on_epoch(epoch)
+        if both[0].epoch == 3:
+            bars.refresh()
+            starts = [task.description[:17] for task in bars.tasks]
+    assert starts == ["train r", "seed 0: epoch 3/5", "seed 1: epoch 3/5"]
+    assert [line[:17] for line in lines] == [
+        f"seed {seed}: epoch {epoch}/5" for epoch in (2, 4) for seed in (0, 1)
     ]

@@ -104,7 +104,7 @@ def test_killed_at_random_points_it_ends_with_the_same_run(data, unbroken, tmp_p
     assert codes[-1] == 0
     assert -signal.SIGKILL in codes
     assert contents(tmp_path / "run") == unbroken
-    assert not (tmp_path / "saved").exists()
+    assert not list((tmp_path / "saved").glob("*/state.json"))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5])
@@ -203,7 +203,7 @@ def test_another_recipe_begins_anew(data, tmp_path, monkeypatch, change):
     train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved"), **change)
     train(data, tmp_path / "fresh", **change)
     assert contents(tmp_path / "run") == contents(tmp_path / "fresh")
-    assert len(list((tmp_path / "saved").iterdir())) == 1  # the interrupted one's stays
+    assert len(list((tmp_path / "saved").glob("*/state.json"))) == 1  # the interrupted one's stays
 
 
 def test_out_of_memory_after_a_checkpoint_begins_anew_in_parts(data, tmp_path, monkeypatch):
@@ -223,7 +223,7 @@ def test_out_of_memory_after_a_checkpoint_begins_anew_in_parts(data, tmp_path, m
         assert run.parts == 2
         return contents(tmp_path / name)
 
-    saved = TrainingOptions(tmp_path / "saved")
+    saved = TrainingOptions(tmp_path / "checkpoints")
     assert train_with("saved", 1, saved) == train_with("never", 0) == train_with("late", 1)
 
 

@@ -75,4 +75,4 @@ def test_two_processes_train_as_one_does(project):
         assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-4)
         assert ours.valid_loss == pytest.approx(theirs.valid_loss, rel=1e-3)
         assert ours.valid_gmean == pytest.approx(theirs.valid_gmean)
-    assert not (project / ".toolkit" / "checkpoints").exists()
+    assert not list((project / ".toolkit").rglob("state.json"))

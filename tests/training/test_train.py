@@ -1,20 +1,28 @@
 """Training leaves a run: the same bytes each time, whole or not at all."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers.arms import arm, settings
+from tests.helpers.arms import arm, load, settings
 from toolkit.datasets import folders
-from toolkit.errors import InputError
-from toolkit.io import manifest
-from toolkit.training import runs
-from toolkit.training.train import TrainingOptions, train_one, train_seeds
+from toolkit.errors import InputError, StoppedError
+from toolkit.io import manifest, parallel
+from toolkit.training import flops, runs, steps, streaming
+from toolkit.training.checkpoints import CheckpointSchedule
+from toolkit.training.distributed import Group
+from toolkit.training.state import training_job
+from toolkit.training.train import TrainingOptions, count_jobs, train_one, train_seeds
+
+SMALL = "torchvision.mobilenet_v3_small"
 
 
 @pytest.fixture
@@ -122,12 +130,130 @@ def test_unknown_recipe_writes_nothing(data, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_several_seeds_in_one_process_leave_the_same_runs(data, tmp_path):
+def train_several(data, folder, options=None, jobs=1, *, seeds=(3, 4, 5), how="auto", **recipe):
+    outputs = {seed: folder / f"run-{seed}" for seed in seeds}
+    params = settings(epochs=1, network=SMALL, **recipe)
+    params = params.model_copy(update={"jobs": jobs, "data": how})
+    return train_seeds(*data, "r", params, outputs=outputs, options=options)
+
+
+@pytest.mark.parametrize("how", ["memory", "files"])
+def test_runs_are_the_same_however_many_are_trained_at_once(data, tmp_path, how):
+    """Also in a process that has trained before, and also if one is trained alone."""
+    (alone,) = train_several(data, tmp_path / "alone", how=how, seeds=(4,))
+    for jobs in (1, 2):
+        reported = []
+        options = TrainingOptions(on_epoch=reported.append)
+        trained = train_several(data, tmp_path / str(jobs), options, jobs, how=how)
+        assert [run.seed for run in trained] == [3, 4, 5]
+        assert sorted((epoch.seed, epoch.epoch) for epoch in reported) == [(3, 1), (4, 1), (5, 1)]
+        assert runs.read_run(tmp_path / str(jobs) / "run-3") == trained[0]
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    assert contents(tmp_path / "1" / "run-4") == contents(alone.folder)
+
+
+def test_threads_of_a_run_work_beside_those_of_others(data, tmp_path):
+    """After a training with threads in this very process, whose threads a fork leaves behind."""
+    params = settings(epochs=1, network=SMALL).model_copy(update={"threads": 2, "jobs": 2})
+    train_one(*data, "r", params, seed=3, output=tmp_path / "alone")
     outputs = {seed: tmp_path / f"run-{seed}" for seed in (3, 4)}
-    trained = train_seeds(*data, "r", settings(), outputs=outputs)
-    assert [run.seed for run in trained] == [3, 4]
-    train(data, tmp_path / "alone", seed=4)
-    assert contents(tmp_path / "run-4") == contents(tmp_path / "alone")
+    train_seeds(*data, "r", params, outputs=outputs)
+    assert contents(tmp_path / "run-3") == contents(tmp_path / "alone")
+
+
+def test_cores_threads_and_memory_bound_how_many_run_at_once(data, monkeypatch):
+    def count(free: int = 1 << 40, todo: int = 9, **params: object) -> int:
+        monkeypatch.setattr(streaming, "available_memory", lambda: free)
+        job = training_job(settings(batch=64).model_copy(update=params), "r", 0)
+        return count_jobs(job, todo, load(data[0]), Group())
+
+    monkeypatch.setattr(parallel, "cores", lambda: 4)
+    assert [count(), count(todo=3), count(threads=2), count(threads=8)] == [4, 3, 2, 1]
+    each = flops.estimate_memory(settings(batch=64).recipes["r"], 32, 2)
+    assert [count(free=round(2.5 * each / streaming.MEMORY_FRACTION)), count(free=1)] == [2, 1]
+    assert [count(jobs=6), count(jobs=6, todo=2)] == [6, 2]
+    torchrun = Group(0, 2)
+    assert count_jobs(training_job(settings(), "r", 0), 9, load(data[0]), torchrun) == 1
+
+
+def test_seeds_that_are_done_are_kept_and_others_go_on(data, tmp_path, monkeypatch):
+    """Ctrl-C in the second seed: the same command does not train the first again."""
+    options, real = TrainingOptions(tmp_path / "saved"), CheckpointSchedule.after_step
+    trained, lines = [], []
+
+    def after_step(self, state, position):
+        trained.append(state.job.seed)
+        if trained[-1] == 4:
+            signal.raise_signal(signal.SIGINT)
+        real(self, state, position)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CheckpointSchedule, "after_step", after_step)
+        with pytest.raises(StoppedError, match="the same command resumes from there"):
+            train_several(data, tmp_path, options)
+    done = contents(tmp_path / "run-3")
+    again = replace(options, say=lines.append, on_epoch=lambda epoch: trained.append(epoch.seed))
+    trained.clear()
+    seeds = train_several(data, tmp_path, again)
+    assert (trained, [run.seed for run in seeds]) == ([4, 5], [3, 4, 5])
+    assert contents(tmp_path / "run-3") == done
+    assert ["run-3: kept, the same training left it; --restart trains" in x for x in lines] == [
+        True
+    ]
+    train_several(data, tmp_path, again, seeds=(3, 4, 5, 6))
+    assert trained == [4, 5, 6]
+
+
+@pytest.mark.parametrize("change", ["recipe", "weights", "restart", "gone"])
+def test_a_run_that_is_not_that_of_this_training_is_trained_again(data, tmp_path, change):
+    trained = []
+    options = TrainingOptions(tmp_path / "saved", on_epoch=lambda epoch: trained.append(epoch.seed))
+    train_several(data, tmp_path, options, seeds=(3,))
+    before = contents(tmp_path / "run-3")
+    if change == "weights":
+        (tmp_path / "run-3" / runs.WEIGHTS).write_bytes(b"x")
+    if change == "gone":
+        shutil.rmtree(tmp_path / "run-3")
+    recipe = {"learning_rate": 0.01} if change == "recipe" else {}
+    train_several(
+        data, tmp_path, replace(options, restart=change == "restart"), seeds=(3,), **recipe
+    )
+    assert trained == [3, 3]
+    assert (contents(tmp_path / "run-3") == before) == (change != "recipe")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_signal_in_the_last_validation_stops_once_the_run_is_written(
+    data, tmp_path, monkeypatch, jobs
+):
+    options, real = TrainingOptions(tmp_path / "saved"), steps.validate
+
+    def validate(*arguments):
+        os.kill(parent, signal.SIGINT)
+        return real(*arguments)
+
+    parent = os.getpid()
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "validate", validate)
+        with pytest.raises(
+            StoppedError, match=r"stopped; .*run-\d is done, the same command goes on"
+        ):
+            train_several(data, tmp_path, options, jobs)
+    done = sorted(path.name for path in tmp_path.glob("run-*"))
+    assert done in (["run-3"], ["run-3", "run-4"], ["run-4"])
+    trained = []
+    train_several(
+        data, tmp_path, replace(options, on_epoch=lambda epoch: trained.append(epoch.seed)), jobs
+    )
+    assert len(trained) == 3 - len(done)
+
+
+def test_a_seed_whose_loss_diverges_does_not_keep_the_others_from_training(data, tmp_path):
+    wild = settings(learning_rate=100, batch=9, epochs=5)
+    outputs = {seed: tmp_path / f"run-{seed}" for seed in (0, 1)}
+    with pytest.raises(InputError, match="run-0 keeps epoch 1"):
+        train_seeds(*data, "r", wild, outputs=outputs)
+    assert runs.read_run(tmp_path / "run-1").seed == 1
 
 
 def test_the_best_epoch_before_a_diverged_loss_is_kept(data, tmp_path):
@@ -202,10 +328,10 @@ def test_an_interrupted_training_of_plain_folders_resumes(photos, tmp_path):
     options = TrainingOptions(tmp_path / "saved", max_minutes=0)
     with pytest.raises(InputError, match="the time was up"):
         train(photos, tmp_path / "run", options=options)
-    assert len(list((tmp_path / "saved").iterdir())) == 1
+    assert len(list((tmp_path / "saved").glob("*/state.json"))) == 1
     shutil.copy(photos[0] / "a" / "0.png", photos[0] / "a" / "copy.png")
     with pytest.raises(InputError, match="the time was up"):
         train(photos, tmp_path / "run", options=options)
-    assert len(list((tmp_path / "saved").iterdir())) == 2
+    assert len(list((tmp_path / "saved").glob("*/state.json"))) == 2
     train(photos, tmp_path / "run", options=TrainingOptions(tmp_path / "saved"))
-    assert len(list((tmp_path / "saved").iterdir())) == 1
+    assert len(list((tmp_path / "saved").glob("*/state.json"))) == 1

@@ -27,48 +27,51 @@ REMEDIES = {
 }
 
 
-def describe_epoch(epoch: EpochSummary, seconds: float) -> str:
+def describe_epoch(epoch: EpochSummary) -> str:
     """Describe an epoch in a line; images per second count the time of validation too."""
-    left = timedelta(seconds=round((epoch.epochs - epoch.epoch) * seconds))
+    left = timedelta(seconds=round((epoch.epochs - epoch.epoch) * epoch.seconds))
     return (
-        f"epoch {epoch.epoch}/{epoch.epochs}, {left} left: loss {epoch.train_loss:.3f}, "
-        f"valid {epoch.valid_loss:.3f}, G-mean {epoch.valid_gmean:.3f}, "
-        f"{epoch.images / max(seconds, 1e-9):.0f} images/s"
+        f"seed {epoch.seed}: epoch {epoch.epoch}/{epoch.epochs}, {left} left: loss "
+        f"{epoch.train_loss:.3f}, valid {epoch.valid_loss:.3f}, G-mean {epoch.valid_gmean:.3f}, "
+        f"{epoch.images / max(epoch.seconds, 1e-9):.0f} images/s"
     )
 
 
 @dataclass
 class TrainingProgress:
-    """Shows the epochs of a training: live in `bars`, or with `say`, at most a line in EVERY."""
+    """Shows the epochs of trainings: a line for each in `bars`, or with `say`, one in EVERY."""
 
     say: Callable[[str], object]
     bars: "Progress | None" = None
     now: Callable[[], float] = time.monotonic
-    _task: "TaskID | None" = field(default=None, init=False)
-    _epoch_began: float = field(default=0.0, init=False)
-    _last_line: float = field(default=0.0, init=False)
+    _tasks: "dict[int, TaskID]" = field(default_factory=dict, init=False)
+    _last_line: dict[int, float] = field(default_factory=dict, init=False)
 
     def track(self, items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-        """Yield the items, shown in `bars` where there are any, and start timing the epochs."""
-        self._epoch_began = self._last_line = self.now()
+        """Yield the items, shown in `bars` where there are any."""
         if self.bars is None:
             yield from items
             return
         with self.bars:
-            self._task = self.bars.add_task(label, total=total)
+            task = self.bars.add_task(label, total=total)
             yield from items
-            self.bars.remove_task(self._task)
+            self.bars.remove_task(task)
 
     def on_epoch(self, epoch: EpochSummary) -> None:
         """Show that an epoch is over."""
+        line, seed = describe_epoch(epoch), epoch.seed
+        if self.bars is not None:
+            if seed not in self._tasks:
+                self._tasks[seed] = self.bars.add_task("", total=None)
+            self.bars.update(self._tasks[seed], description=line)
+            if epoch.epoch == epoch.epochs:
+                self.bars.remove_task(self._tasks.pop(seed))
+            return
         now = self.now()
-        line = describe_epoch(epoch, now - self._epoch_began)
-        self._epoch_began = now
-        if self.bars is not None and self._task is not None:
-            self.bars.update(self._task, description=line)
-        elif now - self._last_line >= EVERY and epoch.epoch < epoch.epochs:
-            self.say(line)
-            self._last_line = now
+        if now - self._last_line.setdefault(seed, now - epoch.seconds) >= EVERY:
+            if epoch.epoch < epoch.epochs:
+                self.say(line)
+            self._last_line[seed] = now
 
 
 def say(text: str, *, quiet: bool = False) -> None:

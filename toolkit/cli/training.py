@@ -65,11 +65,13 @@ def train(
     with profiling.profiled(folder) if profile else contextlib.nullcontext():
         if seeds:
             section = settings or TrainParams(recipes=RECIPES)
+            if profile:  # which measures this process
+                section = section.model_copy(update={"jobs": 1})
             outputs = _outputs(output, seeds)
             todo = TrainingOptions(checkpoints=paths.CHECKPOINTS, **how)
             trained = train_all(arm, valid, recipe, section, outputs, todo)
         else:
-            how |= dict(settings) if settings else {}
+            how |= {key: value for key, value in settings or () if key != "jobs"}
             trained = [run(arm, valid=valid, recipe=recipe, output=output, seed=seed, **how)]
     if profile:
         console.say(f"{folder}: {profiling.describe_profile(folder)}", quiet=quiet)

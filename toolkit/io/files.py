@@ -163,14 +163,10 @@ def new_folder(
     again. Raises InputError for a folder that must not be replaced, and while another process
     writes the same one.
     """
-    check_output(path)
+    check_replaceable(path, marker, force=force)
     path.parent.mkdir(parents=True, exist_ok=True)
     replaced = path.with_name(f".{path.name}.replaced")
     building = path.with_name(f".{path.name}.building")
-    if not _may_be_replaced(path, marker) and not (force and path.is_dir()):
-        message = f"{path}: exists and was not written by the toolkit; move it away"
-        option = "" if force is None else ", or replace it with --force"
-        raise InputError(f"{message} or choose another --output{option}")
     with exclusive(path):
         if replaced.exists() and not path.exists():  # killed between two renames
             replaced.rename(path)
@@ -193,6 +189,15 @@ def check_output(path: Path) -> None:
     """Raise InputError for a path that names no new folder: ".", "..", "/", or one with a NUL."""
     if path.name in ("", "..") or "\0" in str(path):
         raise InputError(f"--output must name a folder that can be made, got {str(path)!r}")
+
+
+def check_replaceable(path: Path, marker: str, *, force: bool | None = None) -> None:
+    """Raise InputError for a path that `new_folder` would not replace."""
+    check_output(path)
+    if not _may_be_replaced(path, marker) and not (force and path.is_dir()):
+        message = f"{path}: exists and was not written by the toolkit; move it away"
+        option = "" if force is None else ", or replace it with --force"
+        raise InputError(f"{message} or choose another --output{option}")
 
 
 def _replace(path: Path, building: Path, replaced: Path) -> None:

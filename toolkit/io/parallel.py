@@ -282,14 +282,14 @@ def _serve(
     _note = note
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends the worker
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _end_with(parent)
+    end_with(parent)
     if prepare:
         prepare()
     while True:
         pipe.send_bytes(_answer(function, items[int(pipe.recv_bytes())]))
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """Let the kernel end this process when its parent ends, even killed, so that locks are free."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before the call

@@ -9,13 +9,9 @@ import contextlib
 import hashlib
 import json
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -25,16 +21,16 @@ from torch import Tensor
 
 from toolkit.errors import InputError, StoppedError
 from toolkit.io import files
+from toolkit.io.jobs import Interrupt
 from toolkit.io.manifest import is_file_name
 from toolkit.training import runs
 from toolkit.training.distributed import ALONE, Group
 from toolkit.training.params import Checkpoint
-from toolkit.training.runs import Epoch
+from toolkit.training.runs import Epoch, Run
 from toolkit.training.state import TrainingPosition, TrainingState
 
-SIDE = "state.json"
+SIDE, FINISHED = "state.json", "finished.json"
 UNUSABLE = (OSError, ValueError, TypeError, LookupError, RuntimeError, SafetensorError)
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class OutOfTimeError(Exception):
@@ -106,6 +102,26 @@ class Store:
         """Return the file's bytes on rank 0's machine; None where it does not exist."""
         exists = not self.group.rank and path.is_file()
         return self.group.broadcast(path.read_bytes() if exists else None)
+
+    def finish(self, run: Path) -> None:
+        """Put a note in place of the checkpoint: the training ended with the run in this folder."""
+        if self.group.rank:
+            return
+        self.remove()
+        note = {"key": self.key, "run": files.sha256(run / runs.SIDE)}
+        files.write_json(self.folder / FINISHED, note)
+
+    def finished(self, run: Path) -> Run | None:
+        """Return the run in this folder if it is whole, and what this training ended with."""
+        try:
+            note = files.read_json(self.folder / FINISHED)
+            if note != {"key": self.key, "run": files.sha256(run / runs.SIDE)}:
+                return None
+            found = runs.read_run(run)
+            whole = files.sha256(run / runs.WEIGHTS) == found.weights_sha256
+        except UNUSABLE:
+            return None
+        return found if whole else None
 
     def remove(self) -> None:
         """Delete the checkpoint."""
@@ -206,7 +222,8 @@ class CheckpointSchedule:
 
     Saves in `store`, where there is one, as often as `every` says. `max_minutes` count from
     `started`, a time of `time.monotonic`; at the end of an epoch the training also stops if
-    another epoch, as long as the longest, would exceed them.
+    another epoch, as long as the longest, would exceed them. An `interrupt` stops it at the next
+    step; with several processes torchrun ends all, and they resume from the last checkpoint.
     """
 
     store: Store | None = None
@@ -214,32 +231,10 @@ class CheckpointSchedule:
     max_minutes: float | None = None
     started: float = field(default_factory=time.monotonic)
     group: Group = ALONE
-    _signal: int = 0
+    interrupt: Interrupt = field(default_factory=Interrupt)
     _saved: float = field(default_factory=time.monotonic)
     _epoch: float = field(default_factory=time.monotonic)
     _longest: float = 0.0
-
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """Make the first SIGINT or SIGTERM in the block stop at the next step, a second at once.
-
-        With several processes torchrun ends all of them, and they resume from the last checkpoint.
-        """
-        main = threading.current_thread() is threading.main_thread()
-        if not main or self.group.size > 1:
-            yield
-            return
-        handlers = {number: signal.signal(number, self._stop) for number in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-
-    def _stop(self, number: int, _frame: FrameType | None) -> None:
-        self._signal = number
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
 
     def resume(self, state: TrainingState) -> TrainingPosition | None:
         """Load the checkpoint into `state`, if there is one. Raises as `Store.load` does."""
@@ -276,12 +271,13 @@ class CheckpointSchedule:
         self, state: TrainingState, position: TrainingPosition, *, late: bool, due: bool = False
     ) -> None:
         due = due or time.monotonic() - self._saved >= 60 * self.every.minutes
-        if self._signal or late or due:
+        number = self.interrupt.number
+        if number or late or due:
             if self.store:
                 self.store.save(state, position)
             self._saved = time.monotonic()
-        if self._signal:
-            raise StoppedError(self._message(state, position), self._signal)
+        if number:
+            raise StoppedError(self._message(state, position), number)
         if late:
             raise OutOfTimeError
 

@@ -69,7 +69,7 @@ def fit(
     check_data(arm, valid, job)
     schedule = schedule or CheckpointSchedule()
     parts, where = 1, resolve_machine(job.settings).device
-    with device.reproducible(job.settings.threads, where), schedule.listening():
+    with device.reproducible(job.settings.threads, where):
         arm, valid = arm.to(where), valid.to(where)
         state, position = None, TrainingPosition.first(where)
         while True:
@@ -128,7 +128,9 @@ def _run_epochs(
         problem = str(error)
     if position.best is None:
         raise InputError(
-            problem or "the time was up before the end of the first epoch; raise --max-minutes"
+            problem
+            or "the time was up before the end of the first epoch; raise --max-minutes"
+            + (", or run the same command again, which resumes" if schedule.store else "")
         )
     return FitResult(
         history=tuple(position.history),

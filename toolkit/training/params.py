@@ -94,8 +94,11 @@ class TrainParams(Section):
     """The machine's part in training, and the recipes."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: Positive = 2
-    """CPU threads; another number gives other weights."""
+    threads: Positive = 1
+    """CPU threads of a run; another number gives other weights."""
+    jobs: Literal["auto"] | Positive = "auto"
+    """Runs that are trained at once, which changes none of them; auto: as many as cores and memory
+    allow. On a GPU always one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     checkpoint: Checkpoint = Checkpoint()
     data: Literal["auto", "memory", "files"] = "auto"

@@ -3,20 +3,23 @@
 import contextlib
 import functools
 import hashlib
+import importlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import InputError
-from toolkit.io import closure, files
+from toolkit.errors import InputError, StoppedError
+from toolkit.io import closure, files, jobs, parallel
+from toolkit.io.jobs import Interrupt, Report
 from toolkit.progress import EpochSummary, Track, ignore, silent
 from toolkit.training import (
     dataset,
     device,
     distributed,
+    flops,
     loop,
     runs,
     state,
@@ -77,77 +80,157 @@ def train_seeds(
 ) -> list[Run]:
     """Train the recipe `name` on the images in `arm_folder`; write a run for each seed.
 
-    `outputs`: seed -> the run's folder; a seed's run does not depend on the other seeds. The images
-    in `valid_folder` decide which epoch is kept; no other data are read. Either folder has a
-    manifest or is laid out <class>/file; images are resized to the recipe's `size` or, without one,
-    to `dataset.choose_size`. Each run appears whole or not at all; then its checkpoint is removed,
-    unless the training is incomplete. Of several processes of torchrun only the first one writes.
-    Raises InputError for an unknown recipe, as `dataset.open_folder`, `dataset.load_tensors` and
-    `loop.fit` do, and, once the best epoch is written, for a loss that is no longer finite;
-    StoppedError after a signal.
+    `outputs`: seed -> the run's folder; a seed's run does not depend on the other seeds, nor on how
+    many are trained at once (see `count_jobs`). The images in `valid_folder` decide which epoch is
+    kept; no other data are read. Either folder has a manifest or is laid out <class>/file; images
+    are resized to the recipe's `size` or, without one, to `dataset.choose_size`. Each run appears
+    whole or not at all; then its checkpoint is removed, unless the training is incomplete. A whole
+    run that this training left there before is kept as it is, unless options say `restart`. Of
+    several processes of torchrun only the first one writes. Raises InputError for an unknown
+    recipe, as `dataset.open_folder`, `dataset.load_tensors` and `loop.fit` do, and, once all runs
+    are written, for a loss that is no longer finite; StoppedError after a signal.
     """
     options, where = options or TrainingOptions(), device.resolve_device(settings.device)
-    jobs = {seed: state.training_job(settings, name, seed) for seed in outputs}
-    arm, valid = (
-        dataset.open_folder(path, options.track, options.say) for path in (arm_folder, valid_folder)
+    trainings = {seed: state.training_job(settings, name, seed) for seed in outputs}
+    folders = arm, valid = (
+        dataset.open_folder(arm_folder, options.track, options.say),
+        dataset.open_folder(valid_folder, options.track, options.say),
     )
     size = settings.recipes[name].size or dataset.choose_size(arm, valid, options.say)
-    read = functools.partial(
-        streaming.open_data,
-        size=size,
-        how=settings.data,
-        workers=settings.workers,
-        device=where,
-        track=options.track,
-    )
-    finished: list[Run] = []
-    data: tuple[Data, Data] | None = None
     with distributed.group(where) as group:
-        for seed, output in outputs.items():
-            inputs = _inputs((arm, valid), size, jobs[seed], group)
-            with _run_folder(output, group) as building, _store(inputs, options, group) as store:
-                data = data or (read(arm), read(valid))
-                schedule = CheckpointSchedule(
-                    store, settings.checkpoint, options.max_minutes, options.started, group
-                )
-                run = _train(building, (arm, valid), data, jobs[seed], schedule, options)
-            finished.append(run.model_copy(update={"folder": output}))
-            if store and run.complete:
-                store.remove()
-            if run.problem:
-                kept = f"{output} keeps epoch {run.best_epoch}, the best before that"
-                raise InputError(f"{run.problem}; {kept}")
-    return finished
+        tasks = [
+            Task(job, outputs[seed], _store(_inputs(folders, size, job, group), options, group))
+            for seed, job in trainings.items()
+        ]
+        trained = {task.job.seed: run for task in tasks if (run := _finished(task, options))}
+        if todo := [task for task in tasks if task.job.seed not in trained]:
+            read = functools.partial(
+                streaming.open_data,
+                size=size,
+                how=settings.data,
+                workers=settings.workers,
+                device=where,
+                track=options.track,
+            )
+            team = Team(folders, (read(arm), read(valid)), group, Interrupt(), options)
+            trained |= _train_all(team, todo)
+    for seed, run in trained.items():
+        if run.problem:
+            kept = f"{outputs[seed]} keeps epoch {run.best_epoch}, the best before that"
+            raise InputError(f"{run.problem}; {kept}")
+    return [trained[seed] for seed in outputs]
 
 
-def _train(
-    building: Path,
-    folders: tuple[LabeledFolder, LabeledFolder],
-    data: tuple[Data, Data],
-    job: TrainingJob,
-    schedule: CheckpointSchedule,
-    options: TrainingOptions,
+@dataclass(frozen=True)
+class Task:
+    """A run to train: `output` is its folder, `store` is where its checkpoint is kept."""
+
+    job: TrainingJob
+    output: Path
+    store: Store | None
+
+
+@dataclass(frozen=True)
+class Team:
+    """What the runs of one call have in common: images to train on and to measure on, and how."""
+
+    folders: tuple[LabeledFolder, LabeledFolder]
+    data: tuple[Data, Data]
+    group: Group
+    interrupt: Interrupt
+    options: TrainingOptions
+
+
+def _store(inputs: dict[str, Any], options: TrainingOptions, group: Group) -> Store | None:
+    return Store.of(options.checkpoints, inputs, group) if options.checkpoints else None
+
+
+def _finished(task: Task, options: TrainingOptions) -> Run | None:
+    """Return the run that lies there already, if this very training has left it."""
+    files.check_replaceable(task.output, runs.SIDE)
+    if options.restart or not task.store or not (run := task.store.finished(task.output)):
+        return None
+    options.say(f"{task.output}: kept, the same training left it; --restart trains it again")
+    return run
+
+
+def count_jobs(job: TrainingJob, todo: int, arm: Data, group: Group) -> int:
+    """Return how many of `todo` runs to train at once.
+
+    That is `train.jobs`, or what cores and memory allow; one on a GPU, and where several processes
+    train one network.
+    """
+    settings = job.settings
+    if group.size > 1 or state.resolve_machine(settings).device.type == "cuda":
+        return 1
+    if settings.jobs != "auto":
+        return min(settings.jobs, todo)
+    each = flops.estimate_memory(job.recipe, arm.size, len(arm.classes))
+    fitting = int(streaming.MEMORY_FRACTION * streaming.available_memory() / each)
+    return max(1, min(parallel.cores() // settings.threads, fitting, todo))
+
+
+def _train_all(team: Team, tasks: Sequence[Task]) -> dict[int, Run]:
+    options, at_once = team.options, count_jobs(tasks[0].job, len(tasks), team.data[0], team.group)
+    inner = options if at_once == 1 else replace(options, track=silent)
+    work = functools.partial(_train_one, replace(team, options=inner))
+    done: Iterable[tuple[Task, Run]] = jobs.side_by_side(work, tasks, at_once, options.on_epoch)
+    if at_once > 1:
+        importlib.import_module("dvclive.live")  # once, not in each process
+        done = options.track(done, f"train {tasks[0].job.name}, {at_once} at once", len(tasks))
+    alone = team.group.size == 1  # else torchrun ends all processes
+    with team.interrupt.listening() if alone else contextlib.nullcontext():
+        return {task.job.seed: run for task, run in done}
+
+
+def _train_one(team: Team, task: Task, report: Report) -> Run:
+    settings, options, store = task.job.settings, team.options, task.store
+    with _lock(store, options, team.group):
+        with _run_folder(task.output, team.group) as building:
+            schedule = CheckpointSchedule(
+                store,
+                settings.checkpoint,
+                options.max_minutes,
+                options.started,
+                team.group,
+                team.interrupt,
+            )
+            run = _write_run(building, team, task.job, schedule, report)
+        if store and run.complete:
+            store.finish(task.output)
+    if team.interrupt.number:
+        remedy = "the same command goes on"
+        raise StoppedError(f"stopped; {task.output} is done, {remedy}", team.interrupt.number)
+    return run.model_copy(update={"folder": task.output})
+
+
+def _write_run(
+    building: Path, team: Team, job: TrainingJob, schedule: CheckpointSchedule, report: Report
 ) -> Run:
-    images = data[0].originals if job.recipe.match_steps else len(data[0].labels)
+    arm, _ = team.data
+    images = arm.originals if job.recipe.match_steps else len(arm.labels)
+    began = time.monotonic()
 
-    def report(epoch: Epoch) -> None:
+    def on_epoch(epoch: Epoch) -> None:
+        nonlocal began
+        seconds, began = time.monotonic() - began, time.monotonic()
         log(epoch)
-        options.on_epoch(_epoch_summary(epoch, job.recipe.epochs, images))
+        report(_epoch_summary(job, epoch, images, seconds))
 
     with _dvclive(building / "dvclive") as log:
         if job.recipe.frozen:
-            result = frozen.fit_frozen(*data, job, report, options.track)
+            result = frozen.fit_frozen(*team.data, job, on_epoch, team.options.track)
         else:
-            result = loop.fit(*data, job, report, options.track, schedule)
+            result = loop.fit(*team.data, job, on_epoch, team.options.track, schedule)
     weights = runs.pack_weights(result.weights)
-    run = _describe(folders, data[0], job, result, schedule.group, weights)
+    run = _describe(team.folders, arm, job, result, team.group, weights)
     runs.write_run(building, run, weights)
     return run
 
 
-def _epoch_summary(epoch: Epoch, epochs: int, images: int) -> EpochSummary:
+def _epoch_summary(job: TrainingJob, epoch: Epoch, images: int, seconds: float) -> EpochSummary:
     measured = (epoch.train_loss, epoch.valid_loss, epoch.valid_gmean)
-    return EpochSummary(epoch.epoch, epochs, images, *measured)
+    return EpochSummary(job.seed, epoch.epoch, job.recipe.epochs, images, seconds, *measured)
 
 
 @contextlib.contextmanager
@@ -162,18 +245,12 @@ def _run_folder(output: Path, group: Group) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _store(
-    inputs: dict[str, Any], options: TrainingOptions, group: Group
-) -> Iterator[Store | None]:
-    """Give the store of checkpoints, locked against other processes for the block."""
-    if not options.checkpoints:
-        yield None
-        return
-    store = Store.of(options.checkpoints, inputs, group)
-    with contextlib.nullcontext() if group.rank else files.exclusive(store.folder):
-        if options.restart:
+def _lock(store: Store | None, options: TrainingOptions, group: Group) -> Iterator[None]:
+    """Keep other processes from the store during the block."""
+    with files.exclusive(store.folder) if store and not group.rank else contextlib.nullcontext():
+        if store and options.restart:
             store.remove()
-        yield store
+        yield
 
 
 def _inputs(

@@ -22,7 +22,7 @@ def train(
     output: Path | str | None = None,
     seed: int = 0,
     device: str = "auto",
-    threads: int = 2,
+    threads: int = 1,
     precision: str = "auto",
     checkpoint: Checkpoint | Mapping[str, Any] | None = None,
     data: str = "auto",
