@@ -11,10 +11,11 @@ class InputError(ValueError):
     """
 
 
-class StoppedError(Exception):
+class StoppedError(BaseException):
     """A signal ended the work early; the message says how to continue it.
 
     The command line prints the message and exits, as shells do, with 128 plus the signal's number.
+    Like KeyboardInterrupt it is no Exception, so that nobody takes it for a failure of the work.
     """
 
     def __init__(self, message: str, number: int) -> None:

@@ -93,7 +93,7 @@ def test_the_quality_of_a_jpeg_is_that_which_it_was_written_with(tmp_path, quali
 
 def test_two_audits_of_one_folder_at_once_are_refused(photos, monkeypatch):
     audits.run(photos)
-    monkeypatch.setattr(files, "LOCK_ATTEMPTS", 1)
+    monkeypatch.setattr(files, "ATTEMPTS", 1)
     with (
         files.exclusive(work_file(photos)),
         pytest.raises(InputError, match="another process is writing it"),

@@ -143,7 +143,8 @@ def test_audit_of_a_folder_without_classes_is_no_clean_bill(tmp_path, photos):
 def test_audit_overwrites_no_image(tmp_path, photos, option):
     image = next((photos / "a").iterdir())
     before = image.read_bytes()
-    done = toolkit(tmp_path, "audit", photos, option, image, code=1)
+    place = image.parent if option == "--pictures" else image
+    done = toolkit(tmp_path, "audit", photos, option, place, code=1)
     assert "lies among the images" in done.stderr
     assert image.read_bytes() == before
 

@@ -1,10 +1,9 @@
 """Outputs are written whole or not at all, and no file of a user's is lost."""
 
+import contextlib
 import errno
 import hashlib
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -42,30 +41,40 @@ def test_a_folder_that_the_toolkit_did_not_write_is_never_replaced(tmp_path):
     assert (tmp_path / "out" / "holiday.jpg").read_text() == "precious"
 
 
-def test_a_second_writer_is_refused(tmp_path):
-    code = (
-        "import sys; from pathlib import Path; from toolkit.io import files\n"
-        "with files.new_folder(Path(sys.argv[1])): pass"
-    )
-    with files.exclusive(tmp_path / "out"):
-        second = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path / "out")], capture_output=True, text=True
-        )
-    assert "another process is writing it" in second.stderr
-
-
 def test_a_file_is_replaced_whole(tmp_path):
     files.write_file(tmp_path / "deep" / "x.txt", "ä")
     files.write_file(tmp_path / "deep" / "x.txt", b"b")
     assert [p.read_bytes() for p in (tmp_path / "deep").iterdir()] == [b"b"]
 
 
-def test_temporary_files_of_killed_processes_are_removed_and_of_running_ones_are_not(tmp_path):
+def test_what_a_killed_process_left_is_written_over(tmp_path):
     name = hashlib.sha256(b"x.txt").hexdigest()[:16]
-    for pid in (2**22 + 1, 1):  # no process has so high an id; 1 always runs
-        (tmp_path / f".{name}.{pid}.tmp").touch()
+    (tmp_path / f".{name}.tmp").write_text("longer than what comes")
     files.write_file(tmp_path / "x.txt", "new")
-    assert sorted(p.name for p in tmp_path.iterdir()) == [f".{name}.1.tmp", "x.txt"]
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"x.txt": "new"}
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced(tmp_path):
+    """DVC's lead into its cache."""
+    (tmp_path / "cached").write_text("cached")
+    (tmp_path / "x.txt").symlink_to("cached")
+    files.write_file(tmp_path / "x.txt", "new")
+    assert (tmp_path / "x.txt").read_text() == "new"
+    assert (tmp_path / "cached").read_text() == "cached"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_the_place_of_a_folder_is_followed_and_kept(tmp_path, there):
+    (tmp_path / "disk").mkdir()
+    if there:
+        (tmp_path / "disk" / "big").mkdir()
+    (tmp_path / "out").symlink_to("disk/big")
+    for text in ("old", "new"):
+        with files.new_folder(tmp_path / "out") as building:
+            (building / "manifest.json").write_text(text)
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["big", "disk", "manifest.json", "out"]
+    assert (tmp_path / "out").is_symlink()
+    assert (tmp_path / "disk" / "big" / "manifest.json").read_text() == "new"
 
 
 def test_the_old_folder_is_restored_after_a_kill_between_two_renames(tmp_path):
@@ -103,15 +112,34 @@ def test_json_has_no_nan_in_either_direction(tmp_path):
         files.parse_json('{"a":' * 100_000)
 
 
-def test_a_lock_folder_of_another_user_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    (tmp_path / f"imbalanced-images-{os.getuid()}").symlink_to(tmp_path)
-    with pytest.raises(InputError, match="must be a folder of yours"), files.exclusive(tmp_path):
-        pass
-
-
 @pytest.mark.parametrize("name", ["", ".", "/", "..", "a/..", "a\0"])
 def test_an_output_must_name_a_folder_that_can_be_made(name):
     message = "--output must name a folder that can be made, got"
     with pytest.raises(InputError, match=message), files.new_folder(Path(name)):
         pass
+
+
+OUTPUTS = {
+    "missing/deep/new": ("", ""),
+    "nowhere": ("", ""),
+    "folder": ("", "must be a file, found a folder; name another"),
+    "file": ("must be a folder, found a file; name another", ""),
+    "file/below": ("file is a file, not a folder; name another",) * 2,
+    "pipe": ("must be a folder, found a device or pipe", "must be a file, found a device or pipe"),
+    "circle": ("is a link that leads in a circle; remove it", ""),
+    "top": ("must name a folder that can be made", "must be a file, found a folder"),
+}
+"""Paths, and what is said of them as a folder and as a file."""
+
+
+@pytest.mark.parametrize("file", [False, True])
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_an_output_is_checked_before_the_work(tmp_path, name, file):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    for link, target in (("circle", "circle"), ("top", "/"), ("nowhere", "missing")):
+        (tmp_path / link).symlink_to(target)
+    message = OUTPUTS[name][file]
+    with pytest.raises(InputError, match=message) if message else contextlib.nullcontext():
+        files.check_output(tmp_path / name, file=file)

@@ -306,7 +306,6 @@ REVIEWED = {
     "io/manifest.py: f'{sample.split}/{sample.label} and {parent.split}/{parent.label}'",
     "reporting/page.py: f'{folder.parent.name}/{folder.name}'",
     # names from our own code
-    "io/files.py: _lock_folder() / f'{name}.lock'",
     "pipeline/experiments.py: project / name",
     "pipeline/project.py: folder / name",
     "pipeline/project.py: resources.files('toolkit.pipeline') / 'presets' / name",

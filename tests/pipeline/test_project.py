@@ -1,6 +1,7 @@
 """`toolkit init` makes a project that fits the images, and never overwrites one."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,25 @@ def test_another_version_is_refused_with_the_remedy():
     })  # fmt: skip
     with pytest.raises(InputError, match=r"version is 9.9, but toolkit .* is installed"):
         project.check_version(settings)
+
+
+def test_images_that_fetch_would_refuse_are_refused_at_once(tmp_path):
+    photos = fill(tmp_path / "photos", {"a": 3, "b": 2})
+    for folder in (photos, photos / "project"):
+        with pytest.raises(InputError, match=r"data/raw: must not be inside fetch\.path"):
+            start(folder, photos)
+    assert sorted(path.name for path in photos.iterdir()) == ["a", "b"]
+
+
+def test_the_next_command_can_be_pasted(tmp_path):
+    said = start(tmp_path / "my project", None, "quick")
+    assert said.endswith(f"next: cd '{tmp_path}/my project'; dvc repro")
+
+
+def test_dvc_and_git_leave_out_what_a_killed_run_leaves(tmp_path):
+    start(tmp_path, None, "quick")
+    left = ["data/arms/.a.building/x/y.png", "models/.b.replaced/run.json", "reports/.c.lock"]
+    for tool in ([sys.executable, "-m", "dvc"], ["git"]):
+        command = [*tool, "check-ignore", *left]
+        said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert said.stdout.split() == left

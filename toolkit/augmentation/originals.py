@@ -20,7 +20,7 @@ def load_originals(folder: Path, output: Path, track: progress.Track, workers: i
     derived images.
     """
     files.check_output(output)
-    inner, outer = folder.resolve(), output.resolve()
+    inner, outer = files.resolve(folder), files.resolve(output)
     if inner == outer or inner in outer.parents or outer in inner.parents:
         raise InputError(f"{output}: the output must lie apart from the images' folder {folder}")
     source = folders.scan(folder, track, workers, whole=True)
@@ -76,7 +76,7 @@ def place_originals(
 
 def link_originals(source: Manifest, folder: Path, output: Path) -> tuple[Sample, ...]:
     """Return the originals with paths that lead from the output to where they are."""
-    relative = os.path.relpath(folder.resolve(), output.parent.resolve() / output.name)
+    relative = os.path.relpath(files.resolve(folder), files.resolve(output))
     base = Path(relative).as_posix()
     return tuple(replace(sample, path=f"{base}/{sample.path}") for sample in source.samples)
 

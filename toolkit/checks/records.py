@@ -131,7 +131,7 @@ def measure_samples(
 
 
 def _key(folder: Path, limits: ImageLimits) -> str:
-    parts = (VERSION, PIL.__version__, RECORD.itemsize, limits, folder.resolve())
+    parts = (VERSION, PIL.__version__, RECORD.itemsize, limits, files.resolve(folder))
     return hashlib.sha256(repr(parts).encode(errors="surrogateescape")).hexdigest()[:16]
 
 

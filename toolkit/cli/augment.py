@@ -12,6 +12,7 @@ from toolkit.augmentation.transforms.policy import Policy
 from toolkit.cli import console
 from toolkit.cli.options import read_project, read_section
 from toolkit.errors import InputError
+from toolkit.io import files
 from toolkit.io.manifest import SIDECAR
 from toolkit.io.schema import override
 from toolkit.io.text import describe_rejected
@@ -133,6 +134,7 @@ def _explain(image: Path, options: AugmentOptions) -> None:
     others = replace(options, explain=None, output=None, force=False, quiet=False)
     if others != AugmentOptions():
         raise InputError("--explain takes a new image, --output, --force and --quiet, no more")
+    files.check_output(options.output, file=True)
     trace = trace_image(image)
     if options.output:
         write_again(trace, options.output, force=options.force)
@@ -147,6 +149,7 @@ def _preview(train: Path, sheet: Path, options: AugmentOptions) -> None:
 
     if sheet.suffix != ".png":
         raise InputError(f"--preview writes a picture: --output must end in .png, got {sheet}")
+    files.check_output(sheet, file=True)
     check_free(sheet, f"the sheet {sheet}", force=options.force)
     settings = options.override(read_section("augment", AugmentParams))
     policy = options.policy or _arm_policy(settings, options.arm)

@@ -44,9 +44,11 @@ def compare(
     Example: toolkit compare --rev main HEAD
     """
     from toolkit.evaluation import verdict
+    from toolkit.io import files
     from toolkit.pipeline.steps.compare import compare as run
     from toolkit.pipeline.steps.compare import read_results
 
+    files.check_output(output, file=True)
     if rev:
         results = _revisions([*rev, *(reports or [])])
     else:

@@ -1,6 +1,7 @@
 """What a person sees in the terminal. Only this module and cli print."""
 
 import errno
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from toolkit import progress
-from toolkit.errors import InputError, StoppedError
+from toolkit.errors import InputError
 from toolkit.io.text import escape, one_line
 from toolkit.progress import EpochSummary, Track
 
@@ -86,15 +87,12 @@ def answer(text: str) -> None:
 
 
 def guarded(run: Callable[[], object]) -> int:
-    """Run a command: the exit code, 1 after one message for bad input, 130 after Ctrl-C."""
+    """Run a command: the exit code, 1 after one message for bad input."""
     try:
-        run()
+        _flushed(run)
     except InputError as error:
         say(f"error: {error}")
         return 1
-    except StoppedError as error:
-        sys.stderr.write(f"{error}\n")
-        return 128 + error.number
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
         say(f"error: {named}{error.strerror or error}{REMEDIES.get(error.errno or 0, '')}")
@@ -106,6 +104,18 @@ def guarded(run: Callable[[], object]) -> int:
         say("error: not enough memory; run again with --workers 1 or with less at a time")
         return 1
     return 0
+
+
+def _flushed(run: Callable[[], object]) -> None:
+    """Run a command; raise OSError if its results cannot be written to stdout."""
+    try:
+        run()
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at the end
+            raise
 
 
 def track(quiet: bool) -> Track:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from toolkit.cli import advice, comparison, console, data, training
+from toolkit.cli import advice, comparison, console, data, process, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,10 +61,15 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line: exit code 1 and one message for bad input, 2 for wrong usage."""
+    """Run the command line.
+
+    Exit codes: 1 and one message for bad input, 2 for wrong usage, 130, 143 or 129 after a signal.
+    """
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for them takes 10 ms
+    process.use_utf8()
+    process.open_streams()
     try:
-        sys.exit(console.guarded(app))
+        sys.exit(process.stoppable(lambda: console.guarded(app)))
     finally:
         gc.freeze()  # or Python searches all modules for garbage at its end, which takes 25 ms
 

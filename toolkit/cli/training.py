@@ -163,6 +163,7 @@ def gradients(
         mean_norms,
     )
 
+    files.check_output(output, file=True)
     traces = find_traces(where)
     if output:
         curves = {

@@ -41,7 +41,7 @@ def fetch_source(
     the source refuses, for repeated paths, for fewer than two classes, and for a class without an
     image.
     """
-    _check_places(settings, output, work)
+    check_places(settings, output, work)
     try:
         with files.new_folder(output) as building:
             rejected = _write_files(SOURCES[settings.source](settings, work, track), building)
@@ -97,18 +97,20 @@ def locate(text: str) -> Path:
     return Path(project if copied else "") / Path(text).expanduser()
 
 
-def _check_places(settings: params.FetchParams, output: Path, work: Path) -> None:
+def check_places(settings: params.FetchParams, output: Path, work: Path) -> None:
     """Refuse an `output` that would replace what is read or kept, or lie inside what is read."""
-    sources, target = [work], output.resolve()
+    sources, target = [work], files.resolve(output)
     match settings:
         case params.Folder(path=text) | params.Archive(location=text) | params.Git(url=text):
             if "://" not in text:
                 sources.append(locate(text))
     for path in sources:
-        if path.resolve().is_relative_to(target):
+        if files.resolve(path).is_relative_to(target):
             raise InputError(f"{path}: must not be inside the output, {output}")
-    if isinstance(settings, params.Folder) and target.is_relative_to(sources[-1].resolve()):
-        raise InputError(f"{output}: must not be inside fetch.path, {settings.path}")
+    if isinstance(settings, params.Folder) and target.is_relative_to(files.resolve(sources[-1])):
+        raise InputError(
+            f"{output}: must not be inside fetch.path, {settings.path}; keep them apart"
+        )
 
 
 def _write_files(entries: Iterable[FetchedFile], folder: Path) -> list[dict[str, str]]:

@@ -1,6 +1,8 @@
 """Atomic writes of files and folders: whole or not at all."""
 
 import contextlib
+import ctypes
+import errno
 import fcntl
 import hashlib
 import io
@@ -8,18 +10,20 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from toolkit.errors import InputError
 from toolkit.io import csv
 
+LIBC = ctypes.CDLL(None, use_errno=True)
 WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+ATTEMPTS, PAUSE = 40, 0.05  # seconds
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 SEAL, SEAL_END = ',\n  "sha256": "', '"\n}\n'  # around the hash at the end of a JSON file
-LOCK_ATTEMPTS, LOCK_PAUSE = 40, 0.05  # seconds
 
 
 def sha256(path: Path) -> str:
@@ -51,21 +55,22 @@ def csv_table(path: Path, columns: Sequence[str]) -> Iterator[csv.AddRow]:
 def _replacing(path: Path) -> Iterator[BinaryIO]:
     """Yield a stream to a file that, once flushed to disk, replaces `path` if the block succeeds.
 
-    Temporary files of processes that were killed are removed. An OSError names `path`.
+    A link at `path` is replaced, not followed: DVC's lead into its cache. The temporary file is its
+    own lock; what a killed process left of it is written over. An OSError names `path`.
     """
     name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]  # `path` may have a long one
-    for stale in path.parent.glob(f".{name}.*.tmp"):
-        if not Path(f"/proc/{stale.suffixes[-2][1:]}").exists():
-            stale.unlink(missing_ok=True)
-    temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
-    try:
-        with naming_errors(path), temporary.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    temporary = path.with_name(f".{name}.tmp")
+    with locked(temporary, path) as descriptor:
+        try:
+            with naming_errors(path), os.fdopen(descriptor, "wb", closefd=False) as stream:
+                stream.truncate(0)
+                yield stream
+                stream.flush()
+                os.fsync(descriptor)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 @contextlib.contextmanager
@@ -158,26 +163,27 @@ def new_folder(
     """Yield an empty folder beside `path` that replaces `path` if the block succeeds.
 
     A folder at `path` is replaced only if it holds `marker`, a file that only the toolkit writes,
-    or with `force` (None if the command has no such option). If the block fails, `path` stays as it
-    was, and the new folder is removed unless `resumable(folder)`: then the next call yields it
-    again. Raises InputError for a folder that must not be replaced, and while another process
-    writes the same one.
+    or with `force` (None if the command has no such option). A link at `path` is followed and kept.
+    If the block fails, `path` stays as it was, and the new folder is removed unless
+    `resumable(folder)`: then the next call yields it again. All is on disk before it appears.
+    Raises InputError for a folder that must not be replaced, and while another process writes it.
     """
     check_replaceable(path, marker, force=force)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = resolve(path) if path.is_symlink() else path
     replaced = path.with_name(f".{path.name}.replaced")
     building = path.with_name(f".{path.name}.building")
     with exclusive(path):
         if replaced.exists() and not path.exists():  # killed between two renames
             replaced.rename(path)
         shutil.rmtree(replaced, ignore_errors=True)
-        if not resumable(building):
-            shutil.rmtree(building, ignore_errors=True)
-            building.mkdir()
-        for temporary in building.glob(".*.tmp"):
-            temporary.unlink()
         try:
+            if not resumable(building):
+                shutil.rmtree(building, ignore_errors=True)
+                building.mkdir()
+            for temporary in building.glob(".*.tmp"):
+                temporary.unlink()
             yield building
+            flush(building)
             _replace(path, building, replaced)
         except BaseException as error:
             if isinstance(error, InputError) or not resumable(building):
@@ -185,10 +191,47 @@ def new_folder(
             raise
 
 
-def check_output(path: Path) -> None:
-    """Raise InputError for a path that names no new folder: ".", "..", "/", or one with a NUL."""
-    if path.name in ("", "..") or "\0" in str(path):
-        raise InputError(f"--output must name a folder that can be made, got {str(path)!r}")
+def resolve(path: Path) -> Path:
+    """Return an absolute path without links, of which a circle is left as it is.
+
+    Path.resolve raises RuntimeError for that until Python 3.13.
+    """
+    return Path(os.path.realpath(path))
+
+
+def check_output(path: Path | str | None, option: str = "--output", *, file: bool = False) -> None:
+    """Raise InputError, before any work, for a path that cannot become a folder, or a `file`.
+
+    That is "", ".", "..", "/" and one with a NUL; a file in the place of a folder or of one above
+    it, what is no file in the place of a file, and a link to itself. None is no output.
+    """
+    if path is None:
+        return
+    kind, place = "file" if file else "folder", Path(path)
+    real = place if file or "\0" in str(path) else resolve(place)
+    if {place.name, real.name} & {"", ".."} or "\0" in str(path):
+        raise InputError(f"{option} must name a {kind} that can be made, got {str(path)!r}")
+    if place.exists() and not (place.is_file() if file else place.is_dir()):
+        found = "folder" if place.is_dir() else "file" if place.is_file() else "device or pipe"
+        raise InputError(f"{place}: {option} must be a {kind}, found a {found}; name another")
+    if real.is_symlink() and not file:
+        raise InputError(f"{place}: {option} is a link that leads in a circle; remove it")
+    above = next((folder for folder in real.parents if folder.exists()), real.parent)
+    if not above.is_dir():
+        raise InputError(f"{place}: {above} is a file, not a folder; name another {option}")
+
+
+def flush(folder: Path) -> None:
+    """Flush the file system of a folder to disk, so that a power cut after a rename loses nothing.
+
+    10,000 new files take .1 s, one by one 28 s. Raises OSError that names the folder.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if LIBC.syncfs(descriptor):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
+    finally:
+        os.close(descriptor)
 
 
 def check_replaceable(path: Path, marker: str, *, force: bool | None = None) -> None:
@@ -214,37 +257,86 @@ def _may_be_replaced(path: Path, marker: str) -> bool:
     return path.is_dir() and all(entry.name == ".gitignore" for entry in path.iterdir())
 
 
+# --- locks ------------------------------------------------------------------------------------
+#
+# A lock is the kernel's, of a file beside what it locks, which is removed at the end. When its
+# process ends, even killed, it is free, and whoever comes next takes the file over. NFS hands it to
+# the server, so that it holds between machines. filelock, which torch brings along, leaves its
+# files behind.
+
+
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock of `path` during the block.
+    """Hold the lock of `path`, the file .<name>.lock beside it, during the block.
 
-    When DVC is killed, its stage goes on, and a second run would write beside the first. The lock
-    is not kept beside the data, where DVC would take it for a part of them. Raises InputError if
-    another process of this user on this machine still holds the lock after two seconds.
+    When DVC is killed, its stage goes on, and a second run would write beside the first. Raises
+    InputError if another process still holds the lock after two seconds, and OSError, which names
+    `path`, where no file can be made.
     """
-    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
-    with (_lock_folder() / f"{name}.lock").open("a") as lock:
-        if not any(_try_lock(lock) for _ in range(LOCK_ATTEMPTS)):
-            message = f"{path}: another process is writing it; wait for it or stop it, then"
-            raise InputError(f"{message} run again")
-        yield
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place = path.with_name(f".{path.name}.lock")
+    with locked(place, path):
+        try:
+            yield
+        finally:
+            place.unlink(missing_ok=True)
 
 
-def _lock_folder() -> Path:
-    """Return a folder of this user. Raises InputError for another's, whose links lead anywhere."""
-    folder = Path(tempfile.gettempdir()) / f"imbalanced-images-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    status = folder.lstat()
-    if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
-        raise InputError(f"{folder}: must be a folder of yours; remove it or set TMPDIR")
-    return folder
+@contextlib.contextmanager
+def locked(place: Path, path: Path) -> Iterator[int]:
+    """Yield a descriptor of the file at `place`, which no other process has while the block runs.
 
-
-def _try_lock(lock: IO[str]) -> bool:
-    """Take the lock, or pause: the workers of a run that was killed end within moments."""
+    The file is made if it is not there. Raises as `exclusive` does.
+    """
+    descriptor = _wait(place, path)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        time.sleep(LOCK_PAUSE)
-        return False
-    return True
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _wait(place: Path, path: Path) -> int:
+    """Take the lock; the workers of a run that was killed end within moments."""
+    for _ in range(ATTEMPTS):
+        try:
+            descriptor = _try(place)
+        except OSError as error:
+            raise _named(error, place, path) from error
+        if descriptor is not None:
+            return descriptor
+        time.sleep(PAUSE)
+    message = f"{path}: another process is writing it; wait for it or stop it, then"
+    raise InputError(f"{message} run again")
+
+
+def _try(place: Path) -> int | None:
+    """Return a descriptor with the lock; None while another has it, or has just removed it."""
+    descriptor = os.open(place, LOCK, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        status = os.fstat(descriptor)
+        if os.path.samestat(status, place.lstat()):
+            _check_own(status, place)
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def _check_own(status: os.stat_result, place: Path) -> None:
+    """Raise InputError for what was put at `place` to be written over: a pipe, a second name."""
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        raise InputError(f"{place}: stands where a temporary file goes; remove it")
+
+
+def _named(error: OSError, place: Path, path: Path) -> OSError | InputError:
+    if error.errno == errno.ELOOP and place.is_symlink():
+        return InputError(f"{place}: a link stands where a temporary file goes; remove it")
+    if error.errno in NO_LOCKS:
+        reason = f"the file system has no locks ({error.strerror})"
+        return InputError(f"{path}: {reason}, so that two runs could mix; choose another place")
+    return OSError(error.errno, error.strerror, str(path))

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import traceback
 import warnings
 from collections import deque
@@ -26,7 +27,8 @@ from toolkit.io import parallel
 A = TypeVar("A")
 B = TypeVar("B")
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+REPEAT = 2.0  # seconds in which more signals are the same one: a closing terminal sends several
 REPORT, RESULT, ERROR = range(3)
 KILLED = "a process was killed, perhaps for lack of memory; run again with fewer jobs at once"
 
@@ -35,7 +37,7 @@ Report = Callable[[Any], object]
 
 
 class Interrupt:
-    """A request to stop, by SIGINT or SIGTERM; processes that are forked later share it.
+    """A request to stop, by one of SIGNALS; processes that are forked later share it.
 
     Work looks at `number` at each good moment to stop: 0, or that of the signal.
     """
@@ -50,21 +52,29 @@ class Interrupt:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Make the first signal in the block a request, and let the second end the process."""
+        """Make the first signal in the block a request; the second does what it did before."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        handlers = {number: signal.signal(number, self._note) for number in SIGNALS}
+        handlers: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+        handlers = {n: handler for n, handler in handlers.items() if handler != signal.SIG_IGN}
+        noted = float("-inf")
+
+        def note(number: int, _frame: FrameType | None) -> None:
+            nonlocal noted
+            if not self.number:
+                self._shared[0], noted = number, time.monotonic()
+            elif time.monotonic() - noted > REPEAT:
+                signal.signal(number, handlers[number])
+                signal.raise_signal(number)
+
         try:
+            for number in handlers:
+                signal.signal(number, note)
             yield
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self._shared[0] = number
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
 
 
 def side_by_side(
@@ -86,7 +96,7 @@ def side_by_side(
 def _in_processes(
     work: Callable[[A, Report], B], items: Sequence[A], jobs: int, report: Report
 ) -> Iterator[tuple[A, B]]:
-    waiting, errors = deque(items), list[Exception]()
+    waiting, errors = deque(items), list[BaseException]()
     running = dict[Any, tuple[A, BaseProcess]]()  # by pipe
     try:
         while running or (waiting and not errors):

@@ -35,6 +35,7 @@ AHEAD = 2  # items that a worker has, so that it need not wait for the next
 SPAN = 1000  # items between the first unfinished one and the last one sent, if order matters
 NO_MEMORY = 70  # exit code
 NOTE = struct.Struct("<Hdq")
+KILLS = (-signal.SIGKILL, -signal.SIGTERM)  # exit codes; SIGTERM goes to a whole group of processes
 KILLED = "a worker process was killed, perhaps for lack of memory; run again with --workers 1"
 
 
@@ -246,7 +247,7 @@ class Pool:
         exit_code = worker.process.exitcode or 0
         if worker.indices:
             index = worker.indices[0]
-            if exit_code == -signal.SIGKILL and index not in self._killed:
+            if exit_code in KILLS and index not in self._killed:
                 self._killed.add(index)
             else:
                 worker.indices.popleft()

@@ -1,8 +1,10 @@
 """DVC experiments: runs with other values in params.yaml, outside the workspace, kept by name."""
 
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -22,6 +24,7 @@ from toolkit.pipeline.revisions import run_git
 COMMITTED = ("dvc.yaml", "dvc.lock", "params.yaml")
 WRITTEN = ("dvc.lock", "params.yaml", "provenance", "reports")
 """Files in git that an experiment itself changes."""
+PATIENCE = 30.0  # seconds in which an interrupted training saves its state
 
 
 @dataclass(frozen=True)
@@ -117,18 +120,33 @@ def _dvc(project: Path, log: Path, *arguments: str) -> None:
     command = [sys.executable, "-m", "dvc", *arguments]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as stream:
-        done = subprocess.run(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603
             command,
             cwd=project,
             env={**os.environ, "PATH": path},
             stdout=stream,
             stderr=subprocess.STDOUT,
-            check=False,
+            start_new_session=True,
         )
-    if done.returncode:
+        try:
+            code = process.wait()
+        except BaseException:
+            _stop(process)
+            raise
+    if code:
         reason = _reason(log.read_text(encoding="utf-8", errors="replace"))
         message = f"`dvc {' '.join(arguments)}` failed: {reason}"
         raise InputError(f"{message}; its whole output is in {log}")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Interrupt DVC and its stage, as Ctrl-C does; kill them if they do not end."""
+    try:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(PATIENCE)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _reason(output: str) -> str:

@@ -4,14 +4,18 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib import metadata, resources
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
 from ruamel.yaml import YAML
 
 from toolkit.datasets import folders
+from toolkit.datasets.params import Folder
+from toolkit.datasets.sources import check_places
 from toolkit.errors import InputError
 from toolkit.io import files, parallel
 from toolkit.io.images import dimensions
@@ -30,6 +34,8 @@ IGNORED = (
     "/.toolkit/",
     "/dvc_plots/",
 )
+UNFINISHED = (".*.building/", ".*.replaced/", ".*.lock", ".*.tmp")
+"""What a killed run leaves, until the next one."""
 
 
 def installed_version() -> str:
@@ -78,8 +84,13 @@ def init_project(
     (folder / "params.yaml.tmp").replace(folder / "params.yaml")
     files.write_file(folder / "dvc.yaml", _resource("pipeline.yaml"))
     files.write_file(folder / ".dvc" / "plots" / "arms.json", _resource("arms.json"))
-    _ignore(folder)
-    return [*lines, f"{folder / 'params.yaml'}: preset {preset}", f"next: cd {folder}; dvc repro"]
+    _add_lines(folder / ".gitignore", (*IGNORED, *UNFINISHED))
+    _add_lines(folder / ".dvcignore", UNFINISHED)
+    return [
+        *lines,
+        f"{folder / 'params.yaml'}: preset {preset}",
+        f"next: cd {quote(str(folder))}; dvc repro",
+    ]
 
 
 def _resource(name: str) -> str:
@@ -98,6 +109,8 @@ def _settings(preset: str, folder: Path, images: Path | None) -> tuple[Any, list
 
 def _fit(settings: Any, folder: Path, images: Path) -> list[str]:
     """Fill in the path, the split and the positive class from the images themselves."""
+    source = Folder(source="folder", path=str(files.resolve(images)))
+    check_places(source, folder / "data" / "raw", folder / ".toolkit")
     manifest = folders.scan(images, workers=parallel.cores(), whole=True)
     counts = manifest.counts()
     empty = [name for name, n in counts.items() if n == 0]
@@ -141,7 +154,7 @@ def _own_splits(manifest: Manifest) -> str:
 
 def _relative(images: Path, folder: Path) -> str:
     """Relative where the images lie in the project or beside it, else absolute."""
-    target, start = images.resolve(), folder.resolve()
+    target, start = files.resolve(images), files.resolve(folder)
     near = target.is_relative_to(start.parent)
     return Path(os.path.relpath(target, start)).as_posix() if near else target.as_posix()
 
@@ -150,7 +163,7 @@ def _start_repositories(folder: Path) -> None:
     if not _git_root(folder):
         _run(folder, "git", "init", "--quiet")
     if not (folder / ".dvc").is_dir():
-        inside = _git_root(folder) != folder.resolve()
+        inside = _git_root(folder) != files.resolve(folder)
         dvc = (sys.executable, "-m", "dvc")  # ours, whatever the PATH says
         _run(folder, *dvc, "init", "--quiet", *(["--subdir"] if inside else []))
         _run(folder, *dvc, "config", "core.analytics", "false")
@@ -159,7 +172,7 @@ def _start_repositories(folder: Path) -> None:
 def _git_root(folder: Path) -> Path | None:
     command = ["git", "rev-parse", "--show-toplevel"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
-    return Path(done.stdout.strip()).resolve() if done.returncode == 0 else None
+    return files.resolve(Path(done.stdout.strip())) if done.returncode == 0 else None
 
 
 def _run(folder: Path, *command: str) -> None:
@@ -172,8 +185,7 @@ def _run(folder: Path, *command: str) -> None:
         raise InputError(message) from error
 
 
-def _ignore(folder: Path) -> None:
-    """Add our lines to .gitignore, keeping what is there."""
-    path = folder / ".gitignore"
+def _add_lines(path: Path, lines: Sequence[str]) -> None:
+    """Add lines to a file, keeping what is there."""
     old = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    files.write_file(path, "\n".join([*old, *(line for line in IGNORED if line not in old)]) + "\n")
+    files.write_file(path, "\n".join([*old, *(line for line in lines if line not in old)]) + "\n")

@@ -41,6 +41,9 @@ def audit(
     output that lies among the images; findings never raise, see `Audit.failures`.
     """
     folder, processes = Path(images), workers or parallel.cores()
+    files.check_output(output, file=True)
+    files.check_output(html, "--html", file=True)
+    files.check_output(pictures, "--pictures")
     for place in (output, html, Path(pictures) / "000.jpg" if pictures else None):
         if place:
             _check_apart(Path(place), folder)
@@ -59,7 +62,7 @@ def audit(
             result, manifest, folder, settings.limits, processes=processes, track=track
         )
         if html:
-            files.write_file(Path(html), audit_page(result, thumbnails, folder.resolve().name))
+            files.write_file(Path(html), audit_page(result, thumbnails, files.resolve(folder).name))
         if pictures:
             write_thumbnails(Path(pictures), thumbnails)
     return result
@@ -67,5 +70,5 @@ def audit(
 
 def _check_apart(place: Path, images: Path) -> None:
     """Refuse to overwrite a photo by a slip of the pen; files at the top are not images."""
-    if images.resolve() in place.resolve().parent.parents:
+    if files.resolve(images) in files.resolve(place).parent.parents:
         raise InputError(f"{place}: lies among the images of {images}; choose another place")

@@ -8,6 +8,7 @@ from pathlib import Path
 from toolkit.errors import InputError
 from toolkit.evaluation.comparison import Comparison, compare_results
 from toolkit.evaluation.results import METRICS_FILE, RunResult, read_result
+from toolkit.io import files
 from toolkit.metrics.classification import compute_metrics
 from toolkit.metrics.predictions import Predictions
 from toolkit.reporting.comparison import write_comparison
@@ -36,6 +37,7 @@ def compare(
     and its `seed`. `output` is a summary.json, beside which curves and pictures are written. Raises
     InputError for results on different test images.
     """
+    files.check_output(output, file=True)
     results = _results(reports, positive)
     if not results:
         raise InputError("there is nothing to compare: give predictions or folders of `evaluate`")

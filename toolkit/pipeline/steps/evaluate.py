@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from toolkit.errors import InputError
 from toolkit.evaluation.evaluate import Evaluation, RunOutputs, evaluate_run
 from toolkit.evaluation.results import RunKey
+from toolkit.io import files
 from toolkit.io.schema import build
 from toolkit.metrics import mistakes, thresholds
 from toolkit.metrics.params import EvaluateParams, ThresholdRule
@@ -44,6 +45,7 @@ def evaluate(
     `seed`. `output` is a folder to write: predictions, metrics, confusion matrix and, of a run,
     curves and mistakes. Raises InputError for images or predictions that do not fit together.
     """
+    files.check_output(output)
     params = {
         "positive": positive,
         "threshold": thresholds.parse_rule(threshold) if isinstance(threshold, str) else threshold,

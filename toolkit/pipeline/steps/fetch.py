@@ -8,6 +8,7 @@ from pydantic import RootModel
 
 from toolkit.datasets.params import FetchParams
 from toolkit.datasets.sources import fetch_source
+from toolkit.io import files
 from toolkit.io.manifest import Manifest
 from toolkit.io.schema import Section, build
 from toolkit.progress import Track, silent
@@ -34,5 +35,6 @@ def fetch(
     `work`, and an interrupted one goes on. Raises InputError for a source that cannot be
     read or differs from its sha256, and for an output that is not ours.
     """
+    files.check_output(output)
     settings: Any = source if isinstance(source, Section) else build(_Source, source, "source").root
     return fetch_source(settings, Path(output), Path(work), track)

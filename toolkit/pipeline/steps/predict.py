@@ -33,6 +33,7 @@ def predict(
     CSV file to write. Raises InputError if a class folder is none of the run's classes, and if no
     file can be read.
     """
+    files.check_output(output, file=True)
     folder = run.folder if isinstance(run, Run) else Path(run)
     if folder is None:
         raise InputError("the run lies in no folder: read it with the folder that `train` wrote")

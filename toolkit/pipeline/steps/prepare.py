@@ -9,7 +9,7 @@ from toolkit.checks.findings import Audit, read_audit
 from toolkit.datasets import folders
 from toolkit.datasets.params import PrepareParams, SplitFractions
 from toolkit.datasets.prepare import Selection, write_splits
-from toolkit.io import parallel
+from toolkit.io import files, parallel
 from toolkit.io.images import LIMITS, ImageLimits
 from toolkit.io.manifest import Manifest
 from toolkit.io.notebook import html_table
@@ -69,6 +69,7 @@ def prepare(
     for one per core. Raises InputError for a split that the images do not allow, and for files
     changed since the audit.
     """
+    files.check_output(output)
     params = {"size": size, "seed": seed, "split": split, "valid_fraction": valid_fraction}
     folder, place = Path(raw), Path(output)
     result = read_audit(Path(audit)) if isinstance(audit, str | Path) else audit

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from toolkit.evaluation.probe import Probe, probe_arm, write_probe
-from toolkit.io import parallel
+from toolkit.io import files, parallel
 from toolkit.progress import Track, silent
 
 
@@ -20,6 +20,7 @@ def probe(
     curve of 0.5 means that the new images look like originals. Processes: `workers`, 0 for one per
     core. Raises InputError for a folder without new images.
     """
+    files.check_output(output, file=True)
     result = probe_arm(Path(arm), workers=workers or parallel.cores(), track=track)
     if output:
         write_probe(Path(output), result)

@@ -43,6 +43,7 @@ def report(
     reports/audit.json, data/prepared, data/arms, reports/probe and params.yaml. Raises InputError
     for files that cannot be read.
     """
+    files.check_output(output, file=True)
     several = [runs] if isinstance(runs, Path | str) else runs
     folders = [folder for place in several for folder in evaluation_folders(Path(place))]
     if not folders:

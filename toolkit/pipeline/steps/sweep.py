@@ -54,18 +54,20 @@ def sweep(
     """
     if (target is None) == (leave_one_out is None):
         raise InputError("give either target (numbers) or leave_one_out (an arm)")
+    name = "target" if target is not None else f"without-{leave_one_out}"
+    table, image = Path(output) / f"{name}.csv", Path(output) / f"{name}.png"
+    for path in (table, image):
+        files.check_output(path, file=True)
     settings = project.read_settings(paths.PARAMS)
     if target is not None:
         text = target if isinstance(target, str) else ",".join(map(str, target))
         targets = target_experiments(settings, parse_targets(text), prefix)
-        name, swept = "target", _targets(_run(targets, force, say), settings.compare)
+        swept = _targets(_run(targets, force, say), settings.compare)
     else:
         arm = str(leave_one_out)
         ablations = ablation_experiments(settings, arm, prefix)
         swept = _transforms(_run(ablations, force, say), arm, settings.compare)
-        name = f"without-{arm}"
     comparisons, rows, csv, picture = swept
-    table, image = Path(output) / f"{name}.csv", Path(output) / f"{name}.png"
     files.write_file(table, csv)
     files.write_file(image, picture)
     return Sweep(comparisons, rows, table, image)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import unknown_name
+from toolkit.io import files
 from toolkit.io.schema import Seed, build, check
 from toolkit.pipeline import paths
 from toolkit.progress import EpochSummary, Track, silent
@@ -83,6 +84,8 @@ def train_all(
     options: TrainingOptions,
 ) -> list[Run]:
     """Train with several seeds, seed -> the run's folder, on images that are decoded once."""
+    for output in outputs.values():
+        files.check_output(output)
     for seed in outputs:
         check(Seed, seed, "seed")
     check(Minutes | None, options.max_minutes, "max_minutes")

@@ -1,0 +1,144 @@
+"""Every path option of every command: what cannot be written or read is one message, at once."""
+
+import inspect
+import os
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import fill
+from toolkit.cli import console
+from toolkit.cli.main import COMMANDS, app
+
+FOLDERS = {
+    "fetch": "fetch --output {}",
+    "audit pictures": "audit photos --pictures {}",
+    "prepare": "prepare photos --audit nowhere.json --output {}",
+    "augment": "augment photos --output {}",
+    "augment arm": "augment photos --arm original --output {}",
+    "train": "train --arm nowhere --valid nowhere --output {}",
+    "evaluate": "evaluate nowhere --output {}",
+}
+INSIDE = {
+    "train seeds": "train --arm nowhere --valid nowhere --seeds 0,1 --output {}/{{seed}}",
+    "sweep": "sweep --target 60 --output {}",
+}
+"""Outputs are files or folders below this."""
+FILES = {
+    "audit": "audit photos --output {}",
+    "audit page": "audit photos --html {}",
+    "augment explain": "augment --explain nowhere.png --output {}",
+    "probe": "probe nowhere --output {}",
+    "predict": "predict nowhere nowhere.png --output {}",
+    "gradients": "gradients nowhere --output {}",
+    "compare": "compare nowhere.csv --output {}",
+    "report": "report --output {}",
+}
+INPUTS = {
+    "init": "init --images {}",
+    "init folder": "init {}/below --preset quick",
+    "audit": "audit {}",
+    "audit work": "audit photos --work {}/below",
+    "fetch work": "fetch --output out --work {}",
+    "prepare": "prepare {} --audit a.json --output out",
+    "prepare audit": "prepare photos --audit {} --output out",
+    "augment": "augment {} --output out",
+    "augment policy": "augment photos --policy {} --output out",
+    "augment explain": "augment --explain {}",
+    "augment preview": "augment {} --preview",
+    "probe": "probe {}",
+    "train arm": "train --arm {} --valid photos --output out",
+    "train valid": "train --arm photos --valid {} --output out",
+    "evaluate": "evaluate {} --output out",
+    "evaluate valid": "evaluate good.csv --valid-predictions {} --output out",
+    "evaluate run": "evaluate photos --test {} --output out",
+    "evaluate run valid": "evaluate photos --test photos --valid {} --output out",
+    "predict": "predict {} photos",
+    "gradients": "gradients {}",
+    "compare": "compare {}",
+}
+TABLES = [INPUTS[name] for name in ("evaluate", "evaluate valid", "compare")]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """A folder with photos, predictions, and what is neither a file nor a folder."""
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "photos", {"a": 6, "b": 3})
+    (tmp_path / "good.csv").write_text("actual,predicted\na,a\nb,b\n")
+    (tmp_path / "file").write_text("mine")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "circle").symlink_to("circle")
+    return tmp_path
+
+
+def run(line: str, path: str, capsys) -> tuple[int, str]:
+    """Exit code and stderr of a command whose path option is this; an empty one is a word too."""
+    words = [word.format(path) for word in line.split()]
+    try:
+        code = console.guarded(lambda: app(words))
+    except SystemExit as error:
+        code = int(error.code or 0)
+    return code, capsys.readouterr().err
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path) for path in folder.rglob("*") if ".toolkit" not in path.parts)
+
+
+PATH_OPTIONS = [
+    (command.__name__, f"--{name.replace('_', '-')}")
+    for command in COMMANDS
+    for name, parameter in inspect.signature(command).parameters.items()
+    if "pathlib.Path" in str(parameter.annotation) and "OptionInfo" in str(parameter.annotation)
+]
+
+
+@pytest.mark.parametrize(("command", "option"), PATH_OPTIONS)
+def test_every_path_option_is_tried_here(command, option):
+    lines = (*FOLDERS.values(), *INSIDE.values(), *FILES.values(), *INPUTS.values())
+    assert any(line.startswith(command) and f"{option} {{}}" in line for line in lines)
+
+
+BAD = (
+    (FOLDERS, ("", ".", "..", "/", "photos/..", "file", "file/x", "pipe", "circle")),
+    (INSIDE, ("file", "file/x", "pipe")),
+    (FILES, ("", ".", "..", "/", "photos", "file/x", "pipe")),
+)
+"""Where outputs cannot be made."""
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [(line, path) for lines, paths in BAD for line in lines.values() for path in paths],
+)
+def test_an_output_that_cannot_be_made_is_one_message_before_the_work(
+    project, command, path, capsys
+):
+    if command.startswith(("fetch", "prepare", "report", "sweep")):
+        presets = resources.files("toolkit.pipeline") / "presets"
+        (project / "params.yaml").write_bytes((presets / "quick.yaml").read_bytes())
+    before = names(project)
+    code, said = run(command, path, capsys)
+    assert code == 1, said
+    option = next(word for word in reversed(command.split()) if word.startswith("--"))
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    assert option in said
+    assert "nowhere" not in said
+    assert names(project) == before
+
+
+@pytest.mark.parametrize("path", ["", "/dev/null", "file", "pipe", "circle", "x" * 300])
+@pytest.mark.parametrize("command", INPUTS.values(), ids=INPUTS)
+def test_an_input_that_is_none_is_one_message(project, command, path, capsys):
+    if path == "pipe" and command in TABLES:
+        return  # predictions may come from another program
+    code, said = run(command, path, capsys)
+    if code:
+        assert code in (1, 2), said
+        assert "Traceback" not in said
+        assert said.startswith("Usage: ") or said.splitlines()[-1].startswith("error: "), said
+    assert not list(project.rglob(".*.building")), said
+    assert not list(project.rglob(".*.lock")), said
