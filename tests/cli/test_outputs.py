@@ -12,6 +12,7 @@ from toolkit.cli import console
 from toolkit.cli.main import COMMANDS, app
 
 FOLDERS = {
+    "provenance": "provenance --output {}",
     "fetch": "fetch --output {}",
     "audit pictures": "audit photos --pictures {}",
     "prepare": "prepare photos --audit nowhere.json --output {}",
@@ -27,6 +28,7 @@ INSIDE = {
 """Outputs are files or folders below this."""
 FILES = {
     "audit": "audit photos --output {}",
+    "advise": "advise nowhere --html {}",
     "audit page": "audit photos --html {}",
     "augment explain": "augment --explain nowhere.png --output {}",
     "probe": "probe nowhere --output {}",
@@ -40,6 +42,8 @@ INPUTS = {
     "init folder": "init {}/below --preset quick",
     "audit": "audit {}",
     "audit work": "audit photos --work {}/below",
+    "advise": "advise {}",
+    "advise work": "advise photos --work {}/below",
     "fetch work": "fetch --output out --work {}",
     "prepare": "prepare {} --audit a.json --output out",
     "prepare audit": "prepare photos --audit {} --output out",
@@ -116,7 +120,7 @@ BAD = (
 def test_an_output_that_cannot_be_made_is_one_message_before_the_work(
     project, command, path, capsys
 ):
-    if command.startswith(("fetch", "prepare", "report", "sweep")):
+    if command.startswith(("provenance", "fetch", "prepare", "report", "sweep")):
         presets = resources.files("toolkit.pipeline") / "presets"
         (project / "params.yaml").write_bytes((presets / "quick.yaml").read_bytes())
     before = names(project)

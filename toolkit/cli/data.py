@@ -39,8 +39,10 @@ def provenance(output: Output = paths.PROVENANCE, quiet: Quiet = False) -> None:
 
     Example: toolkit provenance
     """
+    from toolkit.io import files
     from toolkit.pipeline import provenance as of
 
+    files.check_output(output)
     found = of.collect_provenance(options.read_project(), output)
     for line in of.describe_changes(output, found):
         console.say(line, quiet=quiet)

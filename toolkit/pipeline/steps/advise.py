@@ -71,6 +71,7 @@ def advise(
     one per core). Raises InputError for a folder with fewer than two classes or too few images, and
     weights that are not there.
     """
+    files.check_output(html, "--html", file=True)
     started = time.process_time()
     folder, processes = Path(photos), workers or parallel.cores()
     tested, audited, notes = usable_images(folder, Path(work), most, seed, processes, track)
@@ -118,7 +119,7 @@ def advise(
         about, held_out, advice.RECOMMENDED, advice.COPIES, margin=margin, seed=seed
     )
     found = Advice(
-        folder=folder.resolve().name,
+        folder=files.resolve(folder).name,
         comparison=comparison,
         counts=counts,
         backbone=backbone,
