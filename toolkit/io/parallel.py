@@ -75,9 +75,13 @@ def unordered_map(
 
 
 def run_tasks(tasks: Sequence[Callable[[], None]], workers: int) -> None:
-    """Call all tasks, in no certain order. Raises as `ordered_map` does."""
-    for _ in unordered_map(_call, tasks, workers):
-        pass
+    """Call all tasks, in no certain order. Raises as `ordered_map` does.
+
+    One worker is forked, too: in it no image that a task decodes needs a process of its own.
+    """
+    with closing(Pool(_call, tasks, _fail).as_completed(workers)) as answers:
+        for _, answer in answers:
+            _unwrap(answer)
 
 
 def _map(function: Callable[[A], B], chunk: Sequence[A]) -> list[B]:
