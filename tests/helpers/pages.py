@@ -9,13 +9,17 @@ import numpy as np
 from toolkit.augmentation import contact_sheet
 from toolkit.checks import thumbnails
 from toolkit.checks.findings import Audit, CheckOutcome, Finding
+from toolkit.evaluation import advice, remedies
+from toolkit.evaluation.advice import Advice
 from toolkit.evaluation.comparison import compare_results
+from toolkit.evaluation.remedies import HeldOutImages, HeldOutScores
 from toolkit.evaluation.results import HISTORY, RunResult
 from toolkit.io import files, images, manifest
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.metrics import mistakes
 from toolkit.metrics.classification import compute_metrics
 from toolkit.metrics.predictions import Predictions
+from toolkit.reporting.advice import advice_page as render_advice
 from toolkit.reporting.mistakes import write_mistakes
 from toolkit.reporting.page import PageInputs
 
@@ -175,3 +179,24 @@ def inputs(folder: Path) -> PageInputs:
         probes=folder / "probe",
         params=f"# {NASTY}",
     )
+
+
+def advice_page(folder: Path) -> str:
+    """Return the page of an advice on a split that is written to `folder`."""
+    table = split(folder, (30, 15), 5)
+    labels = np.array([CLASSES.index(sample.label) for sample in table.samples])
+    folds = (np.arange(len(labels)) % 5,)
+    ids = tuple(sample.path for sample in table.samples)
+    about = HeldOutImages(ids, CLASSES, labels, folds, CLASSES[1])
+    names = tuple(CLASSES[k] for k in labels)
+    held_out = [
+        HeldOutScores(name, (predictions(ids, names, skill, 0).required_scores("a page"),))
+        for skill, name in enumerate(advice.TITLES)
+    ]
+    compared = remedies.compare_remedies(
+        about, held_out, advice.RECOMMENDED, advice.COPIES, resamples=200
+    )
+    counts = {CLASSES[0]: 30, CLASSES[1]: 15}
+    learning = {4: 0.6, 8: 0.7, 15: 0.8, 30: 0.85}
+    found = Advice(NASTY, compared, counts, "net", 32, 5, 1, learning, (f"left out: {NASTY}",))
+    return render_advice(found, AUDIT, table, folder)

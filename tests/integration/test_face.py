@@ -44,6 +44,7 @@ ONLY_COMMANDS = {
     "preview",
     "rev",  # of a project's history
     "markdown",  # how it is printed
+    "json",
     "seeds",  # several calls
     "profile",
 }

@@ -1,5 +1,7 @@
 """`toolkit advise` on a plain folder: no params.yaml, DVC or git."""
 
+import json
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -103,3 +105,16 @@ def test_the_command_prints_a_table_and_the_sentences(photos):
     assert done.exit_code == 0, done.output
     assert "class weights, threshold chosen" in done.stdout
     assert "images of 'rare'" in done.stdout
+
+
+def test_the_json_names_the_remedy_and_the_photos(photos, found):
+    done = CliRunner().invoke(
+        app, ["advise", str(photos), "--size", "32", "--work", str(photos.parent / "work"),
+              "--threads", "1", "--json"]
+    )  # fmt: skip
+    answer = json.loads(done.stdout)
+    assert answer["take"] == found.comparison.chosen
+    assert list(answer["remedies"]) == list(advice.TITLES)
+    one = answer["remedies"]["nothing"]
+    assert len(one["missed"]) == one["rare"] - round(one["found"])
+    assert one["p"] is None

@@ -1,5 +1,6 @@
 """The command that answers the question: which remedy helps on these photos."""
 
+import json
 import shlex
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,9 @@ def advise(
     workers: Workers = 0,
     html: Annotated[Path | None, typer.Option(help="HTML page to write, with photos.")] = None,
     work: Work = Path(".toolkit"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead of a table and sentences.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Find out which remedy for imbalance helps on your photos.
@@ -40,7 +44,7 @@ def advise(
 
     Example: toolkit advise photos --html advice.html
     """
-    from toolkit.evaluation.advice import advice_sentences, advice_table
+    from toolkit.evaluation.advice import advice_sentences, advice_summary, advice_table
     from toolkit.pipeline.steps.advise import advise as run
 
     result = run(
@@ -60,6 +64,9 @@ def advise(
         track=console.track(quiet),
         say=partial(console.say, quiet=quiet),
     )
+    if as_json:
+        typer.echo(json.dumps(advice_summary(result), indent=2))
+        return
     typer.echo(console.table(advice_table(result)) + "\n")
     for line in advice_sentences(result):
         console.answer(line)

@@ -208,3 +208,49 @@ def _row(result: RemedyResult, comparison: RemedyComparison) -> list[str]:
         result.verdict or "baseline",
         f"{result.seconds:.1f}",
     ]
+
+
+def advice_summary(advice: Advice) -> dict[str, object]:
+    """Return the advice as plain values, for JSON."""
+    return {
+        "folder": advice.folder,
+        "counts": dict(advice.counts),
+        "rare": advice.comparison.rare,
+        "backbone": advice.backbone,
+        "size": advice.size,
+        "folds": advice.folds,
+        "repeats": advice.repeats,
+        "take": advice.comparison.chosen,
+        "declared": advice.comparison.declared,
+        "sentences": advice_sentences(advice),
+        "remedies": {of.name: _summary(of) for of in advice.comparison.results},
+        "learning": {str(n): value for n, value in advice.learning.items()},
+        "notes": list(advice.notes),
+    }
+
+
+def _summary(result: RemedyResult) -> dict[str, object]:
+    errors = result.errors
+    return {
+        "gmean": result.gmean,
+        "gmean_low": result.interval[0],
+        "gmean_high": result.interval[1],
+        "roc_auc": result.auc,
+        "found": errors.found,
+        "rare": errors.rare,
+        "false_alarms": errors.alarms,
+        "others": errors.others,
+        "verdict": result.verdict or None,
+        "ranking_verdict": result.ranking_verdict or None,
+        "p": result.p if result.difference else None,
+        **{
+            name: {"value": of.value, "low": of.low, "high": of.high} if of else None
+            for name, of in (
+                ("difference", result.difference),
+                ("ranking_difference", result.ranking),
+                ("beyond_copies", result.beyond_control),
+            )
+        },
+        "missed": [image.id for image in errors.missed],
+        "alarmed": [image.id for image in errors.alarmed],
+    }

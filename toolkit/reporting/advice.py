@@ -60,7 +60,7 @@ def advice_page(found: Advice, audit: Audit, table: Manifest, folder: Path) -> s
 def advice_values(found: Advice, audit: Audit, table: Manifest, folder: Path) -> dict[str, Any]:
     """Return the values of the template."""
     chosen, nothing = found.chosen, found.nothing
-    tests = "once" if found.repeats == 1 else f"{found.repeats} times"
+    tests = {1: "once", 2: "twice"}.get(found.repeats, f"{found.repeats} times")
     return {
         "folder": found.folder,
         "contents": CONTENTS,
