@@ -158,7 +158,7 @@ def test_evaluate_and_compare_take_any_tools_predictions(tmp_path):
     for name, hits in (("original", 8), ("augmented", 9)):
         rows = [("x", "x")] * hits + [("x", "y")] * (10 - hits) + [("y", "y")] * 5
         lines = [f"{actual},{predicted}" for actual, predicted in rows]
-        (tmp_path / f"{name}.csv").write_text("\n".join(["actual,predicted", *lines]))
+        (tmp_path / f"{name}.csv").write_text("\n".join(["actual,predicted", *lines, ""]))
     done = toolkit(tmp_path, "evaluate", "original.csv", "--output", "report")
     assert "0.8944" in done.stdout
     done = toolkit(tmp_path, "compare", "original.csv", "augmented.csv")
@@ -169,7 +169,7 @@ def test_evaluate_and_compare_take_any_tools_predictions(tmp_path):
 def predictions(folder: Path, name: str, hits: int) -> None:
     """`hits` of 40 images of x are found, and all five of y."""
     rows = ["x,x"] * hits + ["x,y"] * (40 - hits) + ["y,y"] * 5
-    (folder / name).write_text("\n".join(["actual,predicted", *rows]))
+    (folder / name).write_text("\n".join(["actual,predicted", *rows, ""]))
 
 
 def test_compare_takes_named_files_as_seeds_of_their_arm(tmp_path):

@@ -1,6 +1,6 @@
 """Names that break programs: of classes, of files, of arms."""
 
-FORMULAS = ("=1+1", '=HYPERLINK("x")', "+1+1", "-1+1", "@SUM(1)", "\tx", "'=1", "''-x")
+FORMULAS = ("=1+1", "\n=1+1", '=HYPERLINK("x")', "+1+1", "-1+1", "@SUM(1)", "\tx", "'=1", "''-x")
 TEXTS = (
     *FORMULAS, "-rf", "--help", "a b", " lead", "trail ", "a\nb", "a\rb", "a\r\nb", 'a"b', "a,b",
     "a;b", "a'b", "`id`", "$(id)", "${HOME}", "%00", "%s%n", "{{7*7}}", "a\\b", "null", "true",

@@ -39,7 +39,7 @@ for arm in ("original", "augmented"):
     rows = [f"{k},a,{'a' if k < hits else 'b'}" for k in range(10)] + ["10,b,b", "11,b,b"]
     folder = Path("reports/runs") / f"{arm}-small-0"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "predictions.csv").write_text("\\n".join(["id,actual,predicted", *rows]))
+    (folder / "predictions.csv").write_text("\\n".join(["id,actual,predicted", *rows, ""]))
     side = {"arm": arm, "recipe": "small", "seed": 0, "positive": "a", "n": 12}
     numbers = {"accuracy": (hits + 2) / 12, "gmean": (hits / 10) ** 0.5}
     (folder / "metrics.json").write_text(json.dumps(side | numbers))

@@ -41,7 +41,7 @@ def evaluate(project: Path, key: RunKey, hits: int) -> None:
     rows = [("a", "a")] * hits + [("a", "b")] * (10 - hits) + [("b", "b")] * 5
     lines = [f"{k},{actual},{predicted}" for k, (actual, predicted) in enumerate(rows)]
     folder = project / RUNS / str(key)
-    files.write_file(folder / "predictions.csv", "\n".join(["id,actual,predicted", *lines]))
+    files.write_file(folder / "predictions.csv", "\n".join(["id,actual,predicted", *lines, ""]))
     side = {"arm": key.arm, "recipe": key.recipe, "seed": key.seed, "positive": "a"}
     numbers = {"n": 15, "accuracy": (hits + 5) / 15, "gmean": (hits / 10) ** 0.5}
     files.write_file(folder / "metrics.json", json.dumps(side | numbers))
