@@ -1,6 +1,8 @@
 """Images decode as viewers show them; whatever is wrong with a file is one clear error."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -169,6 +171,123 @@ def test_a_profile_of_srgb_and_one_that_is_damaged_change_nothing():
     for profile in (srgb, b"no profile", swapped_profile()[:200]):
         data = encoded(image, "PNG", icc_profile=profile)
         np.testing.assert_array_equal(images.decode(data), np.asarray(image))
+
+
+def srgb_profile(**numbers) -> bytes:
+    """Return an sRGB profile; with `gamma`, that power in place of its curve, as GIMP has 1."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    if "gamma" in numbers:
+        at = profile.index(b"para") + 12  # of Y = (aX + b)^g from d on, cX below: g, a, b, c, d
+        values = (numbers["gamma"], 1, 0, 1, 0)
+        profile[at : at + 20] = struct.pack(">5i", *(round(value * 65536) for value in values))
+    return bytes(profile)
+
+
+def gray_profile(gamma: float) -> bytes:
+    """Return a profile of gray with a power curve."""
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+    white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
+    tags = [(b"wtpt", white), (b"kTRC", curve)]
+    at, table, data = 128 + 4 + 12 * len(tags), struct.pack(">I", len(tags)), b""
+    for name, content in tags:
+        table += name + struct.pack(">II", at + len(data), len(content))
+        data += content
+    header = bytearray(128)
+    header[8:12] = struct.pack(">I", 0x02400000)
+    header[12:24] = b"mntrGRAYXYZ "
+    header[36:40] = b"acsp"
+    header[68:80] = struct.pack(">3i", 63190, 65536, 54061)
+    whole = bytes(header) + table + data
+    return struct.pack(">I", len(whole)) + whole[4:]
+
+
+def test_a_profile_is_compared_by_its_numbers_and_not_by_its_name():
+    """GIMP's profile of linear light has sRGB in its name, too."""
+    image = Image.new("RGB", (3, 3), (120, 200, 60))
+    linear = encoded(image, "PNG", icc_profile=srgb_profile(gamma=1))
+    assert images.decode(linear)[0, 0] == pytest.approx([182, 229, 133], abs=2)
+    unnamed = srgb_profile().replace(b"\0s\0R\0G\0B", b"\0o\0d\0d\0.")
+    assert images.decode(encoded(image, "PNG", icc_profile=unnamed))[0, 0].tolist() == [
+        120,
+        200,
+        60,
+    ]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "PA"])
+def test_a_profile_is_applied_to_every_mode_of_color(mode):
+    image = Image.new("RGB", (8, 8), (120, 200, 60)).convert("P").convert(mode)
+    form = "TIFF" if mode == "PA" else "PNG"
+    plain = images.decode(encoded(image, form))[0, 0].astype(int)
+    light = images.decode(encoded(image, form, icc_profile=srgb_profile(gamma=1)))[0, 0]
+    assert (light > plain + 20).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "I;16"])
+def test_a_profile_is_applied_to_every_mode_of_gray(mode):
+    if mode == "I;16":
+        image = Image.fromarray(np.full((8, 8), 120 * 257, dtype=np.uint16))
+    else:
+        image = Image.new("L", (8, 8), 120).convert(mode)
+    light = images.decode(encoded(image, "PNG", icc_profile=gray_profile(1)))[0, 0]
+    assert light == pytest.approx([182, 182, 182], abs=2)
+
+
+def test_transparency_of_sixteen_bits_is_kept():
+    gray = Image.fromarray(np.array([[0, 40_000, 40_001]], dtype=np.uint16))
+    assert images.decode(encoded(gray, "PNG", transparency=40_000))[0, :, 0].tolist() == [
+        0,
+        255,
+        156,
+    ]
+    values = np.array([[[1, 2, 3], [30_000, 20_000, 10_000]]], dtype=">u2")
+    data = png_of_sixteen_bits(values, clear=(30_000, 20_000, 10_000))
+    assert images.decode(data)[0].tolist() == [[0, 0, 0], [255, 255, 255]]
+
+
+def png_of_sixteen_bits(values, clear) -> bytes:
+    """Return a PNG file of RGB with a transparent color, which Pillow does not write."""
+    height, width, _ = values.shape
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(name + content)
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
+
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
+        + chunk(b"tRNS", struct.pack(">3H", *clear))
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "gray"),
+    [
+        (np.array([[0, 255]], np.uint16), [0, 1]),
+        (np.array([[0, 256]], np.uint16), [0, 1]),
+        (np.array([[0, 255, 256, 65535, 70_000]], np.int32), [0, 1, 1, 255, 255]),
+        (np.array([[0.5, 1.0]], np.float32), [128, 255]),
+        (np.array([[0.5, 1.0001]], np.float32), [128, 255]),
+    ],
+)
+def test_the_scale_is_that_of_the_type_whatever_the_brightest_pixel(values, gray):
+    assert images.decode(encoded(Image.fromarray(values), "TIFF"))[0, :, 0].tolist() == gray
+
+
+@pytest.mark.parametrize("place", ["exif_transpose", "buildTransform"])
+def test_a_lack_of_memory_does_not_leave_colors_or_orientation_as_they_are(place, monkeypatch):
+    def starve(*_, **__):
+        raise MemoryError
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(Image.new("RGB", (4, 2)), "PNG", exif=exif, icc_profile=srgb_profile(gamma=1.7))
+    monkeypatch.setattr(ImageOps if place in vars(ImageOps) else ImageCms, place, starve)
+    with pytest.raises(InputError, match="more memory"):
+        images.decode(data)
 
 
 def test_damaged_exif_is_ignored():

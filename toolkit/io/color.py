@@ -14,32 +14,35 @@ if TYPE_CHECKING:
     from PIL import ImageCms
 
 BAND = 4_000_000  # pixels converted at a time, which bounds the memory to 12 bytes per pixel
-ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
-PROFILE_MODES = {"RGB": "RGB", "RGBA": "RGBA", "CMYK": "RGB", "L": "RGB"}  # before, after
+GRAY_ALPHA, ALPHA = ("LA", "La"), ("P", "PA", "RGBA", "RGBa")
+SAME_COLOR = 2  # of 255 levels by which a profile of sRGB may differ from ours, by rounding
+INTEGER_WHITE, FLOAT_WHITE = 65535.0, 1.0
 # Pillow raises all of these for damaged files.
 DECODING_ERRORS = (
     OSError, ValueError, SyntaxError, TypeError, NotImplementedError, EOFError, IndexError,
     KeyError, OverflowError, MemoryError, ZeroDivisionError, AttributeError, AssertionError,
     RuntimeError, struct.error, Image.DecompressionBombError, Warning,
 )  # fmt: skip
+UNREADABLE = tuple(error for error in DECODING_ERRORS if error is not MemoryError)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Decode the pixels, apply EXIF orientation and color profile, and convert to RGB.
 
-    16 bits are scaled to 8, transparency becomes white. EXIF data and profiles that cannot be read
+    Integers of more than 8 bits are scaled from 0 to 65535, floats from 0 to 1, whatever this image
+    makes of it, and clipped; transparency becomes white. EXIF data and profiles that cannot be read
     are ignored, as viewers do. Raises one of DECODING_ERRORS for a damaged file.
     """
+    deep = image.format == "PNG" and any("RGB;16" in str(tile[-1]) for tile in image.tile)  # type: ignore[attr-defined]
     image.load()
     if image.format != "JPEG" or not image.info.keys().isdisjoint(("exif", "xmp")):
         _apply_orientation(image)
-    if "icc_profile" in image.info and image.mode in PROFILE_MODES:
-        image = _apply_profile(image, image.info["icc_profile"])
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _to_8_bits(image)
-    if "transparency" in image.info or image.mode in ALPHA_MODES:
-        image = _map_bands(_over_white, image)
-    image = image if image.mode == "RGB" else image.convert("RGB")
+    clear = image.info.get("transparency")
+    if deep and clear is not None:
+        image.info["transparency"] = tuple(value >> 8 for value in clear)  # as the pixels are read
+    profile = image.info.get("icc_profile")
+    if image.mode != "RGB" or clear is not None or (profile and _transform(profile, "RGB")):
+        image = _map_bands(functools.partial(_flatten, profile), image)
     image.info = {}  # profile, comments and others, which would be written into new images
     return image
 
@@ -65,52 +68,77 @@ def _map_bands(function: Callable[[Image.Image], Image.Image], image: Image.Imag
 def _apply_orientation(image: Image.Image) -> None:
     try:
         ImageOps.exif_transpose(image, in_place=True)
-    except DECODING_ERRORS:
+    except UNREADABLE:
         return
 
 
+def _flatten(profile: bytes | None, image: Image.Image) -> Image.Image:
+    """Convert to sRGB, over white where it is transparent."""
+    color, alpha = _color_and_alpha(image)
+    if profile:
+        color = _apply_profile(color, profile)
+    color = color if color.mode == "RGB" else color.convert("RGB")
+    if alpha is None:
+        return color
+    color.putalpha(alpha)
+    return Image.alpha_composite(Image.new("RGBA", color.size, "white"), color).convert("RGB")
+
+
+def _color_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Return an image of 8 bits without transparency, and its opacity (L), None for all of it."""
+    clear = image.info.get("transparency")
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image)
+        opaque = None if clear is None else Image.fromarray(np.uint8(255) * (values != clear))
+        return _to_8_bits(values), opaque
+    if image.mode in GRAY_ALPHA or (image.mode == "L" and clear is not None):
+        return image.convert("LA").split()  # type: ignore[return-value]
+    if image.mode in ALPHA or clear is not None:
+        rgba = image.convert("RGBA")
+        return rgba.convert("RGB"), rgba.getchannel("A")
+    return image, None
+
+
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert to sRGB, unless the profile is that of sRGB or cannot be used."""
-    transform = _srgb_transform(profile, image.mode)
+    """Convert to sRGB, unless the profile does what that of sRGB does or cannot be used."""
+    transform = _transform(profile, image.mode)
     try:
         return transform.apply(image) if transform else image
-    except DECODING_ERRORS:
+    except UNREADABLE:
         return image
 
 
 @functools.lru_cache(maxsize=16)
-def _srgb_transform(profile: bytes, mode: str) -> "ImageCms.ImageCmsTransform | None":
-    from PIL import ImageCms  # slow to import, and few photos have a profile
+def _transform(profile: bytes, mode: str) -> "ImageCms.ImageCmsTransform | None":
+    """Return the transform to sRGB for this mode; None where it changes nothing, or is none.
+
+    Names of profiles say nothing: some of linear light are called sRGB too.
+    """
+    from PIL import ImageCms  # 20 ms
 
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "srgb" in ImageCms.getProfileDescription(source).lower():
-            return None
-        target = ImageCms.createProfile("sRGB")
-        return ImageCms.buildTransform(source, target, mode, PROFILE_MODES[mode])
-    except (*DECODING_ERRORS, ImageCms.PyCMSError):
+        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+        colors = Image.fromarray(_probe()).convert(mode)
+        before, after = (
+            np.asarray(each.convert("RGB")) for each in (colors, transform.apply(colors))
+        )
+    except (*UNREADABLE, ImageCms.PyCMSError):
         return None
+    same = np.abs(after.astype(int) - before).max() <= SAME_COLOR
+    return None if same else transform
 
 
-def _over_white(image: Image.Image) -> Image.Image:
-    rgba = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+def _probe() -> npt.NDArray[np.uint8]:
+    """Return all colors of 18 levels, a row for each red and green, [324, 18, 3]."""
+    levels = np.arange(0, 256, 15, dtype=np.uint8)
+    red, green, blue = np.meshgrid(levels, levels, levels, indexing="ij")
+    return np.stack([red, green, blue], axis=-1).reshape(-1, len(levels), 3)
 
 
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale gray of 16 bits, integers or floats to 8 bits; Pillow's own conversion clips."""
-
-    def values(box: tuple[int, int, int, int]) -> npt.NDArray[np.float64]:
-        band = np.asarray(image.crop(box)).astype(np.float64)
-        return np.where(np.isfinite(band), band, 0) if image.mode == "F" else band
-
-    highest = max((values(box).max(initial=0) for box in bands(image)), default=0)
-    white = 255.0 if highest <= 255 else max(65535.0, highest)
-    if image.mode == "F" and highest <= 1:
-        white = 1.0
-    result = Image.new("L", image.size)
-    for box in bands(image):
-        scaled = np.floor(np.clip(values(box) / white, 0, 1) * 255 + 0.5)
-
-        result.paste(Image.fromarray(scaled.astype(np.uint8), "L"), box)
-    return result
+def _to_8_bits(values: npt.NDArray[np.generic]) -> Image.Image:
+    """Scale gray of 16 bits, integers or floats by the range of their type; no value is black."""
+    white = FLOAT_WHITE if values.dtype.kind == "f" else INTEGER_WHITE
+    gray = values.astype(np.float64) / white
+    scaled = np.floor(np.clip(np.where(np.isfinite(gray), gray, 0), 0, 1) * 255 + 0.5)
+    return Image.fromarray(scaled.astype(np.uint8))
