@@ -12,6 +12,7 @@ from tests.helpers.naughty import TEXTS
 from toolkit.cli import main
 from toolkit.io import images, manifest
 from toolkit.io.csv import escape_formula, read_rows
+from toolkit.io.text import HIDDEN
 
 LONG = "-rf é\r\n,\"'; {{7*7}} <b>&amp;\u202e\u2028"
 RARE = LONG + "x" * (255 - len(LONG.encode()))
@@ -99,7 +100,8 @@ def test_the_page_shows_names_and_runs_none(project, name):
     assert "<script>alert(1)" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "{{7*7}}" in page or "{{7*7" in page
-    assert "<b>&amp;\u202e" not in page
+    assert "&lt;b&gt;&amp;amp;\\u202e" in page
+    assert not HIDDEN.search(page)
 
 
 def test_every_json_is_strict(project):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from toolkit import progress
 from toolkit.errors import InputError
-from toolkit.io.text import escape, one_line
+from toolkit.io.text import bounded, escape, one_line
 from toolkit.progress import EpochSummary, Track
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class TrainingProgress:
 def say(text: str, *, quiet: bool = False) -> None:
     """Tell how things went, on stderr: stdout is for results."""
     if not quiet:
-        sys.stderr.write(f"{escape(text)}\n")
+        sys.stderr.write(f"{bounded(escape(text))}\n")
 
 
 def answer(text: str) -> None:

@@ -5,6 +5,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 MOST_REASONS = 6
+LONGEST = 4000  # characters of a message
+HIDDEN = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+"""Characters that show nothing, or turn the direction of what follows; no tab or line feed."""
 
 
 def escape(text: str) -> str:
@@ -15,6 +21,19 @@ def escape(text: str) -> str:
 def one_line(text: str) -> str:
     """Escape characters that are not printable, and line breaks."""
     return escape(text).replace("\n", "\\n")
+
+
+def escape_hidden(text: str) -> str:
+    """Escape HIDDEN characters, where all others can be shown, as on a page."""
+    return HIDDEN.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def bounded(text: str) -> str:
+    """Leave out the middle of a text of more than LONGEST characters: a remedy is at the end."""
+    if len(text) <= LONGEST:
+        return text
+    half = LONGEST // 2
+    return f"{text[:half]} [{len(text) - 2 * half:,} characters] {text[-half:]}"
 
 
 def shorten(text: str, length: int) -> str:

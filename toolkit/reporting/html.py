@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: no network access, and all text escaped.
+"""Self-contained HTML pages: no network access, all text escaped, nothing hidden.
 
 The Content-Security-Policy allows one style sheet and one script, by their sha256, and images
 embedded in the page. All text and tables are available without the script.
@@ -13,6 +13,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from toolkit.io.text import escape_hidden, one_line
 from toolkit.reporting.plots.style import COLORS
 
 
@@ -27,15 +28,16 @@ def render_template(template: str, values: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         loader=jinja2.FunctionLoader(_template),
     )
-    environment.filters |= {"minus": _minus, "prose": _prose, "numeric": _numeric}
+    environment.filters |= {"line": one_line, "minus": _minus, "prose": _prose, "numeric": _numeric}
     style, script = _color_variables() + _template("style.css"), _template("report.js")
-    return environment.get_template(template).render(
+    page = environment.get_template(template).render(
         **values,
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         style_hash=_hash(style),
         script_hash=_hash(script),
     )
+    return escape_hidden(page)
 
 
 def _template(name: str) -> str:
