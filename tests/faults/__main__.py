@@ -1,7 +1,6 @@
 """Disturb every stage and print the outcomes: python -m tests.faults [--long]."""
 
 import argparse
-import itertools
 import sys
 import tempfile
 import time
@@ -11,71 +10,125 @@ from pathlib import Path
 import numpy as np
 
 from tests.faults import injections
-from tests.faults.project import STAGES, Project, build
+from tests.faults.injections import Tally
+from tests.faults.project import OTHERS, Project, build
 
-KILLS = {"fetch": 100, "audit": 50, "prepare": 100, "augment": 200, "train": 50, "evaluate": 10}
+KILLS = {
+    "fetch": 100,
+    "audit": 50,
+    "prepare": 50,
+    "augment": 200,
+    "train": 50,
+    "evaluate": 10,
+    "probe": 50,
+    "compare": 50,
+    "report": 50,
+}
+"""Stages that are disturbed, and how often each is killed in a long run."""
 FEW = 5
 PARALLEL = ("audit", "prepare", "augment")
+HEADER = ("stage", "fault", "tries", "while writing", "refused or stopped", "unnoticed", "s")
 
 
 def main() -> None:
     """Inject all faults; the first loss raises AssertionError."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--long", action="store_true", help="hundreds of kills: about 20 minutes")
+    parser.add_argument("--long", action="store_true", help="hundreds of kills: about 2 hours")
+    parser.add_argument("--kills", type=int, help="of each stage")
+    parser.add_argument("--fault", action="append", choices=FAULTS, help="only this; repeatable")
     parser.add_argument(
-        "--stage", action="append", choices=list(STAGES), help="only this stage; may be repeated"
+        "--stage", action="append", choices=[*KILLS, *OTHERS], help="only this; may be repeated"
     )
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    names = arguments.stage or list(STAGES)
     with tempfile.TemporaryDirectory() as root:
         project = build(Path(root) / "a project")
-        _table(("stage", "kills", "while writing", "s"), _kills(project, names, arguments))
-        _table(
-            ("stage", "fault", "tries", "refused with one message", "s"),
-            (row for name in names for row in _faults(project, name, arguments.long)),
-        )
+        _print_row(HEADER)
+        _print_row(["---"] * len(HEADER))
+        for name in arguments.stage or [*KILLS, *OTHERS]:
+            for fault, inject in FAULTS.items():
+                if fault in (arguments.fault or FAULTS):
+                    _print_row(_row(project, name, fault, inject, arguments))
 
 
-def _kills(
-    project: Project, names: list[str], arguments: argparse.Namespace
-) -> Iterable[list[object]]:
-    for name in names:
-        start, rng = time.monotonic(), np.random.default_rng(arguments.seed)
-        tally = injections.kills(project, name, KILLS[name] if arguments.long else FEW, rng)
-        yield [name, tally.done, tally.writing, f"{time.monotonic() - start:.0f}"]
+Arguments = argparse.Namespace
+Inject = Callable[[Project, str, Arguments], Tally | None]
 
 
-def _faults(project: Project, name: str, long: bool) -> Iterable[list[object]]:
-    percents = range(5, 101, 5) if long else (30, 70)
-    tries: dict[str, Callable[[], injections.Tally]] = {
-        "full disk": lambda: injections.full_disk(project, name, percents),
-        "read-only folder": lambda: injections.Tally(
-            1, 0, injections.read_only(project, name).code
-        ),
-        "few file descriptors": lambda: injections.no_descriptors(project, name),
-        "two at once": lambda: injections.two_at_once(project, name, 3 if long else 1),
-    }
-    if name in PARALLEL:
-        tries["a killed worker"] = lambda: injections.killed_worker(
-            project, name, 10 if long else 1
-        )
-    for fault, run in tries.items():
-        start = time.monotonic()
-        try:
-            tally = run()
-        except PermissionError as error:
-            yield [name, fault, 0, f"skipped: {error}", "0"]
-            continue
-        yield [name, fault, tally.done, tally.refused, f"{time.monotonic() - start:.0f}"]
+def _row(
+    project: Project, name: str, fault: str, inject: Inject, arguments: Arguments
+) -> Iterable[object]:
+    start = time.monotonic()
+    try:
+        tally = inject(project, name, arguments)
+    except PermissionError as error:
+        return [name, fault, f"skipped: {error}"]
+    if tally is None:
+        return []
+    counts = (tally.done, tally.writing, tally.refused, tally.unnoticed)
+    return [name, fault, *counts, f"{time.monotonic() - start:.0f}"]
 
 
-def _table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> None:
-    cells = list(header)
-    for line in itertools.chain((cells, ["---"] * len(cells)), rows):
-        sys.stdout.write(f"| {' | '.join(map(str, line))} |\n")
+def _kills(project: Project, name: str, arguments: Arguments) -> Tally | None:
+    count = arguments.kills or (KILLS.get(name) if arguments.long else FEW)
+    return injections.kills(project, name, count or 0, _rng(arguments)) if name in KILLS else None
+
+
+def _full_disk(project: Project, name: str, arguments: Arguments) -> Tally | None:
+    percents = range(5, 101, 5) if arguments.long else (30, 70)
+    return injections.full_disk(project, name, percents) if name in KILLS else None
+
+
+def _read_only(project: Project, name: str, _: Arguments) -> Tally | None:
+    if name not in KILLS:
+        return None
+    return Tally(1, 0, injections.read_only(project, name).code)
+
+
+def _few_descriptors(project: Project, name: str, _: Arguments) -> Tally | None:
+    return injections.no_descriptors(project, name) if name in KILLS else None
+
+
+def _two_at_once(project: Project, name: str, arguments: Arguments) -> Tally | None:
+    count = 10 if arguments.long else 1
+    return injections.two_at_once(project, name, count) if name in KILLS else None
+
+
+def _killed_worker(project: Project, name: str, arguments: Arguments) -> Tally | None:
+    count = 10 if arguments.long else 1
+    return injections.killed_worker(project, name, count) if name in PARALLEL else None
+
+
+def _signals(project: Project, name: str, arguments: Arguments) -> Tally:
+    return injections.signals(project, name, 10 if arguments.long else 1, _rng(arguments))
+
+
+def _flips(project: Project, name: str, arguments: Arguments) -> Tally | None:
+    if name not in KILLS or name == "fetch":  # the photos of a stranger have no hashes
+        return None
+    return injections.flips(project, name, 50 if arguments.long else 3, _rng(arguments))
+
+
+def _rng(arguments: Arguments) -> np.random.Generator:
+    return np.random.default_rng(arguments.seed)
+
+
+FAULTS: dict[str, Inject] = {
+    "killed": _kills,
+    "full disk": _full_disk,
+    "read-only folder": _read_only,
+    "few file descriptors": _few_descriptors,
+    "two at once": _two_at_once,
+    "a killed worker": _killed_worker,
+    "signals": _signals,
+    "flipped bits": _flips,
+}
+
+
+def _print_row(cells: Iterable[object]) -> None:
+    if line := " | ".join(map(str, cells)):
+        sys.stdout.write(f"| {line} |\n")
         sys.stdout.flush()
-    sys.stdout.write("\n")
 
 
 if __name__ == "__main__":

@@ -13,11 +13,26 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.faults.project import STAGES, Project, Result, Stage, finish, reset, tree
+from tests.faults.project import (
+    CACHE,
+    OTHERS,
+    STAGES,
+    Project,
+    Result,
+    Stage,
+    command,
+    finish,
+    is_temporary,
+    outputs,
+    reset,
+    tree,
+)
 
 PAGE = 4096  # bytes; a file in tmpfs takes whole pages
 PATIENCE = 10.0  # seconds in which workers must end after their parent was killed
 DESCRIPTORS = (*range(6, 25, 2), 32, 64)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+RESUMED = ("augment",)  # stages whose unfinished folder the next run goes on with
 
 
 @dataclass
@@ -27,6 +42,7 @@ class Tally:
     done: int = 0
     writing: int = 0
     refused: int = 0
+    unnoticed: int = 0
 
 
 # --- kills ----------------------------------------------------------------------------------
@@ -132,7 +148,8 @@ def full_disk(project: Project, name: str, percents: Sequence[int]) -> Tally:
             if result.code:
                 assert "No space left on device" in result.stderr, result.stderr
                 names = {path.name for path in folder.iterdir()}
-                assert names <= {f".{Path(place).name}.building", Path(place).name}, names
+                made = {Path(place).name, *outputs(project, stage)}
+                assert names <= made | {f".{Path(place).name}.building"}, names
                 tally.refused += 1
             options = f"remount,size={20 * need + 2**20}"
             subprocess.run(["mount", "-o", options, str(folder)], check=True)
@@ -163,13 +180,8 @@ def _beside(stage: Stage) -> str:
 
 def _output(project: Project, stage: Stage) -> dict[str, str]:
     """Return the files of the stage's output, by their paths from the folder above it."""
-    output = Path(stage.output)
-    start = f"{output.parent}/"
-    return {
-        key.removeprefix(start): digest
-        for key, digest in project.whole[stage.name].items()
-        if key.startswith(start) and key.removeprefix(start).startswith(output.stem)
-    }
+    start = f"{Path(stage.output).parent}/"
+    return {key.removeprefix(start): v for key, v in project.made[stage.name].items()}
 
 
 def no_descriptors(project: Project, name: str, limits: Sequence[int] = DESCRIPTORS) -> Tally:
@@ -240,4 +252,117 @@ def two_at_once(project: Project, name: str, count: int) -> Tally:
         tally.done += 1
         tally.refused += sum(codes)
         _assert_whole(project, stage)
+    return tally
+
+
+# --- signals ----------------------------------------------------------------------------------
+
+
+def signals(project: Project, name: str, count: int, rng: np.random.Generator) -> Tally:
+    """Send SIGINT, SIGTERM and SIGHUP to a stage or another command, `count` times each.
+
+    At any moment from when it catches them; to the process or to its group. It says one message,
+    ends with 128 plus the signal's number, and leaves nothing, neither a process nor a file.
+    """
+    tally = Tally()
+    line = STAGES[name].command() if name in STAGES else command(OTHERS[name])
+    seconds = _undisturbed(project, name, line)
+    for number in SIGNALS * count:
+        _clear(project, name)
+        process = project.start(line, preexec_fn=_heed)
+        _wait_until_caught(process)
+        try:
+            process.wait(rng.uniform(0, seconds))
+        except subprocess.TimeoutExpired:
+            (os.killpg if rng.random() < 0.5 else os.kill)(process.pid, number)
+        result = finish(process)
+        _wait_for_workers(project)
+        assert result.code in (0, 128 + number), f"{name}, {number.name}: {result}"
+        if result.code:
+            assert result.stderr.startswith("stopped"), f"{name}, {number.name}: {result}"
+            assert result.stderr.count("\n") == 1, f"{name}, {number.name}: {result}"
+            tally.refused += 1
+        left = [str(p) for p in project.root.rglob("*") if is_temporary(p)]
+        resumed = (f".{Path(STAGES[n].output).name}.building" for n in RESUMED if n == name)
+        assert {Path(path).name for path in left} <= {*resumed}, f"{name}, {number.name}: {left}"
+        tally.done += 1
+    _clear(project, name)
+    if name in STAGES:
+        assert project.run(line).code == 0
+        _assert_whole(project, STAGES[name])
+    return tally
+
+
+def _undisturbed(project: Project, name: str, line: list[str]) -> float:
+    """Return how many seconds the command takes once it catches signals."""
+    _clear(project, name)
+    process = project.start(line, preexec_fn=_heed)
+    _wait_until_caught(process)
+    start = time.monotonic()
+    result = finish(process)
+    assert result.code == 0, result.stderr
+    return time.monotonic() - start
+
+
+def _clear(project: Project, name: str) -> None:
+    if name in STAGES:
+        reset(project, STAGES[name])
+    shutil.rmtree(project.root / "new", ignore_errors=True)
+
+
+def _heed() -> None:
+    """Let the child heed the signals, even if this process was started to ignore them."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _wait_until_caught(process: "subprocess.Popen[str]") -> None:
+    """Wait until the process catches SIGHUP, which Python itself does not, or has ended."""
+    status = Path(f"/proc/{process.pid}/status")
+    with contextlib.suppress(OSError):
+        while process.poll() is None:
+            caught = next(row for row in status.read_text().splitlines() if row[:6] == "SigCgt")
+            if int(caught.split()[1], 16) & 1:
+                return
+            time.sleep(0.002)
+
+
+# --- flipped bits -----------------------------------------------------------------------------
+
+
+def flips(project: Project, name: str, count: int, rng: np.random.Generator) -> Tally:
+    """Flip a bit of a file that was there before the stage ran, and run it: `count` times.
+
+    It is refused with one message, or makes no difference; what is neither is counted.
+    """
+    stage, tally = STAGES[name], Tally()
+    before = [key for key in project.whole[name] if key not in project.made[name]]
+    kinds: dict[str, list[str]] = {}
+    for key in before:
+        kinds.setdefault(Path(key).suffix if key.count("/") > 2 else key, []).append(key)
+    for _ in range(count):
+        reset(project, stage)
+        of_kind = kinds[str(rng.choice(sorted(kinds)))]
+        path = project.root / str(rng.choice(of_kind))
+        whole = path.read_bytes()
+        if not whole:
+            continue
+        position = int(rng.integers(8 * len(whole)))
+        flipped = bytearray(whole)
+        flipped[position // 8] ^= 1 << position % 8
+        path.write_bytes(flipped)
+        result = project.run(stage.command())
+        told = result.code == 1 and "error: " in result.stderr
+        assert "Traceback" not in result.stderr, f"{name}, {path}, bit {position}: {result.stderr}"
+        assert result.code == 0 or told, f"{name}, {path}, bit {position}: {result}"
+        path.write_bytes(whole)
+        made = {key: value for key, value in tree(project.root).items() if key not in before}
+        tally.refused += result.code
+        tally.unnoticed += result.code == 0 and any(
+            made.get(key) != value for key, value in project.made[name].items()
+        )
+        tally.done += 1
+    shutil.rmtree(project.root / CACHE, ignore_errors=True)
+    assert project.run(stage.command()).code == 0
+    _assert_whole(project, stage)
     return tally

@@ -20,16 +20,23 @@ augment: {target: 200, arms: {augmented: {policy: homework}}}
 train:
   device: cpu
   threads: 1
-  recipes: {small: {network: torchvision.mobilenet_v3_small, epochs: 2, batch: 32}}
+  recipes:
+    small: {network: torchvision.mobilenet_v3_small, epochs: 2, batch: 32, gradients: true}
 evaluate: {positive: rare, resamples: 200}
 compare: {arms: [original, augmented], recipes: [small], seeds: [0]}
 """
 COUNTS = {"common": 120, "rare": 30}
 TIMEOUT = 120  # seconds after which a command has hung
 MARK = "FAULTS_MARK"  # in the environment of every process, to find those still running
+TEMPORARY = (".building", ".replaced", ".lock", ".tmp")
 CACHE = ".toolkit"  # downloads, records of the audit and checkpoints, which are kept
 Tree = dict[str, str]
 """The sha256 of all files below a folder, hidden ones too; "" for empty folders."""
+
+
+def command(arguments: str) -> list[str]:
+    """Return the command line of a command of the toolkit."""
+    return [sys.executable, "-m", "toolkit", *arguments.split()]
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,8 @@ class Stage:
 
     def command(self, output: str = "") -> list[str]:
         """Return the command line, which writes to `output` instead of the stage's own if given."""
-        arguments = [*self.arguments.split(), "--output", output or self.output, "--quiet"]
-        return [sys.executable, "-m", "toolkit", *arguments]
+        arguments = f"{self.arguments} --output {output or self.output}"
+        return command(arguments) if self.name == "compare" else command(f"{arguments} --quiet")
 
 
 @dataclass(frozen=True)
@@ -62,10 +69,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Project:
-    """A folder; by stage its files afterwards, and seconds until the first output and the end."""
+    """A folder; by stage: all files after it, the new ones, seconds to the first and to the end."""
 
     root: Path
     whole: dict[str, Tree]
+    made: dict[str, Tree]
     begins: dict[str, float]
     ends: dict[str, float]
     environment: dict[str, str]
@@ -125,12 +133,12 @@ def build(root: Path, names: tuple[str, ...] = ()) -> Project:
     (root / "photos" / "rare" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (root / "params.yaml").write_text(PARAMS)
     environment = {**os.environ, MARK: uuid.uuid4().hex, "OMP_NUM_THREADS": "1"}
-    project = Project(root, {}, {}, {}, environment)
+    project = Project(root, {}, {}, {}, {}, environment)
     stages = list(STAGES)[: max(map(list(STAGES).index, names or STAGES)) + 1]
     for name in stages:
         output = root / STAGES[name].output
         output.parent.mkdir(parents=True, exist_ok=True)
-        before, start = set(output.parent.iterdir()), time.monotonic()
+        old, before, start = tree(root), set(output.parent.iterdir()), time.monotonic()
         process = project.start(STAGES[name].command())
         while process.poll() is None and set(output.parent.iterdir()) == before:
             time.sleep(0.003)
@@ -139,18 +147,30 @@ def build(root: Path, names: tuple[str, ...] = ()) -> Project:
         assert result.code == 0, result.stderr
         project.ends[name] = time.monotonic() - start
         project.whole[name] = tree(root)
+        project.made[name] = {k: v for k, v in project.whole[name].items() if k not in old}
     return project
 
 
 def reset(project: Project, stage: Stage) -> None:
     """Restore the project as it was before the stage ran."""
-    output = project.root / stage.output
-    for path in output.parent.iterdir():
-        if path.name.lstrip(".").startswith(output.name):
+    for path in (project.root / stage.output).parent.iterdir():
+        if path.name in outputs(project, stage) or is_temporary(path):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     shutil.rmtree(project.root / CACHE, ignore_errors=True)
 
 
+def outputs(project: Project, stage: Stage) -> set[str]:
+    """Return the names that the stage makes in the folder of its output."""
+    folder = f"{Path(stage.output).parent}/"
+    return {key.removeprefix(folder).split("/")[0] for key in project.made[stage.name]}
+
+
+def is_temporary(path: Path) -> bool:
+    """Return whether a path is what only a running command has."""
+    return path.name.startswith(".") and path.name.endswith(TEMPORARY)
+
+
+IMAGES = "--test data/prepared/test --valid data/prepared/valid"
 STAGES = {
     stage.name: stage
     for stage in (
@@ -170,12 +190,41 @@ STAGES = {
         Stage(
             "train",
             "train --arm data/arms/augmented --valid data/prepared/valid --recipe small --seed 0",
-            "models/run",
+            "models/augmented-small-0",
         ),
         Stage(
             "evaluate",
-            "evaluate models/run --test data/prepared/test --valid data/prepared/valid",
-            "reports/runs/run",
+            f"evaluate models/augmented-small-0 {IMAGES}",
+            "reports/runs/augmented-small-0",
         ),
+        Stage("probe", "probe data/arms/augmented --workers 2", "reports/probe/augmented.json"),
+        Stage(
+            "arm original",
+            "augment data/prepared/train --arm original",
+            "data/arms/original",
+        ),
+        Stage(
+            "train original",
+            "train --arm data/arms/original --valid data/prepared/valid --recipe small --seed 0",
+            "models/original-small-0",
+        ),
+        Stage(
+            "evaluate original",
+            f"evaluate models/original-small-0 {IMAGES}",
+            "reports/runs/original-small-0",
+        ),
+        Stage("compare", "compare reports/runs", "reports/summary.json"),
+        Stage("report", "report", "reports/index.html"),
     )
 }
+"""In the order in which they run; those of the arm `original` are only run."""
+OTHERS = {
+    "provenance": "provenance --output new",
+    "policies": "policies",
+    "networks": "networks --size 32",
+    "gradients": "gradients models --output new/gradients.png",
+    "predict": "predict models/augmented-small-0 data/prepared/test --output new/predicted.csv",
+    "advise": "advise photos --html new/advice.html --work new/work --workers 2",
+    "init": "init new --preset quick",
+}
+"""Commands that are no stage; what they write goes to the folder `new`."""

@@ -4,12 +4,16 @@ Stages that import torch take seconds to start, and are tested with FAULTS=all o
 """
 
 import os
+import signal
+import subprocess
+import time
+import uuid
 
 import numpy as np
 import pytest
 
 from tests.faults import injections
-from tests.faults.project import STAGES, build
+from tests.faults.project import MARK, STAGES, Project, build, command, finish
 
 DATA = ("fetch", "audit", "prepare", "augment")
 TESTED = tuple(STAGES) if os.environ.get("FAULTS") == "all" else DATA
@@ -52,5 +56,30 @@ def test_a_killed_worker_is_reported_or_replaced(project, stage):
     assert injections.killed_worker(project, stage, 1).done == 1
 
 
+@pytest.mark.parametrize("name", [*DATA, "policies", "provenance", "init"])
+def test_a_signal_ends_a_command_with_one_message(project, name):
+    injections.signals(project, name, 1, np.random.default_rng(0))
+
+
 def test_of_two_runs_at_once_one_is_refused_or_waits(project):
     injections.two_at_once(project, "augment", 1)
+
+
+@pytest.mark.pipeline
+def test_a_signal_ends_a_sweep_with_dvc_and_its_stage(tmp_path):
+    project = Project(tmp_path, {}, {}, {}, {}, {**os.environ, MARK: uuid.uuid4().hex})
+    assert project.run(command("init . --preset quick")).code == 0
+    (tmp_path / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    for words in (
+        ["add", "--all"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm1"],
+    ):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    process = project.start(command("sweep --target 60"))
+    log = tmp_path / ".toolkit" / "sweep" / "sweep-60.log"
+    while process.poll() is None and not (log.is_file() and "Running stage" in log.read_text()):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    result = finish(process)
+    assert (result.code, project.running()) == (128 + signal.SIGTERM, []), result.stderr
+    assert result.stderr.splitlines()[-1].startswith("stopped by SIGTERM")
