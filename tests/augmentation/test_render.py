@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from toolkit.augmentation import params, plan, render
+from toolkit.augmentation import batches, params, plan, render
 from toolkit.augmentation.params import EntryParams
 from toolkit.augmentation.render import OutputFormat
 from toolkit.augmentation.transforms import compose, parsing
@@ -447,3 +447,14 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
         peaks.append(int(done.stdout) / 1024)
     assert peaks[1] < min(80, peaks[0] + 8), peaks
+
+
+def test_what_is_distinct_does_not_depend_on_the_size_of_batches(plain, tmp_path, monkeypatch):
+    reports = []
+    for rows in (256, 5, 1):
+        monkeypatch.setattr(batches, "MOST_ROWS", rows)
+        settings = params.AugmentParams(target=70, draw="even")
+        result = render.augment_folder(plain, tmp_path / str(rows), settings, "homework")
+        reports.append(result.report)
+    assert reports[0].all.near_duplicates > 0
+    assert reports[0] == reports[1] == reports[2]

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from toolkit.augmentation import plan
 from toolkit.augmentation.journal import JournalEntry
 from toolkit.augmentation.plan import PlannedImage
-from toolkit.augmentation.similarity import Grays, compare_images, sample_grays
+from toolkit.augmentation.similarity import Grays, compare_images, hash_texts, sample_grays
 from toolkit.augmentation.transforms import compose
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.errors import InputError
@@ -29,13 +29,15 @@ class Batch:
     """An original and the numbers of some of its new images.
 
     `home` is the path of the original's copy in the output ("" for none). The paths of the new
-    images begin with `prefix`, which names a class folder or a shard.
+    images begin with `prefix`, which names a class folder or a shard. It is `shared` if others
+    have new images of the original too.
     """
 
     parent: Sample
     home: str
     prefix: str
     numbers: Sequence[int]
+    shared: bool = False
 
     @property
     def shard(self) -> PurePath | None:
@@ -115,7 +117,8 @@ def make_batches(
                 shard = shards.shard_name((at + part) % shard_count)
                 prefix = f"{shard}/{source.classes.index(parent.label)}-new-"
             part_home = "" if part else home
-            batches.append(Batch(parent, part_home, prefix, rows[start : start + MOST_ROWS]))
+            numbered = rows[start : start + MOST_ROWS]
+            batches.append(Batch(parent, part_home, prefix, numbered, len(rows) > MOST_ROWS))
     return batches
 
 
@@ -194,7 +197,7 @@ def _render_batch(
                 done[UNCHANGED] = image
         put(job.image_path(batch, row.number), image.data)
         rows.append((row, params, image, repeated))
-    return _entries(original, rows)
+    return _entries(original, rows, batch.shared)
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,10 +217,12 @@ def _encode(file_format: str, picture: Picture, identical: bool, grays: Grays) -
     return _EncodedImage(data, _digest(data), identical, grays)
 
 
-def _entries(original: Grays, rows: Sequence[_RenderedRow]) -> list[JournalEntry]:
+def _entries(original: Grays, rows: Sequence[_RenderedRow], with_looks: bool) -> list[JournalEntry]:
     distinct = list(dict.fromkeys(image for _, _, image, _ in rows))
     compared = compare_images(original, [image.grays for image in distinct])
     similarities = dict(zip(distinct, compared, strict=True))
+    texts = hash_texts(original, [image.grays for image in distinct]) if with_looks else ()
+    looks = dict(zip(distinct, texts, strict=False))
     return [
         JournalEntry(
             number=row.number,
@@ -229,6 +234,7 @@ def _entries(original: Grays, rows: Sequence[_RenderedRow]) -> list[JournalEntry
             change=round(similarities[image].change, 1),
             moved=round(similarities[image].moved, 1),
             near_duplicate=repeated or similarities[image].near_duplicate,
+            look=looks.get(image),
         )
         for row, params, image, repeated in rows
     ]

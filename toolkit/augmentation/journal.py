@@ -23,8 +23,9 @@ class JournalEntry(NamedTuple):
     """One new image: its row's number, transform, canonical params and seed, its file's sha256.
 
     `identical`: whether it equals its parent; `change`, `moved` and `near_duplicate`: see
-    `similarity.Similarity`. A tuple, because many are made: that takes a fifth of the time of a
-    dataclass.
+    `similarity.Similarity`. `look`: its hash text where several batches have images of the parent,
+    so that `near_duplicate`, as it is here, knows only those of its own batch. A tuple, because
+    many are made: that takes a fifth of the time of a dataclass.
     """
 
     number: int
@@ -36,6 +37,7 @@ class JournalEntry(NamedTuple):
     change: float
     moved: float
     near_duplicate: bool
+    look: str | None = None
 
 
 def encode_entry(entry: JournalEntry) -> bytes:

@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import progress
-from toolkit.augmentation import batches, contact_sheet, journal, originals, plan
+from toolkit.augmentation import batches, contact_sheet, journal, originals, plan, similarity
 from toolkit.augmentation.batches import RenderJob
 from toolkit.augmentation.journal import Journal, JournalEntry
 from toolkit.augmentation.params import AugmentParams
@@ -237,8 +237,12 @@ def _new_images(
     The ids are those that `manifest.unique_ids` gives, but the originals keep theirs.
     """
     seen = Counter(content_hash(sample) for sample in kept.samples)
+    looks = defaultdict[str, list[int]](list)
     for position, index in enumerate(job.batch_indices()):
         batch, entry = job.batches[index], book.entry(position)
+        if entry.look is not None:
+            repeated = similarity.repeats_one(entry.look, looks[batch.parent.id])
+            entry = entry._replace(near_duplicate=repeated)
         seen[entry.digest] += 1
         while (ident := content_id(entry.digest, seen[entry.digest])) in kept.by_id:
             seen[entry.digest] += 1

@@ -68,6 +68,29 @@ def difference_hashes(grays: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     return np.packbits(bits.reshape(len(grays), -1), axis=1).view(np.uint64)
 
 
+def hash_texts(original: Grays, images: Sequence[Grays]) -> list[str]:
+    """Return the dHash of each image as hexadecimal digits, "" for a near-duplicate of `original`.
+
+    With these, `repeats_one` decides what `compare_images` does for images given all at once.
+    """
+    grays = np.frombuffer(b"".join([original, *images]), np.uint8).reshape(-1, SIDE, SIDE)
+    first, *rest = (row.tobytes().hex() for row in difference_hashes(grays))
+    return ["" if _are_near(int(first, 16), int(text, 16)) else text for text in rest]
+
+
+def repeats_one(text: str, seen: list[int]) -> bool:
+    """Return whether an image with this hash text is a near-duplicate; if not, add it to `seen`."""
+    value = int(text or "0", 16)
+    if not text or any(_are_near(value, other) for other in seen):
+        return True
+    seen.append(value)
+    return False
+
+
+def _are_near(one: int, other: int) -> bool:
+    return (one ^ other).bit_count() <= RADIUS
+
+
 def _repeats(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
     """Return for all hashes but the first whether one before them, itself no repeat, is near."""
     distances = sum(np.bitwise_count(word[:, None] ^ word) for word in hashes.T)

@@ -165,6 +165,22 @@ def test_a_named_policy_within_limits(seed, name, rotation, translation, shear):
         assert compose._measure(key, name, params, PICTURE.size) <= most
 
 
+def test_augmix_posterizes_and_solarizes_as_its_reference_code():
+    """Of a level from 0.1 to 3: 4 - int(0.4 level) bits, and from 256 - int(25.6 level) on."""
+    steps = [
+        step
+        for _, params in drawn(POLICIES["augmix"], 3000)
+        for chain in params["chains"]
+        for step in chain["steps"]
+    ]
+    bits = [s["params"]["bits"] for s in steps if s["transform"] == "posterize"]
+    assert bits.count(4) + bits.count(3) == len(bits)
+    assert bits.count(4) / len(bits) == pytest.approx(2.4 / 2.9, abs=0.03)
+    assert len(bits) / len(steps) == pytest.approx(1 / 9, abs=0.01)
+    thresholds = [s["params"]["threshold"] for s in steps if s["transform"] == "solarize"]
+    assert (min(thresholds), max(thresholds)) == (180, 254)
+
+
 def test_limits_of_groups_and_their_entries_both_hold():
     inner = {**TURNS[0], "limit": {"rotation": 20}}
     for _, params in drawn(group("sequence", [inner, inner], {"rotation": 25})):

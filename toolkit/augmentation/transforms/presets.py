@@ -121,7 +121,9 @@ POLICIES: dict[str, Policy] = {
     "trivialaugment": Policy(_operations(1.0, [4, 8]), keep_identical=False),
     # Three chains of one to three operations, mixed with the original. D. Hendrycks et al.,
     # "AugMix: a simple data processing method to improve robustness and uncertainty", 2020, at
-    # its severity of 3; flips and crops, and its loss, belong to training.
+    # its severity of 3; flips and crops, and its loss, belong to training. The reference code draws
+    # a level from 0.1 to 3 and cuts it to a whole number: posterize keeps 4 bits for levels under
+    # 2.5, else 3; solarize inverts from 256 - 2 to 256 - 76 on.
     "augmix": Policy(
         (
             PolicyEntry(
@@ -130,9 +132,10 @@ POLICIES: dict[str, Policy] = {
                 of=(
                     _entry("autocontrast", p=1),
                     _entry("equalize"),
-                    _entry("posterize", bits=[3, 4]),
+                    _entry("posterize", round(2.4 / 2.9, 6), bits=[4, 4]),
+                    _entry("posterize", round(0.5 / 2.9, 6), bits=[3, 3]),
                     _entry("rotate", degrees=9),
-                    _entry("solarize", threshold=[180, 256]),
+                    _entry("solarize", threshold=[180, 254]),
                     _entry("shear_x", slope=0.09),
                     _entry("shear_y", slope=0.09),
                     _entry("translate_x", fraction=0.1),
