@@ -50,9 +50,7 @@ OPTIONS = {
 
 @pytest.mark.parametrize("inside", [False, True], ids=["outside", "in a project"])
 @pytest.mark.parametrize("option", OPTIONS)
-def test_options_are_checked_before_any_image_is_read(
-    tmp_path, monkeypatch, capsys, option, inside
-):
+def test_options_are_checked_before_any_image_is_read(tmp_path, monkeypatch, capfd, option, inside):
     monkeypatch.chdir(tmp_path)
     if inside:
         shutil.copy(PRESET, "params.yaml")
@@ -61,7 +59,7 @@ def test_options_are_checked_before_any_image_is_read(
     with pytest.raises(SystemExit) as caught:
         main.main()
     assert caught.value.code == 1
-    assert capsys.readouterr().err.startswith(f"error: {OPTIONS[option]}")
+    assert capfd.readouterr().err.startswith(f"error: {OPTIONS[option]}")
 
 
 def test_a_network_that_needs_larger_images_is_refused_before_they_are_decoded(tmp_path):

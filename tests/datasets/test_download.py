@@ -166,6 +166,52 @@ def test_a_range_that_was_not_requested_is_refused(serve, tmp_path):
     assert download.download(url, SUM, tmp_path).read_bytes() == DATA
 
 
+def other_range(request):
+    """Half of DATA from its start; of what follows, another range than asked for."""
+    asked = request.headers.get("Range")
+    request.send_response(206 if asked else 200)
+    if asked:
+        request.send_header("Content-Range", f"bytes 5-{len(DATA) + 4}/{2 * len(DATA)}")
+    send(request, DATA[:1000], len(DATA))
+
+
+def test_a_server_that_always_sends_another_range_is_left(serve, tmp_path):
+    url, seen = serve(other_range)
+    with pytest.raises(InputError, match="cannot be downloaded"):
+        download.download(url, SUM, tmp_path)
+    assert len(seen) <= 2 * (1 + len(download.BACKOFF))
+
+
+def test_failures_are_counted_over_the_whole_download(serve, tmp_path):
+    """Each answer gets one byte further."""
+
+    def byte(request):
+        start = int(request.headers.get("Range", "bytes=0-")[6:-1])
+        request.send_response(206)
+        request.send_header("Content-Range", f"bytes {start}-{len(DATA) - 1}/{len(DATA)}")
+        send(request, DATA[start : start + 1], len(DATA) - start)
+
+    url, seen = serve(byte)
+    with pytest.raises(InputError, match=r"ended after 30 of 102,400 bytes.*run again to resume"):
+        download.download(url, SUM, tmp_path)
+    assert len(seen) == download.FAILURES
+
+
+def test_the_deadline_is_that_of_the_whole_download(serve, tmp_path, monkeypatch):
+    """Also if what was there before turns out to be of another file."""
+    monkeypatch.setattr(download, "DEADLINE", 1.5)
+
+    def slow(request):
+        time.sleep(1)
+        whole(request)
+
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / f"{SUM}.part").write_bytes(bytes(100))
+    url, _ = serve(slow)
+    with pytest.raises(InputError, match=r"took longer than 1\.5 seconds"):
+        download.download(url, SUM, tmp_path)
+
+
 def test_a_wrong_sum_names_both_and_leaves_nothing(serve, tmp_path):
     url, _ = serve(whole)
     with pytest.raises(InputError, match=f"images.zip: sha256 must be {'0' * 64}, found {SUM}"):

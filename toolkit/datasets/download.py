@@ -26,7 +26,8 @@ from toolkit.progress import Track, silent
 
 STALL = 60.0  # seconds without a byte
 DEADLINE = 6 * 3600.0  # seconds in all: a server that drips never stalls
-BACKOFF = (1.0, 3.0, 9.0)  # seconds before each retry; progress resets the count
+BACKOFF = (1.0, 3.0, 9.0)  # seconds before each retry; getting further than ever resets the count
+FAILURES = 30  # in all
 BLOCK = 1 << 18
 MAX_BYTES = 20_000_000_000
 MAX_REQUESTS = 6  # of one try, redirects included
@@ -49,10 +50,11 @@ def download(url: str, sha256: str, work: Path, track: Track = silent) -> Path:
                 return path.replace(kept)
         kept.unlink(missing_ok=True)
         resumed = part.is_file()
-        _persist(url, part, track)
-        if resumed and files.sha256(part) != sha256:  # the older half may be of another file
-            part.unlink()
+        with _deadline(DEADLINE, url):
             _persist(url, part, track)
+            if resumed and files.sha256(part) != sha256:  # the older half may be of another file
+                part.unlink()
+                _persist(url, part, track)
         try:
             verify_sha256(part, sha256, redacted_url(url))
         except InputError:
@@ -106,20 +108,23 @@ def _deadline(seconds: float, url: str) -> Iterator[None]:
 
 
 def _persist(url: str, part: Path, track: Track) -> None:
-    """Download to `part` before the deadline, retrying after errors that may pass."""
-    failures = 0
-    with _deadline(DEADLINE, url):
-        while True:
-            before = _size(part)
-            try:
-                return _resume(url, part, track)
-            except ConnectionError as error:
-                failures = 1 if _size(part) > before else failures + 1
-                if failures > len(BACKOFF):
-                    message = f"{redacted_url(url)}: cannot be downloaded ({error})"
-                    remedy = "check the address and the network, then run again to resume"
-                    raise InputError(f"{message}; {remedy}") from error
-                time.sleep(BACKOFF[failures - 1])
+    """Download to `part`, retrying after errors that may pass.
+
+    A server may answer with another file or range each time: what counts as getting further is
+    more than the most that `part` ever had, and there is a limit to all failures together.
+    """
+    furthest, stalled, failures = _size(part), 0, 0
+    while True:
+        try:
+            return _resume(url, part, track)
+        except ConnectionError as error:
+            stalled = 1 if _size(part) > furthest else stalled + 1
+            furthest, failures = max(furthest, _size(part)), failures + 1
+            if stalled > len(BACKOFF) or failures >= FAILURES:
+                message = f"{redacted_url(url)}: cannot be downloaded ({error})"
+                remedy = "check the address and the network, then run again to resume"
+                raise InputError(f"{message}; {remedy}") from error
+            time.sleep(BACKOFF[stalled - 1])
 
 
 def _resume(url: str, part: Path, track: Track) -> None:

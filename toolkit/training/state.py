@@ -83,15 +83,16 @@ class TrainingPosition:
 
 
 def training_job(settings: TrainParams, name: str, seed: int) -> TrainingJob:
-    """Return the job for a recipe of the section `train`. Raises InputError if there is none."""
-    if name not in settings.recipes:
-        names = sorted(settings.recipes)
-        raise InputError(f"recipe must be one of train.recipes, {names}, got {name!r}")
+    """Return the job for a recipe of the section `train`. Raises as `check_recipe` does."""
+    check_recipe(settings, name)
     return TrainingJob(name, settings.recipes[name], settings, seed)
 
 
 def check_recipe(settings: TrainParams, name: str, size: int | None = None) -> None:
-    """Raise InputError, which names the key, as `networks.check_network` does."""
+    """Raise InputError for a recipe that does not exist, or that names no network for this size."""
+    if name not in settings.recipes:
+        names = sorted(settings.recipes)
+        raise InputError(f"recipe must be one of train.recipes, {names}, got {name!r}")
     try:
         networks.check_network(settings.recipes[name].network, size)
     except InputError as error:

@@ -97,6 +97,7 @@ def train_seeds(
         dataset.open_folder(valid_folder, options.track, options.say),
     )
     size = settings.recipes[name].size or dataset.choose_size(arm, valid, options.say)
+    state.check_recipe(settings, name, size)
     with distributed.group(where) as group:
         tasks = [
             Task(job, outputs[seed], _store(_inputs(folders, size, job, group), options, group))
