@@ -92,6 +92,7 @@ def train_seeds(
     """
     options, where = options or TrainingOptions(), device.resolve_device(settings.device)
     trainings = {seed: state.training_job(settings, name, seed) for seed in outputs}
+    state.check_recipe(settings, name)
     folders = arm, valid = (
         dataset.open_folder(arm_folder, options.track, options.say),
         dataset.open_folder(valid_folder, options.track, options.say),
