@@ -226,5 +226,9 @@ OTHERS = {
     "predict": "predict models/augmented-small-0 data/prepared/test --output new/predicted.csv",
     "advise": "advise photos --html new/advice.html --work new/work --workers 2",
     "init": "init new --preset quick",
+    "train frozen": (
+        "train --arm data/arms/augmented --valid data/prepared/valid --recipe recommended "
+        "--output new/run"
+    ),
 }
 """Commands that are no stage; what they write goes to the folder `new`."""

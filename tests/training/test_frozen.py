@@ -1,10 +1,13 @@
 """A frozen network with a fitted head is a run like any other."""
 
+import signal
+
 import numpy as np
 import pytest
 
 import toolkit as tk
 from tests.helpers import arms
+from toolkit.errors import StoppedError
 from toolkit.training import dataset, runs
 from toolkit.training.pretrained import backbones, features
 
@@ -57,3 +60,15 @@ def test_the_recommended_recipe_trains_on_plain_folders(folders, tmp_path):
     assert run.settings.frozen
     assert run.size == 192
     assert run.complete
+
+
+def test_a_signal_stops_it_before_the_next_batch_and_leaves_nothing(folders, tmp_path):
+    def track(items, label, total=None):
+        if label == "embed":
+            signal.raise_signal(signal.SIGTERM)
+        return items
+
+    with pytest.raises(StoppedError, match="the same command starts again") as caught:
+        train(folders, tmp_path / "run", track=track)
+    assert caught.value.number == signal.SIGTERM
+    assert not list(tmp_path.iterdir())

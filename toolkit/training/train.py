@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from toolkit.errors import InputError, StoppedError
 from toolkit.io import closure, files, jobs, parallel
@@ -33,6 +33,8 @@ from toolkit.training.params import TrainParams
 from toolkit.training.pretrained import frozen
 from toolkit.training.runs import Epoch, Run
 from toolkit.training.state import TrainingJob
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -221,13 +223,27 @@ def _write_run(
 
     with _dvclive(building / "dvclive") as log:
         if job.recipe.frozen:
-            result = frozen.fit_frozen(*team.data, job, on_epoch, team.options.track)
+            track = _stopping(team.options.track, team.interrupt)
+            result = frozen.fit_frozen(*team.data, job, on_epoch, track)
         else:
             result = loop.fit(*team.data, job, on_epoch, team.options.track, schedule)
     weights = runs.pack_weights(result.weights)
     run = _describe(team.folders, arm, job, result, team.group, weights)
     runs.write_run(building, run, weights)
     return run
+
+
+def _stopping(track: Track, interrupt: Interrupt) -> Track:
+    """Return a `track` that raises StoppedError between two items, if there is an interrupt."""
+
+    def stopping(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
+        for item in track(items, label, total):
+            if interrupt.number:
+                message = "stopped while features were computed; the same command starts again"
+                raise StoppedError(message, interrupt.number)
+            yield item
+
+    return stopping
 
 
 def _epoch_summary(job: TrainingJob, epoch: Epoch, images: int, seconds: float) -> EpochSummary:
