@@ -14,7 +14,7 @@ from toolkit.augmentation.render import OutputFormat
 from toolkit.augmentation.transforms import compose, parsing
 from toolkit.datasets import folders
 from toolkit.errors import InputError
-from toolkit.io import manifest
+from toolkit.io import closure, manifest
 from toolkit.io.images import ENCODERS, encode_png, identify, read_image, read_picture
 
 AFFINE = [EntryParams(transform="albumentations.Affine", arguments={"rotate": [-9, 9]})]
@@ -354,6 +354,16 @@ def test_a_run_of_other_settings_is_not_continued(plain, tmp_path):
         augment(plain, tmp_path / "out", target=40, track=stopping(3))
     augment(plain, tmp_path / "out", target=30)
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+def test_a_run_of_other_code_is_not_continued(plain, tmp_path, monkeypatch):
+    keys = []
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            augment(plain, tmp_path / "out", target=40, track=stopping(9))
+        keys.append((building(tmp_path / "out") / ".journal").read_bytes().splitlines()[0])
+        monkeypatch.setattr(closure, "trace_imports", lambda _: "another")
+    assert keys[0] != keys[1]
 
 
 @pytest.mark.parametrize("harm", ["cut", "gone", "changed", "cut journal", "half a table"])

@@ -11,7 +11,7 @@ from toolkit.checks import records
 from toolkit.checks.records import RECORD
 from toolkit.datasets import folders
 from toolkit.errors import InputError
-from toolkit.io import files, images
+from toolkit.io import closure, files, images
 
 
 @pytest.fixture
@@ -35,6 +35,13 @@ def test_an_image_that_changed_is_measured_again(photos):
     audits.run(photos)
     shutil.copy(photos / "a" / "000.png", photos / "b" / "001.png")
     assert audits.flagged(audits.run(photos))["exact_duplicates"] == ["a/000.png", "b/001.png"]
+
+
+def test_other_code_measures_again(photos, monkeypatch):
+    audits.run(photos)
+    monkeypatch.setattr(closure, "trace_imports", lambda _: "another")
+    audits.run(photos)
+    assert len(list((photos.parent / "work" / "audit").glob("*.records"))) == 2
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied"])

@@ -3,8 +3,8 @@
 A record has a fixed size, whatever the file holds. Records are appended as they are made, so that
 an interrupted audit resumes, and are looked up by the sha256 of the file. A record that is cut off
 or damaged fails its checksum and is made again. A file that could not be decoded is tried again in
-the next audit: perhaps only memory was short. Another version of the toolkit or of Pillow, or other
-limits, start a new work file.
+the next audit: perhaps only memory was short. Other code, other versions of the packages that
+measure, and other limits start a new work file.
 """
 
 import contextlib
@@ -21,20 +21,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import PIL
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from toolkit import progress
 from toolkit.checks import hashing, measures
 from toolkit.errors import InputError
-from toolkit.io import files, images, inside, sandbox
+from toolkit.io import closure, files, images, inside, sandbox
 from toolkit.io.color import bands, to_rgb
 from toolkit.io.images import ImageLimits, Picture
 from toolkit.io.manifest import Sample
 
-VERSION = 2
-"""Version of the measurements: raise it with any change to a record."""
 REASON = 160
 """Bytes that are kept of the reason why a file could not be decoded."""
 COLUMNS = ("width", "height", "bytes", "multiframe", "quality", *measures.MEASURES)
@@ -131,7 +128,7 @@ def measure_samples(
 
 
 def _key(folder: Path, limits: ImageLimits) -> str:
-    parts = (VERSION, PIL.__version__, RECORD.itemsize, limits, files.resolve(folder))
+    parts = (closure.trace_imports(__name__), limits, files.resolve(folder))
     return hashlib.sha256(repr(parts).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
