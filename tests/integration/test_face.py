@@ -69,7 +69,7 @@ def options(name):
 
 
 def test_every_command_that_a_program_wants_is_a_function():
-    assert set(COMMAND) - set(VERBS) == {"policies", "networks", "gradients", "provenance"}
+    assert set(COMMAND) - set(VERBS) == {"policies", "networks", "gradients", "provenance", "clean"}
 
 
 @pytest.mark.parametrize("name", VERBS)

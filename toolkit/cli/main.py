@@ -32,6 +32,7 @@ COMMANDS = (
     training.predict,
     training.networks,
     training.gradients,
+    training.clean,
     comparison.compare,
     comparison.report,
     comparison.sweep,

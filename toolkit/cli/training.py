@@ -113,6 +113,32 @@ def _summary(run: "runs.Run") -> str:
     return f"{text}; stopped by --max-minutes, the same command resumes"
 
 
+def clean(
+    days: Annotated[
+        float, typer.Option(min=0, help="Only what was not touched for so many days.")
+    ] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, only list.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Remove the checkpoints of trainings that were interrupted, which can then not be resumed.
+
+    Example: toolkit clean --days 7 --dry-run
+
+    A training removes those that are older than 30 days. Runs and other outputs stay.
+    """
+    from toolkit.pipeline.cleaning import find_saved, remove_saved
+
+    total = 0
+    for saved in find_saved(paths.CHECKPOINTS, days):
+        what = f"{saved.folder}: {saved.size / 1e6:,.1f} MB, {saved.days:.0f} days old"
+        if dry_run or remove_saved(saved):
+            total += saved.size
+            console.say(what, quiet=quiet)
+        else:
+            console.say(f"{what}: kept, for a training is using it")
+    typer.echo(f"{total / 1e6:,.1f} MB {'would be' if dry_run else 'were'} removed")
+
+
 def networks(
     name: Annotated[str, typer.Argument(help="Show this network layer by layer.")] = "",
     size: Annotated[int | None, typer.Option(help="Pixels; else prepare.size, or 128.")] = None,

@@ -7,8 +7,9 @@ from typing import Any
 from toolkit.errors import unknown_name
 from toolkit.io import files
 from toolkit.io.schema import Seed, build, check
-from toolkit.pipeline import paths
+from toolkit.pipeline import cleaning, paths
 from toolkit.progress import EpochSummary, Track, silent
+from toolkit.training.distributed import is_writer
 from toolkit.training.params import RECIPES, Checkpoint, Minutes, Recipe, TrainParams
 from toolkit.training.runs import Run
 from toolkit.training.train import TrainingOptions, train_seeds
@@ -93,4 +94,11 @@ def train_all(
     if recipe not in recipes:
         raise unknown_name("recipe", recipe, recipes)
     settings = settings.model_copy(update={"recipes": recipes})
-    return train_seeds(Path(arm), Path(valid), recipe, settings, outputs=outputs, options=options)
+    trained = train_seeds(
+        Path(arm), Path(valid), recipe, settings, outputs=outputs, options=options
+    )
+    if options.checkpoints and is_writer():
+        for saved in cleaning.find_saved(options.checkpoints, cleaning.OLD):
+            cleaning.remove_saved(saved)
+            options.say(f"{saved.folder}: removed, not touched for {saved.days:.0f} days")
+    return trained
