@@ -79,7 +79,7 @@ VERSIONS = {
     "torch": RUNS,
     "torchvision": RUNS,
     "scipy": ("audit", "probe*", *RUNS, *SHOWN),
-    "scikit-learn": ("audit", "probe*", *RUNS),
+    "scikit-learn": ("audit", "probe*", "train*"),
     "cleanlab": ("audit",),
     "imbalanced-learn": ("original", "augment*"),
     "matplotlib": ("audit", "evaluate*", *SHOWN),

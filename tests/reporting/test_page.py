@@ -9,6 +9,7 @@ from toolkit.errors import InputError
 from toolkit.evaluation.comparison import compare_results
 from toolkit.io import files
 from toolkit.reporting import arms, page
+from toolkit.reporting.comparison import comparison_page
 from toolkit.reporting.page import PageInputs
 
 
@@ -32,6 +33,16 @@ def test_the_verdict_has_a_sentence_per_arm_and_charts(page_inputs):
     assert len(section["headline"]) == 2
     assert section["differences"] and section["gmeans"]  # noqa: PT018
     assert len(section["recalls"]) == 2
+
+
+def test_runs_made_in_different_ways_are_said_to_be(bare):
+    runs = [
+        replace(run, conditions={"device": device})
+        for run, device in zip(bare.results, ("cpu", "cuda"), strict=True)
+    ]
+    shown = PageInputs(compare_results(runs, resamples=200), runs)
+    assert "device: cpu (1, such as" in comparison_page(shown)
+    assert "device: cpu" not in comparison_page(bare)
 
 
 def test_recalls_of_very_many_classes_are_a_table_alone(page_inputs):
