@@ -1,14 +1,16 @@
 # make repro   set up and run the main job; make test   set up and run everything that guards it.
 # make docs   build the documentation's pages into site/.
+# make audit   known vulnerabilities and licenses of what is installed.
 # Paths are relative, so that a folder with a space in its name works.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: repro test docs format clean
+.PHONY: repro test docs audit format clean
 
 repro: .venv/main
-	@PATH="$$PWD/$(BIN):$$PATH" dvc repro
+	@mkdir -p .dvc/tmp && mkdir -p -m 700 .dvc/tmp/site
+	@PATH="$$PWD/$(BIN):$$PATH" DVC_SITE_CACHE_DIR="$$PWD/.dvc/tmp/site" dvc repro
 	@echo
 	@$(BIN)/toolkit compare reports/runs
 	@echo "report: reports/index.html"
@@ -19,6 +21,9 @@ test: .venv/dev docs
 
 docs: .venv/dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+audit: .venv/dev
+	@$(BIN)/python .ci/supply_chain.py
 
 format: .venv/dev
 	$(BIN)/ruff format .

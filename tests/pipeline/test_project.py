@@ -43,6 +43,16 @@ def test_every_preset_makes_a_project(tmp_path, preset):
     assert params.load_params(tmp_path / "params.yaml").version == project.installed_version()
 
 
+def test_what_dvc_unpickles_is_the_users_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a cache"))
+    start(tmp_path / "p", None, "quick")
+    place = tmp_path / "a cache" / project.DISTRIBUTION / "dvc"
+    assert place.stat().st_mode & 0o777 == 0o700
+    subprocess.run([sys.executable, "-m", "dvc", "status"], cwd=tmp_path / "p", check=False)
+    assert (place / "repo").is_dir()
+    assert "site_cache_dir" not in (tmp_path / "p" / ".dvc" / "config").read_text()
+
+
 def test_a_folder_inside_a_repository_becomes_a_sub_project(tmp_path):
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     start(tmp_path / "deep", None, "quick")

@@ -167,6 +167,17 @@ def _start_repositories(folder: Path) -> None:
         dvc = (sys.executable, "-m", "dvc")  # ours, whatever the PATH says
         _run(folder, *dvc, "init", "--quiet", *(["--subdir"] if inside else []))
         _run(folder, *dvc, "config", "core.analytics", "false")
+        # DVC's own default is writable for everyone, and it unpickles what it finds there.
+        _run(folder, *dvc, "config", "--local", "core.site_cache_dir", str(_private_cache()))
+
+
+def _private_cache() -> Path:
+    """Make a folder in the user's cache that no other user can write to."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = files.resolve(cache) / DISTRIBUTION / "dvc"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
 
 
 def _git_root(folder: Path) -> Path | None:
