@@ -145,6 +145,16 @@ def keep_required_keys(path: Path) -> None:
     YAML().dump({name: settings[name] for name in ("fetch", "compare")} | short, path)
 
 
+@pytest.mark.parametrize("text", ["", "<<<<<<< HEAD", "[]", "{}", '{"images": {}}'])
+def test_a_damaged_file_is_written_anew(tmp_path, text):
+    provenance.write_provenance(tmp_path / "p", collect())
+    (tmp_path / "p" / "fetch.json").write_text(text)
+    assert collect(tmp_path / "p") == collect()
+    provenance.describe_changes(tmp_path / "p", collect())
+    provenance.write_provenance(tmp_path / "p", collect())
+    assert json.loads((tmp_path / "p" / "fetch.json").read_text()) == collect()["fetch"]
+
+
 @pytest.mark.pipeline
 def test_dvc_sees_photos_changed_added_renamed_and_deleted(tmp_path):
     photos = fill(tmp_path / "photos", {"a": 4, "b": 3})

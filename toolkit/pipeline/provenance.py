@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from toolkit.augmentation.transforms import parsing
 from toolkit.datasets import sources
+from toolkit.errors import InputError
 from toolkit.io import files
 from toolkit.io.closure import trace_imports
 from toolkit.io.text import strip_credentials
@@ -68,10 +69,19 @@ def collect_provenance(settings: Params, previous: Path) -> Provenance:
 def _of_source(settings: Params, previous: Path) -> dict[str, Any]:
     found = _of("fetch", fetch=settings.fetch)
     images = sources.inspect_source(settings.fetch)
-    if images is None and previous.is_file():
-        before = files.read_json(previous)
-        images = before["images"] if before["params"] == found["params"] else None
+    before = _read(previous)
+    if images is None and before.get("params") == found["params"]:
+        images = before.get("images")
     return found | {"images": images}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the content of a stage's file, empty if it is missing or damaged."""
+    try:
+        content = files.read_json(path)
+    except (OSError, ValueError, InputError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _of(step: str, **params: Any) -> dict[str, Any]:
@@ -89,12 +99,10 @@ def describe_changes(folder: Path, provenance: Provenance) -> list[str]:
     """Return a line for each thing that differs from what `folder` holds: it, and the stages."""
     stages: dict[str, list[str]] = {}
     for name, content in provenance.items():
-        path = folder / f"{name}.json"
-        if path.is_file():
-            before, after = _leaves(files.read_json(path)), _leaves(content)
-            for key in sorted(before.keys() | after.keys()):
-                if before.get(key) != after.get(key):
-                    stages.setdefault(key, []).append(name)
+        before, after = _leaves(_read(folder / f"{name}.json")), _leaves(content)
+        for key in sorted(before.keys() | after.keys() if before else ()):
+            if before.get(key) != after.get(key):
+                stages.setdefault(key, []).append(name)
     lines = [f"{key} changed: {', '.join(names)}" for key, names in stages.items()]
     return lines if len(lines) <= MOST else [*lines[:MOST], f"and {len(lines) - MOST} more"]
 
