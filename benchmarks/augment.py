@@ -109,6 +109,17 @@ def steady(few: int, many: int, one: dict[str, Cost], other: dict[str, Cost]) ->
 # --- the limit --------------------------------------------------------------------------------
 
 
+def in_a_worker(work: Callable[[], None]) -> None:
+    """Do what decodes many images in one process, as `augment` does, and not in one for each."""
+    from toolkit.io import sandbox
+
+    def flushed(_: int) -> None:
+        work()
+        sys.stdout.flush()
+
+    list(sandbox.sandboxed_map(flushed, [0], 1))
+
+
 def limit(photos: Path, output: Path, work: Path, ours: Cost) -> None:
     """Print what the steps of a finished run cost alone, in bare loops over its plan."""
     from toolkit.augmentation import plan
@@ -296,13 +307,13 @@ def run(options: argparse.Namespace, work: Path) -> None:
     *_, few, many = sizes
     steady(few, many, found[few], found[many])
     output = work / f"jpg-photos-{many}-0-toolkit"
-    limit(photos, output, work, found[many]["toolkit"])
+    in_a_worker(partial(limit, photos, output, work, found[many]["toolkit"]))
     once = choose(options.photos, work / "once", 1_000)
     costs = compare(names, once, 1_000, "jpg", (1, 3), path)
     table("JPEG, every parent used once", 1_000, costs)
     table("PNG", 3_000, compare(names, photos, 3_000, "png", (1, 3), path))
     if options.photos:
-        scaled(large(options.photos))
+        in_a_worker(partial(scaled, large(options.photos)))
 
 
 if __name__ == "__main__":
