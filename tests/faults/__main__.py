@@ -33,7 +33,7 @@ HEADER = ("stage", "fault", "tries", "while writing", "refused or stopped", "unn
 def main() -> None:
     """Inject all faults; the first loss raises AssertionError."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--long", action="store_true", help="hundreds of kills: about 2 hours")
+    parser.add_argument("--long", action="store_true", help="hundreds of kills: about 3 hours")
     parser.add_argument("--kills", type=int, help="of each stage")
     parser.add_argument("--fault", action="append", choices=FAULTS, help="only this; repeatable")
     parser.add_argument(
