@@ -4,6 +4,7 @@ import ast
 import contextlib
 import hashlib
 import os
+import resource
 import socket
 from pathlib import Path, PurePosixPath
 
@@ -136,6 +137,17 @@ def test_files_and_members_of_shards_are_read(place, path):
 def test_everything_else_is_refused_with_its_reason(place, path, message):
     with pytest.raises(InputError, match=message):
         inside.read_inside(place, path, 100)
+
+
+def test_what_this_process_lacks_is_not_a_fault_of_the_file(place):
+    """An audit with too few descriptors would call good photos unreadable, and leave them out."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        with pytest.raises(OSError, match="Too many open files"):
+            inside.read_file(Path("/etc/passwd"), 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_devices_and_sockets_are_not_opened_for_reading(tmp_path, monkeypatch):

@@ -27,6 +27,7 @@ from toolkit.io import shards
 
 T = TypeVar("T")
 
+LACK = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # a pipe is opened without waiting
 WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -235,10 +236,12 @@ def _write(parent: int, name: str, data: bytes, replace: bool) -> None:
 
 @contextlib.contextmanager
 def _reasons() -> Iterator[None]:
-    """Turn an OSError into an InputError with the reason."""
+    """Turn an OSError into an InputError with the reason, unless this process lacks something."""
     try:
         yield
     except OSError as error:
+        if error.errno in LACK:
+            raise
         if error.errno == errno.ENXIO:  # a socket, or a device that is not there
             raise InputError("not a regular file") from error
         raise InputError(f"cannot be read ({error.strerror})") from error
