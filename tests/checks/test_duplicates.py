@@ -114,6 +114,18 @@ def test_dropping_keeps_the_first_of_exact_and_the_largest_of_near_duplicates(ph
     assert {paths[ident] for ident in kept} == {"a/000.png", "b/large.png"}
 
 
+def test_dropping_never_chooses_between_labels(photos):
+    shutil.copy(photos / "a" / "000.png", photos / "b" / "same.png")
+    picture(photos / "a" / "001.png").save(photos / "c" / "near.jpg", quality=60)
+    result = audits.run(photos, exact_duplicates="drop", near_duplicates="drop")
+    assert result.dropped == set()
+    assert [(f.check, f.action, f.paths) for f in result.findings if f.action != "warn"] == [
+        ("exact_duplicates", "group", ("a/000.png", "b/same.png")),
+        ("near_duplicates", "group", ("a/001.png", "c/near.jpg")),
+    ]
+    assert len(result.grouped) == 2
+
+
 def test_flat_images_are_not_compared(photos):
     for k in range(4):
         Image.new("RGB", (48, 48), (90 + k, 90, 90)).save(photos / "a" / f"flat{k}.png")

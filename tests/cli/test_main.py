@@ -110,6 +110,19 @@ def test_a_picture_where_the_sheet_goes_is_replaced_with_force_alone(tmp_path, p
     toolkit(tmp_path, *arguments)
 
 
+def test_a_target_may_be_what_the_messages_advise(tmp_path, photos):
+    out = ("augment", photos, "--output", "out", "--target")
+    advice = toolkit(tmp_path, *out, "0.5", code=1).stderr
+    assert "give a number, or a mapping class -> number, such as {c: 12}" in " ".join(
+        advice.split()
+    )
+    done = toolkit(tmp_path, *out, "{c: 12, b: 9}")
+    assert "c: 6 originals + 6 new = 12" in done.stderr
+    assert "b: 8 originals + 1 new = 9" in done.stderr
+    wrong = toolkit(tmp_path, *out, "{c: 12", "--force", code=1)
+    assert "--target must be like --target '{without_mask: 360}'" in " ".join(wrong.stderr.split())
+
+
 def test_a_policy_is_written_out_and_taken_again(tmp_path, photos):
     listed = toolkit(tmp_path, "policies").stdout.splitlines()
     assert {line.split()[0] for line in listed[1:]} == set(POLICIES)

@@ -107,3 +107,61 @@ def test_a_picture_in_train_and_test_stays_in_test_only():
 def test_missing_source_splits_are_an_error():
     with pytest.raises(InputError, match="do not lie in train/ and test/ folders"):
         split(make_samples({"a": 8, "b": 4}), "source")
+
+
+@given(rare=st.integers(3, 60), seed=st.integers(0, 2**32 - 1), data=st.data())
+def test_fractions_that_add_up_to_one_leave_no_image_over(rare, seed, data):
+    samples = make_samples({"a": 40, "b": rare})
+    sizes = st.lists(st.sampled_from([s.id for s in samples]), min_size=2, max_size=9)
+    together = data.draw(st.lists(sizes, max_size=6))
+    try:
+        chosen = split(samples, FRACTIONS, together, seed)
+    except InputError:
+        return  # too few different pictures of a class
+    assert sorted(s.id for part in chosen.values() for s in part) == sorted(s.id for s in samples)
+
+
+FRACTIONS = {"fractions": {"train": 0.7, "valid": 0.15, "test": 0.15}}
+
+
+def test_of_thirty_rare_images_thirty_are_used():
+    chosen = split(make_samples({"a": 100, "b": 30}), FRACTIONS)
+    assert {name: part["b"] for name, part in count_labels(chosen).items()} == {
+        "train": 22,
+        "valid": 4,
+        "test": 4,
+    }
+
+
+def test_a_fraction_of_zero_is_an_empty_split():
+    chosen = split(
+        make_samples({"a": 20, "b": 9}), {"fractions": {"train": 0.8, "valid": 0.2, "test": 0}}
+    )
+    assert {name: len(part) for name, part in chosen.items()} == {
+        "train": 23,
+        "valid": 6,
+        "test": 0,
+    }
+
+
+def test_groups_larger_than_their_share_lie_in_every_split():
+    """Three pictures of ten copies each: no share of 15% has room for one."""
+    samples = make_samples({"a": 100, "b": 30})
+    rare = [s.id for s in samples if s.label == "b"]
+    chosen = split(samples, FRACTIONS, [rare[:10], rare[10:20], rare[20:]])
+    assert {part["b"] for part in count_labels(chosen).values()} == {10}
+
+
+def test_a_class_of_too_few_pictures_is_named_with_what_to_do():
+    samples = make_samples({"a": 100, "b": 30})
+    rare = [s.id for s in samples if s.label == "b"]
+    with pytest.raises(
+        InputError, match=r"no image of class 'b', which has 30 usable images of 2 different"
+    ):
+        split(samples, FRACTIONS, [rare[:15], rare[15:]])
+
+
+def test_a_class_that_a_split_of_the_source_lacks_is_named():
+    samples = make_samples({"a": 8, "b": 8}, "train") + make_samples({"a": 3}, "test")
+    with pytest.raises(InputError, match=r"class 'b' has no usable image in test; set prepare"):
+        split(samples, "source")

@@ -109,7 +109,8 @@ def _targets_by_ratio(
     if len(counts) != 2 or not 0 < ratio <= 1:
         raise InputError(
             f"target as a ratio must be more than 0 and at most 1, and needs two classes, got "
-            f"{ratio} with {len(counts)}; give a number, or a mapping class -> number"
+            f"{ratio} with {len(counts)}; give a number, or a mapping class -> number, such as "
+            f"{{{min(counts, key=lambda name: counts[name])}: {max(counts.values())}}}"
         )
     largest = max(sorted(counts), key=lambda name: counts[name])
     targets = {name: int(counts[largest] * ratio) for name in counts if name != largest}

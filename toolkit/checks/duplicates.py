@@ -109,15 +109,21 @@ def _crowd_finding(context: CheckContext, group: DuplicateSet) -> Finding:
 def _finding(
     context: CheckContext, check: str, group: DuplicateSet, predicate: str, kept: int
 ) -> Finding:
-    """Report one set. If the action is `drop`, all samples but `kept` are dropped."""
+    """Report one set. If the action is `drop`, all samples but `kept` are dropped.
+
+    Copies with several labels stay together instead: which label is right is not for us to say.
+    """
     samples = context.samples(group.indices)
     message = f"{len(samples)} files {predicate}"
-    if len(labels := _labels(samples)) > 1:
+    labels = _labels(samples)
+    if len(labels) > 1:
         message += f", with different labels ({', '.join(labels)})"
     if len(splits := _splits(samples)) > 1:
         message += f", in different splits ({', '.join(splits)})"
     score = None if group.exact else group.similarity
     finding = context.finding(check, group.indices, message, score)
+    if len(labels) > 1 and finding.action == "drop":
+        return replace(finding, action="group", drop=())
     kept_id = context.measurements.samples[kept].id
     return replace(finding, drop=tuple(ident for ident in finding.drop if ident != kept_id))
 

@@ -32,8 +32,10 @@ def _rare_test_images(context: CheckContext) -> int:
     if isinstance(split, params.ByCounts):
         test = split.counts.test
         return test if isinstance(test, int) else test.get(rare, 1)
-    fraction = split.fractions.test if isinstance(split, params.ByFractions) else 0
-    return context.manifest.counts("test")[rare] or max(1, round(fraction * counts[rare]))
+    fraction = split.fractions.test if isinstance(split, params.ByFractions) else None
+    if fraction == 0:
+        return 0
+    return context.manifest.counts("test")[rare] or max(1, round((fraction or 0) * counts[rare]))
 
 
 def describe_imbalance(counts: Mapping[str, int], test_images: int) -> str:
@@ -55,6 +57,8 @@ def detectable_recall_difference(images: int, recall: float = RECALL) -> float:
 
     Normal approximation for independent errors; at most 1.
     """
+    if not images:
+        return 1.0
     reach = significance.t_quantile(significance.TAILS[1]) + significance.t_quantile(
         significance.POWER
     )

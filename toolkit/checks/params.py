@@ -46,9 +46,9 @@ class CheckThresholds(Section):
 class AuditParams(Section):
     """The action of each check, in the order in which the checks run.
 
-    `drop` leaves the files out (of duplicates, all but one); `group` keeps them in one split;
-    `warn` reports them; `fail` stops the pipeline; `skip` does not run the check, which takes
-    cleanlab and time.
+    `drop` leaves the files out (of duplicates with one label, all but one); `group` keeps them in
+    one split; `warn` reports them; `fail` stops the pipeline; `skip` does not run the check, which
+    takes cleanlab and time.
     """
 
     limits: ImageLimits = ImageLimits()

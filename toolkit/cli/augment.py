@@ -1,5 +1,6 @@
 """The command `augment`, apart from how its options are read."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from toolkit.pipeline.paths import ARMS, PREPARED
 from toolkit.pipeline.steps.augment import augment, check_free
 
 PREVIEW = Path("preview.png")
+MAX_TARGET = 100_000  # characters
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,29 @@ class AugmentOptions:
         return override(recorded, {k: v for k, v in options.items() if v is not None})
 
 
-def _parse_target(text: str) -> int | float | str:
-    """Read a whole number, a ratio, or a word of imbalanced-learn's sampling_strategy."""
+def _parse_target(text: str) -> int | float | str | dict[str, int]:
+    """Read a whole number, a ratio, a word of imbalanced-learn, or a mapping."""
+    if text.lstrip().startswith("{"):
+        return _parse_mapping(text)
     for kind in (int, float):
         try:
             return kind(text)
         except ValueError:
             continue
     return text
+
+
+def _parse_mapping(text: str) -> dict[str, int]:
+    """Read {class: number, ...} as params.yaml has it."""
+    from ruamel.yaml import YAML  # slow to import
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        mapping = YAML(typ="safe", pure=True).load(text[:MAX_TARGET])
+        return {str(name): number for name, number in mapping.items()}
+    except (YAMLError, ValueError, AttributeError):
+        example = "--target '{without_mask: 360}'"
+        raise InputError(f"--target must be like {example}, got {text[:80]!r}") from None
 
 
 def augment_from_options(options: AugmentOptions) -> None:
@@ -112,7 +129,7 @@ def _augment(train: Path, output: Path, options: AugmentOptions) -> None:
         f"{output}: written, with {beside}",
     ]
     if options.train is None and settings.target != recorded.target:
-        command = f"dvc exp run -S augment.target={options.target}"
+        command = f"dvc exp run -S {shlex.quote(f'augment.target={options.target}')}"
         lines.append(f"not recorded: params.yaml says {recorded.target}; record it with: {command}")
     for line in lines:
         console.say(line, quiet=options.quiet)

@@ -154,7 +154,8 @@ def augment(
     train: Annotated[Path | None, typer.Argument(help="Training images, <class>/file.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder to create.")] = None,
     target: Annotated[
-        str | None, typer.Option(help="Images that a class ends with, originals included.")
+        str | None,
+        typer.Option(help="Images that a class ends with, originals included; or {class: images}."),
     ] = None,
     classes: Annotated[
         list[str] | None, typer.Option("--class", help="Augment only this class; may be repeated.")

@@ -77,15 +77,20 @@ class ByCounts(Section):
 
 
 class SplitFractions(Section):
-    """Fraction of each class in each split; together at most 1."""
+    """Fraction of each class in each split; together at most 1. 0 is an empty split."""
 
     train: Fraction
     valid: Fraction
     test: Fraction
 
+    @property
+    def total(self) -> float:
+        """The fraction of each class that is used."""
+        return self.train + self.valid + self.test
+
     @model_validator(mode="after")
     def _check_sum(self) -> "SplitFractions":
-        if self.train + self.valid + self.test > 1 + 1e-9:
+        if self.total > 1 + 1e-9:
             raise ValueError("train, valid and test must add up to at most 1")
         return self
 
