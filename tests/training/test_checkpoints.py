@@ -135,6 +135,15 @@ def test_gradients_and_dropout_are_resumed_too(data, tmp_path, monkeypatch):
     assert contents(tmp_path / "run") == contents(tmp_path / "unbroken")
 
 
+def test_layers_keep_their_order_in_a_table_of_gradients_that_was_resumed(
+    data, tmp_path, monkeypatch
+):
+    train(data, tmp_path / "unbroken", gradients=True)
+    interrupted(data, tmp_path, monkeypatch, 4, gradients=True)  # in the second epoch
+    train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved"), gradients=True)
+    assert contents(tmp_path / "run") == contents(tmp_path / "unbroken")
+
+
 def out_of_time(self):
     self.started -= 3600
 

@@ -51,7 +51,7 @@ class Store:
     @classmethod
     def of(cls, parent: Path, inputs: dict[str, Any], group: Group = ALONE) -> "Store":
         """Return the store in `parent` for a training; `inputs` is all that decides its weights."""
-        key = hashlib.sha256(_canonical(inputs)).hexdigest()
+        key = hashlib.sha256(_compact(inputs, sort=True)).hexdigest()
         return cls(parent / key[:16], key, group)
 
     def save(self, state: TrainingState, position: TrainingPosition) -> None:
@@ -71,9 +71,9 @@ class Store:
             "rates": [float(group["lr"]) for group in state.optimizer.param_groups],
             "scheduler": state.scheduler.state_dict(),
         }
-        checked = {"sha256": hashlib.sha256(_canonical(side)).hexdigest(), "state": side}
+        checked = {"sha256": hashlib.sha256(_compact(side)).hexdigest(), "state": side}
         files.write_file(self.folder / _name(digest), data)
-        files.write_file(self.folder / SIDE, _canonical(checked))
+        files.write_file(self.folder / SIDE, _compact(checked))
         for other in self.folder.iterdir():
             if other.name not in {SIDE, _name(digest)}:
                 other.unlink(missing_ok=True)
@@ -137,14 +137,15 @@ def _name(digest: str) -> str:
     return f"{digest[:16]}.safetensors"
 
 
-def _canonical(data: dict[str, Any]) -> bytes:
-    return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+def _compact(data: dict[str, Any], *, sort: bool = False) -> bytes:
+    """Return `data` as JSON; unless sorted, names such as those of layers keep their order."""
+    return json.dumps(data, sort_keys=sort, separators=(",", ":")).encode()
 
 
 def _parse(text: bytes, key: str) -> dict[str, Any]:
     checked = json.loads(text)
     side: dict[str, Any] = checked["state"]
-    _check_digest(_canonical(side), checked["sha256"])
+    _check_digest(_compact(side), checked["sha256"])
     if side["key"] != key:
         raise ValueError("it is of another training")
     return side
