@@ -27,6 +27,7 @@ SMALL = {"network": "torchvision.mobilenet_v3_small", "epochs": 1, "batch": 8}
 SETTINGS = {
     "prepare.size": 32,
     "augment.target": 12,
+    "augment.arms": {"augmented": {"policy": "homework"}},
     "train.threads": 1,
     "train.recipes": {"first": SMALL, "second": {**SMALL}},
     "evaluate.resamples": 200,

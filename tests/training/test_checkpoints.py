@@ -250,4 +250,4 @@ def test_other_code_or_another_version_begins_anew(data, tmp_path, monkeypatch, 
     changed = replace(before, **{part: getattr(before, part) | {name: "another"}})
     monkeypatch.setattr(closure, "trace_imports", lambda _: changed)
     train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved"))
-    assert len(list((tmp_path / "saved").iterdir())) == 1  # the interrupted one's stays
+    assert len(list((tmp_path / "saved").glob("*/state.json"))) == 1  # the interrupted one's stays
