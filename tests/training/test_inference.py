@@ -1,6 +1,7 @@
 """A run's network applied to images: predictions, and Grad-CAM heatmaps."""
 
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -114,6 +115,23 @@ def test_an_explanation_is_for_the_label_of_its_example(run, test_split):
     images = dataset.stack_images([read_image(test_split / sample.path)] * 2)
     expected = inference.heatmaps(runs.load_run(run)[1], images, [0, 1])
     assert np.array_equal([item.heatmap for item in explained], expected)
+
+
+def test_of_a_folder_only_a_few_batches_are_in_memory(run, tmp_path, monkeypatch):
+    """So that one which does not fit can be evaluated: of 60 images in batches of four."""
+    folder, alive, real = arm(tmp_path / "many", {"a": 30, "b": 30}), [0], dataset.stack_images
+    most = []
+
+    def stack(pixels):
+        images = real(pixels)
+        alive[0] += len(images)
+        most.append(alive[0])
+        weakref.finalize(images, lambda: alive.append(alive.pop() - 4))
+        return images
+
+    monkeypatch.setattr(dataset, "stack_images", stack)
+    assert len(inference.predict_folder(run, folder).ids) == 60
+    assert (len(most), max(most) <= 12) == (15, True)
 
 
 def test_no_examples_no_explanations(run, test_split):
