@@ -160,6 +160,11 @@ SAMPLES = (
 PARAMS = (Path(params.__file__).parent / "presets" / "homework.yaml").read_bytes()
 SIDECAR = json.dumps({"classes": ["a", "b"], "notes": {"rejected": [{"path": "x", "reason": "y"}]}})
 PREDICTIONS = b"id,actual,predicted,score_a,score_b\n1,a,a,0.75,0.25\n2,b,a,0.5,0.5\n"
+OTHERS = (  # as other tools write them
+    b"\xef\xbb\xbfactual,predicted\r\na,a\r\nb,a\r\n",
+    b'"","actual","predicted","score_a","score_b"\n"1","a","b",1,0\n"2","b","b",1e-3,9.99e-1\n',
+    b"id,actual,predicted\n1,0,1\n2,1,1\n\n",
+)
 
 
 POLICY = (
@@ -177,6 +182,16 @@ otherwise:
   - transform: mix
     arguments: {chains: 3, depth: [1, 3]}
     of: [{transform: rotate, weight: 2}, {transform: posterize, arguments: {bits: [3, 4]}}]
+"""
+)
+ALBUMENTATIONS = (
+    60 * "# a comment where mutations do no harm\n"
+    + """- transform: albumentations.Affine
+  weight: 2
+  arguments: {rotate: [-9, 9], translate_percent: [-0.05, 0.05], scale: [0.9, 1.1]}
+- {transform: albumentations.HorizontalFlip}
+- {transform: albumentations.RandomGamma, arguments: {gamma_limit: [75, 130]}}
+- {transform: albumentations.GaussNoise, arguments: {std_range: [0.02, 0.06]}}
 """
 )
 
@@ -248,6 +263,12 @@ def kinds(folder: Path, seed: int = 0) -> dict[str, Kind]:
         "policy.yaml": Kind([POLICY.encode()], partial(_file, "parsing.yaml", _policy), text=True),
         "predictions.csv": Kind(
             [PREDICTIONS], partial(_file, "p.csv", predictions.read_predictions), text=True
+        ),
+        "others' predictions": Kind(
+            OTHERS, partial(_file, "o.csv", predictions.read_predictions), text=True
+        ),
+        "policy of albumentations": Kind(
+            [ALBUMENTATIONS.encode()], partial(_file, "a.yaml", _policy), text=True
         ),
         "history.csv": Kind(
             [",".join(results.HISTORY).encode() + b"\n1,0.5,0.5,1,1,0.001" * 9],

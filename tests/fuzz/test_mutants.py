@@ -5,7 +5,8 @@ import pytest
 from tests.fuzz import mutants
 
 KINDS = ("image", "archive", "manifest.csv", "manifest.json", "plan.csv", "params.yaml",
-         "policy.yaml", "predictions.csv", "history.csv")  # fmt: skip
+         "policy.yaml", "predictions.csv", "others' predictions", "policy of albumentations",
+         "history.csv")  # fmt: skip
 
 
 def test_every_kind_is_listed(tmp_path):
@@ -15,7 +16,7 @@ def test_every_kind_is_listed(tmp_path):
 @pytest.mark.parametrize("name", KINDS)
 def test_a_mutant_is_read_or_refused(name, tmp_path):
     kind = mutants.kinds(tmp_path / "kinds")[name]
-    count = 30 if name.endswith(".yaml") else 300
+    count = 30 if name.endswith((".yaml", "albumentations")) else 300
     outcomes = list(mutants.outcomes(kind, count, tmp_path, workers=2))
     assert not [outcome.what for outcome in outcomes if outcome.what not in ("read", "refused")]
     assert {"read", "refused"} == {outcome.what for outcome in outcomes}

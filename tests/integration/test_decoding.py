@@ -17,7 +17,7 @@ from toolkit.augmentation.params import AugmentParams
 from toolkit.augmentation.transforms.parsing import make_policy
 from toolkit.datasets import folders, params, prepare
 from toolkit.errors import InputError
-from toolkit.io import images, samples
+from toolkit.io import images, manifest, samples
 from toolkit.io.images import LIMITS, NamedImage
 from toolkit.pipeline.steps.predict import image_files
 from toolkit.reporting import gallery
@@ -83,10 +83,17 @@ def _prepared(photos):
     prepare.write_splits(folders.scan(photos), photos, photos.parent / "out", chosen)
 
 
+def listed(photos):
+    """Return the folder with a manifest: of one without, such a file is left out."""
+    assert len(dataset.open_folder(photos).samples) == 12
+    manifest.write_manifest(photos, folders.rescan(photos))
+    return dataset.open_folder(photos)
+
+
 WAYS = {
-    "load": lambda photos: dataset.load_tensors(dataset.open_folder(photos), 16),
+    "load": lambda photos: dataset.load_tensors(listed(photos), 16),
     "stream": lambda photos: list(
-        streaming.open_stream(dataset.open_folder(photos), 16).take([torch.arange(13)])
+        streaming.open_stream(listed(photos), 16).take([torch.arange(13)])
     ),
     "preview": lambda photos: preview.write_preview(
         photos.parent / "x.png",
