@@ -299,14 +299,13 @@ REVIEWED = {
     "io/inside.py: folder / relative",
     "io/inside.py: f'{shard.name}/{path.relative_to(shard)}'",
     "io/samples.py: folder / sample.path",
-    "training/dataset.py: f\"{path}/{file['path']}: {file['reason']}\"",
     # what the user named, and what was listed in a folder just now
     "augmentation/explain.py: place.parent / name",
     "augmentation/explain.py: place.parent.resolve() / place.name",
-    "augmentation/originals.py: output.parent.resolve() / output.name",
     "cli/training.py: paths.PROFILES / (output or arm).name",
     "datasets/folders.py: parent / entry.name",
     "datasets/folders.py: folder / path",
+    "datasets/sources.py: root / path",
     "pipeline/steps/predict.py: place / path",
     "pipeline/steps/train.py: Path('models') / f'{Path(arm).name}-{recipe}-{seed}'",
     # a row's text: originals that are not copied, and a picture's name that is checked before
@@ -316,9 +315,17 @@ REVIEWED = {
     "augmentation/originals.py: f'{shards.shard_name(shard)}/{name}'",
     "datasets/prepare.py: f\"{sample.label}/{'-'.join((digest[:16], *copy))}.png\"",
     "io/manifest.py: f'{sample.split}/{sample.label} and {parent.split}/{parent.label}'",
+    "pipeline/steps/advise.py: f'{sample.label}/{row}.png'",
     "reporting/page.py: f'{folder.parent.name}/{folder.name}'",
     # names from our own code
+    "io/closure.py: PACKAGE.joinpath(*module.split('.')[1:])",
+    "io/closure.py: path.read_bytes()",
+    "io/manifest.py: folder / name",
+    "pipeline/experiments.py: f'{folder}/{name}.json'",
     "pipeline/experiments.py: project / name",
+    "pipeline/experiments.py: project / paths.PARAMS",
+    "pipeline/provenance.py: building / f'{name}.json'",
+    "pipeline/provenance.py: folder / f'{name}.json'",
     "pipeline/project.py: folder / name",
     "pipeline/project.py: resources.files('toolkit.pipeline') / 'presets' / name",
     "pipeline/revisions.py: system.read_bytes(source)",
@@ -336,6 +343,7 @@ REVIEWED = {
     "training/checkpoints.py: path.read_bytes()",
     "training/checkpoints.py: self.folder / _name(digest)",
     "training/dataset.py: path / name",
+    "training/runs.py: folder / name",
 }
 """Joins by hand that were looked at. Add one only if no stranger decides where it leads."""
 

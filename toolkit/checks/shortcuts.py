@@ -78,7 +78,7 @@ def skill(codes: Codes, actual: Codes, pictures: Codes) -> float:
     fractions = others / np.maximum(others.sum(axis=1, keepdims=True), 1e-9)
     correct = fractions.argmax(axis=2)[folds, codes] == actual
     number = count_pictures(actual, pictures)
-    recalls = np.bincount(actual, weights * correct) / number
+    recalls = np.minimum(1, np.bincount(actual, weights * correct) / number)  # sums are rounded
     error = np.sqrt((recalls * (1 - recalls) / number).sum()) / classes
     chance = 1 / classes
     return float(max(0, (recalls.mean() - MARGIN * error - chance) / (1 - chance)))

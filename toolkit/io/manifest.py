@@ -18,6 +18,7 @@ SPLITS = ("train", "valid", "test")
 COLUMNS = ("id", "path", "label", "split", "group", "parent", "transform", "params", "seed")
 TABLE, SIDECAR = "manifest.csv", "manifest.json"
 KEYS = ("classes", "notes", "tables")  # of manifest.json
+MAX_SIDECAR = 1_000_000_000  # bytes: it lists every file that was rejected
 _CANONICAL = json.JSONEncoder(sort_keys=True, allow_nan=False, ensure_ascii=False)
 
 
@@ -233,8 +234,7 @@ def _read_sidecar(folder: Path) -> tuple[tuple[str, ...], Mapping[str, Any], Map
     """Return classes, notes and hashes of a manifest.json, which a stranger may have written."""
     path = folder / SIDECAR
     try:
-        files.check_regular(path)
-        return _parse_sidecar(files.unseal(path.read_bytes()))
+        return _parse_sidecar(files.unseal(inside.read_file(path, MAX_SIDECAR)))
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
 
