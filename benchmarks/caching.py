@@ -31,6 +31,8 @@ SETTINGS = {
     "train.threads": 1,
     "train.recipes": {"first": SMALL, "second": {**SMALL}},
     "evaluate.resamples": 200,
+    "compare.arms": ["original", "augmented"],
+    "compare.control": None,
     "compare.recipes": ["first", "second"],
     "compare.seeds": [0],
     "compare.resamples": 200,
