@@ -5,6 +5,7 @@ import shutil
 import pytest
 from PIL import Image
 
+from tests.helpers import audits
 from toolkit.checks import audit
 from toolkit.checks.params import AuditParams
 from toolkit.datasets import folders, params, prepare
@@ -117,3 +118,20 @@ def test_several_files_that_cannot_be_used_are_one_message_with_their_number(pho
     with pytest.raises(InputError, match=r"3 files are not used, of \d+: damaged image \(3\)"):
         prepare.write_splits(raw, photos, tmp_path / "out", settings)
     assert not (tmp_path / "out").exists()
+
+
+def test_images_in_no_split_are_listed_with_their_reason(tmp_path):
+    folder = audits.fill(tmp_path / "x", {"train/a": 9, "train/b": 9, "test/a": 3, "test/b": 3})
+    shutil.copy(folder / "test/a/000.png", folder / "train/a/copy.png")
+    written = run(folder, tmp_path / "source", split="source")
+    assert manifest.read_manifest(tmp_path / "source" / "train").notes["left_out"] == [
+        {"path": "train/a/copy.png", "reason": "a copy of it lies in another split of the source"}
+    ]
+    assert sum(len(part.samples) for part in written.values()) == 24
+    written = run(folder, tmp_path / "few", split={"counts": {"train": 4, "valid": 2, "test": 3}})
+    left_out = written["train"].notes["left_out"]
+    assert len(left_out) == 25 - 18
+    assert {entry["reason"] for entry in left_out} == {
+        "a copy of it lies in another split of the source",
+        "more than prepare.split asks for",
+    }

@@ -145,7 +145,8 @@ def prepare(
     )
     if prepared.left_out:
         told = describe_rejected(prepared.left_out, prepared.files)
-        console.say(f"{raw}: {told}; all are listed in {audit}", quiet=quiet)
+        listed = f"{audit} and {output / 'train' / 'manifest.json'}"
+        console.say(f"{raw}: {told}; all are listed in {listed}", quiet=quiet)
     for split, part in prepared.splits.items():
         console.say(f"{output / split}: {_counted(part.counts())}", quiet=quiet)
 

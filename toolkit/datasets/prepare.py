@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from toolkit import progress
 from toolkit.datasets import params
-from toolkit.datasets.split import assign_splits, group_samples
+from toolkit.datasets.split import SplitGroup, assign_splits, group_samples
 from toolkit.errors import InputError
 from toolkit.io import files, images, inside, manifest, sandbox
 from toolkit.io.manifest import Manifest, Sample
@@ -42,8 +42,9 @@ def write_splits(
     """Write `output`/{train,valid,test}: <class>/<id>.png of `settings.size`, and a manifest each.
 
     `folder` holds the files of `raw`. A new file's name begins with the id of its raw image.
-    Raises InputError for a file that has changed since `raw` was written, or that cannot be decoded
-    within `limits`, and whenever `split.assign_splits` does.
+    The note "left_out" of train lists the images that lie in no split, each with a path and a
+    reason. Raises InputError for a file that has changed since `raw` was written, or that cannot be
+    decoded within `limits`, and whenever `split.assign_splits` does.
     """
     kept = [sample for sample in raw.samples if sample.id not in selection.drop]
     groups = group_samples(kept, selection.groups)
@@ -61,9 +62,28 @@ def write_splits(
             )
             tracked = track(encoded, f"prepare {split}", len(samples))
             written = _write(building / split, samples, _checked(tracked, folder, samples))
-            manifests[split] = Manifest(raw.classes, written, {"size": settings.size})
+            left_out = _left_out(groups, assigned) if split == "train" else []
+            notes = {"size": settings.size} | ({"left_out": left_out} if left_out else {})
+            manifests[split] = Manifest(raw.classes, written, notes)
             manifest.write_manifest(building / split, manifests[split])
     return manifests
+
+
+def _left_out(
+    groups: Iterable[SplitGroup], assigned: Mapping[str, Sequence[Sample]]
+) -> list[dict[str, str]]:
+    """Return path and reason of each image that lies in no split."""
+    used = {sample.id for members in assigned.values() for sample in members}
+    rest = [(group, sample) for group in groups for sample in group if sample.id not in used]
+    return [
+        {
+            "path": sample.path,
+            "reason": "a copy of it lies in another split of the source"
+            if any(other.id in used for other in group)
+            else "more than prepare.split asks for",
+        }
+        for group, sample in rest
+    ]
 
 
 def _write(folder: Path, samples: Sequence[Sample], encoded: Iterable[bytes]) -> tuple[Sample, ...]:

@@ -84,7 +84,8 @@ def prepare(
         processes=workers or parallel.cores(),
         track=track,
     )
-    return PreparedSplits(place, splits, [*_dropped(found, result), *_rejected(found)])
+    unplaced = splits["train"].notes.get("left_out", ())
+    return PreparedSplits(place, splits, [*_dropped(found, result), *_rejected(found), *unplaced])
 
 
 def _rejected(found: Manifest) -> Sequence[Mapping[str, str]]:
