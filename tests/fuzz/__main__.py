@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.fuzz import mutants, worst
+from tests.fuzz import mutants, paths, worst
 from tests.helpers.naughty import TEXTS
 from toolkit.datasets import folders
 from toolkit.errors import InputError
@@ -34,6 +34,10 @@ def main() -> None:
         wrong = _table(
             ("kind", "mutants", "read", "refused with one error", "slowest, s", "anything else"),
             _kinds(Path(root), count),
+        )
+        wrong += _table(
+            ("hostile paths", "tried", "taken", "refused", "anything else"),
+            paths.measure(Path(root) / "paths", count),
         )
         if arguments.long:
             wrong += _table(
