@@ -111,7 +111,7 @@ def augment_folder(
     kept = originals.place_originals(source, folder, output, form.only_new, form.shards)
     codec_notes = _codec_notes(settings.format, size, chosen)
     rest = (quotas, settings.draw, settings.seed, chosen, codec_notes, form.only_new, form.shards)
-    key = _journal_key((*source.samples, rest, closure.trace_imports(__name__)))
+    key = _journal_key((*source.samples, rest, closure.package_digest()))
     assigned = plan.assign_parents(source.samples, quotas, draw=settings.draw, seed=settings.seed)
     homes = None if form.only_new else kept
     all_batches = batches.make_batches(source, assigned, homes, form.shards)

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import hashlib
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,6 +59,20 @@ def trace_imports(module: str) -> Closure:
     versions = {name: find_version(name) for name in sorted(packages)}
     python = ".".join(platform.python_version_tuple()[:2])
     return Closure(dict(sorted(code.items())), {"python": python, **versions})
+
+
+@functools.cache
+def package_digest() -> str:
+    """Return a hash of all code of the package and of the versions in DECIDING.
+
+    For work that is begun anew after any change: a quarter of the time of `trace_imports`.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.read_bytes())
+    versions = [find_version(name) for name in DECIDING.values()]
+    digest.update(repr(versions).encode())
+    return digest.hexdigest()
 
 
 def find_version(distribution: str) -> str | None:
