@@ -74,7 +74,7 @@ def found(descriptors, order):
 
 @pytest.fixture(scope="module")
 def crowded():
-    """Descriptors of 36 similar pictures, each with two copies that are shifted by up to 2 pixels."""
+    """Descriptors of 36 pictures, each with two copies that are shifted by 1 or 2 pixels."""
     rng = np.random.default_rng(3)
     pictures = lookalikes(rng, 36, 10)
     shifts = rng.integers(-2, 3, (72, 2))
