@@ -1,6 +1,7 @@
 """Tiny folders of random images."""
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -11,6 +12,9 @@ from toolkit.io import images
 
 # Tests run in parallel, so threads that wait for work must sleep, not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("toolkit", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("toolkit")

@@ -80,6 +80,9 @@ def project(tmp_path_factory) -> Path:
         "second": {"network": "resnet18_plain", "epochs": 1, "batch": 16},
     })  # fmt: skip
     edit(folder, "compare.recipes", ["first", "second"])
+    edit(folder, "augment.arms", {"augmented": {"policy": "homework"}})
+    edit(folder, "compare.arms", ["original", "augmented"])
+    edit(folder, "compare.control", None)
     edit(folder, "compare.seeds", [0])
     edit(folder, "train.threads", 1)
     edit(folder, "augment.target", 30)

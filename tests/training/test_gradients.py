@@ -2,6 +2,7 @@
 
 import csv
 import math
+import shutil
 
 import pytest
 import torch
@@ -175,8 +176,18 @@ def test_the_picture_is_the_same_bytes_each_time(models, tmp_path):
 
 
 def test_a_run_without_gradients_is_refused_with_the_key(models, tmp_path):
-    (models / "resnet18" / runs.GRADIENTS).rename(tmp_path / "kept")
+    run = runs.read_run(models / "resnet18")
+    plain = run.settings.model_copy(update={"gradients": False})
+    weights = (models / "resnet18" / runs.WEIGHTS).read_bytes()
+    runs.write_run(tmp_path / "plain", run.model_copy(update={"settings": plain}), weights)
     with pytest.raises(InputError, match=r"set train\.recipes\.resnet18\.gradients to true"):
-        find_traces([models])
+        find_traces([tmp_path / "plain"])
     with pytest.raises(InputError, match="no runs in it"):
-        find_traces([tmp_path])
+        find_traces([tmp_path / "empty"])
+
+
+def test_gradients_that_are_lost_are_to_be_restored(models, tmp_path):
+    shutil.copytree(models / "resnet18", tmp_path / "run")
+    (tmp_path / "run" / runs.GRADIENTS).unlink()
+    with pytest.raises(InputError, match=r"gradients\.csv: no such file; .*dvc checkout"):
+        find_traces([tmp_path / "run"])

@@ -118,11 +118,12 @@ def train_seeds(
             )
             team = Team(folders, (read(arm), read(valid)), group, Interrupt(), options)
             trained |= _train_all(team, todo)
-    for seed, run in trained.items():
+    finished = [trained[seed] for seed in outputs]
+    for run in finished:
         if run.problem:
-            kept = f"{outputs[seed]} keeps epoch {run.best_epoch}, the best before that"
+            kept = f"{outputs[run.seed]} keeps epoch {run.best_epoch}, the best before that"
             raise InputError(f"{run.problem}; {kept}")
-    return [trained[seed] for seed in outputs]
+    return finished
 
 
 @dataclass(frozen=True)
