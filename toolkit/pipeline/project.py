@@ -141,10 +141,10 @@ def _fit(settings: Any, folder: Path, images: Path) -> list[str]:
 
 
 def _size(images: Path, manifest: Manifest) -> int:
-    """Return a size that does not enlarge the typical image and that a laptop can train on."""
+    """Return a size that does not enlarge the typical image: at most the recommended one."""
     some = manifest.samples[:: max(1, len(manifest.samples) // 200)]
     sides = [min(shape) for shape in map_samples(images, some, dimensions)]
-    return int(np.clip(statistics.median(sides) // 16 * 16, 32, 96))
+    return int(np.clip(statistics.median(sides) // 16 * 16, 32, 192))
 
 
 def _own_splits(manifest: Manifest) -> str:
