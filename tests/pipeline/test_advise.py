@@ -8,10 +8,13 @@ from typer.testing import CliRunner
 
 import toolkit as tk
 from tests.helpers import arms
+from toolkit.checks.findings import Audit, Finding
 from toolkit.cli.main import app
 from toolkit.errors import InputError
 from toolkit.evaluation import advice
 from toolkit.io import files, images
+from toolkit.io.manifest import Sample
+from toolkit.pipeline.steps import advise as step
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +121,12 @@ def test_the_json_names_the_remedy_and_the_photos(photos, found):
     one = answer["remedies"]["nothing"]
     assert len(one["missed"]) == one["rare"] - round(one["found"])
     assert one["p"] is None
+
+
+def test_a_crowd_of_images_that_look_alike_is_not_one_picture():
+    samples = [Sample(f"id{n}", f"a/{n}.png", "a") for n in range(4)]
+    ids = tuple(sample.id for sample in samples)
+    crowd = Finding("near_duplicates", "warn", "chained", ("a/0.png",), ids)
+    copies = Finding("near_duplicates", "group", "copies", ("a/0.png",), ids[:2])
+    kept = [step._one_each(samples, Audit({}, (finding,))) for finding in (crowd, copies)]
+    assert [[sample.id for sample in of] for of in kept] == [list(ids), ["id0", "id2", "id3"]]

@@ -155,10 +155,6 @@ def ranking_sentences(advice: Advice) -> Iterator[str]:
             yield f"New images {CONTROL_WORDS[one.control_verdict]}: {ends} in ranking."
 
 
-def _ranked(result: RemedyResult) -> float:
-    return result.ranking.arm if result.ranking else result.gmean
-
-
 def next_steps(advice: Advice) -> Iterator[str]:
     """Say what would help more."""
     if len(advice.learning) > 1:
@@ -196,13 +192,12 @@ def advice_table(advice: Advice) -> list[list[str]]:
 def _row(result: RemedyResult, comparison: RemedyComparison) -> list[str]:
     low, high = result.interval
     mark = "* " if result.name == comparison.chosen else ""
-    ranked = _ranked(result) if result.ranking else comparison[THRESHOLD].gmean
     return [
         mark + TITLES[result.name],
         f"{result.gmean:.3f} ({low:.3f} to {high:.3f})",
         f"{round(result.errors.found)} of {result.errors.rare}",
         f"{round(result.errors.alarms)} of {result.errors.others}",
-        f"{ranked:.3f}",
+        f"{result.ranked:.3f}",
         "" if result.auc is None else f"{result.auc:.3f}",
         "" if result.difference is None else f"{result.p:.3f}",
         result.verdict or "baseline",

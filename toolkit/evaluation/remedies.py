@@ -4,7 +4,7 @@ Every image is scored by a classifier that was trained without its fold; thresho
 other folds as well. Errors of such scores are averaged as if they were independent, which is right
 for stable classifiers (Bayle et al., "Cross-validation confidence intervals for test error", 2020):
 the statements are about classifiers trained on this many images. How often they are wrong is
-simulated in benchmarks/false_alarms.py.
+measured by benchmarks/advise.py.
 """
 
 import math
@@ -89,17 +89,17 @@ class ErrorCounts:
 class RemedyResult:
     """What a remedy does as it is used, and how well its scores rank.
 
-    `difference` is that of the G-mean, as used, from doing nothing;
-    `ranking` compares the G-means where both choose their threshold on the other folds: only there
-    something was learned. `beyond_control` compares the same with those of the control, which comes
-    before it. `p` is corrected for all remedies but the declared one. `seconds` are of
-    CPU time.
+    `difference` is that of the G-mean, as used, from doing nothing. `ranked` is the G-mean at a
+    threshold chosen on the other folds; `ranking` compares it with that of doing nothing, and
+    `beyond_control` with that of the control, which comes before it: only there something was
+    learned. `p` is corrected for all remedies but the declared one. `seconds` are of CPU time.
     """
 
     name: str
     errors: ErrorCounts
     gmean: float
     interval: tuple[float, float]
+    ranked: float
     auc: float | None
     difference: Difference | None
     ranking: Difference | None
@@ -189,8 +189,13 @@ def compare_remedies(
     within `margin` of the best one. The one contrast `declared` beforehand is tested at 5%; the
     others are Holm-corrected, and so are those of the remedies after the `control` with it.
     """
-    used = _estimate(images, [(r, r.tuned) for r in remedies], resamples, seed)
-    ranked = _estimate(images, [(r, True) for r in remedies], resamples, seed)
+    as_used = [_decisions(images, remedy, tuned=remedy.tuned) for remedy in remedies]
+    at_thresholds = [
+        decided if remedy.tuned else _decisions(images, remedy, tuned=True)
+        for remedy, decided in zip(remedies, as_used, strict=True)
+    ]
+    used = _estimate(images, as_used, resamples, seed)
+    ranked = _estimate(images, at_thresholds, resamples, seed)
     names, repeats = [r.name for r in remedies], len(images.folds)
     differences = [_difference(used[0], number, 0, repeats) for number in range(len(names))]
     rankings = [_difference(ranked[0], number, 0, repeats) for number in range(len(names))]
@@ -202,9 +207,10 @@ def compare_remedies(
     results = tuple(
         RemedyResult(
             name=remedy.name,
-            errors=_count_errors(images, remedy),
+            errors=_count_errors(images, remedy, as_used[number]),
             gmean=_mean(used[0], number, repeats),
             interval=_interval(used[0], number, repeats),
+            ranked=_mean(ranked[0], number, repeats),
             auc=_mean(used[1], number, repeats) if used[1] else None,
             difference=differences[number],
             ranking=rankings[number],
@@ -238,17 +244,26 @@ def judge(difference: Difference | None, p: float, margin: float = MARGIN) -> st
     return BETTER if difference.value > 0 else WORSE
 
 
+def _decisions(
+    images: HeldOutImages, remedy: HeldOutScores, *, tuned: bool
+) -> tuple[Predictions, ...]:
+    """Return the predictions of each repeat (see `decide`)."""
+    return tuple(
+        decide(images, scores, folds, tuned=tuned)
+        for scores, folds in zip(remedy.repeats, images.folds, strict=True)
+    )
+
+
 def _estimate(
     images: HeldOutImages,
-    remedies: Sequence[tuple[HeldOutScores, bool]],
+    decisions: Sequence[Sequence[Predictions]],
     resamples: int,
     seed: int,
 ) -> tuple[MetricEstimate, MetricEstimate | None]:
     """Return G-mean and ROC AUC of each remedy and repeat, remedy by remedy."""
     runs = [
-        RunResult(remedy.name, "", number, {}, decide(images, scores, folds, tuned=tuned))
-        for remedy, tuned in remedies
-        for number, (scores, folds) in enumerate(zip(remedy.repeats, images.folds, strict=True))
+        RunResult("", "", number, {}, decided)
+        for number, decided in enumerate(one for of in decisions for one in of)
     ]
     estimates = estimate_metrics(runs, images.rare, resamples, seed)
     return estimates[GMEAN], estimates.get(AUC)
@@ -301,15 +316,11 @@ def _corrected(
     return ps
 
 
-def _count_errors(images: HeldOutImages, remedy: HeldOutScores) -> ErrorCounts:
+def _count_errors(
+    images: HeldOutImages, remedy: HeldOutScores, decisions: Sequence[Predictions]
+) -> ErrorCounts:
     column, positive = images.classes.index(images.rare), images.positive
-    called = np.mean(
-        [
-            decide(images, scores, folds, tuned=remedy.tuned).predicted_index == column
-            for scores, folds in zip(remedy.repeats, images.folds, strict=True)
-        ],
-        axis=0,
-    )
+    called = np.mean([decided.predicted_index == column for decided in decisions], axis=0)
     scores = np.mean(remedy.repeats, axis=0)[:, column]
     return ErrorCounts(
         found=float(called[positive].sum()),

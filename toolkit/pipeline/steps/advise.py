@@ -9,7 +9,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from toolkit.checks.findings import Audit, Finding
+from toolkit.checks.audit import run_checks
+from toolkit.checks.findings import Audit
+from toolkit.checks.params import AuditParams
 from toolkit.datasets import folders, split
 from toolkit.datasets.folds import assign_folds
 from toolkit.errors import InputError
@@ -20,7 +22,6 @@ from toolkit.io import files, images, inside, manifest, parallel
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.metrics import confusion
 from toolkit.metrics.arrays import Labels
-from toolkit.pipeline.steps.audit import audit
 from toolkit.pipeline.steps.augment import augment
 from toolkit.progress import Track, silent
 from toolkit.reporting.advice import advice_page
@@ -37,7 +38,6 @@ CURVE = (0.125, 0.25, 0.5, 1.0)
 ORDERS = 3
 """In how many orders rare images are added: which ones come first is chance."""
 LEAST = 2
-DUPLICATES = ("exact_duplicates", "near_duplicates")
 
 
 def advise(
@@ -99,9 +99,10 @@ def advise(
 
     plain = TrainingSet(embed(tested), labels, len(tested.classes))
     goal = {name: min(max(counts.values()), LARGEST_GROWTH * n) for name, n in counts.items()}
+    nothing = _cross_fit(advice.NOTHING, plain, drawn, track)
     held_out = [
-        _cross_fit(advice.NOTHING, plain, drawn, track),
-        _cross_fit(advice.THRESHOLD, plain, drawn, track, tuned=True),
+        nothing,
+        replace(nothing, name=advice.THRESHOLD, tuned=True),
         _cross_fit(advice.RECOMMENDED, replace(plain, balanced=True), drawn, track, tuned=True),
     ]
     wanted = [goal[name] for name in tested.classes]
@@ -149,11 +150,10 @@ def usable_images(
             f"{folder}: holds the splits {', '.join(splits)}; name the one to learn from, such as "
             f"{folder / 'train'}"
         )
-    audited = audit(folder, work=work, workers=workers, track=track)
-    unusable = {ident for finding in audited.findings for ident in _dropped(finding)}
+    audited = run_checks(table, folder, AuditParams(), work, processes=workers, track=track)
     rejected = table.notes.get("rejected", ())
     notes = [f"{len(rejected)} files are no images"] if rejected else []
-    readable = [sample for sample in table.samples if sample.id not in unusable]
+    readable = [sample for sample in table.samples if sample.id not in audited.dropped]
     if len(readable) < len(table.samples):
         notes.append(f"{len(table.samples) - len(readable)} damaged or unusable images")
     kept = _one_each(readable, audited)
@@ -173,17 +173,9 @@ def usable_images(
     return LabeledFolder(folder, chosen), audited, sentence
 
 
-def _dropped(finding: Finding) -> Sequence[str]:
-    """Return what `prepare` would leave out, but for duplicates, of which one is kept here."""
-    return () if finding.check in DUPLICATES else finding.drop
-
-
 def _one_each(samples: Sequence[Sample], audited: Audit) -> list[Sample]:
     """Return the first of each set of duplicates, and none of a set with several labels."""
-    sets = [f.samples for f in audited.findings if f.check in DUPLICATES]
-    by_id = {sample.id for sample in samples}
-    together = [[ident for ident in ids if ident in by_id] for ids in sets]
-    groups = split.group_samples(samples, [ids for ids in together if ids])
+    groups = split.group_samples(samples, audited.grouped)
     first = [group[0] for group in groups if len({sample.label for sample in group}) == 1]
     return sorted(first, key=lambda sample: sample.path)
 
