@@ -10,6 +10,7 @@ from toolkit.io.manifest import Manifest, Sample
 from toolkit.training import dataset
 from toolkit.training.dataset import Tensors
 from toolkit.training.params import Recipe, TrainParams
+from toolkit.training.train import train_one
 
 
 def arm(folder: Path, counts: dict[str, int], *, size: int = 32, seed: int = 0) -> Path:
@@ -34,6 +35,13 @@ def load(folder: Path, size: int = 32) -> Tensors:
 def tensors(folder: Path, counts: dict[str, int], *, size: int = 32, seed: int = 0) -> Tensors:
     """Write an arm and load it."""
     return load(arm(folder, counts, size=size, seed=seed), size)
+
+
+def trained(root: Path) -> Path:
+    """Write an arm, and a valid split beside it, and train on them; return the run's folder."""
+    plain, valid = arm(root / "plain", {"a": 6, "b": 3}), arm(root / "valid", {"a": 3, "b": 2})
+    train_one(plain, valid, "r", settings(), seed=0, output=root / "run")
+    return root / "run"
 
 
 def settings(**recipe: object) -> TrainParams:

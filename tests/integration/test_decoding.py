@@ -11,7 +11,7 @@ from PIL import Image
 
 import toolkit
 from tests.fuzz import worst
-from tests.helpers.arms import arm, settings
+from tests.helpers.arms import trained
 from toolkit.augmentation import preview
 from toolkit.augmentation.params import AugmentParams
 from toolkit.augmentation.transforms.parsing import make_policy
@@ -22,7 +22,6 @@ from toolkit.io.images import LIMITS, NamedImage
 from toolkit.pipeline.steps.predict import image_files
 from toolkit.reporting import gallery
 from toolkit.training import dataset, inference, streaming
-from toolkit.training.train import train_one
 
 PACKAGE = Path(toolkit.__file__).parent
 POLICY = make_policy("homework")
@@ -71,10 +70,7 @@ def photos(tmp_path, slow):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    root = tmp_path_factory.mktemp("run")
-    train, valid = arm(root / "plain", {"a": 6, "b": 3}), arm(root / "valid", {"a": 3, "b": 2})
-    train_one(train, valid, "r", settings(), seed=0, output=root / "run")
-    return root / "run"
+    return trained(tmp_path_factory.mktemp("run"))
 
 
 def _prepared(photos):

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from tests.helpers.arms import arm, settings
+from tests.helpers.arms import arm, trained
 from toolkit.errors import InputError
 from toolkit.io import manifest
 from toolkit.io.images import NamedImage, read_image
@@ -19,7 +19,6 @@ from toolkit.metrics.mistakes import HardExample
 from toolkit.training import dataset, inference, runs
 from toolkit.training.device import normalize
 from toolkit.training.networks import NETWORKS
-from toolkit.training.train import train_one
 
 # --- predictions ------------------------------------------------------------------------------
 
@@ -27,10 +26,7 @@ from toolkit.training.train import train_one
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The folder of a run, with its valid split beside it."""
-    root = tmp_path_factory.mktemp("run")
-    train, valid = arm(root / "plain", {"a": 6, "b": 3}), arm(root / "valid", {"a": 3, "b": 2})
-    train_one(train, valid, "r", settings(), seed=0, output=root / "run")
-    return root / "run"
+    return trained(tmp_path_factory.mktemp("run"))
 
 
 def named(paths):

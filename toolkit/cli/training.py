@@ -12,10 +12,10 @@ from toolkit.cli.options import Output, Quiet
 from toolkit.errors import InputError
 from toolkit.pipeline import paths
 
-MAX_SEEDS = 10_000
-
 if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
     from toolkit.training import runs
+
+MAX_SEEDS = 10_000
 
 
 def train(

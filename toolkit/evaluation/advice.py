@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from toolkit.evaluation import remedies
 from toolkit.evaluation.remedies import RemedyComparison, RemedyResult
+from toolkit.evaluation.verdict import format_difference, format_p
 from toolkit.io.notebook import html_table
 from toolkit.io.text import shorten
 
@@ -122,8 +123,7 @@ def certainty_sentence(advice: Advice) -> str:
     value = f"G-mean {result.gmean:.3f} ({low:.3f} to {high:.3f})"
     if result.difference is None:
         return f"{value}; each image was scored by classifiers that had not seen it."
-    change = result.difference
-    ends = f"{change.value:+z.3f} ({change.low:+z.3f} to {change.high:+z.3f})"
+    ends = format_difference(result.difference)
     declared = "declared before" if result.name == advice.comparison.declared else "exploratory"
     text = f"{value}, {ends} against doing nothing: {result.verdict} ({declared})"
     if result.verdict != remedies.UNKNOWN:
@@ -150,8 +150,7 @@ def ranking_sentences(advice: Advice) -> Iterator[str]:
             )
     for one in advice.comparison.results:
         if one.name == PHOTO and one.beyond_control is not None:
-            change = one.beyond_control
-            ends = f"{change.value:+z.3f} ({change.low:+z.3f} to {change.high:+z.3f})"
+            ends = format_difference(one.beyond_control)
             yield f"New images {CONTROL_WORDS[one.control_verdict]}: {ends} in ranking."
 
 
@@ -199,7 +198,7 @@ def _row(result: RemedyResult, comparison: RemedyComparison) -> list[str]:
         f"{round(result.errors.alarms)} of {result.errors.others}",
         f"{result.ranked:.3f}",
         "" if result.auc is None else f"{result.auc:.3f}",
-        "" if result.difference is None else f"{result.p:.3f}",
+        "" if result.difference is None else format_p(result.p),
         result.verdict or "baseline",
         f"{result.seconds:.1f}",
     ]

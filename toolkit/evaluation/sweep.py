@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from toolkit.evaluation.comparison import Comparison, compare_groups
 from toolkit.evaluation.contrasts import BETTER, INCONCLUSIVE, TESTED, WORSE, ArmEstimate, Contrast
 from toolkit.evaluation.results import RunResult
+from toolkit.evaluation.verdict import format_difference
 from toolkit.io import csv
 from toolkit.metrics.params import CompareParams
 
@@ -144,7 +145,7 @@ def _effect_cells(effect: TransformEffect) -> list[str]:
 
 def _contrast_cells(contrast: Contrast) -> list[str]:
     of = contrast.tested
-    return [f"{of.value:+z.3f} ({of.low:+z.3f} to {of.high:+z.3f})", contrast.verdict]
+    return [format_difference(of), contrast.verdict]
 
 
 def points_csv(points: Sequence[SweepPoint]) -> str:

@@ -42,6 +42,12 @@ def p_statement(p: float) -> str:
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
+def format_difference(difference: Difference) -> str:
+    """Format a difference with the ends of its interval: "+0.121 (+0.066 to +0.175)"."""
+    ends = f"({difference.low:+z.3f} to {difference.high:+z.3f})"
+    return f"{difference.value:+z.3f} {ends}"
+
+
 def _difference(difference: Difference) -> str:
     low, high = difference.low, difference.high
     return f"G-mean {difference.value:+z.3f} (95% interval {low:+z.3f} to {high:+z.3f})"
@@ -162,8 +168,7 @@ def _cells(row: ArmEstimate, metrics: Sequence[str], contrast: Contrast | None) 
         cells.append(f"{row.mean(metric):.3f} ({low:.3f} to {high:.3f})")
     if contrast is None:
         return [*cells, "baseline", "", ""]
-    tested = contrast.tested
-    change = f"{tested.value:+z.3f} ({tested.low:+z.3f} to {tested.high:+z.3f})"
+    change = format_difference(contrast.tested)
     return [*cells, change, format_p(contrast.p_holm), contrast.verdict]
 
 

@@ -161,11 +161,7 @@ def difference(arm: Floats, other: Floats, covariance: Floats, images: float) ->
     for the test images alone. Where few runs happen to agree, the wider of the two is taken: what
     is uncertain about these networks is uncertain about their arms.
     """
-    error, freedom = _difference_error(arm, other, covariance, images)
-    means = _mean(arm), _mean(other)
-    value, reach = means[0] - means[1], _reach((error, freedom))
-    low, high = max(-1.0, value - reach), min(1.0, value + reach)
-    return Difference(*means, low, high, _p_value(abs(value) / error, freedom), (error, freedom))
+    return _with_error(arm, other, _difference_error(arm, other, covariance, images))
 
 
 def mean_interval(values: Floats, covariance: Floats, images: float) -> tuple[float, float]:
@@ -186,21 +182,22 @@ def networks_difference(
     arm: Floats, other: Floats, covariance: Floats, images: float
 ) -> Difference:
     """Return `difference` for these very networks: it accounts for the test images alone."""
-    a, b = len(arm), len(other)
-    weights = np.concatenate([np.full(a, 1 / a), np.full(b, -1 / b)])
-    error = _images_alone(weights, covariance, images)
+    return _with_error(arm, other, _contrast_alone(arm, other, covariance, images))
+
+
+def _with_error(arm: Floats, other: Floats, error: StandardError) -> Difference:
     means = _mean(arm), _mean(other)
     value, reach = means[0] - means[1], _reach(error)
+    low, high = max(-1.0, value - reach), min(1.0, value + reach)
     p = _p_value(abs(value) / error[0], error[1]) if error[0] else float(value == 0)
-    return Difference(*means, max(-1.0, value - reach), min(1.0, value + reach), p, error)
+    return Difference(*means, low, high, p, error)
 
 
 def _difference_error(
     arm: Floats, other: Floats, covariance: Floats, images: float
 ) -> StandardError:
     a, b = len(arm), len(other)
-    weights = np.concatenate([np.full(a, 1 / a), np.full(b, -1 / b)])
-    alone = _images_alone(weights, covariance, images)
+    alone = _contrast_alone(arm, other, covariance, images)
     if min(a, b) < 2:
         return alone
     shared = _between(covariance[:a, :a]) + _between(covariance[a:, a:])
@@ -209,6 +206,13 @@ def _difference_error(
     # Not Welch's degrees of freedom: with few runs of unequal luck they are too many by chance.
     training = _training(arm)[0] + _training(other)[0], min(a, b) - 1
     return max(_combined([training, images_part]), alone, key=_reach)
+
+
+def _contrast_alone(arm: Floats, other: Floats, covariance: Floats, images: float) -> StandardError:
+    """Return the standard error of the difference between these networks' means."""
+    a, b = len(arm), len(other)
+    weights = np.concatenate([np.full(a, 1 / a), np.full(b, -1 / b)])
+    return _images_alone(weights, covariance, images)
 
 
 def _images_alone(weights: Floats, covariance: Floats, images: float) -> StandardError:

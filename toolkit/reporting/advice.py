@@ -9,6 +9,7 @@ from toolkit.checks.findings import Audit
 from toolkit.evaluation import advice, remedies
 from toolkit.evaluation.advice import Advice
 from toolkit.evaluation.remedies import ErrorImage, RemedyResult
+from toolkit.evaluation.verdict import format_difference
 from toolkit.io import images
 from toolkit.io.manifest import Manifest
 from toolkit.io.samples import reduced_picture
@@ -97,8 +98,8 @@ def advice_values(found: Advice, audit: Audit, table: Manifest, folder: Path) ->
 def _numbers(result: RemedyResult) -> list[str]:
     low, high = result.interval
     lines = [f"G-mean {result.gmean:.3f} ({low:.3f} to {high:.3f})"]
-    if change := result.difference:
-        lines.append(f"{change.value:+z.3f} ({change.low:+z.3f} to {change.high:+z.3f})")
+    if result.difference:
+        lines.append(format_difference(result.difference))
     return [*lines, *([f"in ranking: AUC {result.auc:.3f}"] if result.auc is not None else [])]
 
 
