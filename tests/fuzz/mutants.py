@@ -167,8 +167,9 @@ OTHERS = (  # as other tools write them
 )
 
 
+COMMENTS = 60 * "# a comment where mutations do no harm\n"
 POLICY = (
-    60 * "# a comment where mutations do no harm\n"
+    COMMENTS
     + """by_class:
   a: randaugment
   b:
@@ -185,7 +186,7 @@ otherwise:
 """
 )
 ALBUMENTATIONS = (
-    60 * "# a comment where mutations do no harm\n"
+    COMMENTS
     + """- transform: albumentations.Affine
   weight: 2
   arguments: {rotate: [-9, 9], translate_percent: [-0.05, 0.05], scale: [0.9, 1.1]}
@@ -194,6 +195,38 @@ ALBUMENTATIONS = (
 - {transform: albumentations.GaussNoise, arguments: {std_range: [0.02, 0.06]}}
 """
 )
+SAVED = COMMENTS + json.dumps({
+    "__version__": "2.0.8",
+    "transform": {
+        "__class_fullname__": "Compose",
+        "p": 1.0,
+        "transforms": [
+            {
+                "__class_fullname__": "RandomResizedCrop",
+                "p": 0.5,
+                "size": [9, 9],
+                "scale": [0.5, 1],
+            },
+            {
+                "__class_fullname__": "OneOf",
+                "p": 0.4,
+                "transforms": [
+                    {"__class_fullname__": "Affine", "p": 0.5, "rotate": [-9.0, 9.0]},
+                    {"__class_fullname__": "HorizontalFlip", "p": 0.25},
+                ],
+            },
+            {
+                "__class_fullname__": "SomeOf",
+                "p": 1,
+                "transforms": [{"__class_fullname__": "ToGray", "p": 0.5}] * 3,
+                "n": 2,
+                "replace": False,
+            },
+            {"__class_fullname__": "Normalize", "p": 1.0},
+        ],
+    },
+}, indent=1)  # fmt: skip
+"""As albumentations saves a pipeline."""
 
 
 def _table(folder: Path) -> bytes:
@@ -269,6 +302,14 @@ def kinds(folder: Path, seed: int = 0) -> dict[str, Kind]:
         ),
         "policy of albumentations": Kind(
             [ALBUMENTATIONS.encode()], partial(_file, "a.yaml", _policy), text=True
+        ),
+        "saved by albumentations": Kind(
+            [
+                60 * b"# a comment where mutations do no harm\n"
+                + json.dumps(SAVED, indent=1).encode()
+            ],
+            partial(_file, "s.json", _policy),
+            text=True,
         ),
         "history.csv": Kind(
             [",".join(results.HISTORY).encode() + b"\n1,0.5,0.5,1,1,0.001" * 9],

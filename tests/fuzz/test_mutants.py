@@ -6,6 +6,7 @@ from tests.fuzz import mutants
 
 KINDS = ("image", "archive", "manifest.csv", "manifest.json", "plan.csv", "params.yaml",
          "policy.yaml", "predictions.csv", "others' predictions", "policy of albumentations",
+         "saved by albumentations",
          "history.csv")  # fmt: skip
 
 

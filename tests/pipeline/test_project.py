@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import fill
 from toolkit.errors import InputError
-from toolkit.pipeline import params, project
+from toolkit.pipeline import params, project, repository
 
 
 def start(folder: Path, images: Path | None = None, preset: str = "folder", **options):
@@ -46,7 +46,7 @@ def test_every_preset_makes_a_project(tmp_path, preset):
 def test_what_dvc_unpickles_is_the_users_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a cache"))
     start(tmp_path / "p", None, "quick")
-    place = tmp_path / "a cache" / project.DISTRIBUTION / "dvc"
+    place = tmp_path / "a cache" / repository.DISTRIBUTION / "dvc"
     assert place.stat().st_mode & 0o777 == 0o700
     subprocess.run([sys.executable, "-m", "dvc", "status"], cwd=tmp_path / "p", check=False)
     assert (place / "repo").is_dir()

@@ -104,12 +104,13 @@ def augment_from_options(options: AugmentOptions) -> None:
 def _augment(train: Path, output: Path, options: AugmentOptions) -> None:
     recorded = read_section("augment", AugmentParams)
     settings = options.override(recorded)
+    policy = _chosen_policy(settings, options)
     done = augment(
         train,
         output,
         target=settings.target,
         classes=settings.classes,
-        policy=options.policy or _arm_policy(settings, options.arm),
+        policy=policy,
         draw=settings.draw,
         seed=settings.seed,
         format=settings.format,
@@ -123,6 +124,7 @@ def _augment(train: Path, output: Path, options: AugmentOptions) -> None:
     beside = f"the contact sheet {done.sheet}, {done.most_changed.name} and {done.summary.name}"
     originals = sum(done.result.counts.values()) - sum(done.result.summary.new.values())
     lines = [
+        *policy.notes,
         *_left_out(train, output, done.result.rejected, originals),
         *render.describe_summary(done.result),
         *summary.describe_report(done.result.report),
@@ -169,12 +171,12 @@ def _preview(train: Path, sheet: Path, options: AugmentOptions) -> None:
     files.check_output(sheet, file=True)
     check_free(sheet, f"the sheet {sheet}", force=options.force)
     settings = options.override(read_section("augment", AugmentParams))
-    policy = options.policy or _arm_policy(settings, options.arm)
+    policy = _chosen_policy(settings, options)
     rows = write_preview(
         sheet, train, settings, policy, size=options.size, track=console.track(options.quiet)
     )
-    message = f"{sheet}: {rows} originals and what the policy makes of them"
-    console.say(message, quiet=options.quiet)
+    for line in (*policy.notes, f"{sheet}: {rows} originals and what the policy makes of them"):
+        console.say(line, quiet=options.quiet)
 
 
 def _prepared_images() -> Path:
@@ -186,6 +188,12 @@ def _prepared_images() -> Path:
     return train
 
 
+def _chosen_policy(settings: AugmentParams, options: AugmentOptions) -> Policy:
+    if options.policy:
+        return parsing.make_policy(options.policy)
+    return _arm_policy(settings, options.arm)
+
+
 def _arm_policy(settings: AugmentParams, arm: str) -> Policy:
     if arm not in settings.arms:
         known = ", ".join(["original", *settings.arms])
@@ -194,6 +202,6 @@ def _arm_policy(settings: AugmentParams, arm: str) -> Policy:
     if isinstance(policy, str) and policy.endswith(parsing.SUFFIXES):
         raise InputError(
             f"augment.arms.{arm}.policy names the file {policy}, whose changes DVC would not see; "
-            f"write its list in its place"
+            f"write its list in its place, which `toolkit policies {policy}` prints"
         )
     return parsing.make_arm_policy(arm, settings.arms[arm])

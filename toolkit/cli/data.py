@@ -22,6 +22,9 @@ def init(
     ] = "",
     images: Annotated[Path | None, typer.Option(help="Folder of your own images.")] = None,
     force: Annotated[bool, typer.Option(help="Overwrite params.yaml and dvc.yaml.")] = False,
+    commit: Annotated[
+        bool, typer.Option("--commit/--no-commit", help="Commit them, so that experiments can run.")
+    ] = True,
     quiet: Quiet = False,
 ) -> None:
     """Write params.yaml and dvc.yaml, so that `dvc repro` runs in the folder.
@@ -30,7 +33,7 @@ def init(
     """
     from toolkit.pipeline.steps.init import init as run
 
-    for line in run(folder, preset=preset, images=images, force=force).notes:
+    for line in run(folder, preset=preset, images=images, force=force, commit=commit).notes:
         console.say(line, quiet=quiet)
 
 
@@ -161,7 +164,7 @@ def augment(
     classes: Annotated[
         list[str] | None, typer.Option("--class", help="Augment only this class; may be repeated.")
     ] = None,
-    policy: Annotated[str | None, typer.Option(help="Name of a policy, or a YAML file.")] = None,
+    policy: Annotated[str | None, typer.Option(help="Name of a policy, or a file.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything that is sampled.")] = None,
     file_format: Annotated[str | None, typer.Option("--format", help="png or jpeg.")] = None,
     size: Annotated[
@@ -204,16 +207,23 @@ def augment(
 
 
 def policies(
-    name: Annotated[str | None, typer.Argument(help="Print this policy as YAML.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Print this policy, or that of a file, as YAML.")
+    ] = None,
 ) -> None:
     """List the named policies with their transforms, or print one to start your own from.
 
     Example: toolkit policies randaugment > mine.yaml
+
+    Example: toolkit policies saved-by-albumentations.json
     """
-    from toolkit.augmentation.transforms import presets
+    from toolkit.augmentation.transforms import parsing, presets
 
     if name is not None:
-        typer.echo(presets.policy_text(name), nl=False)
+        policy = parsing.make_policy(name)
+        for line in policy.notes:
+            console.say(line)
+        typer.echo(presets.policy_text(name, policy), nl=False)
         return
     names = {name: ", ".join(policy.names()) for name, policy in presets.POLICIES.items()}
     typer.echo(console.table([("policy", "transforms"), *names.items()]))

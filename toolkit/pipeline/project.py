@@ -2,8 +2,6 @@
 
 import os
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
 from importlib import metadata, resources
 from pathlib import Path
@@ -23,8 +21,8 @@ from toolkit.io.manifest import SPLITS, Manifest
 from toolkit.io.samples import map_samples
 from toolkit.io.text import describe_rejected
 from toolkit.pipeline import params
+from toolkit.pipeline.repository import DISTRIBUTION, commit_files, start_repositories
 
-DISTRIBUTION = "imbalanced-images"
 PRESETS = ("quick", "homework", "elpv", "cifar10", "shortcuts", "folder")
 IGNORED = (
     "/data/",
@@ -36,6 +34,16 @@ IGNORED = (
 )
 UNFINISHED = (".*.building/", ".*.replaced/", ".*.lock", ".*.tmp")
 """What a killed run leaves, until the next one."""
+WRITTEN = (
+    ".dvc/.gitignore",
+    ".dvc/config",
+    ".dvc/plots/arms.json",
+    ".dvcignore",
+    ".gitignore",
+    "dvc.yaml",
+    "params.yaml",
+)
+"""What `init_project` writes, and commits."""
 
 
 def installed_version() -> str:
@@ -61,12 +69,18 @@ def check_version(settings: params.Params) -> None:
 
 
 def init_project(
-    folder: Path, preset: str, images: Path | None, *, force: bool = False
+    folder: Path,
+    preset: str,
+    images: Path | None,
+    *,
+    force: bool = False,
+    commit: bool = True,
 ) -> list[str]:
     """Write params.yaml, dvc.yaml, .gitignore and the plot template; start git and DVC.
 
-    Returns what was done, a line each. Raises InputError for an unknown preset, missing images
-    and files that stand in the way; then nothing is written.
+    They are committed unless `commit` is false. Returns what was done, a line each. Raises
+    InputError for an unknown preset, missing images and files that stand in the way; then nothing
+    is written.
     """
     if preset not in PRESETS:
         raise InputError(f"--preset must be one of {', '.join(PRESETS)}, got {preset!r}")
@@ -78,7 +92,7 @@ def init_project(
         raise InputError(message)
     settings, lines = _settings(preset, folder, images)
     folder.mkdir(parents=True, exist_ok=True)
-    _start_repositories(folder)
+    start_repositories(folder)
     with (folder / "params.yaml.tmp").open("w", encoding="utf-8") as stream:
         YAML().dump(settings, stream)
     (folder / "params.yaml.tmp").replace(folder / "params.yaml")
@@ -89,6 +103,7 @@ def init_project(
     return [
         *lines,
         f"{folder / 'params.yaml'}: preset {preset}",
+        *(commit_files(folder, WRITTEN, f"Start from the preset {preset}") if commit else []),
         f"next: cd {quote(str(folder))}; dvc repro",
     ]
 
@@ -157,43 +172,6 @@ def _relative(images: Path, folder: Path) -> str:
     target, start = files.resolve(images), files.resolve(folder)
     near = target.is_relative_to(start.parent)
     return Path(os.path.relpath(target, start)).as_posix() if near else target.as_posix()
-
-
-def _start_repositories(folder: Path) -> None:
-    if not _git_root(folder):
-        _run(folder, "git", "init", "--quiet")
-    if not (folder / ".dvc").is_dir():
-        inside = _git_root(folder) != files.resolve(folder)
-        dvc = (sys.executable, "-m", "dvc")  # ours, whatever the PATH says
-        _run(folder, *dvc, "init", "--quiet", *(["--subdir"] if inside else []))
-        _run(folder, *dvc, "config", "core.analytics", "false")
-        # DVC's own default is writable for everyone, and it unpickles what it finds there.
-        _run(folder, *dvc, "config", "--local", "core.site_cache_dir", str(_private_cache()))
-
-
-def _private_cache() -> Path:
-    """Make a folder in the user's cache that no other user can write to."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = files.resolve(cache) / DISTRIBUTION / "dvc"
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    return folder
-
-
-def _git_root(folder: Path) -> Path | None:
-    command = ["git", "rev-parse", "--show-toplevel"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
-    return files.resolve(Path(done.stdout.strip())) if done.returncode == 0 else None
-
-
-def _run(folder: Path, *command: str) -> None:
-    try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)  # noqa: S603
-    except FileNotFoundError:
-        raise InputError(f"{command[0]} is not installed or not on the PATH") from None
-    except subprocess.CalledProcessError as error:
-        message = f"{folder}: `{' '.join(command)}` failed: {error.stderr.strip()}"
-        raise InputError(message) from error
 
 
 def _add_lines(path: Path, lines: Sequence[str]) -> None:

@@ -370,7 +370,7 @@ def test_workers_do_not_change_a_byte_of_any_named_policy(photos, tmp_path, name
 
 @pytest.mark.parametrize("name", sorted(POLICIES))
 def test_a_named_policy_written_out_is_the_same_policy(tmp_path, name):
-    (tmp_path / "p.yaml").write_text(presets.policy_text(name))
+    (tmp_path / "p.yaml").write_text(presets.policy_text(name, presets.POLICIES[name]))
     assert parsing.make_policy(tmp_path / "p.yaml").entries == POLICIES[name].entries
 
 
@@ -418,3 +418,15 @@ def test_the_documentation_has_every_name_and_default():
         for key, argument in transform.arguments.items():
             default = [0.75, 1.333] if key == "ratio" else argument.default
             assert f"`{key}: {default}`" in row, row
+
+
+def test_a_policy_by_class_is_written_out_and_read_again(tmp_path):
+    (tmp_path / "p.yaml").write_text(
+        "by_class:\n  a:\n  - {transform: mix, limit: {rotation: 5}, of: [{transform: rotate}]}\n"
+        "otherwise: augmix\n"
+    )
+    policy = parsing.make_policy(tmp_path / "p.yaml")
+    (tmp_path / "again.yaml").write_text(presets.policy_text("p", policy))
+    again = parsing.make_policy(tmp_path / "again.yaml")
+    assert again.by_class == policy.by_class
+    assert again.names() == policy.names()

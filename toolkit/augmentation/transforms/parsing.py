@@ -1,7 +1,7 @@
-"""Policies from what a user writes: a name, a list, policies by class, or a YAML file."""
+"""Policies from what a user writes: a name, a list, policies by class, or a file."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from toolkit import errors
 from toolkit.augmentation.params import ArmParams, ByClass, EntryParams
-from toolkit.augmentation.transforms import external
+from toolkit.augmentation.transforms import external, saved
 from toolkit.augmentation.transforms.policy import (
     GROUPS,
     LIMITS,
@@ -32,13 +32,14 @@ Keys = list[int | str]
 Fail = Callable[[Keys, str], InputError]
 """What makes an error of the keys to a mistake, and a message."""
 
-SUFFIXES = (".yaml", ".yml")
+SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def make_policy(spec: PolicySpec, key: str = "policy") -> Policy:
-    """Return a policy by its name, from a YAML file (a path, or a name in .yaml), or as written.
+    """Return a policy by its name, from a file (a path, or a name in SUFFIXES), or as written.
 
-    A written policy is a list of `params.EntryParams`, or a `params.ByClass`; so is a file. Their
+    A written policy is a list of `params.EntryParams`, or a `params.ByClass`; so is a file, unless
+    albumentations saved it: see `saved.convert_saved`. Their
     transforms are from `registry.TRANSFORMS`, `policy.GROUPS` and POLICIES, or have names such as
     `albumentations.Affine` and `torchvision.RandomAffine`.
     Raises InputError for names that are unknown and values that do not fit, with their key, which
@@ -119,7 +120,9 @@ def _remaining_entry(entry: PolicyEntry, names: Collection[str]) -> PolicyEntry 
 def _read_policy(path: Path) -> Policy:
     from toolkit.io import yaml  # slow to import
 
-    data = yaml.read_yaml(path, "a policy file is a YAML list")
+    data = yaml.read_yaml(path, "a policy file is a YAML list, or what albumentations saved")
+    if saved.is_saved(data):
+        return _read_saved(path, data)
     kind: Any = ByClass if isinstance(data, dict) else list[EntryParams]
     try:
         written = TypeAdapter(kind).validate_python(data)
@@ -133,6 +136,15 @@ def _read_policy(path: Path) -> Policy:
         return InputError(f"{yaml.locate_key(path, keys)}: {_dotted('', keys)}: {message}")
 
     return _make_written(written, fail)
+
+
+def _read_saved(path: Path, data: Mapping[str, Any]) -> Policy:
+    try:
+        entries, notes = saved.convert_saved(data)
+        policy = _make_part(entries, [], lambda _keys, message: InputError(message))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return replace(policy, notes=tuple(f"{path}: {note}" for note in notes))
 
 
 def _make_written(written: list[EntryParams] | ByClass, fail: Fail) -> Policy:

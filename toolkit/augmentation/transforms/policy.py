@@ -78,13 +78,15 @@ class Policy:
     """Entries with weights, one of which is picked for each new image.
 
     `keep_identical` false: an image that came out unchanged is drawn again. `by_class`: policies of
-    single classes; `entries` are for the other classes, and may be empty then.
+    single classes; `entries` are for the other classes, and may be empty then. `notes`: what its
+    file says and is not done, in sentences.
     Raises InputError for a negative weight, or if none is positive.
     """
 
     entries: tuple[PolicyEntry, ...]
     keep_identical: bool
     by_class: Mapping[str, "Policy"] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the weights."""

@@ -4,7 +4,6 @@ import io
 import json
 from typing import Any
 
-from toolkit import errors
 from toolkit.augmentation.transforms.policy import Policy, PolicyEntry
 
 
@@ -34,19 +33,24 @@ def _operations(part: float, bits: list[int]) -> tuple[PolicyEntry, ...]:
     )
 
 
-def policy_text(name: str) -> str:
-    """Return a policy as the text of a policy file. Raises InputError for an unknown name."""
+def policy_text(name: str, policy: Policy) -> str:
+    """Return a policy, called `name`, as the text of a policy file."""
     from ruamel.yaml import YAML  # slow to import
 
-    if name not in POLICIES:
-        raise errors.unknown_name("policy", name, POLICIES)
     yaml, stream = YAML(typ="safe", pure=True), io.StringIO()
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    if POLICIES[name].keep_identical:
+    if policy.keep_identical and policy.entries:
         stream.write(f"# {name} keeps new images that equal their parent; a file draws again.\n")
-    written = [_to_yaml(entry) for entry in POLICIES[name].entries]
-    yaml.dump(json.loads(json.dumps(written)), stream)  # a copy: YAML would write aliases
+    yaml.dump(json.loads(json.dumps(_written(policy))), stream)  # a copy, or YAML writes aliases
     return stream.getvalue()
+
+
+def _written(policy: Policy) -> Any:
+    entries = [_to_yaml(entry) for entry in policy.entries]
+    if not policy.by_class:
+        return entries
+    by_class = {"by_class": {name: _written(part) for name, part in policy.by_class.items()}}
+    return by_class | ({"otherwise": entries} if entries else {})
 
 
 def _to_yaml(entry: PolicyEntry) -> dict[str, Any]:
@@ -55,6 +59,7 @@ def _to_yaml(entry: PolicyEntry) -> dict[str, Any]:
         "weight": entry.weight if entry.weight != 1 else None,
         "arguments": dict(entry.arguments),
         "of": [_to_yaml(part) for part in entry.of],
+        "limit": dict(entry.limit),
     }
     return {key: value for key, value in written.items() if value}
 

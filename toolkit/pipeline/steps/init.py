@@ -25,14 +25,17 @@ def init(
     preset: str = "",
     images: Path | str | None = None,
     force: bool = False,
+    commit: bool = True,
 ) -> Project:
     """Write params.yaml and dvc.yaml into `folder`, so that `dvc repro` runs there.
 
     `preset` is `folder` where `images` (your own photos) are given, else `quick`; `force`
-    overwrites a params.yaml and dvc.yaml that are there. Raises InputError for an unknown preset,
+    overwrites a params.yaml and dvc.yaml that are there; `commit` makes the commit that experiments
+    of DVC start from, where git knows your name. Raises InputError for an unknown preset,
     missing images and files that stand in the way; then nothing is written.
     """
     preset = preset or ("folder" if images else "quick")
     place = Path(folder)
-    lines = init_project(place, preset, Path(images) if images else None, force=force)
+    source = Path(images) if images else None
+    lines = init_project(place, preset, source, force=force, commit=commit)
     return Project(place, preset, tuple(lines))
