@@ -8,7 +8,7 @@ import typer
 
 import toolkit
 from tests.conftest import fill
-from toolkit.cli import main, training
+from toolkit.cli import console, main, training
 from toolkit.errors import InputError
 from toolkit.pipeline import params
 
@@ -56,9 +56,7 @@ def test_options_are_checked_before_any_image_is_read(tmp_path, monkeypatch, cap
         shutil.copy(PRESET, "params.yaml")
     command = ["toolkit", "train", "--arm", "no-such", "--valid", "x", "--recipe", "resnet18"]
     monkeypatch.setattr("sys.argv", [*command, "--output", "run-{seed}", *option])
-    with pytest.raises(SystemExit) as caught:
-        main.main()
-    assert caught.value.code == 1
+    assert console.guarded(main.app) == 1
     assert capfd.readouterr().err.startswith(f"error: {OPTIONS[option]}")
 
 
