@@ -17,7 +17,7 @@ repro: .venv/main
 
 test: .venv/dev docs
 	$(BIN)/pre-commit run --all-files
-	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile --max-worker-restart 0
 
 docs: .venv/dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from tests.helpers.flips import forge
+from tests.helpers.waiting import TIMEOUT
 from toolkit.augmentation import explain, render
 from toolkit.augmentation.params import AugmentParams
 from toolkit.augmentation.render import OutputFormat
@@ -79,16 +80,24 @@ def test_the_command_shown_works(augmented, tmp_path):
     place = augmented / child.path
     command = [sys.executable, "-m", "toolkit"]
     done = subprocess.run(
-        [*command, "augment", "--explain", place], cwd=tmp_path, capture_output=True, text=True
+        [*command, "augment", "--explain", place],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
     )
     lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
     assert lines["transform"] == child.transform
     assert json.loads(lines["drawn"]) == child.params
     assert lines["parent"].startswith(f"{child.path.split('/')[0]}/")
     _, *words = shlex.split(lines["render again"])
-    subprocess.run([*command, *words], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(
+        [*command, *words], cwd=tmp_path, check=True, capture_output=True, timeout=TIMEOUT
+    )
     assert (tmp_path / words[-1]).read_bytes() == place.read_bytes()
-    twice = subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True)
+    twice = subprocess.run(
+        [*command, *words], cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT
+    )
     assert twice.returncode == 1
     assert "again.png: stands in the way" in twice.stderr
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from imblearn.utils import check_sampling_strategy
 
 from tests.helpers.flips import flipped
+from tests.helpers.waiting import TIMEOUT
 from toolkit.augmentation import plan
 from toolkit.augmentation.params import EntryParams
 from toolkit.augmentation.plan import PlannedImage
@@ -262,7 +263,9 @@ def test_nothing_heavy_is_imported_unless_asked_for():
         "print([m for m in ('torch', 'sklearn', 'imblearn', 'albumentations', 'cv2', 'matplotlib')"
         " if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=TIMEOUT
+    )
     assert done.stdout.strip() == "[]"
 
 

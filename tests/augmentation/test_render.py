@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.helpers.waiting import TIMEOUT
 from toolkit.augmentation import batches, params, plan, render
 from toolkit.augmentation.params import EntryParams
 from toolkit.augmentation.render import OutputFormat
@@ -394,7 +395,7 @@ def ends(command, seconds, where):
         _, errors = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()  # SIGKILL
-        process.wait()
+        process.wait(timeout=TIMEOUT)
         process.stderr.close()
         return False
     assert process.returncode == 0, errors
@@ -454,7 +455,9 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
         arguments = ["augment", source, "-o", tmp_path / str(target), "--target", target, "-q"]
         arguments += ["--class", "few", "--only-new", "--workers", "1"]
         command = [sys.executable, "-c", code, *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, check=True, timeout=TIMEOUT
+        )
         peaks.append(int(done.stdout) / 1024)
     assert peaks[1] < min(80, peaks[0] + 8), peaks
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import fill
+from tests.helpers.waiting import TIMEOUT
 from toolkit.augmentation.transforms.presets import POLICIES
 
 COMMANDS = ("init", "fetch", "audit", "prepare", "augment", "policies", "train", "evaluate",
@@ -20,7 +21,9 @@ COMMANDS = ("init", "fetch", "audit", "prepare", "augment", "policies", "train",
 def toolkit(folder: Path, *arguments: object, code: int = 0) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "toolkit", *map(str, arguments)]
     environment = {**os.environ, "COLUMNS": "200"}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env=environment, timeout=TIMEOUT
+    )
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -42,7 +45,7 @@ def test_help_and_augment_do_not_import_torch(tmp_path, photos):
     )
     arguments = ["augment", str(photos), "--output", str(tmp_path / "out"), "--target", "15"]
     command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
 
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.conftest import fill
+from tests.helpers.waiting import TIMEOUT, wait_until
 
 TOOLKIT = (sys.executable, "-m", "toolkit")
 LOCALE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
@@ -19,7 +20,13 @@ def shell(folder, command: str, **environment: str) -> subprocess.CompletedProce
     line = command.replace("toolkit", f"{TOOLKIT[0]} -m toolkit")
     variables = {**os.environ, **environment}
     return subprocess.run(
-        line, shell=True, cwd=folder, env=variables, capture_output=True, check=False
+        line,
+        shell=True,
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        check=False,
+        timeout=TIMEOUT,
     )
 
 
@@ -60,7 +67,6 @@ def test_a_hangup_that_was_to_be_ignored_is_ignored(tmp_path, photos):
     process = subprocess.Popen(
         command, cwd=tmp_path, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
     )
-    while process.poll() is None and not (tmp_path / ".out.building").exists():
-        pass
+    assert wait_until((tmp_path / ".out.building").exists, process)
     process.send_signal(signal.SIGHUP)
-    assert process.wait() == 0
+    assert process.wait(timeout=TIMEOUT) == 0

@@ -14,10 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.waiting import TIMEOUT
 from toolkit.datasets import git
 from toolkit.errors import InputError
 
-EXEC = Path(subprocess.run(["git", "--exec-path"], capture_output=True, text=True).stdout.strip())
+EXEC = Path(
+    subprocess.run(
+        ["git", "--exec-path"], capture_output=True, text=True, timeout=TIMEOUT
+    ).stdout.strip()
+)
 NAMES = ("a/1.png", "b/odd ün'\"\\i\n.png", "b/deep/er/2.txt")
 LARGE = os.urandom(200_000)
 
@@ -26,7 +31,11 @@ def run(folder, *arguments):
     """A git command as a person would give it."""
     author = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false"]
     done = subprocess.run(
-        ["git", "-C", folder, *author, *arguments], check=True, capture_output=True, text=True
+        ["git", "-C", folder, *author, *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
     )
     return done.stdout.strip()
 
@@ -88,6 +97,7 @@ def bridge(root, version):
                 env=environment,
                 input=self.rfile.read(length),
                 capture_output=True,
+                timeout=TIMEOUT,
             )
             head, _, body = done.stdout.partition(b"\r\n\r\n")
             lines = [line.split(": ", 1) for line in head.decode().split("\r\n")]
@@ -161,7 +171,7 @@ def _daemon(root, _protocol):
     def stop():
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
+            process.wait(timeout=TIMEOUT)
 
     return f"git://127.0.0.1:{port}", stop
 
@@ -340,7 +350,12 @@ def test_a_damaged_copy_is_noticed(repository, commits, tmp_path):
         moved = pack.rename(tmp_path / pack.name)
         pack.with_suffix(".idx").unlink()
         with moved.open("rb") as stream:
-            subprocess.run(["git", "-C", folder, "unpack-objects", "-q"], stdin=stream, check=True)
+            subprocess.run(
+                ["git", "-C", folder, "unpack-objects", "-q"],
+                stdin=stream,
+                check=True,
+                timeout=TIMEOUT,
+            )
     first, second = (
         hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
         for data in list(contents("new").values())[:2]

@@ -14,6 +14,7 @@ from typing import get_args
 
 import pytest
 
+from tests.helpers.waiting import TIMEOUT
 from toolkit.datasets import archives, download, folders, params, sources
 from toolkit.datasets.params import FetchParams
 from toolkit.errors import InputError
@@ -50,9 +51,9 @@ def committed(folder):
     """The folder as the one commit of a repository."""
     author = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false"]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
-        subprocess.run(["git", "-C", folder, *author, *command], check=True)
+        subprocess.run(["git", "-C", folder, *author, *command], check=True, timeout=TIMEOUT)
     done = subprocess.run(
-        ["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True
+        ["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=TIMEOUT
     )
     return done.stdout.strip()
 

@@ -27,6 +27,7 @@ from tests.faults.project import (
     reset,
     tree,
 )
+from tests.helpers.waiting import TIMEOUT, wait_until
 
 PAGE = 4096  # bytes; a file in tmpfs takes whole pages
 PATIENCE = 10.0  # seconds in which workers must end after their parent was killed
@@ -75,7 +76,7 @@ def _kill_once(project: Project, stage: Stage, tally: Tally, rng: np.random.Gene
         process.communicate(timeout=moment)
     except subprocess.TimeoutExpired:
         (os.killpg if rng.random() < 0.5 else os.kill)(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.communicate(timeout=TIMEOUT)
         tally.done += 1
         tally.writing += moment > project.begins[stage.name]
     _wait_for_workers(project)
@@ -91,10 +92,7 @@ def _assert_whole_or_absent(project: Project, stage: Stage) -> None:
 
 
 def _wait_for_workers(project: Project) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while pids := project.running():
-        assert time.monotonic() < deadline, f"still running: {pids}"
-        time.sleep(0.02)
+    wait_until(lambda: not project.running(), seconds=PATIENCE)
 
 
 def _set_clocks(root: Path, rng: np.random.Generator) -> None:
@@ -122,13 +120,13 @@ def disk(folder: Path, size: int, options: str = "") -> Iterator[None]:
     """Mount a file system of `size` bytes. Raises PermissionError where that is not allowed."""
     folder.mkdir(parents=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}{options}", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
+    if subprocess.run(mount, capture_output=True, check=False, timeout=TIMEOUT).returncode:
         folder.rmdir()
         raise PermissionError("mounting is not allowed here")
     try:
         yield
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", str(folder)], check=True, timeout=TIMEOUT)
         folder.rmdir()
 
 
@@ -152,7 +150,7 @@ def full_disk(project: Project, name: str, percents: Sequence[int]) -> Tally:
                 assert names <= made | {f".{Path(place).name}.building"}, names
                 tally.refused += 1
             options = f"remount,size={20 * need + 2**20}"
-            subprocess.run(["mount", "-o", options, str(folder)], check=True)
+            subprocess.run(["mount", "-o", options, str(folder)], check=True, timeout=TIMEOUT)
             again = project.run(stage.command(place))
             assert again.code == 0, again.stderr
             assert tree(folder) == expected, f"{name}: different bytes after a full disk"
@@ -211,10 +209,8 @@ def killed_worker(project: Project, name: str, count: int) -> Tally:
     for _ in range(count):
         reset(project, stage)
         process = project.start(stage.command())
-        children: list[int] = []
-        while process.poll() is None and not children:
-            children = _children(process.pid)
-        for child in children[:1]:
+        wait_until(lambda p=process: _children(p.pid), process)
+        for child in _children(process.pid)[:1]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
                 tally.done += 1
@@ -324,12 +320,13 @@ def _heed() -> None:
 def _wait_until_caught(process: "subprocess.Popen[str]") -> None:
     """Wait until the process catches SIGHUP, which Python itself does not, or has ended."""
     status = Path(f"/proc/{process.pid}/status")
-    with contextlib.suppress(OSError):
-        while process.poll() is None:
-            caught = next(row for row in status.read_text().splitlines() if row[:6] == "SigCgt")
-            if int(caught.split()[1], 16) & 1:
-                return
-            time.sleep(0.002)
+
+    def catches() -> bool:
+        caught = next(row for row in status.read_text().splitlines() if row[:6] == "SigCgt")
+        return bool(int(caught.split()[1], 16) & 1)
+
+    with contextlib.suppress(OSError, StopIteration):
+        wait_until(catches, process)
 
 
 # --- flipped bits -----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import fill
+from tests.helpers.waiting import TIMEOUT, wait_until
 
 PARAMS = """
 fetch: {source: folder, path: photos}
@@ -26,7 +27,6 @@ evaluate: {positive: rare, resamples: 200}
 compare: {arms: [original, augmented], recipes: [small], seeds: [0]}
 """
 COUNTS = {"common": 120, "rare": 30}
-TIMEOUT = 120  # seconds after which a command has hung
 MARK = "FAULTS_MARK"  # in the environment of every process, to find those still running
 TEMPORARY = (".building", ".replaced", ".lock", ".tmp")
 CACHE = ".toolkit"  # downloads, records of the audit and checkpoints, which are kept
@@ -140,8 +140,7 @@ def build(root: Path, names: tuple[str, ...] = ()) -> Project:
         output.parent.mkdir(parents=True, exist_ok=True)
         old, before, start = tree(root), set(output.parent.iterdir()), time.monotonic()
         process = project.start(STAGES[name].command())
-        while process.poll() is None and set(output.parent.iterdir()) == before:
-            time.sleep(0.003)
+        wait_until(lambda: set(output.parent.iterdir()) != before, process)  # noqa: B023
         project.begins[name] = time.monotonic() - start
         result = finish(process)
         assert result.code == 0, result.stderr

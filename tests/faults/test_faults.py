@@ -6,7 +6,6 @@ Stages that import torch take seconds to start, and are tested with FAULTS=all o
 import os
 import signal
 import subprocess
-import time
 import uuid
 
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 
 from tests.faults import injections
 from tests.faults.project import MARK, STAGES, Project, build, command, finish
+from tests.helpers.waiting import TIMEOUT, wait_until
 
 DATA = ("fetch", "audit", "prepare", "augment")
 TESTED = tuple(STAGES) if os.environ.get("FAULTS") == "all" else DATA
@@ -74,11 +74,10 @@ def test_a_signal_ends_a_sweep_with_dvc_and_its_stage(tmp_path):
         ["add", "--all"],
         ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm1"],
     ):
-        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+        subprocess.run(["git", *words], cwd=tmp_path, check=True, timeout=TIMEOUT)
     process = project.start(command("sweep --target 60"))
     log = tmp_path / ".toolkit" / "sweep" / "sweep-60.log"
-    while process.poll() is None and not (log.is_file() and "Running stage" in log.read_text()):
-        time.sleep(0.05)
+    wait_until(lambda: log.is_file() and "Running stage" in log.read_text(), process)
     process.send_signal(signal.SIGTERM)
     result = finish(process)
     assert (result.code, project.running()) == (128 + signal.SIGTERM, []), result.stderr

@@ -9,6 +9,7 @@ import typer
 from pydantic import BaseModel
 
 import toolkit
+from tests.helpers.waiting import TIMEOUT
 from toolkit.augmentation.params import AugmentParams
 from toolkit.cli.main import COMMANDS, app
 from toolkit.datasets.params import PrepareParams
@@ -112,7 +113,9 @@ def test_importing_the_face_loads_nothing_heavy():
     code = (
         "import sys, toolkit; print(sorted({'numpy', 'torch', 'pydantic', 'PIL'} & {*sys.modules}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=TIMEOUT
+    )
     assert done.stdout.strip() == "[]"
 
 

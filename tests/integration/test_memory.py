@@ -27,22 +27,25 @@ def train(folder: Path, memory: int, recipe: dict, answers) -> None:
     try:
         result = loop.fit(data, data, state.training_job(settings(**recipe), "r", 0))
     except InputError as error:
-        answers.put(str(error))
+        answers.send(str(error))
     else:
-        answers.put(result.parts)
+        answers.send(result.parts)
 
 
 def answer(folder: Path, memory: int = MEMORY, **recipe):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["toolkit.training.train", "dvclive.live"])
-    answers = context.SimpleQueue()
+    ours, answers = context.Pipe(duplex=False)
     child = context.Process(
         target=train, args=(folder, memory, {"epochs": 1, "batch": 64} | recipe, answers)
     )
     child.start()
     child.join(120)
-    assert child.exitcode == 0
-    return answers.get()
+    code = child.exitcode
+    child.kill()  # if it hangs: Python waits for it when it exits
+    assert code == 0
+    assert ours.poll()
+    return ours.recv()
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
 from ruamel.yaml import YAML
 
+from tests.helpers.waiting import TIMEOUT
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -40,7 +42,7 @@ def installed(dist, tmp_path_factory):
     """A folder in which the wheel is installed, without its dependencies."""
     folder = tmp_path_factory.mktemp("installed")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
-    subprocess.run([*pip, "--target", folder, *dist.glob("*.whl")], check=True)
+    subprocess.run([*pip, "--target", folder, *dist.glob("*.whl")], check=True, timeout=TIMEOUT)
     return folder
 
 
@@ -82,7 +84,9 @@ def test_the_installed_package_uses_its_own_presets_and_templates(installed, pho
     def python(*arguments):
         env = {**os.environ, "PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
         command = [sys.executable, *arguments]
-        done = subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=env, check=True, capture_output=True, timeout=TIMEOUT
+        )
         return done.stdout.decode()
 
     assert str(installed) in python("-c", "import toolkit; print(toolkit.__file__)")

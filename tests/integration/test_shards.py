@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import tarfile
-import time
 
 import pytest
 import torch
@@ -11,6 +10,7 @@ import torch
 from tests.augmentation.test_render import augment, folder, stopping, tree
 from tests.helpers import pages
 from tests.helpers.arms import load
+from tests.helpers.waiting import TIMEOUT, wait_until
 from toolkit.augmentation import batches
 from toolkit.augmentation.render import OutputFormat
 from toolkit.cli.augment import AugmentOptions, augment_from_options
@@ -142,14 +142,13 @@ def test_shards_of_a_killed_run_are_kept_and_incomplete_ones_written_anew(tmp_pa
     command = [sys.executable, "-m", "toolkit", "augment", str(source), "-o", str(out), "--shards"]
     command += ["8", "--target", "900", "--policy", "homework"]
     process = subprocess.Popen(command, cwd=tmp_path)
-    while not (tmp_path / ".out.building" / shards.shard_name(5)).exists():
-        time.sleep(0.01)
+    assert wait_until((tmp_path / ".out.building" / shards.shard_name(5)).exists, process)
     process.kill()
-    process.wait()
+    process.wait(timeout=TIMEOUT)
     left = {path.name for path in (tmp_path / ".out.building").glob("*.tar")}
     assert shards.shard_name(5) in left
     assert shards.shard_name(7) not in left
     first = (tmp_path / ".out.building" / shards.shard_name(1)).stat().st_mtime_ns
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=TIMEOUT)
     assert tree(out) == tree(tmp_path / "whole")
     assert (out / shards.shard_name(1)).stat().st_mtime_ns == first

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.helpers.waiting import wait_until
 from toolkit.errors import InputError, StoppedError
 from toolkit.io.jobs import Interrupt, side_by_side
 
@@ -128,10 +129,7 @@ def test_processes_end_with_a_parent_that_is_killed(tmp_path):
     ) as parent:
         children = [int(parent.stdout.readline()) for _ in range(2)]
         parent.kill()
-    deadline = time.monotonic() + 20
-    while any(alive(child) for child in children):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not any(alive(child) for child in children), seconds=20)
 
 
 def alive(process):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.waiting import TIMEOUT
 from toolkit.errors import InputError
 from toolkit.io import files
 
@@ -39,7 +40,7 @@ def test_a_second_writer_is_refused_whatever_its_folder_for_temporary_files(tmp_
     (tmp_path / "elsewhere").mkdir()
     environment = {**os.environ, "TMPDIR": str(tmp_path / "elsewhere")}
     with files.exclusive(tmp_path / "out"), start(WRITE, tmp_path / "out", env=environment) as one:
-        assert b"out: another process is writing it" in one.communicate()[1]
+        assert b"out: another process is writing it" in one.communicate(timeout=TIMEOUT)[1]
     assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
 
 
@@ -56,7 +57,7 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
 def test_locks_that_come_and_go_never_let_two_in(tmp_path):
     (tmp_path / "number").write_text("0")
     several = [start(COUNT, tmp_path / "number") for _ in range(4)]
-    assert [one.communicate()[1] for one in several] == [b""] * 4
+    assert [one.communicate(timeout=TIMEOUT)[1] for one in several] == [b""] * 4
     assert (tmp_path / "number").read_text() == "400"
 
 

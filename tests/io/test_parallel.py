@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tests.helpers.waiting import TIMEOUT
 from toolkit.errors import InputError
 from toolkit.io import parallel
 
@@ -148,7 +149,7 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     parent.stdout.readline()
     time.sleep(0.3)
     parent.kill()
-    parent.wait()
+    parent.wait(timeout=TIMEOUT)
     parent.stdout.close()
     with path.open("w") as lock:
         time.sleep(0.3)

@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from tests.helpers.waiting import TIMEOUT, wait_until
 from toolkit.errors import InputError
 from toolkit.io import sandbox
 from toolkit.io.sandbox import Stopped
@@ -133,10 +135,6 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     workers = {int(parent.stdout.readline()) for _ in range(6)}
     parent.kill()
-    parent.wait()
+    parent.wait(timeout=TIMEOUT)
     parent.stdout.close()
-    deadline = time.monotonic() + 10
-    while workers and time.monotonic() < deadline:
-        workers = {pid for pid in workers if os.path.exists(f"/proc/{pid}")}  # noqa: PTH110
-        time.sleep(0.05)
-    assert not workers
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), seconds=10)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as oracle
 
+from tests.helpers.waiting import TIMEOUT
 from toolkit.errors import InputError
 from toolkit.metrics import classification, confusion, scores
 from toolkit.metrics.classification import compute_metrics
@@ -123,7 +124,9 @@ def test_what_a_class_without_test_images_leaves_undefined_is_left_out(three):
 
 def test_numbers_are_made_without_the_slow_imports():
     code = "import sys, toolkit.metrics.curves, toolkit.metrics.classification; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, timeout=TIMEOUT
+    )
     assert not {"sklearn", "scipy", "torch", "matplotlib"} & set(done.stdout.decode().split())
 
 

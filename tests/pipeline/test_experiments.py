@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from tests.helpers.waiting import TIMEOUT
 from toolkit.errors import InputError
 from toolkit.pipeline import experiments
 from toolkit.pipeline.experiments import Experiment
@@ -70,7 +71,7 @@ PIPELINE = {
 
 
 def sh(folder: Path, *command: str) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -171,7 +172,7 @@ def test_sweeping_targets_writes_a_table_and_a_picture(project):
 
 def test_a_second_sweep_runs_what_is_new(project):
     command = [sys.executable, "-m", "toolkit", "sweep", "--target", "6,8"]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.stderr.splitlines()[:2] == ["sweep-6: was done before", "sweep-8: was done before"]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import fill
+from tests.helpers.waiting import TIMEOUT
 from toolkit.errors import InputError
 from toolkit.pipeline import params, project, repository
 
@@ -48,13 +49,15 @@ def test_what_dvc_unpickles_is_the_users_alone(tmp_path, monkeypatch):
     start(tmp_path / "p", None, "quick")
     place = tmp_path / "a cache" / repository.DISTRIBUTION / "dvc"
     assert place.stat().st_mode & 0o777 == 0o700
-    subprocess.run([sys.executable, "-m", "dvc", "status"], cwd=tmp_path / "p", check=False)
+    subprocess.run(
+        [sys.executable, "-m", "dvc", "status"], cwd=tmp_path / "p", check=False, timeout=TIMEOUT
+    )
     assert (place / "repo").is_dir()
     assert "site_cache_dir" not in (tmp_path / "p" / ".dvc" / "config").read_text()
 
 
 def test_a_folder_inside_a_repository_becomes_a_sub_project(tmp_path):
-    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True, timeout=TIMEOUT)
     start(tmp_path / "deep", None, "quick")
     assert (tmp_path / "deep" / ".dvc").is_dir()
     assert not (tmp_path / "deep" / ".git").exists()
@@ -120,5 +123,7 @@ def test_dvc_and_git_leave_out_what_a_killed_run_leaves(tmp_path):
     left = ["data/arms/.a.building/x/y.png", "models/.b.replaced/run.json", "reports/.c.lock"]
     for tool in ([sys.executable, "-m", "dvc"], ["git"]):
         command = [*tool, "check-ignore", *left]
-        said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        said = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=TIMEOUT
+        )
         assert said.stdout.split() == left

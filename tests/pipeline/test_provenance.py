@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import fill
+from tests.helpers.waiting import TIMEOUT
 from toolkit.io import closure
 from toolkit.pipeline import params, project, provenance
 
@@ -167,7 +168,9 @@ def test_dvc_sees_photos_changed_added_renamed_and_deleted(tmp_path):
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         command = [sys.executable, "-m", "dvc", "repro", "audit"]
         environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"}
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT
+        )
         assert done.returncode == 0, done.stderr
         return set(re.findall(r"Running stage '([^']+)'", done.stdout)) - {"provenance"}
 

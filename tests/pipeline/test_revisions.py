@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from tests.helpers.waiting import TIMEOUT
 from toolkit.errors import InputError
 from toolkit.evaluation.results import RunKey
 from toolkit.io import files
@@ -29,7 +30,9 @@ ENVIRONMENT = {
 
 
 def sh(folder: Path, *command: str) -> None:
-    subprocess.run(command, cwd=folder, env=ENVIRONMENT, check=True, capture_output=True)
+    subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, check=True, capture_output=True, timeout=TIMEOUT
+    )
 
 
 def dvc(folder: Path, *arguments: str) -> None:

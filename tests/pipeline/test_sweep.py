@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import fill
+from tests.helpers.waiting import TIMEOUT
 from toolkit.errors import InputError
 from toolkit.evaluation.results import HISTORY, RunResult
 from toolkit.evaluation.sweep import (
@@ -225,7 +226,7 @@ def test_a_sweep_with_real_training(tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
 
     def sh(*command: str) -> str:
-        done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=TIMEOUT)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.arms import arm, settings
+from tests.helpers.waiting import TIMEOUT, wait_until
 from toolkit.errors import InputError, StoppedError
 from toolkit.io import closure
 from toolkit.training import checkpoints, runs, steps
@@ -80,11 +81,10 @@ def kill_after_saves(child, folder: Path, rng: random.Random) -> None:
 
     for _ in range(rng.randint(1, 2)):
         before = written()
-        while child.is_alive() and written() == before:
-            time.sleep(0.001)
+        wait_until(lambda before=before: not child.is_alive() or written() != before)
     child.join(rng.uniform(0, 0.1))
     child.kill()
-    child.join()
+    child.join(timeout=TIMEOUT)
 
 
 def test_killed_at_random_points_it_ends_with_the_same_run(data, unbroken, tmp_path):
@@ -99,8 +99,9 @@ def test_killed_at_random_points_it_ends_with_the_same_run(data, unbroken, tmp_p
         child.start()
         if len(codes) < 3:
             kill_after_saves(child, tmp_path / "saved", rng)
-        child.join()
+        child.join(timeout=TIMEOUT)
         codes.append(child.exitcode)
+        child.kill()  # if it hangs: Python waits for it when it exits
     assert codes[-1] == 0
     assert -signal.SIGKILL in codes
     assert contents(tmp_path / "run") == unbroken

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.helpers.waiting import TIMEOUT
 from toolkit.errors import InputError
 from toolkit.training import device
 
@@ -81,6 +82,7 @@ def test_threads_that_wait_sleep():
             capture_output=True,
             text=True,
             check=True,
+            timeout=TIMEOUT,
         )
         assert done.stdout.strip() == given.get("OMP_WAIT_POLICY", "passive")
 

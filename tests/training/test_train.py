@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.arms import arm, load, settings
+from tests.helpers.waiting import TIMEOUT
 from toolkit.datasets import folders
 from toolkit.errors import InputError, StoppedError
 from toolkit.io import manifest, parallel
@@ -100,7 +101,7 @@ def repository(tmp_path, monkeypatch) -> Path:
         monkeypatch.setenv(f"GIT_{key}_NAME", "a")
         monkeypatch.setenv(f"GIT_{key}_EMAIL", "a@localhost")
     for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
-        subprocess.run(["git", *command], check=True)
+        subprocess.run(["git", *command], check=True, timeout=TIMEOUT)
     return tmp_path
 
 
@@ -109,7 +110,9 @@ def test_a_git_repository_is_left_alone(data, repository, monkeypatch, capfd):
     monkeypatch.setenv("DVC_EXP_BASELINE_REV", "0" * 40)
     monkeypatch.setenv("DVC_ROOT", str(repository))
     train(data, Path("run"))
-    index = subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True)
+    index = subprocess.run(
+        ["git", "ls-files"], check=True, capture_output=True, text=True, timeout=TIMEOUT
+    )
     assert index.stdout == ""
     assert not Path(".dvc/config").exists()
     assert capfd.readouterr() == ("", "")

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import cross_val_predict
 
+from tests.helpers.waiting import TIMEOUT
 from toolkit.datasets.faces import coverings, draw, people, shapes
 from toolkit.datasets.faces.hair import STYLES, Hair, draw_front
 from toolkit.errors import InputError
@@ -213,7 +214,11 @@ def test_a_plainer_cpu_draws_the_same_bytes():
     plain = {"NPY_DISABLE_CPU_FEATURES": " ".join(chosen), "GLIBC_TUNABLES": TUNABLES}
     outputs = [
         subprocess.run(
-            [sys.executable, "-c", DIGEST], env=os.environ | extra, capture_output=True, check=True
+            [sys.executable, "-c", DIGEST],
+            env=os.environ | extra,
+            capture_output=True,
+            check=True,
+            timeout=TIMEOUT,
         ).stdout
         for extra in ({}, plain)
     ]
