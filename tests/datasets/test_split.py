@@ -56,6 +56,13 @@ def test_a_group_never_crosses_a_split(seed, data):
         assert len({place.get(s.id) for s in group}) == 1
 
 
+def test_equal_files_of_two_patients_keep_both_patients_together():
+    """Patient 1 has the files x and y, patient 2 a copy of x and z."""
+    ids = {"x": "1", "y": "1", "x-2": "2", "z": "2", "w": "3"}
+    samples = [Sample(ident, f"{ident}.png", "a", group=group) for ident, group in ids.items()]
+    assert [len(group) for group in group_samples(samples, ())] == [4, 1]
+
+
 def test_samples_with_one_group_value_stay_together():
     chosen = split(
         make_samples({"a": 20, "b": 20}, group="g"), {"counts": {"train": 4, "valid": 4, "test": 4}}

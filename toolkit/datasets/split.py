@@ -8,7 +8,7 @@ import numpy as np
 
 from toolkit.datasets import params
 from toolkit.errors import InputError
-from toolkit.io.manifest import SPLITS, Sample
+from toolkit.io.manifest import SPLITS, Sample, content_hash
 
 ANEW = "set prepare.split to {fractions: {train: 0.7, valid: 0.15, test: 0.15}} to split anew"
 
@@ -19,7 +19,10 @@ Counts = dict[str, dict[str, int]]
 
 
 def group_samples(samples: Iterable[Sample], together: Iterable[Sequence[str]]) -> list[SplitGroup]:
-    """Partition samples: those with one `group`, or with ids in one item of `together`, unite."""
+    """Partition samples: those of one `group`, of equal files, or with ids of one item, unite.
+
+    The items are those of `together`.
+    """
     root: dict[str, str] = {}
 
     def find(key: str) -> str:
@@ -29,7 +32,8 @@ def group_samples(samples: Iterable[Sample], together: Iterable[Sequence[str]]) 
 
     samples = list(samples)
     for sample in samples:
-        root[find(f"group {sample.group or sample.id}")] = find(sample.id)
+        for key in (f"group {sample.group or sample.id}", f"file {content_hash(sample)}"):
+            root[find(key)] = find(sample.id)
     for ids in together:
         for other in ids[1:]:
             root[find(other)] = find(ids[0])
