@@ -24,6 +24,10 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
 """Byte order marks; those of UTF-32 come before those of UTF-16, which they begin with."""
+CUT = (
+    "the last line has no end, so that the file may be cut off; get it anew, or if it is whole, "
+    "end it with a line break"
+)
 EXCEL = "sep="  # a first line that tells Excel the separator
 SNIFFED = 50  # rows from which the separator is found
 
@@ -81,10 +85,7 @@ def whole_lines(stream: Iterable[str]) -> Iterator[str]:
     for line in stream:
         yield line
     if not line.endswith(("\n", "\r")):
-        raise InputError(
-            "the last line has no end, so that the file may be cut off; get it anew, or if it is "
-            "whole, end it with a line break"
-        )
+        raise InputError(CUT)
 
 
 def escape_formula(field: str) -> str:

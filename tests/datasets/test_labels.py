@@ -1,0 +1,253 @@
+"""Tables of labels as people, challenges and annotation tools write them."""
+
+import json
+from pathlib import PurePosixPath
+
+import pytest
+
+from toolkit.datasets import labels
+from toolkit.errors import InputError
+
+IMAGES = [f"images/IMG_{n:03}.jpg" for n in range(8)]
+LABELS = ["nv", "nv", "nv", "nv", "nv", "mel", "mel", "bkl"]
+ROWS = [(f"P{n // 2}", PurePosixPath(path).stem, label, str(40 + n))
+        for n, (path, label) in enumerate(zip(IMAGES, LABELS, strict=True))]  # fmt: skip
+SPLITS = {"train": "train", "training": "train", "val": "valid", "test": "test"}
+
+
+def table(header, rows, separator=","):
+    """A CSV file."""
+    return "".join(f"{separator.join(map(str, row))}\n" for row in [header, *rows]).encode()
+
+
+def find(files, images=IMAGES, **wanted):
+    """What the tables, path -> content, say of the images."""
+    paths = [PurePosixPath(path) for path in images]
+    return labels.find_labels(
+        [*map(PurePosixPath, files), *paths],
+        paths,
+        lambda path: files[str(path)],
+        wanted,
+        lambda text: SPLITS.get(text.lower(), ""),
+    )
+
+
+def given(found):
+    """{path: label}."""
+    return {str(path): row.label for path, row in found.rows.items()}
+
+
+HEADER = ("patient_id", "image_id", "dx", "age")
+PLAIN = table(HEADER, ROWS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PLAIN,
+        table(HEADER, ROWS, ";"),
+        table(HEADER, ROWS, "\t").decode().encode("utf-16"),
+        table(HEADER, ROWS).replace(b"\n", b"\r\n").decode().encode("utf-8-sig"),
+        table(("", *HEADER), [(n, *row) for n, row in enumerate(ROWS)]),
+        table(HEADER, [(p, f"C:\\data\\images\\{i}.jpg", d, a) for p, i, d, a in ROWS], "|"),
+        table(HEADER, [(p, f"./{i}.JPG", d, a) for p, i, d, a in ROWS]),
+        table(HEADER, [(p, f"https://x.org/a%20b/{i}.jpg?v=1", d, a) for p, i, d, a in ROWS]),
+        table(HEADER, [(p, f"/data/upload/1/0a1b2c3d-{i}.jpg", d, a) for p, i, d, a in ROWS]),
+        table(HEADER, [(p, f"/data/local-files/?d=images/{i}.jpg", d, a) for p, i, d, a in ROWS]),
+        PLAIN.removesuffix(b"\n").replace(
+            b",bkl,", b",mel,"
+        ),  # only the end of the file is missing
+    ],
+)
+def test_image_label_and_group_are_found(data):
+    found = find({"metadata.csv": data})
+    columns = found.columns
+    assert (columns.image, columns.labels, columns.group) == ("image_id", ("dx",), "patient_id")
+    assert [given(found)[path] for path in IMAGES[:7]] == LABELS[:7]
+    assert found.left_out == ()
+    assert found.rows[PurePosixPath(IMAGES[3])].group == "P1"
+
+
+def test_columns_of_0_and_1_are_classes():
+    classes = ("MEL", "NV", "BKL", "UNK")
+    rows = [(PurePosixPath(path).stem, *(f"{float(label == c.lower())}" for c in classes))
+            for path, label in zip(IMAGES, LABELS, strict=True)]  # fmt: skip
+    found = find({"truth.csv": table(("image", *classes), rows)})
+    assert list(given(found).values()) == [label.upper() for label in LABELS]
+    rows[0] = (rows[0][0], "1", "1", "0", "0")
+    found = find({"truth.csv": table(("image", *classes), rows)}, label=",".join(classes))
+    assert found.left_out == ((IMAGES[0], "several labels in truth.csv"),)
+
+
+def test_rows_without_images_and_images_without_rows_are_counted():
+    rows = [*ROWS[2:], ("P9", "IMG_900", "nv", "1"), ("P0", "IMG_001", "", "1")]
+    found = find({"metadata.csv": table(HEADER, rows)})
+    assert found.left_out == (
+        ("IMG_900", "there is no such image (metadata.csv, line 8)"),
+        (IMAGES[1], "no label in metadata.csv"),
+        (IMAGES[0], "not in metadata.csv"),
+    )
+    assert len(found.rows) == 6
+
+
+def test_rows_that_differ_are_left_out_and_repeated_ones_are_not():
+    rows = [*ROWS, ROWS[0], ("P0", "IMG_001", "mel", "41")]
+    found = find({"metadata.csv": table(HEADER, rows)})
+    assert found.left_out == ((IMAGES[1], "its rows in metadata.csv differ"),)
+
+
+def test_numbers_are_one_class_however_they_are_written():
+    spelled = ["1", "1.0", "0", "0.0", "1", "1.00", "0", "2"]
+    rows = list(zip(IMAGES, spelled, strict=True))
+    assert set(given(find({"labels.csv": table(("file", "label"), rows)})).values()) == {
+        "0", "1", "2",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("separator", [",", " "])
+def test_a_table_without_a_header_is_read(separator):
+    header, *rows = zip(IMAGES, LABELS, strict=True)
+    found = find({"val.txt": table(header, rows, separator)})
+    assert (found.columns.image, list(given(found).values())) == ("column 1", LABELS)
+
+
+def test_words_are_taken_where_numbers_say_the_same():
+    rows = [(path, LABELS.index(label), label) for path, label in zip(IMAGES, LABELS, strict=True)]
+    found = find({"labels.csv": table(("path", "label", "class name"), rows)})
+    assert found.columns.labels == ("class name",)
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "message"),
+    [
+        (("file", "sex", "site"),
+         [(p, "mf"[n % 2], "ab"[n % 3 == 0]) for n, p in enumerate(IMAGES)],
+         "several columns may be the label: sex, site; give one by --label"),
+        (("file", "target", "diagnosis"),
+         [(p, "01"[n % 2], "ab"[n % 3 == 0]) for n, p in enumerate(IMAGES)],
+         "several columns may be the label: target, diagnosis; give one by --label"),
+        (("file", "other", "label"), [(p, IMAGES[-n], "ab"[n % 2]) for n, p in enumerate(IMAGES)],
+         None),
+        (("one", "other", "label"), [(p, IMAGES[-n], "ab"[n % 2]) for n, p in enumerate(IMAGES)],
+         "several columns may be the image: one, other; give one by --image"),
+        (("file", "label", "patient", "video"),
+         [(p, "ab"[n % 2], n // 2, n % 3) for n, p in enumerate(IMAGES)],
+         "several columns may be the group: patient, video; give one by --group"),
+    ],
+)  # fmt: skip
+def test_columns_that_fit_equally_well_are_refused(header, rows, message):
+    if message is None:
+        assert find({"t.csv": table(header, rows)}).columns.image == "file"
+        return
+    with pytest.raises(InputError, match=f"^t.csv: {message}"):
+        find({"t.csv": table(header, rows)})
+
+
+def test_options_decide():
+    rows = [(p, p, "mf"[n % 2], "ab"[n % 3 == 0], n % 2) for n, p in enumerate(IMAGES)]
+    data = {"t.csv": table(("file", "path", "sex", "site", "hand"), rows)}
+    found = find(data, image="Path", label="site", group="hand")
+    assert (found.columns.image, found.columns.labels, found.columns.group) == (
+        "path", ("site",), "hand",
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"--label .* must be one of its columns, file, path, sex"):
+        find(data, label="dx")
+
+
+def test_several_tables_are_refused_unless_they_say_the_same_or_share_the_images():
+    pairs = list(zip(IMAGES, LABELS, strict=True))
+    one = table(("image", "label"), pairs)
+    other = table(("image", "label"), zip(IMAGES, reversed(LABELS), strict=True))
+    with pytest.raises(InputError, match=r"several tables may hold the labels: a\.csv .*; b\.csv"):
+        find({"a.csv": one, "b.csv": other})
+    assert find({"a.csv": one, "b.csv": other}, labels="b.csv").tables == ("b.csv",)
+    assert find({"a.csv": one, "metadata.csv": PLAIN}).tables == ("metadata.csv",)
+    halves = {"train.csv": table(("image", "label"), pairs[::2]),
+              "test.csv": table(("image", "label"), pairs[1::2])}  # fmt: skip
+    found = find(halves)
+    assert given(found) == dict(pairs)
+    assert {row.split for row in found.rows.values()} == {"train", "test"}
+
+
+def test_the_table_of_a_submission_and_companions_of_images_are_none():
+    files = {
+        "sample_submission.csv": table(("image", "label"), [(path, "nv") for path in IMAGES]),
+        "images/IMG_001.txt": b"0 0.5 0.5 0.1 0.1\n",
+        "README.txt": b"About the images\n",
+        "package.json": b'{"name": "x", "version": 1}',
+    }
+    assert find(files) is None
+
+
+def test_a_table_in_a_folder_is_of_the_images_there():
+    """The form of Hugging Face's imagefolder, and Roboflow's."""
+    images = [f"{split}/{n}.jpg" for split in ("train", "test") for n in range(4)]
+    lines = [json.dumps({"file_name": f"{n}.jpg", "label": n % 2}) for n in range(4)]
+    files = {f"{split}/metadata.jsonl": "\n".join(lines).encode() for split in ("train", "test")}
+    found = find(files, images)
+    assert [given(found)[image] for image in images] == ["0", "1", "0", "1"] * 2
+    assert found.rows[PurePosixPath("test/0.jpg")].split == "test"
+
+
+def test_equal_names_in_other_folders_are_not_confused():
+    images = ["a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"]
+    rows = [("x/a/1.jpg", "p"), ("x/b/1.jpg", "q"), ("x/a/2.jpg", "p"), ("x/b/2.jpg", "q")]
+    assert list(given(find({"t.csv": table(("path", "label"), rows)}, images)).values()) == list(
+        "pqpq"
+    )
+    found = find({"t.csv": table(("path", "label"), [("1", "p"), ("2", "q"), *rows])}, images)
+    assert found.left_out[0] == ("1", "its name is that of 2 images (t.csv, line 2)")
+    rows = [("train/1.jpg", "p"), ("test/1.jpg", "q"), ("train/2.jpg", "q"), ("train/3.jpg", "p")]
+    found = find(
+        {"t.csv": table(("path", "label"), rows)}, ["train/1.jpg", "train/2.jpg", "train/3.jpg"]
+    )
+    assert given(found) == {"train/1.jpg": "p", "train/2.jpg": "q", "train/3.jpg": "p"}
+
+
+def test_coco_and_label_studio_are_read():
+    category = {label: LABELS.index(label) for label in LABELS}
+    annotated = [*enumerate(LABELS), (0, "mel")]
+    coco = {
+        "images": [{"id": n, "file_name": path, "width": 64} for n, path in enumerate(IMAGES)],
+        "annotations": [{"image_id": n, "category_id": category[name]} for n, name in annotated],
+        "categories": [{"id": number, "name": name} for name, number in category.items()],
+    }
+    found = find({"annotations/instances.json": json.dumps(coco).encode()})
+    assert list(given(found).values()) == LABELS[1:]
+    assert found.left_out == ((IMAGES[0], "several labels in annotations/instances.json"),)
+    result = [{"from_name": "choice", "value": {"choices": ["nv"]}}]
+    tasks = [
+        {"id": n, "data": {"image": f"/data/upload/1/0a1b2c3d-{PurePosixPath(path).name}"},
+         "annotations": [{"result": [{**result[0], "value": {"choices": [label]}}]}]}
+        for n, (path, label) in enumerate(zip(IMAGES, LABELS, strict=True))
+    ]  # fmt: skip
+    found = find({"project-1.json": json.dumps(tasks).encode()})
+    assert list(given(found).values()) == LABELS
+    assert found.said == "project-1.json (Label Studio): images by image, labels by choice"
+    minimal = [
+        {"id": 1, "image": path, "choice": label}
+        for path, label in zip(IMAGES, LABELS, strict=True)
+    ]
+    assert list(given(find({"min.json": json.dumps(minimal).encode()})).values()) == LABELS
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("t.csv", b"image,label\nIMG_001,a\nIMG_002,b,c\n", "line 3 must have 2 fields, got 3"),
+        ("t.csv", PLAIN[:-1].replace(b"bkl,47", b"b,4"), "may be cut off"),
+        ("t.jsonl", b'{"file_name": "IMG_001.jpg", "label": 1}\n{"file', "line 2 must be a JSON"),
+        ("t.json", b'{"images": [], "annotations": [3], "categories": []}', "expected an object"),
+        ("t.csv", b"", "empty file"),
+        ("t.csv", b"image,label\n", "has no rows"),
+        ("t.csv", b"image,label\nx,a\ny,b\n", "no column names an image that is there"),
+    ],
+)
+def test_what_is_no_table_of_labels_is_one_error(name, data, message):
+    with pytest.raises(InputError, match=f"^{name}: .*{message}"):
+        find({name: data}, labels=name)
+
+
+def test_a_table_that_is_not_there_is_told_with_those_that_are():
+    with pytest.raises(InputError, match=r"no table 'x.csv' lies in the folder; .*: metadata.csv"):
+        find({"metadata.csv": PLAIN}, labels="x.csv")

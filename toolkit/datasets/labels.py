@@ -1,0 +1,344 @@
+"""Labels of images from a table beside them: which table it is, and what it says of each image."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+from toolkit.datasets.columns import (
+    NO_VALUE,
+    WHOLE,
+    Columns,
+    ImageNames,
+    choose_columns,
+    common_folders,
+    is_one,
+    list_some,
+    path_parts,
+    undecided,
+)
+from toolkit.datasets.tables import SEVERAL, LabelTable, may_be_table, parse_labels
+from toolkit.errors import InputError
+from toolkit.io.csv import CUT
+
+ReadBytes = Callable[[PurePosixPath], bytes]
+"""Returns the content of a table. Raises InputError."""
+SplitOf = Callable[[str], str]
+"""Returns the split that a text names, "" if it names none."""
+OTHERWISE = (".txt", ".json")  # endings of files that are tables of labels now and then
+MOST_TABLES = 50  # that are read to find the labels
+NO_IMAGE = "there is no such image"
+COVERED = 0.5  # of the images, or of its rows, that a table must name to be one of labels
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """What a table says of an image; each is "" where it says nothing."""
+
+    label: str = ""
+    split: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class TableLabels:
+    """What a table, or several of one form, say of the images of a folder.
+
+    `left_out` are rows without an image, and images without a row or a label, each with its reason.
+    `said` is how the tables were understood, in words.
+    """
+
+    tables: tuple[str, ...]
+    columns: Columns
+    rows: Mapping[PurePosixPath, ImageRow] = field(repr=False)
+    left_out: tuple[tuple[str, str], ...] = field(repr=False)
+    said: str
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What one table says of the images, and its rows that say nothing, each with the reason."""
+
+    table: LabelTable
+    columns: Columns
+    rows: Mapping[PurePosixPath, ImageRow]
+    problems: Sequence[tuple[str, str]]
+
+
+def find_labels(
+    files: Sequence[PurePosixPath],
+    images: Sequence[PurePosixPath],
+    read: ReadBytes,
+    wanted: Mapping[str, str],
+    split_of: SplitOf,
+) -> TableLabels | None:
+    """Return what the tables among `files` say of `images`; None if there is no table of labels.
+
+    `wanted` has the settings `labels` (names of tables or patterns, with commas between them),
+    `image`, `label`, `group` and `split`; one that is missing or "" is found. A table that is not
+    named is one of labels if it names most images, or if most of its rows name one. Raises
+    InputError where several tables or columns fit, and for a table that cannot be read.
+    """
+    if wanted.get("labels"):
+        tables = _named_tables(files, wanted["labels"])
+        fit = [_read_table(path, images, read, wanted, split_of) for path in tables]
+        return _join(_choose(fit), images, split_of)
+    fit, problems = [], list[InputError]()
+    for path in _likely_tables(files, images):
+        try:
+            one = _read_table(path, images, read, wanted, split_of)
+        except InputError as error:
+            problems += [error] if path.suffix.lower() not in OTHERWISE else []
+        else:
+            fit += [one] if _fits(one, images) else []
+    if problems and not fit:
+        raise problems[0]
+    return _join(_choose(fit), images, split_of) if fit else None
+
+
+# --- which tables -----------------------------------------------------------------------------
+
+
+def _named_tables(files: Iterable[PurePosixPath], named: str) -> list[PurePosixPath]:
+    """Return the files that `labels` names."""
+    tables = [path for path in files if may_be_table(path)]
+    chosen = list[PurePosixPath]()
+    for pattern in filter(None, map(str.strip, named.split(","))):
+        fit = [path for path in tables if fnmatchcase(str(path), pattern) or str(path) == pattern]
+        if not fit:
+            there = (
+                f"the tables there are: {list_some(map(str, tables))}" if tables else "found none"
+            )
+            raise InputError(
+                f"--labels (fetch.labels in params.yaml): no table {pattern!r} lies in the folder; "
+                f"expected a file .csv, .tsv, .txt, .jsonl or .json, {there}"
+            )
+        chosen += fit
+    return list(dict.fromkeys(chosen))
+
+
+def _likely_tables(
+    files: Iterable[PurePosixPath], images: Iterable[PurePosixPath]
+) -> list[PurePosixPath]:
+    """Return the files that may be tables, those at the top first, but none of a single image."""
+    stems = {path.stem for path in images}
+    tables = [path for path in files if may_be_table(path) and path.stem not in stems]
+    return sorted(tables, key=lambda path: (len(path.parts), str(path)))[:MOST_TABLES]
+
+
+def _fits(one: _Read, images: Sequence[PurePosixPath]) -> bool:
+    if not one.columns.labels and not one.columns.group:
+        return False
+    return len(one.rows) >= COVERED * min(len(images), len(one.table.rows))
+
+
+def _choose(fit: Sequence[_Read]) -> Sequence[_Read]:
+    """Return one table, or several that share the images. Raises InputError for tables that differ.
+
+    Of tables that say the same, the one with more columns is taken; one with labels comes first.
+    """
+    fit = [one for one in fit if one.columns.labels] or fit
+    first, *others = sorted(fit, key=lambda one: -len(set(vars(one.columns).values())))
+    if all(_same_labels(first, other) for other in others):
+        return [first]
+    disjoint = sum(len(one.rows) for one in fit) == len({path for one in fit for path in one.rows})
+    if disjoint and all(other.columns == first.columns for other in others):
+        return fit
+    listed = "; ".join(_describe(one) for one in fit)
+    raise InputError(
+        f"several tables may hold the labels: {listed}; give one by --labels (fetch.labels in "
+        f"params.yaml), as --labels {first.table.path}"
+    )
+
+
+def _same_labels(one: _Read, other: _Read) -> bool:
+    return one.rows.keys() == other.rows.keys() and all(
+        one.rows[path].label == row.label for path, row in other.rows.items()
+    )
+
+
+def _describe(one: _Read) -> str:
+    labels = list_some(one.columns.labels) or "none"
+    named = f"{len(one.rows)} images by column {one.columns.image}"
+    return f"{one.table.path} ({named}, labels in {labels})"
+
+
+# --- one table --------------------------------------------------------------------------------
+
+
+def _read_table(
+    path: PurePosixPath,
+    images: Sequence[PurePosixPath],
+    read: ReadBytes,
+    wanted: Mapping[str, str],
+    split_of: SplitOf,
+) -> _Read:
+    """Read a table; if images lie in its folder, or below it, its rows name none of the others."""
+    try:
+        data = read(path)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    below = [image for image in images if image.is_relative_to(path.parent)]
+    names = ImageNames(below or images)
+    table = _with_header(parse_labels(str(path), data), names)
+    columns = choose_columns(table, names, wanted, split_of)
+    if columns.candidates and not columns.group:
+        raise undecided(table.path, "label", columns.candidates)
+    return _read_rows(table, columns, names, split_of)
+
+
+def _with_header(table: LabelTable, names: ImageNames) -> LabelTable:
+    """Return the table with numbered columns if its first line names an image, and no columns."""
+    if not any("." in name and names.find(name) for name in table.header):
+        return table
+    header = tuple(f"column {number}" for number in range(1, len(table.header) + 1))
+    return replace(table, header=header, rows=[(1, list(table.header)), *table.rows])
+
+
+def _read_rows(table: LabelTable, columns: Columns, names: ImageNames, split_of: SplitOf) -> _Read:
+    texts = table.column(columns.image)
+    labels = _labels(table, columns)
+    splits = _splits(table, columns.split, split_of)
+    groups = table.column(columns.group) if columns.group else [""] * len(texts)
+    rows, problems = defaultdict[PurePosixPath, set[ImageRow]](set), list[tuple[str, str]]()
+    matched = _match(texts, names, split_of)
+    _check_end(table, matched[-1], labels)
+    for number, image in enumerate(matched):
+        line, row = table.rows[number][0], ImageRow(labels[number], splits[number], groups[number])
+        if isinstance(image, str):
+            problems.append(
+                (texts[number] or f"line {line}", f"{image} ({table.path}, line {line})")
+            )
+        else:
+            rows[image].add(row)
+    differ = [
+        (str(path), f"its rows in {table.path} differ") for path, n in rows.items() if len(n) > 1
+    ]
+    single = {path: next(iter(found)) for path, found in rows.items() if len(found) == 1}
+    return _Read(table, columns, single, [*problems, *differ])
+
+
+def _labels(table: LabelTable, columns: Columns) -> list[str]:
+    """Return the label of each row, "" for none, SEVERAL for several; 1.0 is 1 among numbers."""
+    if len(columns.labels) > 1:
+        parts = [table.column(name) for name in columns.labels]
+        rows = zip(*parts, strict=True)
+        return [
+            _only([n for n, text in zip(columns.labels, row, strict=True) if is_one(text)])
+            for row in rows
+        ]
+    texts = table.column(columns.labels[0]) if columns.labels else [""] * len(table.rows)
+    labels = ["" if text.casefold() in NO_VALUE else text for text in texts]
+    whole = [WHOLE.fullmatch(text) for text in labels]
+    numbers = all(
+        match or text.lstrip("+-").isdecimal()
+        for text, match in zip(labels, whole, strict=True)
+        if text
+    )
+    return [
+        match[1] if match and numbers else text for text, match in zip(labels, whole, strict=True)
+    ]
+
+
+def _only(names: Sequence[str]) -> str:
+    return SEVERAL if len(names) > 1 else "".join(names)
+
+
+def _splits(table: LabelTable, column: str, split_of: SplitOf) -> list[str]:
+    """Return the split of each row. Raises InputError for a text that names none."""
+    if not column:
+        return [""] * len(table.rows)
+    texts = table.column(column)
+    splits = {text: split_of(text) for text in set(texts)}
+    if unknown := sorted(text for text, split in splits.items() if text and not split):
+        raise InputError(
+            f"{table.path}: column {column} must hold names of splits, such as train, got "
+            f"{unknown[0][:80]!r}; give another column by --split, or say what it means by "
+            "fetch.split_names in params.yaml"
+        )
+    return [splits[text] for text in texts]
+
+
+def _match(texts: Sequence[str], names: ImageNames, split_of: SplitOf) -> list[PurePosixPath | str]:
+    """Return the image that each text names, or why it names none.
+
+    Of texts that name one image, those count whose folders agree best with it.
+    """
+    matched = {text: _find(text, names, split_of) for text in set(texts)}
+    best = defaultdict[PurePosixPath | str, int](int)
+    for text, image in matched.items():
+        if not isinstance(image, str):
+            best[image] = max(best[image], common_folders(image, text))
+    return [
+        image if isinstance(image, str) or common_folders(image, text) == best[image] else NO_IMAGE
+        for text in texts
+        for image in [matched[text]]
+    ]
+
+
+def _find(text: str, names: ImageNames, split_of: SplitOf) -> PurePosixPath | str:
+    paths = names.find(text) if text else ()
+    if len(paths) > 1:
+        return f"its name is that of {len(paths)} images"
+    if not paths or _other_split(paths[0], text, split_of):
+        return NO_IMAGE
+    return paths[0]
+
+
+def _other_split(path: PurePosixPath, text: str, split_of: SplitOf) -> bool:
+    """Return whether the folders above an image, and those in a text, name different splits."""
+    one, other = (
+        [split_of(part) for part in folders if split_of(part)]
+        for folders in (path.parts[:-1], path_parts(text)[:-1])
+    )
+    return bool(one and other) and one[-1] != other[-1]
+
+
+def _check_end(table: LabelTable, last: PurePosixPath | str, labels: Sequence[str]) -> None:
+    """Refuse a last row without an end, unless its image is there and its label in other rows."""
+    whole = not isinstance(last, str) and (labels[-1] in labels[:-1])
+    if not table.ended and not whole:
+        raise InputError(f"{table.path}: {CUT}")
+
+
+# --- what the tables say together -------------------------------------------------------------
+
+
+def _join(
+    chosen: Sequence[_Read], images: Sequence[PurePosixPath], split_of: SplitOf
+) -> TableLabels:
+    columns, tables = chosen[0].columns, tuple(one.table.path for one in chosen)
+    rows, problems = dict[PurePosixPath, ImageRow](), list[tuple[str, str]]()
+    named = [_named_split(PurePosixPath(table), split_of) for table in tables]
+    divided = len(tables) > 1 and not columns.split and all(named)
+    for one, split in zip(chosen, named, strict=True):
+        problems += one.problems
+        rows |= {p: replace(row, split=split) if divided else row for p, row in one.rows.items()}
+    where = list_some(tables)
+    if columns.labels:
+        unlabelled = {p: row.label for p, row in rows.items() if row.label in ("", SEVERAL)}
+        problems += [
+            (str(p), f"{'several labels' if label else 'no label'} in {where}")
+            for p, label in unlabelled.items()
+        ]
+        mentioned = {*rows, *(PurePosixPath(path) for path, _ in problems)}
+        problems += [(str(p), f"not in {where}") for p in images if p not in mentioned]
+        rows = {path: row for path, row in rows.items() if path not in unlabelled}
+    return TableLabels(tables, columns, rows, tuple(problems), _say(chosen, divided=divided))
+
+
+def _named_split(table: PurePosixPath, split_of: SplitOf) -> str:
+    """Return the split that the name of a table, or of its folder, tells."""
+    return split_of(table.stem) or split_of(table.parent.name)
+
+
+def _say(chosen: Sequence[_Read], *, divided: bool) -> str:
+    first, columns = chosen[0].table, chosen[0].columns
+    about = f" ({', '.join(first.said)})" if first.said else ""
+    parts = [f"images by {columns.image}"]
+    parts += [f"labels by {list_some(columns.labels)}"] if columns.labels else []
+    parts += [f"groups by {columns.group}"] if columns.group else []
+    parts += [f"splits by {columns.split}"] if columns.split else []
+    parts += ["splits by the names of the tables"] if divided else []
+    return f"{list_some(one.table.path for one in chosen)}{about}: {', '.join(parts)}"
