@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from toolkit.datasets import labels
+from toolkit.datasets.tables import labels
 from toolkit.errors import InputError
 
 IMAGES = [f"images/IMG_{n:03}.jpg" for n in range(8)]

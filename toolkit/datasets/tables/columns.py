@@ -10,7 +10,7 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from toolkit.datasets.tables import LabelTable
+from toolkit.datasets.tables.parsing import LabelTable
 from toolkit.errors import InputError
 
 SAMPLED = 5_000  # rows from which columns are chosen

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from toolkit.datasets.columns import (
+from toolkit.datasets.tables.columns import (
     NO_VALUE,
     WHOLE,
     Columns,
@@ -18,7 +18,7 @@ from toolkit.datasets.columns import (
     path_parts,
     undecided,
 )
-from toolkit.datasets.tables import SEVERAL, LabelTable, may_be_table, parse_labels
+from toolkit.datasets.tables.parsing import SEVERAL, LabelTable, may_be_table, parse_labels
 from toolkit.errors import InputError
 from toolkit.io.csv import CUT
 

@@ -1,0 +1,1 @@
+"""Tables of labels beside images, as people and annotation tools write them."""
