@@ -197,6 +197,12 @@ def test_equal_names_in_other_folders_are_not_confused():
     )
     found = find({"t.csv": table(("path", "label"), [("1", "p"), ("2", "q"), *rows])}, images)
     assert found.left_out[0] == ("1", "its name is that of 2 images (t.csv, line 2)")
+    found = find(
+        {"t.csv": table(("path", "label"), [("1", "p"), ("2", "q"), ("1", "q")])},
+        images,
+        labels="t.csv",
+    )
+    assert (len(found.rows), len(found.left_out)) == (0, 7)
     rows = [("train/1.jpg", "p"), ("test/1.jpg", "q"), ("train/2.jpg", "q"), ("train/3.jpg", "p")]
     found = find(
         {"t.csv": table(("path", "label"), rows)}, ["train/1.jpg", "train/2.jpg", "train/3.jpg"]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.random import default_rng
 from PIL import Image, ImageCms
 
+from tests.fuzz import label_tables
 from toolkit.augmentation import plan
 from toolkit.augmentation.transforms import compose, parsing
 from toolkit.datasets import archives
@@ -308,6 +309,10 @@ def kinds(folder: Path, seed: int = 0) -> dict[str, Kind]:
             partial(_file, "s.json", _policy),
             text=True,
         ),
+        **{
+            name: Kind(tables, partial(label_tables.read, name), text=True)
+            for name, tables in label_tables.FILES.items()
+        },
         "history.csv": Kind(
             [",".join(results.HISTORY).encode() + b"\n1,0.5,0.5,1,1,0.001" * 9],
             partial(_file, "h.csv", results.read_history),

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -84,11 +84,6 @@ class ImageNames:
                     return _nearest(table[key], parts)
         return ()
 
-    def find_one(self, text: str) -> PurePosixPath | None:
-        """Return the image that a text means, None for none and for several."""
-        paths = self.find(text)
-        return paths[0] if len(paths) == 1 else None
-
 
 def _normal(text: str) -> str:
     return unicodedata.normalize("NFC", text)
@@ -143,7 +138,7 @@ class _Sample:
 
     path: str
     texts: Mapping[str, Sequence[str]]
-    images: Mapping[str, Sequence[PurePosixPath | None]]
+    images: Mapping[str, Sequence[tuple[PurePosixPath, ...]]]
 
 
 def choose_columns(
@@ -174,7 +169,7 @@ def choose_columns(
 def _take_sample(table: LabelTable, names: ImageNames) -> _Sample:
     rows = [row for _, row in table.rows[:: max(1, len(table.rows) // SAMPLED)]]
     texts = {name: [row[at] for row in rows] for at, name in enumerate(table.header)}
-    images = {name: [names.find_one(text) for text in column] for name, column in texts.items()}
+    images = {name: [tuple(names.find(t)) for t in column] for name, column in texts.items()}
     return _Sample(table.path, texts, images)
 
 
@@ -202,7 +197,7 @@ def _given_labels(table: LabelTable, wanted: Mapping[str, str]) -> tuple[str, ..
 
 
 def _image_column(sample: _Sample) -> str:
-    named = {column: set(paths) - {None} for column, paths in sample.images.items()}
+    named = {column: set(chain(*images)) for column, images in sample.images.items()}
     most = max(map(len, named.values()))
     if not most:
         raise InputError(
@@ -227,7 +222,7 @@ def _is_no_index(column: str, sample: _Sample) -> bool:
 
 def _has_endings(column: str, sample: _Sample) -> bool:
     pairs = zip(sample.texts[column], sample.images[column], strict=True)
-    return all(path is None or text.lower().endswith(path.suffix.lower()) for text, path in pairs)
+    return all(text.lower().endswith(p.suffix.lower()) for text, paths in pairs for p in paths)
 
 
 def _is_usual(column: str, _sample: _Sample) -> bool:

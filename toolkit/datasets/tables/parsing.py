@@ -52,7 +52,7 @@ def parse_labels(path: str, data: bytes) -> LabelTable:
         table = READERS[PurePosixPath(path).suffix.lower()](path, data)
     except ValueError as error:  # an InputError, or what the parser of JSON says
         raise InputError(f"{path}: {error}") from error
-    if not table.rows:
+    if not table.rows or not table.header:
         raise InputError(f"{path}: has no rows; expected one for each image")
     return table
 
