@@ -51,6 +51,11 @@ def check_reading(folder: Path, text: str) -> None:
     assert inside.read_inside(folder, text, LIMIT) in (b"inside", archive)
 
 
+def check_linked(folder: Path, text: str) -> None:
+    """Follow links that lead below the folder."""
+    assert inside.read_linked(folder, text, folder, LIMIT) != SECRET
+
+
 def check_hashed(folder: Path, text: str) -> None:
     """Read by a hash that is known, wherever it is."""
     digest = hashlib.sha256(SECRET).hexdigest()
@@ -71,6 +76,7 @@ def check_writing(folder: Path, text: str) -> None:
 
 CHECKS: dict[str, Callable[[Path, str], None]] = {
     "a path that is read": check_reading,
+    "a path whose links are followed": check_linked,
     "a path that is read by a hash": check_hashed,
     "a path that is written": check_writing,
 }

@@ -78,6 +78,14 @@ def test_no_path_reads_what_lies_outside(place, text):
 
 
 @given(PATHS)
+@example("link")
+@example("up/in/f.png")
+def test_links_lead_out_of_no_folder(place, text):
+    with contextlib.suppress(InputError):
+        paths.check_linked(place, text)
+
+
+@given(PATHS)
 @example("../../secret")
 def test_outside_only_bytes_are_read_whose_hash_is_known(place, text):
     """A file of the folder has another hash than the row's."""
@@ -164,6 +172,63 @@ def test_originals_elsewhere_are_read_from_where_the_folder_really_is(place, tmp
     ):
         with pytest.raises(InputError, match=message):
             inside.read_hashed(place, path, "0" * 64, LIMIT)
+
+
+def test_links_into_the_folder_that_the_user_names_are_followed(tmp_path):
+    """As a hub's cache has them: a link to a link to a file beside the folder."""
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "1").write_bytes(b"1")
+    (tmp_path / "blobs" / "2").symlink_to("1")
+    (tmp_path / "here").symlink_to("blobs")
+    (tmp_path / "in" / "cat").mkdir(parents=True)
+    (tmp_path / "in" / "cat" / "relative").symlink_to("../../blobs/2")
+    (tmp_path / "in" / "cat" / "absolute").symlink_to(tmp_path / "blobs" / "2")
+    for name in ("relative", "absolute"):
+        for root in (tmp_path / "blobs", tmp_path / "here", tmp_path):
+            assert inside.read_linked(tmp_path / "in", f"cat/{name}", root, LIMIT) == b"1"
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("../secret", "a symbolic link that leads out of .*root"),
+        ("/etc/passwd", "a symbolic link that leads out of"),
+        ("/dev/zero", "a symbolic link that leads out of"),
+        ("../root/out", "a symbolic link that leads out of"),
+        ("../root/none", "a symbolic link that leads nowhere"),
+        ("loop", "a symbolic link that leads nowhere"),
+        ("../root/folder", "not a regular file"),
+        ("../root", "not a regular file"),
+        ("../root/pipe", "not a regular file"),
+        ("../root/long", "bytes are more than 100"),
+    ],
+)
+def test_links_to_anything_else_are_refused_with_the_reason(tmp_path, target, message):
+    (tmp_path / "root" / "folder").mkdir(parents=True)
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "root" / "out").symlink_to("../secret")
+    (tmp_path / "root" / "long").write_bytes(bytes(101))
+    os.mkfifo(tmp_path / "root" / "pipe")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "loop").symlink_to(target)
+    with pytest.raises(InputError, match=message):
+        inside.read_linked(tmp_path / "in", "loop", tmp_path / "root", 100)
+
+
+def test_what_is_swapped_for_a_link_after_it_was_asked_for_is_not_followed(tmp_path, monkeypatch):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "link").symlink_to("root/file")
+    (tmp_path / "root" / "file").symlink_to("../secret")
+    file = str(tmp_path / "root" / "file")
+    real = os.path.realpath
+
+    def before_the_swap(path, **options):
+        return file if Path(path).name == "link" else real(path, **options)
+
+    monkeypatch.setattr(os.path, "realpath", before_the_swap)
+    with pytest.raises(InputError, match=LINK):
+        inside.read_linked(tmp_path, "link", tmp_path / "root", LIMIT)
 
 
 def test_a_shard_whose_member_is_long_or_has_a_negative_size_is_refused(tmp_path):
@@ -295,6 +360,7 @@ REVIEWED = {
     "pipeline/provenance.py: building / f'{name}.json'",
     "pipeline/provenance.py: folder / f'{name}.json'",
     "pipeline/project.py: folder / name",
+    "pipeline/repository.py: folder / name",
     "pipeline/project.py: resources.files('toolkit.pipeline') / 'presets' / name",
     "pipeline/revisions.py: system.read_bytes(source)",
     "pipeline/revisions.py: target / Path(path).name",

@@ -8,7 +8,8 @@ There is one exception. Manifests of arms lead to originals that were not copied
 Such a path is read by `read_hashed` alone, which returns only bytes whose sha256 the row names:
 whoever wrote the row had the file already. It is never copied, and never written to.
 
-The folder itself is named by the user, and may be a link.
+The folder itself is named by the user, and may be a link. Other links are followed only where the
+user names the folder that they must lead into (`read_linked`), and never for a stranger's archive.
 """
 
 import contextlib
@@ -110,6 +111,25 @@ def read_hashed(folder: Path, relative: str, sha256: str, limit: int) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise InputError("changed since the manifest was written (its sha256 differs)")
     return data
+
+
+def read_linked(folder: Path, relative: str, root: Path, limit: int) -> bytes:
+    """Return the bytes of a regular file below `root` that a link below `folder` leads to.
+
+    Where it leads is found out first, and then opened as a path below `root` that passes no link.
+    Raises InputError as `read_inside` does, and for a link that leads nowhere, or out of `root`.
+    """
+    check_relative(relative)
+    try:
+        target = os.path.realpath(folder / relative, strict=True)
+        top = os.path.realpath(root, strict=True)
+    except OSError as error:
+        raise InputError(f"a symbolic link that leads nowhere ({error.strerror})") from error
+    if not Path(target).is_relative_to(top):
+        raise InputError(f"a symbolic link that leads out of {root}")
+    with _reasons():
+        parts = Path(target).relative_to(top).parts
+        return _close_after(_open_below(Path(top), parts, READ), _content, limit)
 
 
 def read_file(path: Path, limit: int) -> bytes:
