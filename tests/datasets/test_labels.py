@@ -28,7 +28,7 @@ def find(files, images=IMAGES, **wanted):
         paths,
         lambda path: files[str(path)],
         wanted,
-        lambda text: SPLITS.get(text.lower(), ""),
+        lambda names: {n: SPLITS[n.lower()] for n in names if n.lower() in SPLITS},
     )
 
 
@@ -244,6 +244,7 @@ def test_coco_and_label_studio_are_read():
         ("t.csv", PLAIN[:-1].replace(b"bkl,47", b"b,4"), "may be cut off"),
         ("t.jsonl", b'{"file_name": "IMG_001.jpg", "label": 1}\n{"file', "line 2 must be a JSON"),
         ("t.json", b'{"images": [], "annotations": [3], "categories": []}', "expected an object"),
+        ("t.jsonl", rb'{"file_name": "IMG_001.jpg", "label": "\ud800"}', "text that can be shown"),
         ("t.csv", b"", "empty file"),
         ("t.csv", b"image,label\n", "has no rows"),
         ("t.csv", b"image,label\nx,a\ny,b\n", "no column names an image that is there"),

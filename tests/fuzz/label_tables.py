@@ -40,7 +40,7 @@ def read(name: str, data: bytes, _folder: Path) -> None:
         IMAGES,
         lambda _path: data,
         {"labels": name},
-        lambda text: SPLITS.get(text, ""),
+        lambda names: {n: SPLITS[n] for n in names if n in SPLITS},
     )
     assert found is not None
     assert found.rows.keys() <= set(IMAGES)

@@ -54,7 +54,7 @@ def relative_parts(text: str, where: str = "", *, leading: bool = False) -> tupl
     """
     # As PurePosixPath does, which takes four times as long.
     problem, parts = "", tuple(part for part in text.split("/") if part not in ("", "."))
-    if not _is_utf8(text):
+    if not is_utf8(text):
         problem = f"the name {text!r} is not UTF-8"
     elif ROOTED.match(text) or "\0" in text:
         problem = f"the path {text[:200]!r} must be relative"
@@ -75,7 +75,8 @@ def _is_up(part: str) -> bool:
     return part == ".."
 
 
-def _is_utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
+    """Return whether a text can be encoded: one from JSON, or a file's name, may be none."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -142,7 +142,10 @@ class _Sample:
 
 
 def choose_columns(
-    table: LabelTable, names: ImageNames, wanted: Mapping[str, str], split_of: Callable[[str], str]
+    table: LabelTable,
+    names: ImageNames,
+    wanted: Mapping[str, str],
+    name_splits: Callable[[Iterable[str]], Mapping[str, str]],
 ) -> Columns:
     """Return the columns that are `wanted`, each by its option, and for the others those that fit.
 
@@ -153,7 +156,7 @@ def choose_columns(
     sample = _take_sample(table, names)
     image = _given(table, wanted, "image") or _image_column(sample)
     texts = {name: column for name, column in sample.texts.items() if name != image}
-    split = _given(table, wanted, "split") or _split_column(sample.path, texts, split_of)
+    split = _given(table, wanted, "split") or _split_column(sample.path, texts, name_splits)
     texts.pop(split, None)
     group = _given(table, wanted, "group") or _group_column(sample.path, texts)
     texts.pop(group, None)
@@ -235,13 +238,17 @@ def _all_same(columns: Iterable[Sequence[object]]) -> bool:
 
 
 def _split_column(
-    path: str, texts: Mapping[str, Sequence[str]], split_of: Callable[[str], str]
+    path: str,
+    texts: Mapping[str, Sequence[str]],
+    name_splits: Callable[[Iterable[str]], Mapping[str, str]],
 ) -> str:
     """Return the column with a usual name in which all texts are names of splits."""
     fit = [
         name
         for name, column in texts.items()
-        if is_usual(name, "split") and any(column) and all(map(split_of, filter(None, column)))
+        if is_usual(name, "split")
+        and (values := set(column) - {""})
+        and values == name_splits(sorted(values)).keys()
     ]
     if len(fit) > 1 and not _all_same(texts[name] for name in fit):
         raise undecided(path, "split", fit)

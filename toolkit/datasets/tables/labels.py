@@ -24,8 +24,8 @@ from toolkit.io.csv import CUT
 
 ReadBytes = Callable[[PurePosixPath], bytes]
 """Returns the content of a table. Raises InputError."""
-SplitOf = Callable[[str], str]
-"""Returns the split that a text names, "" if it names none."""
+NameSplits = Callable[[Iterable[str]], Mapping[str, str]]
+"""Returns those names that are of splits, with the split."""
 OTHERWISE = (".txt", ".json")  # endings of files that are tables of labels now and then
 MOST_TABLES = 50  # that are read to find the labels
 NO_IMAGE = "there is no such image"
@@ -71,7 +71,7 @@ def find_labels(
     images: Sequence[PurePosixPath],
     read: ReadBytes,
     wanted: Mapping[str, str],
-    split_of: SplitOf,
+    name_splits: NameSplits,
 ) -> TableLabels | None:
     """Return what the tables among `files` say of `images`; None if there is no table of labels.
 
@@ -82,19 +82,19 @@ def find_labels(
     """
     if wanted.get("labels"):
         tables = _named_tables(files, wanted["labels"])
-        fit = [_read_table(path, images, read, wanted, split_of) for path in tables]
-        return _join(_choose(fit), images, split_of)
+        fit = [_read_table(path, images, read, wanted, name_splits) for path in tables]
+        return _join(_choose(fit), images, name_splits)
     fit, problems = [], list[InputError]()
     for path in _likely_tables(files, images):
         try:
-            one = _read_table(path, images, read, wanted, split_of)
+            one = _read_table(path, images, read, wanted, name_splits)
         except InputError as error:
             problems += [error] if path.suffix.lower() not in OTHERWISE else []
         else:
             fit += [one] if _fits(one, images) else []
     if problems and not fit:
         raise problems[0]
-    return _join(_choose(fit), images, split_of) if fit else None
+    return _join(_choose(fit), images, name_splits) if fit else None
 
 
 # --- which tables -----------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def _read_table(
     images: Sequence[PurePosixPath],
     read: ReadBytes,
     wanted: Mapping[str, str],
-    split_of: SplitOf,
+    name_splits: NameSplits,
 ) -> _Read:
     """Read a table; if images lie in its folder, or below it, its rows name none of the others."""
     try:
@@ -182,10 +182,10 @@ def _read_table(
     below = [image for image in images if image.is_relative_to(path.parent)]
     names = ImageNames(below or images)
     table = _with_header(parse_labels(str(path), data), names)
-    columns = choose_columns(table, names, wanted, split_of)
+    columns = choose_columns(table, names, wanted, name_splits)
     if columns.candidates and not columns.group:
         raise undecided(table.path, "label", columns.candidates)
-    return _read_rows(table, columns, names, split_of)
+    return _read_rows(table, columns, names, name_splits)
 
 
 def _with_header(table: LabelTable, names: ImageNames) -> LabelTable:
@@ -196,13 +196,15 @@ def _with_header(table: LabelTable, names: ImageNames) -> LabelTable:
     return replace(table, header=header, rows=[(1, list(table.header)), *table.rows])
 
 
-def _read_rows(table: LabelTable, columns: Columns, names: ImageNames, split_of: SplitOf) -> _Read:
+def _read_rows(
+    table: LabelTable, columns: Columns, names: ImageNames, name_splits: NameSplits
+) -> _Read:
     texts = table.column(columns.image)
     labels = _labels(table, columns)
-    splits = _splits(table, columns.split, split_of)
+    splits = _splits(table, columns.split, name_splits)
     groups = table.column(columns.group) if columns.group else [""] * len(texts)
     rows, problems = defaultdict[PurePosixPath, set[ImageRow]](set), list[tuple[str, str]]()
-    matched = _match(texts, names, split_of)
+    matched = _match(texts, names, name_splits)
     _check_end(table, matched[-1], labels)
     for number, image in enumerate(matched):
         line, row = table.rows[number][0], ImageRow(labels[number], splits[number], groups[number])
@@ -245,27 +247,33 @@ def _only(names: Sequence[str]) -> str:
     return SEVERAL if len(names) > 1 else "".join(names)
 
 
-def _splits(table: LabelTable, column: str, split_of: SplitOf) -> list[str]:
+def _splits(table: LabelTable, column: str, name_splits: NameSplits) -> list[str]:
     """Return the split of each row. Raises InputError for a text that names none."""
     if not column:
         return [""] * len(table.rows)
     texts = table.column(column)
-    splits = {text: split_of(text) for text in set(texts)}
-    if unknown := sorted(text for text, split in splits.items() if text and not split):
+    splits = name_splits(sorted(set(texts) - {""}))
+    if unknown := sorted(set(texts) - {"", *splits}):
         raise InputError(
             f"{table.path}: column {column} must hold names of splits, such as train, got "
             f"{unknown[0][:80]!r}; give another column by --split, or say what it means by "
             "fetch.split_names in params.yaml"
         )
-    return [splits[text] for text in texts]
+    return [splits.get(text, "") for text in texts]
 
 
-def _match(texts: Sequence[str], names: ImageNames, split_of: SplitOf) -> list[PurePosixPath | str]:
+def _match(
+    texts: Sequence[str], names: ImageNames, name_splits: NameSplits
+) -> list[PurePosixPath | str]:
     """Return the image that each text names, or why it names none.
 
-    Of texts that name one image, those count whose folders agree best with it.
+    Of texts that name one image, those count whose folders agree best with it. No image in a folder
+    of one split is meant by a text with that of another.
     """
-    matched = {text: _find(text, names, split_of) for text in set(texts)}
+    folders = {part for text in texts for part in path_parts(text)[:-1]}
+    folders |= {part for path in names.paths for part in path.parts[:-1]}
+    splits = name_splits(sorted(folders))
+    matched = {text: _find(text, names, splits) for text in set(texts)}
     best = defaultdict[PurePosixPath | str, int](int)
     for text, image in matched.items():
         if not isinstance(image, str):
@@ -277,22 +285,19 @@ def _match(texts: Sequence[str], names: ImageNames, split_of: SplitOf) -> list[P
     ]
 
 
-def _find(text: str, names: ImageNames, split_of: SplitOf) -> PurePosixPath | str:
+def _find(text: str, names: ImageNames, splits: Mapping[str, str]) -> PurePosixPath | str:
     paths = names.find(text) if text else ()
     if len(paths) > 1:
         return f"its name is that of {len(paths)} images"
-    if not paths or _other_split(paths[0], text, split_of):
+    if not paths:
         return NO_IMAGE
-    return paths[0]
+    one, other = (_split(parts[:-1], splits) for parts in (paths[0].parts, path_parts(text)))
+    return NO_IMAGE if one and other and one != other else paths[0]
 
 
-def _other_split(path: PurePosixPath, text: str, split_of: SplitOf) -> bool:
-    """Return whether the folders above an image, and those in a text, name different splits."""
-    one, other = (
-        [split_of(part) for part in folders if split_of(part)]
-        for folders in (path.parts[:-1], path_parts(text)[:-1])
-    )
-    return bool(one and other) and one[-1] != other[-1]
+def _split(folders: Sequence[str], splits: Mapping[str, str]) -> str:
+    """Return the split that the last folder with the name of one tells."""
+    return next((splits[name] for name in reversed(folders) if name in splits), "")
 
 
 def _check_end(table: LabelTable, last: PurePosixPath | str, labels: Sequence[str]) -> None:
@@ -306,11 +311,11 @@ def _check_end(table: LabelTable, last: PurePosixPath | str, labels: Sequence[st
 
 
 def _join(
-    chosen: Sequence[_Read], images: Sequence[PurePosixPath], split_of: SplitOf
+    chosen: Sequence[_Read], images: Sequence[PurePosixPath], name_splits: NameSplits
 ) -> TableLabels:
     columns, tables = chosen[0].columns, tuple(one.table.path for one in chosen)
     rows, problems = dict[PurePosixPath, ImageRow](), list[tuple[str, str]]()
-    named = [_named_split(PurePosixPath(table), split_of) for table in tables]
+    named = _named_splits(tables, name_splits)
     divided = len(tables) > 1 and not columns.split and all(named)
     for one, split in zip(chosen, named, strict=True):
         problems += one.problems
@@ -328,9 +333,11 @@ def _join(
     return TableLabels(tables, columns, rows, tuple(problems), _say(chosen, divided=divided))
 
 
-def _named_split(table: PurePosixPath, split_of: SplitOf) -> str:
-    """Return the split that the name of a table, or of its folder, tells."""
-    return split_of(table.stem) or split_of(table.parent.name)
+def _named_splits(tables: Sequence[str], name_splits: NameSplits) -> list[str]:
+    """Return the split that the name of each table, or of its folder, tells."""
+    stems = [(PurePosixPath(table).stem, PurePosixPath(table).parent.name) for table in tables]
+    splits = name_splits(sorted({name for names in stems for name in names if name}))
+    return [splits.get(stem) or splits.get(folder, "") for stem, folder in stems]
 
 
 def _say(chosen: Sequence[_Read], *, divided: bool) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from toolkit.errors import InputError
 from toolkit.io.csv import TableRow, decode_text, parse_table
 from toolkit.io.files import parse_json
+from toolkit.io.inside import is_utf8
 
 MAX_TABLE = 100_000_000  # bytes
 SEVERAL = "\0"
@@ -175,7 +176,10 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         different = {str(entry).strip() for entry in value if _is_scalar(entry)}
         return SEVERAL if len(different) > 1 else "".join(different)
-    return str(value).strip() if _is_scalar(value) else ""
+    text = str(value).strip() if _is_scalar(value) else ""
+    if "\0" in text or not is_utf8(text):
+        raise InputError(f"expected text that can be shown, got {text[:80]!r}")
+    return text
 
 
 READERS: dict[str, Callable[[str, bytes], LabelTable]] = {
