@@ -1,6 +1,7 @@
 """Exceptions whose message is for the user."""
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -36,3 +37,35 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> InputError:
     suggestion = f" (did you mean {close[0]!r}?)" if close else ""
     choices = f"choose one of {', '.join(names)}" if names else "there are none"
     return InputError(f"unknown {kind} {name!r}{suggestion}; {choices}")
+
+
+def explain_error(error: BaseException) -> str:
+    """Return what went wrong in words, and where there is one the remedy.
+
+    Of an OSError that is its cause, without its number and file; of a KeyError which key is
+    missing; of any other exception its text.
+    """
+    if isinstance(error, OSError):
+        return CAUSES.get(error.errno or 0, error.strerror or str(error) or type(error).__name__)
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    return str(error) or type(error).__name__
+
+
+CAUSES = {
+    errno.ENOENT: "there is no such file or folder",
+    errno.EACCES: "this user may not read or write it; change that with chmod",
+    errno.EPERM: "this user may not do that; change its owner or permissions",
+    errno.EISDIR: "it is a folder, not a file",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.ENAMETOOLONG: "a name in the path is too long; rename it",
+    errno.ELOOP: "its links lead in a circle; remove them",
+    errno.ENOSPC: "no space left on the disk; make room, then run again",
+    errno.EDQUOT: "no space left in this user's quota; make room, then run again",
+    errno.EROFS: "the disk is read-only; choose another place to write to",
+    errno.EMFILE: "too many files are open; raise the limit with `ulimit -n`, then run again",
+    errno.ENFILE: "too many files are open on this machine; close other programs, then run again",
+    errno.EIO: "the disk failed; copy the file from elsewhere, then run again",
+    errno.EFBIG: "larger than the disk's file system allows; choose another place to write to",
+}
+"""What errors of the operating system mean, and what to do."""

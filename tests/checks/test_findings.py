@@ -35,7 +35,7 @@ def test_the_findings_of_a_check_are_cut_short(tmp_path):
     assert [row[0] for row in result.table()[1:]] == list(audit.CHECKS)
     title, first, *_, last = findings.describe_audit(result)
     assert title == "not_an_image:"
-    assert first.startswith("  a/0.txt: not an image (first bytes are b'hello'")
+    assert first.startswith("  a/0.txt: not an image (a text that begins with 'hello'")
     assert last == "  and 2 more; --output writes all of them"
 
 

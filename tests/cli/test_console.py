@@ -28,7 +28,7 @@ def ended(error, capsys):
         (InputError("a.png: bad"), "error: a.png: bad\n"),
         (
             OSError(errno.ENOSPC, "No space left on device", "out/x"),
-            "error: out/x: No space left on device; make room, then run again\n",
+            "error: out/x: no space left on the disk; make room, then run again\n",
         ),
         (OSError("odd"), "error: odd\n"),
         (InputError("\x1b[31m\u202e\ud800.png"), "error: \\x1b[31m\\u202e\\ud800.png\n"),

@@ -48,7 +48,7 @@ def test_a_stderr_that_takes_nothing_changes_neither_the_work_nor_the_exit_code(
 def test_results_that_stdout_does_not_take_are_an_error(tmp_path):
     done = shell(tmp_path, "toolkit policies >/dev/full")
     assert done.returncode == 1
-    assert done.stderr == b"error: No space left on device; make room, then run again\n"
+    assert done.stderr == b"error: no space left on the disk; make room, then run again\n"
 
 
 def test_names_are_utf8_in_any_locale(tmp_path):

@@ -240,7 +240,7 @@ def test_a_huge_header_is_refused_before_it_is_in_memory(path, monkeypatch):
 
 
 def test_what_is_neither_zip_nor_tar_is_told(path):
-    with pytest.raises(InputError, match=r"neither zip nor tar \(first bytes are b'<html>"):
+    with pytest.raises(InputError, match=r"neither zip nor tar \(a web page\)"):
         unpacked(path, b"<html>no</html>")
 
 

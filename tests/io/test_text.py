@@ -7,6 +7,7 @@ from toolkit.io.text import (
     HIDDEN,
     LONGEST,
     bounded,
+    describe_content,
     escape,
     escape_hidden,
     one_line,
@@ -40,3 +41,19 @@ def test_a_message_is_bounded_and_keeps_its_end():
     assert bounded(text).endswith("; mend it")
     assert len(bounded(text)) < LONGEST + 50
     assert bounded(text[-LONGEST:]) == text[-LONGEST:]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "the file is empty"),
+        (b"\n<!DOCTYPE html><p>", "a web page"),
+        (b"PK\x03\x04xx", "a zip archive"),
+        (b"\0" * 90, "nothing but zeros, as after a copy that failed"),
+        (b"hello\nworld", "a text that begins with 'hello world'"),
+        ("Größe".encode() * 30, "a text that begins with 'GrößeGrößeGrößeGröß…'"),
+        (bytes(range(128, 200)), "of a kind that is not known"),
+    ],
+)
+def test_the_content_of_a_file_is_said_in_words(data, words):
+    assert describe_content(data) == words

@@ -81,7 +81,7 @@ def test_a_changed_file_is_named(folder):
 
 def test_a_missing_file_is_named(folder):
     (folder / "a/001.png").unlink()
-    with pytest.raises(InputError, match=r"a/001\.png: cannot be read \(No such file.*dvc repro"):
+    with pytest.raises(InputError, match=r"a/001\.png: cannot be read \(there is no .*dvc repro"):
         load(folder)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from toolkit.checks.base import Check, CheckContext, CheckResult
 from toolkit.checks.findings import Finding
+from toolkit.io.text import EMPTY
 
 EXTENSIONS = {
     "AVIF": ("avif", "avifs"),
@@ -26,7 +27,7 @@ TRUNCATED = ("truncated", "eoferror", "unexpected end")
 
 def _kind(reason: str) -> str:
     """Return the check that a reason for not decoding a file belongs to."""
-    if "first bytes are b''" in reason:
+    if EMPTY in reason:
         return "empty"
     if reason.startswith("not an image"):
         return "not_an_image"

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, explain_error
 from toolkit.io import files
 from toolkit.io.notebook import html_table
 
@@ -135,8 +135,8 @@ def read_audit(path: Path) -> Audit:
         checks = {str(name): CheckOutcome(**entry) for name, entry in data["checks"].items()}
         return Audit(data["counts"], findings, checks, data["unusable"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        message = f"{path}: not an audit ({error}); write it with `toolkit audit IMAGES --output`"
-        raise InputError(message) from error
+        message = f"{path}: not an audit ({explain_error(error)})"
+        raise InputError(f"{message}; write it with `toolkit audit IMAGES --output`") from error
 
 
 def _finding(entry: Mapping[str, Any]) -> Finding:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from toolkit import progress
 from toolkit.checks.findings import Audit, Finding
-from toolkit.errors import InputError
+from toolkit.errors import InputError, explain_error
 from toolkit.io import files, images, inside, sandbox
 from toolkit.io.color import to_rgb
 from toolkit.io.csv import csv_text, read_rows
@@ -119,7 +119,7 @@ def read_thumbnails(folder: Path) -> Thumbnails:
             for number, (ident, label, split) in enumerate(rows)
         }
     except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path}: {error}; run `toolkit audit` again") from error
+        raise InputError(f"{path}: {explain_error(error)}; run `toolkit audit` again") from error
 
 
 def _read(folder: Path, name: str) -> Pixels:

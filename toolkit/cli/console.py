@@ -1,6 +1,5 @@
 """What a person sees in the terminal. Only this module and cli print."""
 
-import errno
 import os
 import sys
 import time
@@ -10,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from toolkit import progress
-from toolkit.errors import InputError
+from toolkit.errors import InputError, explain_error
 from toolkit.io.text import bounded, escape, one_line
 from toolkit.progress import EpochSummary, Track
 
@@ -20,12 +19,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 EVERY = 30.0
 """Seconds from one line in a log to the next."""
-REMEDIES = {
-    errno.ENOSPC: "; make room, then run again",
-    errno.EDQUOT: "; make room, then run again",
-    errno.EMFILE: "; raise the limit with `ulimit -n`, then run again",
-    errno.EROFS: "; choose another --output",
-}
 
 
 def describe_epoch(epoch: EpochSummary) -> str:
@@ -95,7 +88,7 @@ def guarded(run: Callable[[], object]) -> int:
         return 1
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
-        say(f"error: {named}{error.strerror or error}{REMEDIES.get(error.errno or 0, '')}")
+        say(f"error: {named}{explain_error(error)}")
         return 1
     except UnicodeEncodeError as error:
         say(f"error: the name {error.object!r} is not UTF-8; rename it")

@@ -23,6 +23,7 @@ from toolkit.datasets import download
 from toolkit.datasets.folders import is_hidden
 from toolkit.errors import InputError
 from toolkit.io import inside
+from toolkit.io.text import describe_content
 from toolkit.progress import Track, silent
 
 SourceFile = tuple[PurePosixPath, bytes]
@@ -147,7 +148,9 @@ def _members(path: Path, budget: Budget) -> Iterator[Member]:
                 yield from _tar(decompress(stream), stream, budget)
                 return
         if start[257:262] != b"ustar":
-            raise InputError(f"{path}: neither zip nor tar (first bytes are {start[:16]!r})")
+            raise InputError(
+                f"{path}: neither zip nor tar ({describe_content(start)}); give the archive itself"
+            )
         yield from _tar(stream, stream, budget)
 
 

@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from toolkit.errors import InputError
 from toolkit.io import files
+from toolkit.io.text import WEB_PAGE, describe_content
 from toolkit.progress import Track, silent
 
 STALL = 60.0  # seconds without a byte
@@ -69,9 +70,9 @@ def verify_sha256(path: Path, sha256: str, name: str) -> None:
     if actual == sha256:
         return
     with path.open("rb") as stream:
-        start = stream.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+        content = describe_content(stream.read(512))
     message = f"{name}: sha256 must be {sha256}, found {actual} ({path.stat().st_size:,} bytes)"
-    if start.startswith((b"<!doctype html", b"<html", b"<head")):
+    if content == WEB_PAGE:
         message += "; it is a web page, not an archive: give the address of the file itself"
     raise InputError(message)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, explain_error
 from toolkit.io import images, inside, manifest
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.io.samples import CHUNK
@@ -77,7 +77,7 @@ def list_tree(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
         try:
             entries = list(os.scandir(root / parent))
         except OSError as error:
-            raise InputError(f"{root / parent}: cannot be read ({error.strerror})") from error
+            raise InputError(f"{root / parent}: cannot be read ({explain_error(error)})") from error
         for entry in entries:
             path = parent / entry.name
             if is_hidden(PurePosixPath(entry.name)):

@@ -11,7 +11,7 @@ from typing import Any
 from toolkit.datasets import archives, folders, git, params
 from toolkit.datasets.archives import SourceFile
 from toolkit.datasets.faces import draw
-from toolkit.errors import InputError
+from toolkit.errors import InputError, explain_error
 from toolkit.io import files, inside
 from toolkit.io.closure import find_version
 from toolkit.io.images import LIMITS
@@ -52,7 +52,7 @@ def fetch_source(
             _check_classes(manifest)
             write_manifest(building, manifest)
     except OSError as error:
-        raise InputError(f"{error.filename or output}: {error.strerror or error}") from error
+        raise InputError(f"{error.filename or output}: {explain_error(error)}") from error
     return manifest
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, explain_error
 from toolkit.io import files
 from toolkit.io.csv import csv_text, read_rows
 from toolkit.io.manifest import is_file_name
@@ -126,8 +126,8 @@ def _read_folder(folder: Path) -> RunResult:
         message = f"{path}: no such file; `toolkit evaluate` writes it"
         raise InputError(message) from None
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        message = f"{path}: not the metrics of a run ({error}); run `toolkit evaluate` again"
-        raise InputError(message) from error
+        reason = f"not the metrics of a run ({explain_error(error)})"
+        raise InputError(f"{path}: {reason}; run `toolkit evaluate` again") from error
     history, valid = folder / HISTORY_FILE, folder / VALID_FILE
     return RunResult(
         *key,
@@ -178,7 +178,7 @@ def read_mistakes(folder: Path) -> tuple[Mistake, ...]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run `toolkit evaluate` again") from None
     except (OSError, ValueError, TypeError, csv.Error) as error:
-        raise InputError(f"{path}: {error}; run `toolkit evaluate` again") from error
+        raise InputError(f"{path}: {explain_error(error)}; run `toolkit evaluate` again") from error
 
 
 def _mistake(folder: Path, row: list[str]) -> Mistake:
@@ -203,7 +203,7 @@ def read_history(path: Path) -> History:
             rows = list(reader)
         return {name: tuple(float(row[name]) for row in rows) for name in HISTORY}
     except (OSError, ValueError, TypeError, csv.Error) as error:
-        raise InputError(f"{path}: not a training history: {error}") from error
+        raise InputError(f"{path}: not a training history: {explain_error(error)}") from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from toolkit.errors import InputError
 from toolkit.io import inside, sandbox
 from toolkit.io.color import DECODING_ERRORS, bands, to_rgb
 from toolkit.io.schema import Number, Positive, Section
+from toolkit.io.text import describe_content
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 """An RGB image as an array, shape [height, width, 3]."""
@@ -213,7 +214,7 @@ def _examine(data: bytes, action: Callable[[Image.Image], T], limits: ImageLimit
         name = next((name for magic, name in MAGIC.items() if data.startswith(magic)), "")
         if name:
             raise InputError(f"damaged image ({name} with a wrong header{_told})") from None
-        raise InputError(f"not an image (first bytes are {data[:16]!r})") from None
+        raise InputError(f"not an image ({describe_content(data)})") from None
     except InputError:
         raise
     except MemoryError:

@@ -23,7 +23,7 @@ from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, explain_error
 from toolkit.io import shards
 
 T = TypeVar("T")
@@ -265,7 +265,7 @@ def _reasons() -> Iterator[None]:
             raise
         if error.errno == errno.ENXIO:  # a socket, or a device that is not there
             raise InputError("not a regular file") from error
-        raise InputError(f"cannot be read ({error.strerror})") from error
+        raise InputError(f"cannot be read ({explain_error(error)})") from error
 
 
 def _close_after(descriptor: int, action: Callable[..., T], *arguments: object) -> T:

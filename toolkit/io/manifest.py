@@ -202,7 +202,8 @@ def read_manifest(folder: Path, *, inside_only: bool = False) -> Manifest:
     table = folder / TABLE
     for path in (table, folder / SIDECAR):
         if not path.is_file():
-            raise InputError(f"{path}: no such file; run the stage that writes it (`dvc repro`)")
+            remedy = "name a folder that the toolkit wrote, or make it with `dvc repro`"
+            raise InputError(f"{path}: no such file; {remedy}")
     classes, notes, tables = _read_sidecar(folder)
     _check_hash(table, tables)
     try:

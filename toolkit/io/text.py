@@ -12,6 +12,25 @@ HIDDEN = re.compile(
 )
 """Characters that show nothing, or turn the direction of what follows; no tab or line feed."""
 
+EMPTY, WEB_PAGE = "the file is empty", "a web page"
+CONTENTS = {
+    b"<!doctype html": WEB_PAGE,
+    b"<html": WEB_PAGE,
+    b"<head": WEB_PAGE,
+    b"<?xml": "an XML or SVG file",
+    b"<svg": "an SVG drawing",
+    b"%pdf": "a PDF",
+    b"pk\x03\x04": "a zip archive",
+    b"pk\x05\x06": "a zip archive",
+    b"\x1f\x8b": "compressed by gzip",
+    b"7z\xbc\xaf'\x1c": "a 7z archive",
+    b"rar!": "a RAR archive",
+    b"\x93numpy": "an array of NumPy",
+    b"\x89hdf": "an HDF5 file",
+    b"version https://git-lfs": "a pointer of Git LFS; `git lfs pull` gets the file itself",
+}
+"""What files begin with that are taken for images or archives, in lower case."""
+
 
 def escape(text: str) -> str:
     """Escape characters that are not printable, which may steer a terminal; not line breaks."""
@@ -45,6 +64,24 @@ def shorten(text: str, length: int) -> str:
 def strip_credentials(text: str) -> str:
     """Remove user names and passwords from the URLs in a text."""
     return re.sub(r"://[^/\s]*@", "://", text)
+
+
+def describe_content(data: bytes) -> str:
+    """Say what a file seems to be that begins with these bytes."""
+    start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not data:
+        return EMPTY
+    for magic, name in CONTENTS.items():
+        if start.startswith(magic):
+            return name
+    if data[4:8] == b"ftyp":
+        return "a video, or a kind of photo that is not known"
+    if not data.strip(b"\0"):
+        return "nothing but zeros, as after a copy that failed"
+    text = data[:64].decode("utf-8", "replace").removesuffix("\ufffd").strip()
+    if text and (text.isprintable() or text.replace("\n", "").replace("\r", "").isprintable()):
+        return f"a text that begins with {shorten(text, 20)!r}"
+    return "of a kind that is not known"
 
 
 def describe_rejected(rejected: Sequence[Mapping[str, str]], of: int) -> str:

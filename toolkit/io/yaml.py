@@ -8,7 +8,7 @@ from ruamel.yaml import YAML, events
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, explain_error
 
 MAX_CHARACTERS, MAX_VALUES, MAX_DEPTH = 1_000_000, 100_000, 50
 
@@ -24,7 +24,9 @@ def read_yaml(path: Path, remedy: str) -> Any:
         return YAML(typ="safe", pure=True).load(text)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; {remedy}") from None
-    except (YAMLError, ValueError, OSError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: {explain_error(error)}") from error
+    except (YAMLError, ValueError) as error:
         raise InputError(f"{path}: not valid YAML: {error}") from error
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, explain_error
 from toolkit.io import files
 from toolkit.io.csv import csv_text, unescape_formula, whole_lines
 from toolkit.io.notebook import html_table
@@ -167,11 +167,12 @@ def read_predictions(path: Path) -> Predictions:
     try:
         return _parse(_rows(path))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        remedy = "name a CSV of predictions, or a folder that `toolkit evaluate` wrote"
+        raise InputError(f"{path}: no such file; {remedy}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
     except (InputError, csv.Error, OSError) as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {explain_error(error)}") from error
 
 
 def _rows(path: Path) -> list[Line]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, explain_error
 from toolkit.io import files
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ def _read_all(
         try:
             parsed[arm] = parse(files.read_json(path))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            message = f"{path}: not {what} ({error}); run `toolkit {command}` again"
+            message = f"{path}: not {what} ({explain_error(error)}); run `toolkit {command}` again"
             raise InputError(message) from error
     return {arm: parts for arm, parts in parsed.items() if parts}
 

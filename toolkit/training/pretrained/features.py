@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, explain_error
 from toolkit.io import files
 from toolkit.progress import Track, silent
 from toolkit.training import device, streaming
@@ -60,7 +60,9 @@ def read_features(place: Path, shape: tuple[int, int]) -> Features:
         expected = files.read_json(place / SIDE)["sha256"]
         features: Features = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{place}: not features ({error}); remove the folder") from error
+        raise InputError(
+            f"{place}: not features ({explain_error(error)}); remove the folder"
+        ) from error
     if files.sha256(path) != expected or features.shape != shape or features.dtype != np.float32:
         raise InputError(f"{path}: changed since it was written; remove the folder {place}")
     return features
