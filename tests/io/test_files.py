@@ -143,3 +143,13 @@ def test_an_output_is_checked_before_the_work(tmp_path, name, file):
     message = OUTPUTS[name][file]
     with pytest.raises(InputError, match=message) if message else contextlib.nullcontext():
         files.check_output(tmp_path / name, file=file)
+
+
+def test_what_is_missing_is_told_with_a_similar_name_or_what_stands_there(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "x.txt").touch()
+    said = {name: str(files.missing(tmp_path / name, "folder")) for name in ("photo", "x.txt", "z")}
+    assert said["photo"].endswith("photo: no such folder (did you mean 'photos'?)")
+    assert said["x.txt"].endswith("x.txt: a file, not a folder")
+    assert said["z"].endswith("z: no such folder")
+    assert str(files.missing(Path("z"), "folder")).endswith(f"it is looked for in {Path.cwd()}")

@@ -88,7 +88,7 @@ def test_reading_a_file_names_it(tmp_path):
     (tmp_path / "x.jpg").write_bytes(b"")
     with pytest.raises(InputError, match=r"x\.jpg: not an image"):
         images.read_image(tmp_path / "x.jpg")
-    with pytest.raises(InputError, match=r"y\.jpg: cannot be read \(there is no such file or folder\)$"):
+    with pytest.raises(InputError, match=r"y\.jpg: cannot be read \(there is no such file"):
         images.read_image(tmp_path / "y.jpg")
 
 

@@ -166,5 +166,5 @@ def test_originals_may_lie_elsewhere_only_where_they_are_not_copied(tmp_path):
 
 
 def test_a_missing_manifest_names_the_remedy(tmp_path):
-    with pytest.raises(InputError, match=r"no such file; run the stage"):
+    with pytest.raises(InputError, match=r"no such file; name a folder that the toolkit wrote"):
         manifest.read_manifest(tmp_path)

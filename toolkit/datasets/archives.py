@@ -22,7 +22,7 @@ from typing import IO, NoReturn, Protocol
 from toolkit.datasets import download
 from toolkit.datasets.folders import is_hidden
 from toolkit.errors import InputError
-from toolkit.io import inside
+from toolkit.io import files, inside
 from toolkit.io.text import describe_content
 from toolkit.progress import Track, silent
 
@@ -58,7 +58,7 @@ def fetch_archive(location: str, sha256: str, work: Path, track: Track = silent)
         raise InputError(f"{location}: must be a local path or an http or https address")
     path = Path(location)
     if not path.is_file():
-        raise InputError(f"{path}: no such archive; check fetch.location")
+        raise files.missing(path, "archive", "check fetch.location")
     download.verify_sha256(path, sha256, str(path))
     return path
 

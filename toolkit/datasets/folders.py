@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from toolkit.errors import InputError, explain_error
 from toolkit.io import images, inside, manifest
+from toolkit.io.files import missing
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.io.samples import CHUNK
 from toolkit.io.sandbox import Stopped, sandboxed_map
@@ -70,7 +71,7 @@ def list_tree(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
     and for names that are not UTF-8.
     """
     if not root.is_dir():
-        raise InputError(f"{root}: no such folder")
+        raise missing(root, "folder")
     files, folders, pending = [], [], [PurePosixPath()]
     while pending:
         parent = pending.pop()

@@ -166,7 +166,7 @@ def _folder(section: params.Folder, _work: Path, track: Track) -> Iterator[Fetch
     """Links, devices and files of over `images.LIMITS` are not copied, but reported."""
     root = locate(section.path)
     if not root.is_dir():
-        raise InputError(f"{root}: no such folder; check fetch.path")
+        raise files.missing(root, "folder", "check fetch.path")
     paths, directories = folders.list_tree(root)
     splits = folders.has_splits(directories)
     filled = {folders.parse_path(path, splits)[1] for path in paths if len(path.parts) > 1}

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import difflib
 import errno
 import fcntl
 import hashlib
@@ -219,6 +220,23 @@ def check_output(path: Path | str | None, option: str = "--output", *, file: boo
     above = next((folder for folder in real.parents if folder.exists()), real.parent)
     if not above.is_dir():
         raise InputError(f"{place}: {above} is a file, not a folder; name another {option}")
+
+
+def missing(path: Path, kind: str, remedy: str = "") -> InputError:
+    """Return the error for a path that is no such thing: "folder", "archive" and so on.
+
+    It says what is there instead, a similar name beside it, and where it was looked for.
+    """
+    if path.is_file():
+        found = f"a file, not a {kind}"
+    else:
+        names = list[str]()
+        with contextlib.suppress(OSError, ValueError):
+            names = [entry.name for entry in path.parent.iterdir()]
+        close = difflib.get_close_matches(path.name, names, n=1)
+        found = f"no such {kind}{f' (did you mean {close[0]!r}?)' if close else ''}"
+    where = "" if path.is_absolute() else f"; it is looked for in {Path.cwd()}"
+    return InputError(f"{path}: {found}{f'; {remedy}' if remedy else where}")
 
 
 def flush(folder: Path) -> None:

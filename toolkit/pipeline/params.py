@@ -45,7 +45,7 @@ class Params(Section):
 
 def load_params(path: Path) -> Params:
     """Read and check params.yaml. Raises InputError that names the file, the line and the key."""
-    data = yaml.read_yaml(path, "`toolkit init` writes one")
+    data = yaml.read_yaml(path, "run this in a project's folder; `toolkit init` makes one")
     if not isinstance(data, dict):
         raise InputError(f"{path}: must be a mapping of sections, got {type(data).__name__}")
     return _checked(data, lambda error: yaml.locate_key(path, schema.locate_error(error, data)))

@@ -100,6 +100,8 @@ def run_git(project: Path, *arguments: str) -> str:
         raise InputError("git: not found on this machine; install it") from None
     except subprocess.CalledProcessError as error:
         message = error.stderr.strip().removeprefix("fatal: ")
+        if "not a git repository" in message:
+            message = "not a git repository; run this in a project's folder"
         raise InputError(f"{project.resolve()}: `git {arguments[0]}` failed: {message}") from error
     return done.stdout
 

@@ -93,6 +93,9 @@ def read_results(
 
 def evaluation_folders(place: Path) -> list[Path]:
     """Return the evaluations that a path stands for: itself, or those inside it."""
+    if not place.exists():
+        remedy = "name CSV files of predictions, or what `toolkit evaluate` or `dvc repro` wrote"
+        raise files.missing(place, "evaluation", remedy)
     if not place.is_dir() or (place / METRICS_FILE).is_file():
         return [place]
     inside = sorted(path.parent for path in place.glob(f"*/{METRICS_FILE}"))

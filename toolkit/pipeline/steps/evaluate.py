@@ -75,7 +75,11 @@ def _run_of(source: Source) -> Path | None:
         return None
     if not isinstance(source, str | Path):
         return source.folder
-    return Path(source) if Path(source).is_dir() else None
+    place = Path(source)
+    if not place.exists():
+        remedy = "name a run that `toolkit train` wrote, or a CSV of predictions"
+        raise files.missing(place, "run and no such file", remedy)
+    return place if place.is_dir() else None
 
 
 def _of_run(
