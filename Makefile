@@ -40,5 +40,5 @@ $(BIN)/python:
 	@touch $@
 
 .venv/dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[dev,elpv,labels]'
+	$(PIP) --editable '.[dev,elpv,huggingface,labels]'
 	@touch $@ .venv/main

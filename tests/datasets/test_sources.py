@@ -5,8 +5,10 @@ import hashlib
 import importlib.util
 import io
 import os
+import shutil
 import subprocess
 import threading
+import types
 import warnings
 import zipfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +17,7 @@ from typing import get_args
 import pytest
 
 from tests.helpers.waiting import TIMEOUT
-from toolkit.datasets import archives, download, folders, params, sources
+from toolkit.datasets import archives, download, folders, hubs, params, sources
 from toolkit.datasets.params import FetchParams
 from toolkit.errors import InputError
 from toolkit.io import images, manifest
@@ -77,6 +79,17 @@ def site(tmp_path, monkeypatch):
     server.server_close()
 
 
+def recorded_hub(photos):
+    """The packages of hubs, for a data set that is a folder of this machine."""
+
+    def snapshot_download(local_dir, **_):
+        shutil.copytree(photos, local_dir, dirs_exist_ok=True)
+
+    return types.SimpleNamespace(
+        snapshot_download=snapshot_download, dataset_download=lambda _handle: str(photos)
+    )
+
+
 @pytest.fixture
 def tiny_section(photos, site, tmp_path, monkeypatch):
     """A tiny section for each source; what needs the internet is served from here."""
@@ -93,6 +106,10 @@ def tiny_section(photos, site, tmp_path, monkeypatch):
             tiny = settings(source="git", url=str(tmp_path), commit=commit, folder="photos")
             monkeypatch.setattr(sources, "FACEMASK", tiny)
             return tiny if name == "git" else settings(source=name)
+        if name in ("huggingface", "kaggle"):
+            monkeypatch.setattr(hubs, "_import", lambda _package: recorded_hub(photos))
+            pinned = {"revision": "0" * 40} if name == "huggingface" else {"version": 1}
+            return settings(source=name, name="me/set", **pinned)
         counts = {"with_mask": 3, "without_mask": 2}
         values = {"synthetic": {"counts": counts, "size": 32}, "folder": {"path": str(photos)}}
         return settings(source=name, **values.get(name, {}))
@@ -220,6 +237,8 @@ def test_a_source_that_cannot_be_had_leaves_nothing(values, message, site, tmp_p
 
 
 SECTIONS = {
+    "huggingface": {"name": "me/set", "revision": "0" * 40},
+    "kaggle": {"name": "me/set", "version": 1},
     "synthetic": {"counts": {"with_mask": 3, "without_mask": 2}},
     "folder": {"path": "x"},
     "archive": {"location": "x", "sha256": "0" * 64},

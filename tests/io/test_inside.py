@@ -274,7 +274,7 @@ def test_what_is_swapped_in_last_is_not_followed(tmp_path, monkeypatch, name, pa
                 os.mkfifo(place)
 
     swapping(monkeypatch, name, swap)
-    with pytest.raises(InputError, match=r"symbolic link|not a regular file|Not a directory"):
+    with pytest.raises(InputError, match=r"symbolic link|not a regular file|is a file, not a"):
         inside.read_inside(tmp_path / "in", path, LIMIT)
 
 

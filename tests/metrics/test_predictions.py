@@ -123,7 +123,7 @@ def test_a_missing_file_is_refused_by_name(tmp_path):
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(InputError, match="directory"):
+    with pytest.raises(InputError, match="it is a folder, not a file"):
         predictions.read_predictions(tmp_path)
 
 

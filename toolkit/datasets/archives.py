@@ -5,6 +5,7 @@ bytes, files, compression ratio, a tar's header, and the memory that an xz strea
 """
 
 import bz2
+import contextlib
 import gzip
 import lzma
 import os
@@ -46,21 +47,32 @@ DAMAGED = (
 )  # fmt: skip
 
 
-def fetch_archive(location: str, sha256: str, work: Path, track: Track = silent) -> Path:
+def fetch_archive(location: str, sha256: str | None, work: Path, track: Track = silent) -> Path:
     """Return the verified archive at `location`: a local path, or an http(s) URL kept in `work`.
+
+    Without `sha256` a local one is not verified.
 
     Raises InputError for a missing file, a wrong sha256, and whatever `download` refuses.
     """
     scheme, separator, _ = location.partition("://")
     if scheme.lower() in ("http", "https") and separator:
-        return download.download(location, sha256, work, track)
+        return download.download(location, sha256 or "", work, track)
     if separator:
         raise InputError(f"{location}: must be a local path or an http or https address")
     path = Path(location)
     if not path.is_file():
         raise files.missing(path, "archive", "check fetch.location")
-    download.verify_sha256(path, sha256, str(path))
+    if sha256:
+        download.verify_sha256(path, sha256, str(path))
     return path
+
+
+def list_archive(path: Path) -> tuple[list[PurePosixPath], int]:
+    """Return the names that `unpack_archive` yields, and the bytes that all files take."""
+    budget = Budget(str(path))
+    with _explained(path):
+        names = [_normalize(name) for name, _ in _members(path, budget)]
+    return [name for name in names if not is_hidden(name)], budget.total
 
 
 def unpack_archive(path: Path, folder: str = "", track: Track = silent) -> Iterator[SourceFile]:
@@ -74,7 +86,7 @@ def unpack_archive(path: Path, folder: str = "", track: Track = silent) -> Itera
     """
     base = _normalize(inside.check_relative(folder, "fetch.folder"))
     budget, empty, tops = Budget(str(path)), True, set[str]()
-    try:
+    with _explained(path):
         for raw_name, read in track(_members(path, budget), "unpack"):
             name = _normalize(raw_name)
             tops.update(name.parts[:1])
@@ -83,15 +95,22 @@ def unpack_archive(path: Path, folder: str = "", track: Track = silent) -> Itera
                 if not is_hidden(below):
                     empty = False
                     yield below, read()
+    if empty:
+        top = ", ".join(sorted(tops)[:10]) or "nothing"
+        raise InputError(f"{path}: no file below folder {folder!r}; at its top it has {top}")
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what a damaged archive raises into an InputError that names it."""
+    try:
+        yield
     except InputError:
         raise
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: the name {error.object!r} is not UTF-8") from None
     except DAMAGED as error:
         raise InputError(f"{path}: damaged archive ({type(error).__name__}: {error})") from error
-    if empty:
-        top = ", ".join(sorted(tops)[:10]) or "nothing"
-        raise InputError(f"{path}: no file below folder {folder!r}; at its top it has {top}")
 
 
 def _normalize(path: PurePosixPath) -> PurePosixPath:

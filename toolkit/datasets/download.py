@@ -6,6 +6,7 @@ leaves redirects to the caller.
 
 import base64
 import contextlib
+import hashlib
 import math
 import os
 import signal
@@ -39,13 +40,22 @@ TRANSIENT = (408, 429, 500, 502, 503, 504)  # HTTP statuses worth a retry
 def download(url: str, sha256: str, work: Path, track: Track = silent) -> Path:
     """Return the file with this sha256, from `work`/downloads or else from `url`.
 
+    With an empty `sha256` it is whatever is there: a file that was downloaded before is not asked
+    for again.
+
     An interrupted download continues where it stopped. Raises InputError, without the credentials
     that `url` may hold, for a host that cannot be reached, an HTTP error, a body that ends early
     or takes too long, and a wrong sha256; then nothing is kept but what can be resumed.
     """
-    kept = work / "downloads" / sha256
-    part = kept.with_name(f"{sha256}.part")
+    kept = work / "downloads" / (sha256 or f"url-{hashlib.sha256(url.encode()).hexdigest()}")
+    part = kept.with_name(f"{kept.name}.part")
     with files.exclusive(kept):
+        if not sha256:
+            if not kept.is_file():
+                with _deadline(DEADLINE, url):
+                    _persist(url, part, track)
+                part.replace(kept)
+            return kept
         for path in (kept, part):
             if path.is_file() and files.sha256(path) == sha256:
                 return path.replace(kept)

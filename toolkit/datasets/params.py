@@ -30,7 +30,34 @@ class Archive(Section):
 
     source: Literal["archive"]
     location: str
-    sha256: Sha256
+    sha256: Sha256 | None = None
+    folder: str = ""
+
+    @model_validator(mode="after")
+    def _is_pinned(self) -> "Archive":
+        if "://" in self.location and not self.sha256:
+            raise ValueError(
+                "sha256 is missing, which an archive from the network needs; "
+                "`toolkit init --images ADDRESS` writes it"
+            )
+        return self
+
+
+class Huggingface(Section):
+    """One commit of a data set of Hugging Face; `folder` is a folder or an archive in it."""
+
+    source: Literal["huggingface"]
+    name: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")]
+    revision: Commit
+    folder: str = ""
+
+
+class Kaggle(Section):
+    """One version of a data set of Kaggle; `folder` is a folder or an archive in it."""
+
+    source: Literal["kaggle"]
+    name: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    version: Positive
     folder: str = ""
 
 
@@ -57,7 +84,8 @@ class Elpv(Section):
 
 
 FetchParams = Annotated[
-    Synthetic | Folder | Archive | Git | Facemask | Elpv, Field(discriminator="source")
+    Synthetic | Folder | Archive | Git | Huggingface | Kaggle | Facemask | Elpv,
+    Field(discriminator="source"),
 ]
 """The section `fetch`; its key `source` selects the class."""
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from toolkit.datasets import archives, folders, git, params
+from toolkit.datasets import archives, folders, git, hubs, params
 from toolkit.datasets.archives import SourceFile
 from toolkit.datasets.faces import draw
 from toolkit.errors import InputError, explain_error
@@ -190,6 +190,17 @@ def _git(section: params.Git, work: Path, track: Track) -> Iterator[SourceFile]:
     return git.fetch_tree(section.url, section.commit, section.folder, work, track)
 
 
+def _huggingface(section: params.Huggingface, work: Path, track: Track) -> Iterator[FetchedFile]:
+    read = hubs.fetch_huggingface(section.name, section.revision, section.folder, work)
+    return iter(track(read, "read"))
+
+
+def _kaggle(section: params.Kaggle, work: Path, track: Track) -> Iterator[FetchedFile]:
+    return iter(
+        track(hubs.fetch_kaggle(section.name, section.version, section.folder, work), "read")
+    )
+
+
 def _facemask(_section: params.Facemask, work: Path, track: Track) -> Iterator[SourceFile]:
     return _git(FACEMASK, work, track)
 
@@ -216,6 +227,8 @@ SOURCES: dict[str, Callable[[Any, Path, Track], Iterator[FetchedFile]]] = {
     "folder": _folder,
     "archive": _archive,
     "git": _git,
+    "huggingface": _huggingface,
+    "kaggle": _kaggle,
     "facemask": _facemask,
     "elpv": _elpv,
 }

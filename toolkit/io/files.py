@@ -239,6 +239,18 @@ def missing(path: Path, kind: str, remedy: str = "") -> InputError:
     return InputError(f"{path}: {found}{f'; {remedy}' if remedy else where}")
 
 
+def check_space(path: Path, size: float, what: str) -> None:
+    """Raise InputError, before the work, where so many bytes do not fit on the disk of `path`."""
+    place = path.absolute()
+    above = next(folder for folder in (place, *place.parents) if folder.is_dir())
+    free = shutil.disk_usage(above).free
+    if size > free:
+        raise InputError(
+            f"{path}: {what} take {size / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free there; "
+            f"make room, or choose another place"
+        )
+
+
 def flush(folder: Path) -> None:
     """Flush the file system of a folder to disk, so that a power cut after a rename loses nothing.
 

@@ -1,0 +1,134 @@
+"""IMAGES of a command as a local folder: a folder, an archive, a URL, or a data set of a hub."""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from toolkit.datasets import archives, download, hubs, params
+from toolkit.datasets.sources import SOURCES
+from toolkit.errors import InputError
+from toolkit.io import files, inside
+from toolkit.io.manifest import is_file_name
+from toolkit.progress import Track, silent
+
+UNPACKED = Path("unpacked")
+"""Where archives are unpacked, in the folder for downloads: <hash>/<name>."""
+SLASHES = re.compile(r"^(https?|hf|kaggle):/+")  # a Path has lost one of two
+WEB_PAGES = {
+    re.compile(r"^https?://(?:www\.)?kaggle\.com/datasets/([^/?#]+/[^/?#]+).*"): r"kaggle://\1",
+    re.compile(
+        r"^https?://huggingface\.co/datasets/([^/?#]+/[^/?#]+)/?(?:tree/main/?)?"
+    ): r"hf://datasets/\1",
+}
+HUGGING_FACE = re.compile(
+    r"hf://datasets/(?P<name>[\w.-]+(?:/[\w.-]+)?)(?:@(?P<at>[^/]+))?(?:/(?P<folder>.+?))?/*"
+)
+KAGGLE = re.compile(
+    r"kaggle://(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<at>\d+)|/versions/(?P<version>\d+))?"
+    r"(?:/(?P<folder>.+?))?/*"
+)
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class LocalImages:
+    """A folder on this machine, the section `fetch` that stands for it, and what was done."""
+
+    folder: Path
+    source: params.Folder | params.Archive | params.Huggingface | params.Kaggle
+    said: str = ""
+
+
+def open_images(images: Path | str, work: Path, track: Track = silent) -> LocalImages:
+    """Return IMAGES as a folder: a folder as it is, anything else unpacked in `work`, once.
+
+    IMAGES may be a zip or tar, its http(s) address, hf://datasets/<name> or kaggle://<owner>/<name>
+    (each with @<revision> and /<folder> if wanted); a lone folder that wraps the rest is entered.
+    Raises InputError for what is none of these, cannot be reached or does not fit on the disk, and
+    as `archives.unpack_archive` does.
+    """
+    text = _address(images)
+    if "://" not in text and not Path(text).is_file():
+        return LocalImages(Path(text), params.Folder(source="folder", path=text))
+    source, said, size = _pin(text, work, track)
+    about = source.model_dump_json(exclude_defaults=True)
+    digest = hashlib.sha256(about.encode()).hexdigest()[:16]
+    place = work / UNPACKED / digest / _name(text)
+    if place.is_dir():
+        place.parent.touch()
+    else:
+        files.check_space(place, size, f"the images of {text}")
+        _unpack(source, place, work, track)
+    return LocalImages(place, source, f"{text}: {said}, unpacked in {place}")
+
+
+def _address(images: Path | str) -> str:
+    text = SLASHES.sub(r"\1://", str(images))
+    for page, address in WEB_PAGES.items():
+        text = page.sub(address, text) if page.fullmatch(text) else text
+    return text
+
+
+def _pin(text: str, work: Path, track: Track) -> tuple[Any, str, int]:
+    """Return the section `fetch` of what is no folder, what to say, and the bytes if known."""
+    if match := HUGGING_FACE.fullmatch(text):
+        name, at, folder = match["name"], match["at"], match["folder"] or ""
+        commit = at if at and COMMIT.fullmatch(at) else hubs.find_commit(name, at, folder)
+        where: dict[str, Any] = {"name": name, "revision": commit, "folder": folder}
+        return params.Huggingface(source="huggingface", **where), f"revision {commit}", 0
+    if match := KAGGLE.fullmatch(text):
+        at = match["at"] or match["version"]
+        version = int(at) if at else hubs.find_version(match["name"], work)
+        where = {"name": match["name"], "version": version, "folder": match["folder"] or ""}
+        return params.Kaggle(source="kaggle", **where), f"version {version}", 0
+    if not text.startswith(("http://", "https://")) and "://" in text:
+        raise InputError(
+            f"{download.redacted_url(text)}: must be a folder, a zip or tar, an http or https "
+            f"address of one, hf://datasets/<name> or kaggle://<owner>/<name>"
+        )
+    path = download.download(text, "", work, track) if "://" in text else Path(text)
+    names, total = archives.list_archive(path)
+    digest = files.sha256(path)
+    source = params.Archive(
+        source="archive", location=text, sha256=digest, folder=lone_wrapper(names)
+    )
+    kept = f", downloaded to {path}" if "://" in text else ""
+    return source, f"{len(names)} files, sha256 {digest}{kept}", total
+
+
+def lone_wrapper(names: Collection[PurePosixPath]) -> str:
+    """Return the folder that holds all files and other folders, as long as it is the only one.
+
+    That of a single class is not entered: it holds files alone.
+    """
+    depth = 0
+    while True:
+        parents = {name.parts[depth] for name in names if len(name.parts) > depth + 1}
+        lone = len(parents) == 1 and all(len(name.parts) > depth + 1 for name in names)
+        if not lone or not any(len(name.parts) > depth + 2 for name in names):
+            first = next(iter(names), PurePosixPath())
+            return PurePosixPath(*first.parts[:depth]).as_posix().removeprefix(".")
+        depth += 1
+
+
+def _name(text: str) -> str:
+    """Return the name of what was unpacked, without an archive's endings."""
+    last = re.split(r"[/?#@]", download.redacted_url(text) if "://" in text else text)
+    words = [word for word in last if word]
+    name = re.sub(r"(\.tar)?\.(zip|tar|tgz|gz|bz2|xz)$", "", words[-1] if words else "")
+    return name if is_file_name(name) else "images"
+
+
+def _unpack(source: Any, place: Path, work: Path, track: Track) -> None:
+    try:
+        with files.new_folder(place) as building, inside.folder_writer(building) as write:
+            for path, data in SOURCES[source.source](source, work, track):
+                if isinstance(data, bytes):
+                    write(str(path), data)
+    except BaseException:
+        shutil.rmtree(place.parent, ignore_errors=True)
+        raise
