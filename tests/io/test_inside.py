@@ -328,6 +328,9 @@ PACKAGE = Path(toolkit.__file__).parent
 DATA = {"path", "paths", "name", "file", "home", "member", "relative", "sample", "row", "digest"}
 """Names of what may come out of a file."""
 REVIEWED = {
+    "datasets/hubs.py: base / path",
+    """datasets/hubs.py: work / 'hub' / f"{name.replace('/', '--')}-{revision[:16]}\"""",
+    "datasets/local.py: work / UNPACKED / digest",
     # the gate, and names of samples in messages
     "io/inside.py: folder / relative",
     "io/inside.py: f'{shard.name}/{path.relative_to(shard)}'",

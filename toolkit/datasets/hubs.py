@@ -51,7 +51,7 @@ def fetch_huggingface(name: str, revision: str, folder: str, work: Path) -> Iter
     yield from _read(place, folder, f"hf://datasets/{name}")
 
 
-def find_version(name: str, work: Path) -> int:
+def newest_version(name: str, work: Path) -> int:
     """Return the number of the newest version of a data set of Kaggle, which is downloaded."""
     return int(_download_kaggle(name, work).name)
 

@@ -82,7 +82,7 @@ def _pin(text: str, work: Path, track: Track) -> tuple[Any, str, int]:
         return params.Huggingface(source="huggingface", **where), f"revision {commit}", 0
     if match := KAGGLE.fullmatch(text):
         at = match["at"] or match["version"]
-        version = int(at) if at else hubs.find_version(match["name"], work)
+        version = int(at) if at else hubs.newest_version(match["name"], work)
         where = {"name": match["name"], "version": version, "folder": match["folder"] or ""}
         return params.Kaggle(source="kaggle", **where), f"version {version}", 0
     if not text.startswith(("http://", "https://")) and "://" in text:
