@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.datasets import folders
+from toolkit.datasets.params import ReadParams
 from toolkit.errors import InputError
 from toolkit.io import manifest
 from toolkit.io.images import LIMITS, decode, encode_png
@@ -126,7 +127,10 @@ def test_every_file_is_an_image_or_rejected_or_skipped(paths, images, tmp_path_f
     root = tmp_path_factory.mktemp("tree")
     for bit, parts in enumerate(paths):
         make_files(root, f"{'/'.join(parts)}/{bit}.x", data=RED if images >> bit & 1 else b"text")
-    scanned = folders.scan(root)
+    try:
+        scanned = folders.scan(root)
+    except InputError:  # two readings fit
+        scanned = folders.scan(root, settings=ReadParams(layout="class"))
     listed = [s.path for s in scanned.samples], [item["path"] for item in scanned.notes["rejected"]]
     wanted = sorted(f"{'/'.join(p)}/{k}.x" for k, p in enumerate(paths) if ".h" not in p)
     assert sorted(listed[0] + listed[1]) == wanted

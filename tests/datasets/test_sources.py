@@ -124,7 +124,8 @@ def test_every_source_gives_classes_of_images_and_the_same_twice(name, tiny_sect
     fetched = sources.fetch_source(section, output, tmp_path / "work")
     assert len(fetched.classes) >= 2
     assert all(fetched.counts().values())
-    assert fetched.notes == {"rejected": []}
+    assert fetched.notes["rejected"] == []
+    assert fetched.notes["read"].endswith(f"), {len(fetched.samples):,} images")
     assert folders.scan(output) == fetched == manifest.read_manifest(output)
     for sample in fetched.samples[::100]:
         data = (output / sample.path).read_bytes()

@@ -6,13 +6,20 @@ from pathlib import Path, PurePosixPath
 
 from toolkit import progress
 from toolkit.datasets import folders
+from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError
 from toolkit.io import files, images, shards
 from toolkit.io.manifest import TABLE, Manifest, Sample
 from toolkit.io.samples import map_samples
 
 
-def load_originals(folder: Path, output: Path, track: progress.Track, workers: int = 1) -> Manifest:
+def load_originals(
+    folder: Path,
+    output: Path,
+    track: progress.Track,
+    workers: int = 1,
+    reading: ReadParams = BY_NAME,
+) -> Manifest:
     """Return the manifest of a training folder (see `folders.scan`), of what decodes in it.
 
     Of a folder without a manifest, what does not decode is in notes["rejected"]. Raises InputError
@@ -23,7 +30,7 @@ def load_originals(folder: Path, output: Path, track: progress.Track, workers: i
     inner, outer = files.resolve(folder), files.resolve(output)
     if inner == outer or inner in outer.parents or outer in inner.parents:
         raise InputError(f"{output}: the output must lie apart from the images' folder {folder}")
-    source = folders.scan(folder, track, workers, whole=True)
+    source = folders.scan(folder, track, workers, whole=True, settings=reading)
     check_originals(source, folder)
     for sample in source.samples:
         if sample.split not in ("", "train"):

@@ -17,6 +17,7 @@ from toolkit.augmentation.transforms import compose
 from toolkit.augmentation.transforms.parsing import PolicySpec, check_policy_classes, make_policy
 from toolkit.augmentation.transforms.policy import Policy, PolicyEntry
 from toolkit.datasets import folders
+from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError
 from toolkit.io import samples
 from toolkit.io.manifest import Sample
@@ -33,6 +34,7 @@ def write_preview(
     policy: Policy | PolicySpec,
     *,
     size: int | None = None,
+    reading: ReadParams = BY_NAME,
     track: Track = silent,
 ) -> int:
     """Write a sheet with a row for each entry of the policy, and return the number of rows.
@@ -42,7 +44,7 @@ def write_preview(
     image to show, and as `augment_folder` does.
     """
     chosen = policy if isinstance(policy, Policy) else make_policy(policy)
-    source = folders.scan(folder, track)
+    source = folders.scan(folder, track, settings=reading)
     check_originals(source, folder)
     counts = source.counts()
     labels = list(compute_quotas(counts, settings.target, settings.classes))

@@ -18,6 +18,7 @@ from toolkit.augmentation.summary import AugmentationReport, Tally
 from toolkit.augmentation.transforms import parsing
 from toolkit.augmentation.transforms.parsing import PolicySpec
 from toolkit.augmentation.transforms.policy import Policy
+from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError
 from toolkit.io import closure, files, images, samples
 from toolkit.io.manifest import (
@@ -66,7 +67,8 @@ class AugmentationSummary:
 class AugmentationResult:
     """Images of each class, a summary, a report, and the manifest of a contact sheet.
 
-    `rejected` are the files that are not used, each with a path and a reason.
+    `rejected` are the files that are not used, each with a path and a reason; `read` is how the
+    folder was understood.
     """
 
     counts: Mapping[str, int]
@@ -74,9 +76,10 @@ class AugmentationResult:
     report: AugmentationReport
     shown: Manifest
     rejected: Sequence[Mapping[str, str]] = ()
+    read: str = ""
 
 
-def augment_folder(
+def augment_folder(  # noqa: PLR0913 - how it reads and how it writes
     folder: Path,
     output: Path,
     settings: AugmentParams,
@@ -84,12 +87,13 @@ def augment_folder(
     *,
     size: int | None = None,
     form: OutputFormat = OutputFormat(),
+    reading: ReadParams = BY_NAME,
     workers: int = 1,
     track: progress.Track = progress.silent,
 ) -> AugmentationResult:
     """Bring the classes of a training folder to `settings.target`, in the new folder `output`.
 
-    `folder` has a manifest written by the toolkit, or the layout <class>/file. `output` gets
+    `folder` has a manifest written by the toolkit, or is read as `reading` says. `output` gets
     <class>/file with the originals as they are and the new images beside them, plan.csv, and
     manifest.csv with all samples, unless `form` says otherwise. `size` is the side in pixels to
     which parents are resized first. The arms of `settings` are not used.
@@ -103,7 +107,7 @@ def augment_folder(
     toolkit, and for whatever does not suit the plan or the policy.
     """
     chosen = policy if isinstance(policy, Policy) else parsing.make_policy(policy)
-    source = originals.load_originals(folder, output, track, workers)
+    source = originals.load_originals(folder, output, track, workers, reading)
     quotas = plan.compute_quotas(source.counts(), settings.target, settings.classes)
     parsing.check_policy_classes(chosen, source.classes, quotas)
     if not form.only_new:
@@ -137,20 +141,25 @@ def augment_folder(
     return result
 
 
-def write_original(folder: Path, output: Path, track: progress.Track = progress.silent) -> Manifest:
+def write_original(
+    folder: Path,
+    output: Path,
+    track: progress.Track = progress.silent,
+    reading: ReadParams = BY_NAME,
+) -> Manifest:
     """Write the arm "original": a manifest that points to the originals, and an empty plan."""
-    source = originals.load_originals(folder, output, track)
+    source = originals.load_originals(folder, output, track, reading=reading)
     with files.new_folder(output, plan.TABLE) as building:
         kept = originals.link_originals(source, folder, output)
-        manifest = Manifest(source.classes, kept, _rejected(source))
+        manifest = Manifest(source.classes, kept, _notes(source))
         plan.write_plan(building, ())
         write_manifest(building, manifest, (plan.TABLE,))
     return manifest
 
 
-def _rejected(source: Manifest) -> dict[str, Any]:
-    """Return the note on the files of a scanned folder that are not images."""
-    return {key: value for key, value in source.notes.items() if key == "rejected"}
+def _notes(source: Manifest) -> dict[str, Any]:
+    """Return the notes on how a folder was read, and on its files that are not used."""
+    return {key: value for key, value in source.notes.items() if key in ("read", "rejected")}
 
 
 def describe_summary(result: AugmentationResult) -> list[str]:
@@ -222,11 +231,12 @@ def _write_tables(
             tally.add(parent, ident, path, entry)
             gallery.add(parent, ident, path, entry)
     summary = counter.summary(kept)
-    notes = {**_rejected(kept), "codec": codec_notes, "summary": asdict(summary)}
+    notes = {**_notes(kept), "codec": codec_notes, "summary": asdict(summary)}
     write_sidecar(building, kept.classes, notes, (TABLE, plan.TABLE))
     counts = {name: number + summary.new[name] for name, number in kept.counts().items()}
-    rejected = kept.notes.get("rejected", ())
-    return AugmentationResult(counts, summary, tally.report(), gallery.manifest(kept), rejected)
+    rejected, read = kept.notes.get("rejected", ()), kept.notes.get("read", "")
+    report, shown = tally.report(), gallery.manifest(kept)
+    return AugmentationResult(counts, summary, report, shown, rejected, read)
 
 
 def _new_images(

@@ -15,7 +15,7 @@ from toolkit.checks.imbalance import IMBALANCE_CHECKS
 from toolkit.checks.labels import LABEL_CHECKS
 from toolkit.checks.params import AuditParams
 from toolkit.checks.shortcuts import SHORTCUT_CHECKS
-from toolkit.datasets import folders
+from toolkit.datasets import layouts
 from toolkit.datasets.params import PrepareParams, Split
 from toolkit.errors import InputError
 from toolkit.io.manifest import SPLITS, Manifest
@@ -39,7 +39,7 @@ def run_checks(
     labels are to be checked and cleanlab is missing; OSError for example if the disk is full.
     """
     if not manifest.classes:
-        raise InputError(f"{folder}: has no class folder; {folders.LAYOUT}")
+        raise InputError(f"{folder}: has no class folder; {layouts.LAYOUT}")
     if settings.label_errors != "skip":
         confident.require_cleanlab()
     limits = settings.limits
@@ -58,7 +58,8 @@ def run_checks(
     findings = tuple(finding for _, of_check in results.values() for finding in of_check)
     outcomes = {name: _outcome(context, name, result) for name, result in results.items()}
     usable = replace(manifest, samples=tuple(manifest.samples[n] for n in measurements.readable))
-    return Audit(_counts(usable), findings, outcomes, _unusable(manifest, usable))
+    read = manifest.notes.get("read", "")
+    return Audit(_counts(usable), findings, outcomes, _unusable(manifest, usable), read)
 
 
 def _outcome(context: CheckContext, name: str, result: CheckResult) -> CheckOutcome:

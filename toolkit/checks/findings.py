@@ -47,13 +47,15 @@ class CheckOutcome:
 class Audit:
     """Images per split and class, the findings, and the outcome of each check, in their order.
 
-    `counts` are of the images that decode, `unusable` of all other files, per class.
+    `counts` are of the images that decode, `unusable` of all other files, per class. `read` is how
+    the folder was understood.
     """
 
     counts: Mapping[str, Mapping[str, int]]
     findings: tuple[Finding, ...]
     checks: Mapping[str, CheckOutcome] = field(default_factory=dict)
     unusable: Mapping[str, int] = field(default_factory=dict)
+    read: str = ""
 
     def __repr__(self) -> str:
         parts = f"{self.images} images, {len(self.checks)} checks, {len(self.findings)} findings"
@@ -133,7 +135,7 @@ def read_audit(path: Path) -> Audit:
         data = files.read_json(path)
         findings = tuple(_finding(entry) for entry in data["findings"])
         checks = {str(name): CheckOutcome(**entry) for name, entry in data["checks"].items()}
-        return Audit(data["counts"], findings, checks, data["unusable"])
+        return Audit(data["counts"], findings, checks, data["unusable"], data.get("read", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path}: not an audit ({explain_error(error)})"
         raise InputError(f"{message}; write it with `toolkit audit IMAGES --output`") from error

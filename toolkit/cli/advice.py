@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from toolkit.cli import console
-from toolkit.cli.options import Quiet, Work, Workers
+from toolkit.cli import console, options
+from toolkit.cli.options import Quiet, Reading, Work, Workers
 
 
+@options.reads_images
 def advise(
     photos: Annotated[Path, typer.Argument(help="A folder laid out <class>/file.")],
     rare: Annotated[
@@ -36,6 +37,8 @@ def advise(
         bool, typer.Option("--json", help="Print JSON instead of a table and sentences.")
     ] = False,
     quiet: Quiet = False,
+    *,
+    reading: Reading,
 ) -> None:
     """Find out which remedy for imbalance helps on your photos.
 
@@ -61,6 +64,7 @@ def advise(
         workers=workers,
         html=html,
         work=work,
+        reading=reading,
         track=console.track(quiet),
         say=partial(console.say, quiet=quiet),
     )

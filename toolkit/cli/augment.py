@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,17 @@ from toolkit.augmentation.params import AugmentParams
 from toolkit.augmentation.transforms import parsing
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.cli import console
-from toolkit.cli.options import read_project, read_section
+from toolkit.cli.options import parse_mapping, read_project, read_section
+from toolkit.datasets.params import ReadParams
 from toolkit.errors import InputError
 from toolkit.io import files
 from toolkit.io.manifest import SIDECAR
-from toolkit.io.schema import override
+from toolkit.io.schema import build, override
 from toolkit.io.text import describe_rejected
 from toolkit.pipeline.paths import ARMS, PREPARED
 from toolkit.pipeline.steps.augment import augment, check_free
 
 PREVIEW = Path("preview.png")
-MAX_TARGET = 100_000  # characters
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class AugmentOptions:
     force: bool = False
     workers: int = 0
     quiet: bool = False
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def override(self, recorded: AugmentParams) -> AugmentParams:
         """Return the recorded settings, with those that are options here in their place."""
@@ -59,26 +60,13 @@ class AugmentOptions:
 def _parse_target(text: str) -> int | float | str | dict[str, int]:
     """Read a whole number, a ratio, a word of imbalanced-learn, or a mapping."""
     if text.lstrip().startswith("{"):
-        return _parse_mapping(text)
+        return parse_mapping(text, "--target", "{without_mask: 360}")
     for kind in (int, float):
         try:
             return kind(text)
         except ValueError:
             continue
     return text
-
-
-def _parse_mapping(text: str) -> dict[str, int]:
-    """Read {class: number, ...} as params.yaml has it."""
-    from ruamel.yaml import YAML  # slow to import
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        mapping = YAML(typ="safe", pure=True).load(text[:MAX_TARGET])
-        return {str(name): number for name, number in mapping.items()}
-    except (YAMLError, ValueError, AttributeError):
-        example = "--target '{without_mask: 360}'"
-        raise InputError(f"--target must be like {example}, got {text[:80]!r}") from None
 
 
 def augment_from_options(options: AugmentOptions) -> None:
@@ -92,10 +80,13 @@ def augment_from_options(options: AugmentOptions) -> None:
         return
     output = options.output or ARMS / options.arm
     if options.arm == "original":
-        kept = render.write_original(train, output)
+        reading = build(ReadParams, options.reading, "reading")
+        kept = render.write_original(train, output, reading=reading)
         listed = ", ".join(f"{n} {name}" for name, n in kept.counts().items())
         rejected = kept.notes.get("rejected", ())
-        for line in (*_left_out(train, output, rejected, len(kept.samples)), f"{output}: {listed}"):
+        read = _understood(train, kept.notes.get("read", ""))
+        left_out = _left_out(train, output, rejected, len(kept.samples))
+        for line in (*read, *left_out, f"{output}: {listed}"):
             console.say(line, quiet=options.quiet)
         return
     _augment(train, output, options)
@@ -119,12 +110,14 @@ def _augment(train: Path, output: Path, options: AugmentOptions) -> None:
         shards=options.shards,
         force=options.force,
         workers=options.workers,
+        reading=options.reading,
         track=console.track(options.quiet),
     )
     beside = f"the contact sheet {done.sheet}, {done.most_changed.name} and {done.summary.name}"
     originals = sum(done.result.counts.values()) - sum(done.result.summary.new.values())
     lines = [
         *policy.notes,
+        *_understood(train, done.result.read),
         *_left_out(train, output, done.result.rejected, originals),
         *render.describe_summary(done.result),
         *summary.describe_report(done.result.report),
@@ -135,6 +128,10 @@ def _augment(train: Path, output: Path, options: AugmentOptions) -> None:
         lines.append(f"not recorded: params.yaml says {recorded.target}; record it with: {command}")
     for line in lines:
         console.say(line, quiet=options.quiet)
+
+
+def _understood(train: Path, read: str) -> list[str]:
+    return [f"{train}: {read}"] if read else []
 
 
 def _left_out(
@@ -173,7 +170,13 @@ def _preview(train: Path, sheet: Path, options: AugmentOptions) -> None:
     settings = options.override(read_section("augment", AugmentParams))
     policy = _chosen_policy(settings, options)
     rows = write_preview(
-        sheet, train, settings, policy, size=options.size, track=console.track(options.quiet)
+        sheet,
+        train,
+        settings,
+        policy,
+        size=options.size,
+        reading=build(ReadParams, options.reading, "reading"),
+        track=console.track(options.quiet),
     )
     for line in (*policy.notes, f"{sheet}: {rows} originals and what the policy makes of them"):
         console.say(line, quiet=options.quiet)

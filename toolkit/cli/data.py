@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from toolkit.cli import console, options
-from toolkit.cli.options import Output, Quiet, Work, Workers
+from toolkit.cli.options import Output, Quiet, Reading, Work, Workers
 from toolkit.errors import InputError
 from toolkit.io.manifest import SIDECAR
 from toolkit.io.text import describe_rejected
 from toolkit.pipeline import paths
 
 
+@options.reads_images
 def init(
     folder: Annotated[
         Path, typer.Argument(help="Project folder; created if it does not exist.")
@@ -26,6 +27,8 @@ def init(
         bool, typer.Option("--commit/--no-commit", help="Commit them, so that experiments can run.")
     ] = True,
     quiet: Quiet = False,
+    *,
+    reading: Reading,
 ) -> None:
     """Write params.yaml and dvc.yaml, so that `dvc repro` runs in the folder.
 
@@ -33,7 +36,8 @@ def init(
     """
     from toolkit.pipeline.steps.init import init as run
 
-    for line in run(folder, preset=preset, images=images, force=force, commit=commit).notes:
+    project = run(folder, preset=preset, images=images, force=force, commit=commit, reading=reading)
+    for line in project.notes:
         console.say(line, quiet=quiet)
 
 
@@ -66,6 +70,7 @@ def fetch(
     source = options.read_project().fetch
     manifest = run(output, source=source, work=work, track=console.track(quiet))
     rejected = manifest.notes.get("rejected", [])
+    console.say(f"{output}: {manifest.notes['read']}", quiet=quiet)
     console.say(f"{output}: {_counted(manifest.counts())}", quiet=quiet)
     if rejected:
         told = describe_rejected(rejected, len(rejected) + len(manifest.samples))
@@ -76,8 +81,9 @@ def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{n} {name}" for name, n in counts.items())
 
 
+@options.reads_images
 def audit(
-    images: Annotated[Path, typer.Argument(help="A folder <split>/<class>/file or <class>/file.")],
+    images: Annotated[Path, typer.Argument(help="A folder of images, or one that `fetch` wrote.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="JSON file to write.")
     ] = None,
@@ -85,12 +91,14 @@ def audit(
     pictures: Annotated[
         Path | None, typer.Option(help="Folder to write thumbnails of the findings to.")
     ] = None,
-    labels: Annotated[
-        bool, typer.Option("--labels", help="Also look for wrong labels; needs cleanlab.")
+    label_errors: Annotated[
+        bool, typer.Option("--label-errors", help="Also look for wrong labels; needs cleanlab.")
     ] = False,
     work: Work = Path(".toolkit"),
     workers: Workers = 0,
     quiet: Quiet = False,
+    *,
+    reading: Reading,
 ) -> None:
     """Check images for damage, duplicates, odd appearance, shortcuts and imbalance.
 
@@ -106,13 +114,16 @@ def audit(
         output=output,
         html=html,
         pictures=pictures,
-        labels=labels,
+        label_errors=label_errors,
         checks=options.read_section("audit", AuditParams),
         prepare=options.read_section("prepare", PrepareParams),
         work=work,
         workers=workers,
+        reading=reading,
         track=console.track(quiet),
     )
+    if result.read:
+        console.say(f"{images}: {result.read}", quiet=quiet)
     typer.echo(console.table(result.count_rows()))
     typer.echo(f"\n{console.table(result.table())}\n")
     for line in describe_audit(result):
@@ -123,12 +134,15 @@ def audit(
         raise InputError(f"{message}; fix the images or change {', '.join(keys)} in params.yaml")
 
 
+@options.reads_images
 def prepare(
-    raw: Annotated[Path, typer.Argument(help="The folder that `fetch` wrote.")],
+    raw: Annotated[Path, typer.Argument(help="The folder that `fetch` wrote, or another.")],
     audit: Annotated[Path, typer.Option(help="JSON file that `audit` wrote.")],
     output: Output,
     workers: Workers = 0,
     quiet: Quiet = False,
+    *,
+    reading: Reading,
 ) -> None:
     """Split images into train, valid and test, and write them as PNG of one size.
 
@@ -144,8 +158,11 @@ def prepare(
         **dict(settings.prepare),
         limits=settings.audit.limits,
         workers=workers,
+        reading=reading,
         track=console.track(quiet),
     )
+    if prepared.read:
+        console.say(f"{raw}: {prepared.read}", quiet=quiet)
     if prepared.left_out:
         told = describe_rejected(prepared.left_out, prepared.files)
         listed = f"{audit} and {output / 'train' / 'manifest.json'}"
@@ -154,6 +171,7 @@ def prepare(
         console.say(f"{output / split}: {_counted(part.counts())}", quiet=quiet)
 
 
+@options.reads_images
 def augment(
     train: Annotated[Path | None, typer.Argument(help="Training images, <class>/file.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder to create.")] = None,
@@ -188,6 +206,8 @@ def augment(
     ] = False,
     workers: Workers = 0,
     quiet: Quiet = False,
+    *,
+    reading: Reading,
 ) -> None:
     """Bring rare classes to a target size with new images.
 

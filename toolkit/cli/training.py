@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit.cli import console, options
-from toolkit.cli.options import Output, Quiet
+from toolkit.cli.options import Output, Quiet, Reading
 from toolkit.errors import InputError
 from toolkit.pipeline import paths
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
 MAX_SEEDS = 10_000
 
 
+@options.reads_images
 def train(
     arm: Annotated[Path, typer.Option(help="Images to train on: from `augment`, or <class>/file.")],
     valid: Annotated[Path, typer.Option(help="Other images, which decide which epoch is kept.")],
@@ -40,12 +41,16 @@ def train(
         bool, typer.Option("--profile", help="Write where the time goes to .toolkit/profile.")
     ] = False,
     quiet: Quiet = False,
+    *,
+    reading: Reading,
 ) -> None:
     """Train a network on an arm. If it is interrupted or killed, the same command resumes it.
 
     Example: toolkit train --arm data/arms/augmented --valid data/prepared/valid
     --recipe resnet18 --output models/augmented-resnet18-0
     """
+    from toolkit.datasets.params import ReadParams
+    from toolkit.io.schema import build
     from toolkit.pipeline.steps.train import train as run
     from toolkit.pipeline.steps.train import train_all
     from toolkit.training import distributed, profiling
@@ -68,10 +73,12 @@ def train(
             if profile:  # which measures this process
                 section = section.model_copy(update={"jobs": 1})
             outputs = _outputs(output, seeds)
-            todo = TrainingOptions(checkpoints=paths.CHECKPOINTS, **how)
+            read = build(ReadParams, reading, "reading")
+            todo = TrainingOptions(checkpoints=paths.CHECKPOINTS, reading=read, **how)
             trained = train_all(arm, valid, recipe, section, outputs, todo)
         else:
             how |= {key: value for key, value in settings or () if key != "jobs"}
+            how["reading"] = reading
             trained = [run(arm, valid=valid, recipe=recipe, output=output, seed=seed, **how)]
     if profile:
         console.say(f"{folder}: {profiling.describe_profile(folder)}", quiet=quiet)
@@ -254,11 +261,14 @@ def evaluate(
     console.say(f"{output}/metrics.json: all {len(evaluation.metrics)} numbers", quiet=quiet)
 
 
+@options.reads_images
 def predict(
     run: Annotated[Path, typer.Argument(help="A folder that `train` wrote.")],
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A CSV file.")] = None,
     quiet: Quiet = False,
+    *,
+    reading: Reading,
 ) -> None:
     """Predict the class of each image, with a score per class.
 
@@ -269,7 +279,8 @@ def predict(
     from toolkit.pipeline.steps.predict import left_out_path
     from toolkit.pipeline.steps.predict import predict as step
 
-    predictions = step(run, images, output=output, track=console.track(quiet), say=console.say)
+    track = console.track(quiet)
+    predictions = step(run, images, output=output, reading=reading, track=track, say=console.say)
     if not output:
         typer.echo(predictions_csv(predictions), nl=False)
     if predictions.problems:

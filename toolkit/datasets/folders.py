@@ -3,9 +3,13 @@
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from toolkit.datasets import layouts
+from toolkit.datasets.layouts import LeftOut, Place, Reading
+from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError, explain_error
 from toolkit.io import images, inside, manifest
 from toolkit.io.files import missing
@@ -14,54 +18,94 @@ from toolkit.io.samples import CHUNK
 from toolkit.io.sandbox import Stopped, sandboxed_map
 from toolkit.progress import Track, silent
 
-SPLIT_NAMES = {
-    "train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test",
-}  # fmt: skip
-LAYOUT = "expected <split>/<class>/file or <class>/file"
+JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
+"""What systems put beside files, in lower case."""
 
 
-def scan(folder: Path, track: Track = silent, workers: int = 1, *, whole: bool = False) -> Manifest:
-    """Return the manifest of a folder laid out <split>/<class>/... or <class>/..., by path.
+def scan(
+    folder: Path,
+    track: Track = silent,
+    workers: int = 1,
+    *,
+    whole: bool = False,
+    settings: ReadParams = BY_NAME,
+) -> Manifest:
+    """Return the manifest of a folder of images, by path, read as `settings` say.
 
-    If every folder at the top is named for a split (train; valid, val or validation; test; in
-    either case) the classes are the folders below. The header decides what is an image, or with
-    `whole` that it decodes to its end; all other files, symbolic links (they are not followed) and
-    files outside any class folder are listed in
-    notes["rejected"] as {"path", "reason"}. Hidden files and those at the top are skipped, except
-    for links. A sample's `group` is its sha256, so that equal files share one. A folder that holds
-    a manifest is not scanned: that manifest is returned. Raises InputError for a missing folder,
-    for names that are not UTF-8, and for a manifest that leads to other folders.
+    The header decides what is an image, or with `whole` that it decodes to its end; all other
+    files, symbolic links (they are not followed) and files of no class are listed in
+    notes["rejected"] as {"path", "reason"}. Hidden files, and those at the top that are no images,
+    are skipped. notes["read"] says how the folder was understood. A sample's `group` is its sha256,
+    so that equal files share one, unless it has a group of its own. A folder that holds a manifest
+    is not scanned: that manifest is returned. Raises InputError for a missing folder, for names
+    that are not UTF-8, for a layout that can be read in several ways, for a manifest that leads to
+    other folders, and for settings of reading beside a manifest.
     """
     if (folder / manifest.TABLE).is_file() and (folder / manifest.SIDECAR).is_file():
+        check_by_name(folder, settings)
         return manifest.read_manifest(folder, inside_only=True)
-    return rescan(folder, track, workers, whole=whole)
+    return rescan(folder, track, workers, whole=whole, settings=settings)
+
+
+def check_by_name(folder: Path, settings: ReadParams) -> None:
+    """Raise InputError for settings of reading, of a folder whose manifest says it all."""
+    if settings != BY_NAME:
+        keys = ", ".join(sorted(settings.model_fields_set & set(ReadParams.model_fields)))
+        raise InputError(
+            f"{folder}: its {manifest.TABLE} says what each image is, so {keys} cannot be set; "
+            f"leave that out, or give the folder that the images came from"
+        )
 
 
 def rescan(
-    folder: Path, track: Track = silent, workers: int = 1, *, whole: bool = False
+    folder: Path,
+    track: Track = silent,
+    workers: int = 1,
+    *,
+    whole: bool = False,
+    settings: ReadParams = BY_NAME,
 ) -> Manifest:
     """Return what `scan` finds, whether or not the folder holds a manifest."""
-    paths, folders = list_tree(folder)
-    splits = has_splits(folders)
-    paths = [path for path in paths if len(path.parts) > 1 or (folder / path).is_symlink()]
-    places = [parse_path(path, splits) for path in paths]
-    files = [(folder, path, label) for path, (_, label) in zip(paths, places, strict=True)]
-    accepted, rejected = [], []
-    hash_or_reason = partial(_hash_or_reason, images.verify if whole else images.identify)
-    results = sandboxed_map(hash_or_reason, files, workers, chunksize=CHUNK)
-    digests = track(results, "scan", len(files))
-    for path, place, result in zip(paths, places, digests, strict=True):
+    reading = read_folder(folder, settings)
+    accepted = list[tuple[Place, str]]()
+    rejected = [{"path": str(file.path), "reason": file.reason} for file in reading.left_out]
+    hash_or_reason = partial(_hash_or_reason, images.verify if whole else images.identify, folder)
+    paths = [place.path for place in reading.places]
+    results = sandboxed_map(hash_or_reason, paths, workers, chunksize=CHUNK)
+    digests = track(results, "scan", len(paths))
+    for place, result in zip(reading.places, digests, strict=True):
         digest, reason = ("", result.reason) if isinstance(result, Stopped) else result
         if digest:
-            accepted.append((path, place, digest))
+            accepted.append((place, digest))
         else:
-            rejected.append({"path": str(path), "reason": reason})
-    ids = manifest.unique_ids(digest for *_, digest in accepted)
+            rejected.append({"path": str(place.path), "reason": reason})
+    ids = manifest.unique_ids(digest for _, digest in accepted)
     samples = tuple(
-        Sample(ident, str(path), label, split, group=digest)
-        for ident, (path, (split, label), digest) in zip(ids, accepted, strict=True)
+        Sample(ident, str(place.path), place.label, place.split, group=place.group or digest)
+        for ident, (place, digest) in zip(ids, accepted, strict=True)
     )
-    return Manifest(find_classes(folders, splits), samples, {"rejected": rejected})
+    rejected.sort(key=lambda file: file["path"])
+    said = layouts.describe_reading(reading, len(samples), rejected)
+    return Manifest(reading.classes, samples, {"rejected": rejected, "read": said})
+
+
+def read_folder(folder: Path, settings: ReadParams) -> Reading:
+    """Return what the names in a folder say: which files are used, with class, split and group."""
+    paths, directories = list_tree(folder)
+    reading = layouts.read_layout(paths, directories, settings)
+    left_out = [_with_reason(folder, file) for file in reading.left_out]
+    return replace(reading, left_out=tuple(file for file in left_out if not _is_document(file)))
+
+
+def _with_reason(folder: Path, file: LeftOut) -> LeftOut:
+    """Return a file that is left out with the reason that lies in the file itself, if one does."""
+    linked = (folder / file.path).is_symlink()
+    return replace(file, reason=inside.LINK) if linked else file
+
+
+def _is_document(file: LeftOut) -> bool:
+    """Return whether a file at the top is nobody's image, as a README."""
+    return len(file.path.parts) == 1 and file.reason == layouts.OUTSIDE
 
 
 def list_tree(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
@@ -100,41 +144,16 @@ def _check_name(root: Path, path: PurePosixPath) -> None:
         raise InputError(f"{message}; rename it") from None
 
 
-def has_splits(folders: list[PurePosixPath]) -> bool:
-    """Return whether every folder at the top is named for a split."""
-    tops = [path.name.lower() for path in folders if len(path.parts) == 1]
-    return bool(tops) and all(name in SPLIT_NAMES for name in tops)
-
-
-def find_classes(folders: list[PurePosixPath], splits: bool) -> tuple[str, ...]:
-    """Return the names of the class folders, empty ones included, in alphabetical order."""
-    depth = 2 if splits else 1
-    return tuple(sorted({path.name for path in folders if len(path.parts) == depth}))
-
-
-def parse_path(path: PurePosixPath, splits: bool) -> tuple[str, str]:
-    """Return split and class of a file, each "" if it has none."""
-    top, below, *_ = (*path.parts[:-1], "", "")
-    return (SPLIT_NAMES.get(top.lower(), ""), below) if splits else ("", top)
-
-
 def _hash_or_reason(
-    check: Callable[[bytes], object], file: tuple[Path, PurePosixPath, str]
+    check: Callable[[bytes], object], folder: Path, path: PurePosixPath
 ) -> tuple[str, str]:
-    """Return the sha256 of a file in a class folder, or "" and why the file is rejected."""
+    """Return the sha256 of an image file, or "" and why the file is rejected."""
     try:
-        return _hash(check, *file), ""
+        data = read_listed(folder, path)
+        check(data)
     except InputError as error:
         return "", str(error)
-
-
-def _hash(check: Callable[[bytes], object], folder: Path, path: PurePosixPath, label: str) -> str:
-    """Return the sha256 of an image file. Raises InputError with the reason if it is not one."""
-    data = read_listed(folder, path)
-    if not label:
-        raise InputError("not in a class folder")
-    check(data)
-    return hashlib.sha256(data).hexdigest()
+    return hashlib.sha256(data).hexdigest(), ""
 
 
 def read_listed(folder: Path, path: PurePosixPath) -> bytes:
@@ -148,5 +167,5 @@ def read_listed(folder: Path, path: PurePosixPath) -> bytes:
 
 
 def is_hidden(path: PurePosixPath) -> bool:
-    """Return whether a part of the path begins with a dot or is macOS's __MACOSX."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    """Return whether a part of the path begins with a dot, or is what a system put there."""
+    return any(part.startswith(".") or part.casefold() in JUNK for part in path.parts)

@@ -1,4 +1,4 @@
-"""The sections `fetch` (where images come from) and `prepare` (how they are split and resized)."""
+"""The sections `fetch` (where images come from, how they are read) and `prepare` (how split)."""
 
 from typing import Annotated, Literal
 
@@ -6,10 +6,63 @@ from pydantic import Field, model_validator
 
 from toolkit.io.schema import Commit, Fraction, Integer, Number, Positive, Section, Seed, Sha256
 
+LEVELS = ("split", "class", "group", "any")
+"""What a level of folders may be in `fetch.layout`."""
+
 Side = Annotated[Integer, Field(ge=16, le=1024)]  # pixels
 
 
-class Synthetic(Section):
+class ClassParams(Section):
+    """Which classes are used: some left out, merged into a new one, or renamed.
+
+    A class with fewer than `smallest` images is refused, left out, or merged into "other".
+    """
+
+    leave_out: list[str] = []
+    merge: dict[str, list[str]] = {}
+    rename: dict[str, str] = {}
+    smallest: Positive = 1
+    below: Literal["refuse", "leave_out", "merge"] = "refuse"
+
+
+class ReadParams(Section):
+    """How a folder of images is read, the same for every source; by default from its names.
+
+    `layout` names the levels of folders: split, class, group and any, such as split/class.
+    `split_names` translates names of splits, as {Lernen: train}. `labels` is a table beside the
+    images; `image`, `label`, `group` and `split` are its columns, and `group` and `label` may be
+    patterns over the path instead. `only` and `leave_out` are patterns of paths.
+    """
+
+    layout: str = ""
+    split_names: dict[str, Literal["train", "valid", "test"]] = {}
+    labels: str = ""
+    image: str = ""
+    label: str = ""
+    group: str = ""
+    split: str = ""
+    only: list[str] = []
+    leave_out: list[str] = []
+    classes: ClassParams = ClassParams()
+    follow_links: bool = False
+
+    @model_validator(mode="after")
+    def _check_layout(self) -> "ReadParams":
+        levels = self.layout.split("/") if self.layout else ["class"]
+        known = all(level in LEVELS for level in levels)
+        if not known or levels.count("class") != 1 or levels.count("split") > 1:
+            raise ValueError(
+                f"layout must name the levels of folders, each of {', '.join(LEVELS)}, with one "
+                f"class, such as split/class, got {self.layout!r}"
+            )
+        return self
+
+
+BY_NAME = ReadParams()
+"""A folder is read by the names in it alone."""
+
+
+class Synthetic(ReadParams):
     """Drawn faces with and without masks, `size` x `size` pixels; nothing is downloaded."""
 
     source: Literal["synthetic"]
@@ -18,14 +71,14 @@ class Synthetic(Section):
     seed: Seed = 0
 
 
-class Folder(Section):
+class Folder(ReadParams):
     """A folder laid out <split>/<class>/file or <class>/file."""
 
     source: Literal["folder"]
     path: str
 
 
-class Archive(Section):
+class Archive(ReadParams):
     """A zip or tar file, local or at an http(s) URL; only the part below `folder` is used."""
 
     source: Literal["archive"]
@@ -43,7 +96,7 @@ class Archive(Section):
         return self
 
 
-class Huggingface(Section):
+class Huggingface(ReadParams):
     """One commit of a data set of Hugging Face; `folder` is a folder or an archive in it."""
 
     source: Literal["huggingface"]
@@ -52,7 +105,7 @@ class Huggingface(Section):
     folder: str = ""
 
 
-class Kaggle(Section):
+class Kaggle(ReadParams):
     """One version of a data set of Kaggle; `folder` is a folder or an archive in it."""
 
     source: Literal["kaggle"]
@@ -61,7 +114,7 @@ class Kaggle(Section):
     folder: str = ""
 
 
-class Git(Section):
+class Git(ReadParams):
     """One folder of one commit of a git repository."""
 
     source: Literal["git"]
@@ -70,13 +123,13 @@ class Git(Section):
     folder: str = ""
 
 
-class Facemask(Section):
+class Facemask(ReadParams):
     """The public face-mask photos, from their git repository."""
 
     source: Literal["facemask"]
 
 
-class Elpv(Section):
+class Elpv(ReadParams):
     """Solar cells of the elpv-dataset package, defective from a probability of `threshold` on."""
 
     source: Literal["elpv"]

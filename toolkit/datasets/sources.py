@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from toolkit.datasets import archives, folders, git, hubs, params
+from toolkit.datasets import archives, folders, git, hubs, layouts, params
 from toolkit.datasets.archives import SourceFile
 from toolkit.datasets.faces import draw
 from toolkit.errors import InputError, explain_error
@@ -44,12 +44,12 @@ def fetch_source(
     check_places(settings, output, work)
     try:
         with files.new_folder(output) as building:
-            rejected = _write_files(SOURCES[settings.source](settings, work, track), building)
-            scanned = folders.rescan(building, track)
-            rejected.extend(scanned.notes["rejected"])
-            rejected.sort(key=lambda file: file["path"])
-            manifest = replace(scanned, notes={"rejected": rejected})
+            unreadable = _write_files(SOURCES[settings.source](settings, work, track), building)
+            scanned = _read(building, settings, track)
+            rejected = sorted(unreadable + scanned.notes["rejected"], key=lambda file: file["path"])
+            manifest = replace(scanned, notes={**scanned.notes, "rejected": rejected})
             _check_classes(manifest)
+            _remove_documents(building, manifest)
             write_manifest(building, manifest)
     except OSError as error:
         raise InputError(f"{error.filename or output}: {explain_error(error)}") from error
@@ -114,15 +114,31 @@ def check_places(settings: params.FetchParams, output: Path, work: Path) -> None
 
 
 def _write_files(entries: Iterable[FetchedFile], folder: Path) -> list[dict[str, str]]:
-    """Write the files that lie in a class folder; return path and reason of each unreadable one."""
+    """Write the files; return path and reason of each unreadable one."""
     rejected = []
     for path, data in entries:
         if isinstance(data, InputError):
             inside.make_folder(folder, str(path.parent))
             rejected.append({"path": str(path), "reason": str(data)})
-        elif len(path.parts) > 1:  # files at the top belong to no class
+        else:
             _write(folder, data, path)
     return rejected
+
+
+def _read(folder: Path, settings: params.ReadParams, track: Track) -> Manifest:
+    try:
+        return folders.rescan(folder, track, settings=settings)
+    except InputError as error:
+        raise InputError(f"fetch: {error}") from error
+
+
+def _remove_documents(folder: Path, manifest: Manifest) -> None:
+    """Remove files at the top that are no images, such as a README and a stranger's manifest."""
+    listed = {file["path"] for file in manifest.notes["rejected"]}
+    kept = listed | {sample.path for sample in manifest.samples}
+    for path in folder.iterdir():
+        if path.is_file() and path.name not in kept:
+            path.unlink()
 
 
 def _write(folder: Path, data: bytes, path: PurePosixPath) -> None:
@@ -137,13 +153,13 @@ def _write(folder: Path, data: bytes, path: PurePosixPath) -> None:
 
 def _check_classes(manifest: Manifest) -> None:
     if not manifest.classes:
-        raise InputError(f"fetch: the source has no class folder; {folders.LAYOUT}")
+        raise InputError(f"fetch: the source has no class folder; {layouts.LAYOUT}")
     for label, count in manifest.counts().items():
         if count == 0:
             raise InputError(f"fetch: class {label!r} has no image: {_describe(label, manifest)}")
     if len(manifest.classes) < 2:
         only = f"found only {manifest.classes[0]!r}, with {manifest.samples[0].path}"
-        message = f"fetch: at least two classes are needed, {only}; {folders.LAYOUT}"
+        message = f"fetch: at least two classes are needed, {only}; {layouts.LAYOUT}"
         raise InputError(f"{message}: give the folder that holds the classes")
 
 
@@ -167,12 +183,12 @@ def _folder(section: params.Folder, _work: Path, track: Track) -> Iterator[Fetch
     root = locate(section.path)
     if not root.is_dir():
         raise files.missing(root, "folder", "check fetch.path")
-    paths, directories = folders.list_tree(root)
-    splits = folders.has_splits(directories)
-    filled = {folders.parse_path(path, splits)[1] for path in paths if len(path.parts) > 1}
-    for label in folders.find_classes(directories, splits):
+    reading = folders.read_folder(root, section)
+    filled = {place.label for place in reading.places}
+    for label in reading.classes:
         if label not in filled:
             raise InputError(f"{root}: class {label!r} has no image: its folder is empty")
+    paths, _ = folders.list_tree(root)
     for path in track(paths, "read", len(paths)):
         try:
             yield path, folders.read_listed(root, path)

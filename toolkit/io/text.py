@@ -89,10 +89,14 @@ def describe_rejected(rejected: Sequence[Mapping[str, str]], of: int) -> str:
 
     Each of `rejected` has a path and a reason. What details a reason has are not told apart.
     """
+    first = f"{rejected[0]['path'][:200]}: {rejected[0]['reason'][:300]}"
+    files = "1 file is" if len(rejected) == 1 else f"{len(rejected)} files are"
+    return f"{files} not used, of {of}: {count_reasons(rejected)}; the first is {first}"
+
+
+def count_reasons(rejected: Sequence[Mapping[str, str]]) -> str:
+    """List the reasons of rejected files, the most frequent ones first, each with its number."""
     counts = Counter(re.sub(r"^[\d,]+( x [\d,]+)? | \(.*|;.*", "", r["reason"]) for r in rejected)
     listed = [f"{reason[:80]} ({n})" for reason, n in counts.most_common(MOST_REASONS)]
     more = [f"others ({counts.total() - sum(n for _, n in counts.most_common(MOST_REASONS))})"]
-    reasons = ", ".join(listed + more * (len(counts) > MOST_REASONS))
-    first = f"{rejected[0]['path'][:200]}: {rejected[0]['reason'][:300]}"
-    files = "1 file is" if len(rejected) == 1 else f"{len(rejected)} files are"
-    return f"{files} not used, of {of}: {reasons}; the first is {first}"
+    return ", ".join(listed + more * (len(counts) > MOST_REASONS))

@@ -12,7 +12,7 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from toolkit.datasets import folders
-from toolkit.datasets.params import Folder
+from toolkit.datasets.params import BY_NAME, Folder, ReadParams
 from toolkit.datasets.sources import check_places
 from toolkit.errors import InputError
 from toolkit.io import files, parallel
@@ -75,12 +75,13 @@ def init_project(
     *,
     force: bool = False,
     commit: bool = True,
+    reading: ReadParams = BY_NAME,
 ) -> list[str]:
     """Write params.yaml, dvc.yaml, .gitignore and the plot template; start git and DVC.
 
-    They are committed unless `commit` is false. Returns what was done, a line each. Raises
-    InputError for an unknown preset, missing images and files that stand in the way; then nothing
-    is written.
+    They are committed unless `commit` is false. `reading` is how the images are read. Returns what
+    was done, a line each. Raises InputError for an unknown preset, missing images and files that
+    stand in the way; then nothing is written.
     """
     if preset not in PRESETS:
         raise InputError(f"--preset must be one of {', '.join(PRESETS)}, got {preset!r}")
@@ -90,7 +91,7 @@ def init_project(
     if standing and not force:
         message = f"{folder / standing[0]}: there is one already; use --force to overwrite it"
         raise InputError(message)
-    settings, lines = _settings(preset, folder, images)
+    settings, lines = _settings(preset, folder, images, reading)
     folder.mkdir(parents=True, exist_ok=True)
     start_repositories(folder)
     with (folder / "params.yaml.tmp").open("w", encoding="utf-8") as stream:
@@ -112,27 +113,30 @@ def _resource(name: str) -> str:
     return (resources.files("toolkit.pipeline") / "presets" / name).read_text(encoding="utf-8")
 
 
-def _settings(preset: str, folder: Path, images: Path | None) -> tuple[Any, list[str]]:
+def _settings(
+    preset: str, folder: Path, images: Path | None, reading: ReadParams
+) -> tuple[Any, list[str]]:
     """Return the preset's YAML with the version, and what was chosen to fit the images."""
     settings = YAML().load(_resource(f"{preset}.yaml"))
     settings.insert(
         0, "version", installed_version(), comment="of the toolkit; another one refuses to run"
     )
-    lines = _fit(settings, folder, images) if images else []
+    lines = _fit(settings, folder, images, reading) if images else []
     return settings, lines
 
 
-def _fit(settings: Any, folder: Path, images: Path) -> list[str]:
+def _fit(settings: Any, folder: Path, images: Path, reading: ReadParams) -> list[str]:
     """Fill in the path, the split and the positive class from the images themselves."""
     source = Folder(source="folder", path=str(files.resolve(images)))
     check_places(source, folder / "data" / "raw", folder / ".toolkit")
-    manifest = folders.scan(images, workers=parallel.cores(), whole=True)
+    manifest = folders.scan(images, workers=parallel.cores(), whole=True, settings=reading)
     counts = manifest.counts()
     empty = [name for name, n in counts.items() if n == 0]
     if len(counts) < 2 or empty:
         what = f"no image in {empty[0]!r}" if empty else f"{len(counts)} class folders"
         raise InputError(f"{images}: needs <class>/file for at least two classes, found {what}")
     settings["fetch"]["path"] = _relative(images, folder)
+    settings["fetch"].update(reading.model_dump(exclude_defaults=True))
     settings["prepare"]["size"] = size = _size(images, manifest)
     split = _own_splits(manifest)
     if split:
@@ -147,6 +151,7 @@ def _fit(settings: Any, folder: Path, images: Path) -> list[str]:
     rejected = manifest.notes.get("rejected", ())
     told = describe_rejected(rejected, len(rejected) + len(manifest.samples)) if rejected else ""
     return [
+        *([f"{images}: {manifest.notes['read']}"] if "read" in manifest.notes else []),
         *([f"{images}: {told}; `toolkit audit {images}` lists all of them"] if told else []),
         f"{images}: {where}{listed}; classes with fewer than the largest: {rare}",
         f"prepare.size is {size}: every image is resized to {size} x {size} pixels",

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from toolkit.datasets import folders
+from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError
 from toolkit.io import images, manifest, parallel
 from toolkit.io.images import Pixels
@@ -78,20 +79,25 @@ class LabeledFolder:
 
 
 def open_folder(
-    path: Path, track: Track = silent, say: Callable[[str], object] = ignore
+    path: Path,
+    track: Track = silent,
+    say: Callable[[str], object] = ignore,
+    reading: ReadParams = BY_NAME,
 ) -> LabeledFolder:
-    """Read the manifest in a folder; a folder without one is laid out <class>/file and is scanned.
+    """Read the manifest in a folder; a folder without one is scanned, read as `reading` says.
 
-    `say` gets a line on files that are left out: symbolic links and those that do not decode.
+    `say` gets a line on how it was understood, and one on files that are left out.
     Raises InputError for a folder that is missing, has no images or holds several splits, and as
     `manifest.read_manifest` does.
     """
     if any((path / name).is_file() for name in (manifest.TABLE, manifest.SIDECAR)):
+        folders.check_by_name(path, reading)
         table = manifest.read_manifest(path)
         rejected = []
     else:
-        table = folders.rescan(path, track, parallel.cores(), whole=True)
+        table = folders.rescan(path, track, parallel.cores(), whole=True, settings=reading)
         rejected = table.notes["rejected"]
+        say(f"{path}: {table.notes['read']}")
         if splits := sorted({s.path.split("/")[0] for s in table.samples if s.split}):
             names = ", ".join(str(path / split) for split in splits)
             raise InputError(f"{path}: holds several splits; name one of {names}")

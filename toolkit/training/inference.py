@@ -16,6 +16,7 @@ from scipy.special import softmax
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError
 from toolkit.io import images, parallel, sandbox
 from toolkit.io.images import Pixels
@@ -56,15 +57,16 @@ def predict_folder(
     images_folder: Path,
     track: Track = silent,
     say: Callable[[str], object] = ignore,
+    reading: ReadParams = BY_NAME,
 ) -> Predictions:
-    """Predict every image of a folder that has a manifest or is laid out <class>/file.
+    """Predict every image of a labeled folder (see `dataset.open_folder`).
 
     The rows are in the order of the manifest, or of the paths. `say` gets a line on files that are
     left out. Raises InputError for a class that the run does not know, and as `runs.load_run`,
     `dataset.open_folder` and `dataset.load_tensors` do.
     """
     run, network = runs.load_run(run_folder)
-    folder = dataset.open_folder(images_folder, track, say)
+    folder = dataset.open_folder(images_folder, track, say, reading)
     if unknown := sorted(set(folder.classes) - set(run.classes)):
         problem = f"the classes must be those of {run_folder}, {list(run.classes)}"
         remedy = "rename the folder, or train again"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError, StoppedError
 from toolkit.io import closure, files, jobs, parallel
 from toolkit.io.jobs import Interrupt, Report
@@ -41,12 +42,14 @@ T = TypeVar("T")
 class TrainingOptions:
     """How a training is carried out; its results do not depend on it, unless the time is up.
 
+    `reading` is how folders of images are read.
     `checkpoints`: the folder that it is saved in, to resume after an interruption; `restart`:
     whether to ignore a checkpoint there. `max_minutes` count from `started`. `track` shows
     progress, `on_epoch` gets each epoch as it ends, `say` a line on what was chosen or left out.
     """
 
     checkpoints: Path | None = None
+    reading: ReadParams = BY_NAME
     restart: bool = False
     max_minutes: float | None = None
     started: float = field(default_factory=time.monotonic)
@@ -96,8 +99,8 @@ def train_seeds(
     trainings = {seed: state.training_job(settings, name, seed) for seed in outputs}
     state.check_recipe(settings, name)
     folders = arm, valid = (
-        dataset.open_folder(arm_folder, options.track, options.say),
-        dataset.open_folder(valid_folder, options.track, options.say),
+        dataset.open_folder(arm_folder, options.track, options.say, options.reading),
+        dataset.open_folder(valid_folder, options.track, options.say, options.reading),
     )
     size = settings.recipes[name].size or dataset.choose_size(arm, valid, options.say)
     state.check_recipe(settings, name, size)

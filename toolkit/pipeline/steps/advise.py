@@ -6,20 +6,23 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
 from toolkit.checks.audit import run_checks
 from toolkit.checks.findings import Audit
 from toolkit.checks.params import AuditParams
-from toolkit.datasets import folders, split
+from toolkit.datasets import folders, layouts, split
 from toolkit.datasets.folds import assign_folds
+from toolkit.datasets.params import ReadParams
 from toolkit.errors import InputError
 from toolkit.evaluation import advice, remedies
 from toolkit.evaluation.advice import Advice
 from toolkit.evaluation.remedies import HeldOutImages, HeldOutScores
 from toolkit.io import files, images, inside, manifest, parallel
 from toolkit.io.manifest import Manifest, Sample
+from toolkit.io.schema import build
 from toolkit.metrics import confusion
 from toolkit.metrics.arrays import Labels
 from toolkit.pipeline.steps.augment import augment
@@ -55,26 +58,32 @@ def advise(
     workers: int = 0,
     html: Path | str | None = None,
     work: Path | str = Path(".toolkit"),
+    reading: ReadParams | Mapping[str, Any] | None = None,
     track: Track = silent,
     say: Callable[[str], object] = lambda _: None,
 ) -> Advice:
     """Find out which remedy for imbalance helps on a folder of labeled photos.
 
-    `photos` is laid out <class>/file. It is audited: damaged files, and all but one of a set of
-    duplicates, are left out. A frozen `backbone` (see `pretrained.backbones`) turns the images,
-    resized to `size` pixels, into features, and classifiers on these are cross-fitted in so many
-    `folds`, `repeats` times: with and without class weights, a chosen threshold, plain copies, and
-    new images. `rare` is the class that matters, else the one with the fewest images. Of a class
-    with more than `most` images so many are drawn with `seed`. Differences in G-mean below `margin`
-    are practically equal. `html` is a page to write, with photos. Features, new images and
-    measurements are kept in `work`. `threads` compute features, `workers` processes do the rest (0:
-    one per core). Raises InputError for a folder with fewer than two classes or too few images, and
-    weights that are not there.
+    `photos` is a folder, read as the keys of the section `fetch` in `reading` say. It is audited:
+    damaged files, and all but one of a set of duplicates, are left out. A frozen `backbone` (see
+    `pretrained.backbones`) turns the images, resized to `size` pixels, into features, and
+    classifiers on these are cross-fitted in so many `folds`, `repeats` times: with and without
+    class weights, a chosen threshold, plain copies, and new images. `rare` is the class that
+    matters, else the one with the fewest images. Of a class with more than `most` images so many
+    are drawn with `seed`. Differences in G-mean below `margin` are practically equal. `html` is a
+    page to write, with photos. Features, new images and measurements are kept in `work`. `threads`
+    compute features, `workers` processes do the rest (0: one per core). Raises InputError for a
+    folder with fewer than two classes or too few images, and weights that are not there.
     """
     files.check_output(html, "--html", file=True)
     started = time.process_time()
     folder, processes = Path(photos), workers or parallel.cores()
-    tested, audited, notes = usable_images(folder, Path(work), most, seed, processes, track)
+    table = folders.scan(folder, track, processes, settings=build(ReadParams, reading, "reading"))
+    if "read" in table.notes:
+        say(f"{folder}: {table.notes['read']}")
+    tested, audited, notes = usable_images(
+        table, folder, Path(work), most=most, seed=seed, workers=processes, track=track
+    )
     counts = tested.table.counts()
     rare = rare or min(counts, key=lambda name: (counts[name], name))
     if rare not in counts:
@@ -140,10 +149,16 @@ def advise(
 
 
 def usable_images(
-    folder: Path, work: Path, most: int, seed: int, workers: int, track: Track = silent
+    table: Manifest,
+    folder: Path,
+    work: Path,
+    *,
+    most: int,
+    seed: int,
+    workers: int,
+    track: Track = silent,
 ) -> tuple[LabeledFolder, Audit, list[str]]:
     """Return the images to test, each picture once, the audit, and what is left out in words."""
-    table = folders.scan(folder, track, workers)
     splits = sorted({sample.split for sample in table.samples})
     if len(splits) > 1:
         raise InputError(
@@ -166,7 +181,7 @@ def usable_images(
     if len(counts) < LEAST or min(counts.values()) < LEAST:
         raise InputError(
             f"{folder}: needs two classes with two usable images each, got {dict(counts)}; "
-            f"{folders.LAYOUT}"
+            f"{layouts.LAYOUT}"
         )
     sentence = [f"left out: {', '.join(notes)}"] if notes else []
     chosen = Manifest(tuple(sorted(counts)), tuple(drawn))

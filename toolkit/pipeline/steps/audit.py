@@ -9,7 +9,7 @@ from toolkit.checks.findings import Audit, write_audit
 from toolkit.checks.params import AuditParams
 from toolkit.checks.thumbnails import make_thumbnails, write_thumbnails
 from toolkit.datasets import folders
-from toolkit.datasets.params import PrepareParams
+from toolkit.datasets.params import PrepareParams, ReadParams
 from toolkit.errors import InputError
 from toolkit.io import files, parallel
 from toolkit.io.schema import build
@@ -23,22 +23,24 @@ def audit(
     output: Path | str | None = None,
     html: Path | str | None = None,
     pictures: Path | str | None = None,
-    labels: bool = False,
+    label_errors: bool = False,
     checks: AuditParams | Mapping[str, Any] | None = None,
     prepare: PrepareParams | Mapping[str, Any] | None = None,
     work: Path | str = Path(".toolkit"),
     workers: int = 0,
+    reading: ReadParams | Mapping[str, Any] | None = None,
     track: Track = silent,
 ) -> Audit:
     """Check images for damaged files, duplicates, odd pictures, shortcuts and imbalance.
 
-    `images` is a folder laid out <split>/<class>/file or <class>/file. `output` is an audit.json to
-    write, `html` a page with pictures, `pictures` a folder for small pictures of the findings.
-    `labels` also looks for wrong labels, which takes cleanlab. `checks` holds keys of the section
-    `audit` of params.yaml, such as `{"dark": "drop", "thresholds": {"dark": 0.3}}`, and `prepare`
-    those of `prepare`: the split to come. What was measured is kept in `work`. `workers` are
-    processes, 0 for one per core. Raises InputError for a folder without class folders, and for an
-    output that lies among the images; findings never raise, see `Audit.failures`.
+    `images` is a folder, read as the keys of the section `fetch` in `reading` say, such as
+    `{"layout": "split/class"}`. `output` is an audit.json to write, `html` a page with pictures,
+    `pictures` a folder for small pictures of the findings. `label_errors` also looks for wrong
+    labels, which takes cleanlab. `checks` holds keys of the section `audit` of params.yaml, such as
+    `{"dark": "drop", "thresholds": {"dark": 0.3}}`, and `prepare` those of `prepare`: the split to
+    come. What was measured is kept in `work`. `workers` are processes, 0 for one per core. Raises
+    InputError for a folder without class folders, and for an output that lies among the images;
+    findings never raise, see `Audit.failures`.
     """
     folder, processes = Path(images), workers or parallel.cores()
     files.check_output(output, file=True)
@@ -48,10 +50,12 @@ def audit(
         if place:
             _check_apart(Path(place), folder)
     settings = build(AuditParams, checks, "checks")
-    if labels and settings.label_errors == "skip":
+    if label_errors and settings.label_errors == "skip":
         settings = settings.model_copy(update={"label_errors": "warn"})
     split = build(PrepareParams, prepare, "prepare").split
-    manifest = folders.scan(folder, track, processes)
+    manifest = folders.scan(
+        folder, track, processes, settings=build(ReadParams, reading, "reading")
+    )
     result = run_checks(
         manifest, folder, settings, Path(work), split=split, processes=processes, track=track
     )

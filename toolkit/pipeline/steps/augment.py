@@ -1,6 +1,6 @@
 """`toolkit augment`, and `toolkit.augment`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from toolkit.augmentation import contact_sheet, render, summary
 from toolkit.augmentation.params import AugmentParams, PolicyParams, Target
 from toolkit.augmentation.render import AugmentationResult, OutputFormat
 from toolkit.augmentation.transforms.policy import Policy
+from toolkit.datasets.params import ReadParams
 from toolkit.errors import InputError
 from toolkit.io import files, images, parallel
 from toolkit.io.notebook import html_image, html_table
@@ -55,11 +56,13 @@ def augment(
     shards: int = 0,
     force: bool = False,
     workers: int = 0,
+    reading: ReadParams | Mapping[str, Any] | None = None,
     track: Track = silent,
 ) -> AugmentedFolder:
     """Bring rare classes to a target with new images.
 
-    `train` is laid out <class>/file; `output` becomes a complete training folder: the originals as
+    `train` is a folder of images, read as the keys of the section `fetch` in `reading` say, such as
+    `{"layout": "class"}`; `output` becomes a complete training folder: the originals as
     they are (not with `only_new`), new images beside them, manifest.csv and plan.csv. Beside it lie
     a contact sheet, the most changed images, and the numbers as JSON.
 
@@ -88,6 +91,7 @@ def augment(
         size=size,
         form=OutputFormat(only_new, shards, force),
         workers=processes,
+        reading=build(ReadParams, reading, "reading"),
         track=track,
     )
     pairs = [(m.parent, m.child, f"{m.moved:.0f} gray levels") for m in result.report.most_changed]

@@ -1,15 +1,18 @@
 """`toolkit predict`, and `toolkit.predict`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from toolkit.datasets import folders
+from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError
 from toolkit.io import files, manifest
 from toolkit.io.csv import csv_text
 from toolkit.io.images import NamedImage
+from toolkit.io.schema import build
 from toolkit.io.text import describe_rejected
 from toolkit.metrics.predictions import Predictions, write_predictions
 from toolkit.progress import Track, silent
@@ -22,26 +25,28 @@ def predict(
     images: Path | str | Sequence[Path | str],
     *,
     output: Path | str | None = None,
+    reading: ReadParams | Mapping[str, Any] | None = None,
     track: Track = silent,
     say: Callable[[str], object] = lambda _: None,
 ) -> Predictions:
     """Predict the class of images of any size, with a probability per class.
 
-    `run` is what `train` returned, or its folder. `images` is a folder laid out <class>/file, whose
-    predictions can be evaluated, or image files, whose `actual` is empty. The ids are the paths, or
-    those of the folder's manifest. `problems` names the files that cannot be read. `output` is a
-    CSV file to write. Raises InputError if a class folder is none of the run's classes, and if no
-    file can be read.
+    `run` is what `train` returned, or its folder. `images` are image files, or a folder, read as
+    the keys of the section `fetch` in `reading` say: where it has classes, the predictions can be
+    evaluated; else `actual` is empty. The ids are the paths, or those of the folder's manifest.
+    `problems` names the files that cannot be read. `output` is a CSV file to write. Raises
+    InputError if a class folder is none of the run's classes, and if no file can be read.
     """
     files.check_output(output, file=True)
     folder = run.folder if isinstance(run, Run) else Path(run)
     if folder is None:
         raise InputError("the run lies in no folder: read it with the folder that `train` wrote")
     several = [Path(place) for place in ([images] if isinstance(images, str | Path) else images)]
+    settings = build(ReadParams, reading, "reading")
     if len(several) == 1 and (several[0] / manifest.TABLE).is_file():
-        predictions = inference.predict_folder(folder, several[0], track, say)
+        predictions = inference.predict_folder(folder, several[0], track, say, settings)
     else:
-        predictions = _of_files(folder, several, track, say)
+        predictions = _of_files(folder, several, settings, track, say)
     if output:
         write_predictions(Path(output), predictions)
         _list_problems(left_out_path(Path(output)), predictions)
@@ -62,7 +67,11 @@ def _list_problems(path: Path, predictions: Predictions) -> None:
 
 
 def _of_files(
-    folder: Path, places: Sequence[Path], track: Track, say: Callable[[str], object]
+    folder: Path,
+    places: Sequence[Path],
+    settings: ReadParams,
+    track: Track,
+    say: Callable[[str], object],
 ) -> Predictions:
     photos = [photo for place in places for photo in image_files(place, say)]
     guesses = inference.predict_files(folder, photos, track)
@@ -72,10 +81,12 @@ def _of_files(
         told = describe_rejected(rejected, len(rejected)) if rejected else "no image was given"
         raise InputError(f"nothing to predict: {told}")
     classes = runs.read_run(folder).classes
+    paths = [guess.path for guess in read]
+    one_folder = len(places) == 1 and places[0].is_dir()
     return Predictions(
         classes=classes,
         ids=tuple(str(guess.path) for guess in read),
-        actual=_labels(places, [guess.path for guess in read], classes),
+        actual=_labels(places[0], paths, classes, settings, say) if one_folder else (),
         predicted=tuple(guess.predicted for guess in read),
         scores=np.array([guess.scores for guess in read]),
         problems={str(guess.path): guess.problem for guess in guesses if guess.problem},
@@ -83,15 +94,33 @@ def _of_files(
 
 
 def _labels(
-    places: Sequence[Path], paths: Sequence[Path], classes: Sequence[str]
+    folder: Path,
+    paths: Sequence[Path],
+    classes: Sequence[str],
+    settings: ReadParams,
+    say: Callable[[str], object],
 ) -> tuple[str, ...]:
-    """Return the class folder of each image below one folder <class>/file; else nothing."""
-    if len(places) != 1 or any(path.parent.parent != places[0] for path in paths):
+    """Return the class of each image of a folder; nothing if they lie in no class folders.
+
+    Folders deep in others may be anything: they are classes if one of them is the run's.
+    """
+    try:
+        reading = folders.read_folder(folder, settings)
+    except InputError as error:
+        if settings != BY_NAME:
+            raise
+        say(f"{folder}: the column actual stays empty: {error}")
         return ()
-    labels = tuple(path.parent.name for path in paths)
-    if unknown := sorted(set(labels) - set(classes)):
-        message = f"{places[0]}: the class folders must be among {list(classes)}"
+    found = {folder / place.path: place.label for place in reading.places}
+    labels = tuple(found.get(path, "") for path in paths)
+    unknown = sorted(set(labels) - set(classes))
+    flat = all(path.parent.parent == folder for path in paths)
+    if "" in unknown or (unknown and not flat and not set(labels) & set(classes)):
+        return ()
+    if unknown:
+        message = f"{folder}: the class folders must be among {list(classes)}"
         raise InputError(f"{message}, got {', '.join(unknown)}; rename them, or name the files")
+    say(f"{folder}: {reading.said}")
     return labels
 
 

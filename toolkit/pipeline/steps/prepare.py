@@ -7,7 +7,7 @@ from typing import Any
 
 from toolkit.checks.findings import Audit, read_audit
 from toolkit.datasets import folders
-from toolkit.datasets.params import PrepareParams, SplitFractions
+from toolkit.datasets.params import PrepareParams, ReadParams, SplitFractions
 from toolkit.datasets.prepare import Selection, write_splits
 from toolkit.io import files, parallel
 from toolkit.io.images import LIMITS, ImageLimits
@@ -21,12 +21,14 @@ from toolkit.progress import Track, silent
 class PreparedSplits:
     """The manifests of the prepared splits, by name, and the folder that they lie in.
 
-    `left_out` are the files that are not used, each with a path and a reason.
+    `left_out` are the files that are not used, each with a path and a reason; `read` is how the
+    folder of raw images was understood.
     """
 
     folder: Path
     splits: Mapping[str, Manifest]
     left_out: Sequence[Mapping[str, str]] = ()
+    read: str = ""
 
     @property
     def files(self) -> int:
@@ -56,14 +58,15 @@ def prepare(
     valid_fraction: float = 0.2,
     limits: ImageLimits = LIMITS,
     workers: int = 0,
+    reading: ReadParams | Mapping[str, Any] | None = None,
     track: Track = silent,
 ) -> PreparedSplits:
     """Split images into train, valid and test; decode, resize and write them as PNG.
 
-    `raw` is a folder <class>/file or <split>/<class>/file, or one that `fetch` wrote. What `audit`
-    (the result, or its audit.json) drops is left out, and what it groups stays in one split.
-    `output` gets a folder for each split; `size` is the side in pixels. `split` is "source" (keep
-    the splits that are there), `{"fractions": {"train": .7, "valid": .15, "test": .15}}` or
+    `raw` is a folder that `fetch` wrote, or another, read as the keys of `fetch` in `reading` say.
+    What `audit` (the result, or its audit.json) drops is left out, and what it groups stays in one
+    split. `output` gets a folder for each split; `size` is the side in pixels. `split` is "source"
+    (keep the splits that are there), `{"fractions": {"train": .7, "valid": .15, "test": .15}}` or
     `{"counts": {...}}`, drawn with `seed`; `valid_fraction` is what "source" cuts from train where
     there is no valid split. `limits` are what one image file may cost; `workers` are processes, 0
     for one per core. Raises InputError for a split that the images do not allow, and for files
@@ -73,7 +76,13 @@ def prepare(
     params = {"size": size, "seed": seed, "split": split, "valid_fraction": valid_fraction}
     folder, place = Path(raw), Path(output)
     result = read_audit(Path(audit)) if isinstance(audit, str | Path) else audit
-    found = folders.scan(folder, track, workers or parallel.cores(), whole=result is None)
+    found = folders.scan(
+        folder,
+        track,
+        workers or parallel.cores(),
+        whole=result is None,
+        settings=build(ReadParams, reading, "reading"),
+    )
     splits = write_splits(
         found,
         folder,
@@ -85,7 +94,8 @@ def prepare(
         track=track,
     )
     unplaced = splits["train"].notes.get("left_out", ())
-    return PreparedSplits(place, splits, [*_dropped(found, result), *_rejected(found), *unplaced])
+    left_out = [*_dropped(found, result), *_rejected(found), *unplaced]
+    return PreparedSplits(place, splits, left_out, found.notes.get("read", ""))
 
 
 def _rejected(found: Manifest) -> Sequence[Mapping[str, str]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from toolkit.datasets.params import ReadParams
 from toolkit.errors import unknown_name
 from toolkit.io import files
 from toolkit.io.schema import Seed, build, check
@@ -31,13 +32,15 @@ def train(
     workers: int = 0,
     restart: bool = False,
     max_minutes: float | None = None,
+    reading: ReadParams | Mapping[str, Any] | None = None,
     track: Track = silent,
     on_epoch: Callable[[EpochSummary], object] = lambda _: None,
     say: Callable[[str], object] = lambda _: None,
 ) -> Run:
     """Train one network on the images in `arm`; the epoch that is best on `valid` is kept.
 
-    Both are folders laid out <class>/file, or ones that `augment` and `prepare` wrote. `recipe` is
+    Both are folders that `augment` and `prepare` wrote, or others, read as the keys of the section
+    `fetch` in `reading` say. `recipe` is
     one of `recipes` (name -> the keys of `train.recipes` in params.yaml), or else "recommended",
     "resnet18" or "googlenet". The run is written to `output`, which is
     models/<arm>-<recipe>-<seed> unless it is given. `seed` is that of weights, shuffling and
@@ -68,6 +71,7 @@ def train(
             checkpoints=paths.CHECKPOINTS,
             restart=restart,
             max_minutes=max_minutes,
+            reading=build(ReadParams, reading, "reading"),
             track=track,
             on_epoch=on_epoch,
             say=say,

@@ -1,0 +1,406 @@
+"""How a folder is laid out, by its names alone: which folders are splits, groups and classes.
+
+No file is opened here. Where two readings fit, both are shown and nothing is guessed.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from toolkit.datasets.params import ReadParams
+from toolkit.errors import InputError
+from toolkit.io.text import count_reasons
+
+Parts = tuple[str, ...]
+"""The names that lead to a folder; () is the folder that is read."""
+
+LAYOUT = "expected <split>/<class>/file or <class>/file"
+SPLIT_WORDS = {
+    "train": "train", "training": "train", "trainval": "train", "trn": "train",
+    "valid": "valid", "val": "valid", "validation": "valid", "validate": "valid",
+    "dev": "dev", "development": "dev", "devel": "dev",
+    "eval": "eval", "evaluation": "eval",
+    "test": "test", "testing": "test", "tst": "test", "holdout": "test", "heldout": "test",
+}  # fmt: skip
+"""Words in names of splits; what dev and eval mean depends on what lies beside them."""
+FOLD = re.compile(r"(fold|cv|split)[ _-]*\d+|\d+[ _-]*fold", re.IGNORECASE)
+FILLERS = frozenset({
+    "set", "sets", "data", "dataset", "datasets", "image", "images", "img", "imgs", "photo",
+    "photos", "picture", "pictures", "jpg", "jpeg", "png", "split", "splits", "seg", "cls",
+    "folder", "final", "mask", "masks",
+})  # fmt: skip
+"""Words in names of folders that tell neither split nor class."""
+ASIDE = frozenset({
+    "annotation", "annotations", "label", "labels", "doc", "docs", "code", "src", "script",
+    "scripts", "meta", "metadata", "xml", "json", "csv", "txt", "log", "logs",
+})  # fmt: skip
+"""Words in names of folders that go with the images, if no image lies in them."""
+NO_IMAGE = frozenset({
+    ".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml",
+    ".html", ".htm", ".pdf", ".py", ".ipynb", ".zip", ".tar", ".gz", ".7z", ".rar", ".mat",
+    ".npy", ".npz", ".h5", ".pkl", ".log", ".doc", ".docx", ".xls", ".xlsx", ".mp4", ".avi",
+    ".mov", ".wav", ".mp3", ".pt", ".pth", ".onnx",
+})  # fmt: skip
+"""Endings of files that are no images; any other file may be one."""
+OUTSIDE = "not in a class folder"
+MOST_NAMES = 6
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the names say about a file: class, split and group, each "" where there is none."""
+
+    path: PurePosixPath
+    label: str = ""
+    split: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that is not used, and why."""
+
+    path: PurePosixPath
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Where each file belongs, all classes, also those without a file, and what is left out.
+
+    `said` is how the folder was understood, in words, without the number of images.
+    """
+
+    places: tuple[Place, ...]
+    classes: tuple[str, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """The folders in each folder, and how many files that may be images lie in and below each."""
+
+    names: Mapping[Parts, Sequence[str]]
+    images: Counter[Parts]
+
+    def used(self, folder: Parts = ()) -> list[str]:
+        """Return the folders in `folder`, without those that only go with the images."""
+        return [name for name in self.names.get(folder, ()) if not self.is_aside((*folder, name))]
+
+    def is_aside(self, folder: Parts) -> bool:
+        """Return whether a folder has no images, and the name of one that goes with them."""
+        return not self.images[folder] and not ASIDE.isdisjoint(_words(folder[-1]))
+
+    def depth(self, folder: Parts) -> int:
+        """Return how many levels of folders lie below one."""
+        return max((1 + self.depth((*folder, name)) for name in self.used(folder)), default=0)
+
+    def direct(self, folder: Parts) -> int:
+        """Return how many images lie in a folder itself."""
+        below = (self.images[*folder, name] for name in self.names.get(folder, ()))
+        return self.images[folder] - sum(below)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What each level of folders is: split, class, group or any; deeper ones do not matter.
+
+    `splits` says what the names of splits mean, `aside` are folders that are left out.
+    """
+
+    levels: tuple[str, ...]
+    splits: Mapping[str, str] = field(default_factory=dict)
+    aside: frozenset[str] = frozenset()
+
+
+def read_layout(
+    files: Sequence[PurePosixPath], folders: Sequence[PurePosixPath], settings: ReadParams
+) -> Reading:
+    """Return what names say about files; all paths are relative to the folder that is read.
+
+    `settings.layout` says what the levels of folders are; otherwise that is seen from their names:
+    words for splits in any case, names that recur below every folder, lone folders around all
+    others. Raises InputError where several readings fit, with the options that decide.
+    """
+    levels = tuple(settings.layout.split("/")) if settings.layout else ()
+    whole = _make_tree(files, folders)
+    wrappers = _find_wrappers(whole, max(1, len(levels)), settings)
+    shown = {path.parts: _unwrap(path.parts, wrappers) for path in folders} | {(): ()}
+    beside = {path.parts for path in folders if whole.is_aside(path.parts)}
+    inner = [names for parts, names in shown.items() if names and parts not in beside]
+    tree = _Tree(_children(inner), _images(shown[p.parts[:-1]] for p in files if _is_image(p)))
+    layout = _given(tree, levels, settings) if levels else _find(tree, settings)
+    places, left_out = [], []
+    for path in files:
+        folder = path.parts[:-1]
+        place = _place(path, shown[folder], layout)
+        if layout.aside.intersection(shown[folder][:1]):
+            left_out.append(LeftOut(path, "beside the splits"))
+        elif not place.label or any(folder[:n] in beside for n in range(1, len(folder) + 1)):
+            left_out.append(LeftOut(path, OUTSIDE))
+        else:
+            places.append(place)
+    at = layout.levels.index("class")
+    classes = {n[at] for n in inner if len(n) > at and n[0] not in layout.aside}
+    said = _say(layout, tree, sorted(classes), wrappers)
+    return Reading(tuple(places), tuple(sorted(classes)), tuple(left_out), said)
+
+
+def _place(path: PurePosixPath, names: Parts, layout: _Layout) -> Place:
+    found = dict(zip(layout.levels, names, strict=False))
+    split, group = found.get("split", ""), found.get("group", "")
+    if FOLD.fullmatch(split):
+        group = split
+    return Place(path, found.get("class", ""), layout.splits.get(split, ""), group)
+
+
+# --- trees ------------------------------------------------------------------------------------
+
+
+def _make_tree(files: Iterable[PurePosixPath], folders: Iterable[PurePosixPath]) -> _Tree:
+    images = _images(path.parts[:-1] for path in files if _is_image(path))
+    return _Tree(_children(path.parts for path in folders), images)
+
+
+def _children(folders: Iterable[Parts]) -> dict[Parts, list[str]]:
+    names = defaultdict[Parts, dict[str, None]](dict)
+    for *above, name in folders:
+        names[tuple(above)][name] = None
+    return {folder: sorted(inside) for folder, inside in names.items()}
+
+
+def _images(folders: Iterable[Parts]) -> Counter[Parts]:
+    total = Counter[Parts]()
+    for folder, count in Counter(folders).items():
+        for n in range(len(folder) + 1):
+            total[folder[:n]] += count
+    return total
+
+
+def _is_image(path: PurePosixPath) -> bool:
+    return path.suffix.lower() not in NO_IMAGE
+
+
+def _find_wrappers(tree: _Tree, levels: int, settings: ReadParams) -> frozenset[Parts]:
+    """Return the lone folders around several others, and those in a folder of the same name.
+
+    None is one if fewer than `levels` of folders with images are below it.
+    """
+    folder = Parts()
+    while (lone := _lone(tree, folder, levels)) and not _split_words([lone[-1]], settings):
+        folder = lone
+    inside = tree.used(folder)
+    if len(inside) == 1 and not _split_words(inside, settings):
+        folder = ()
+    found = {folder[:n] for n in range(1, len(folder) + 1)}
+    for name in tree.used(folder):
+        inner = (*folder, name)
+        while (lone := _lone(tree, inner, 1)) and _tells_nothing(lone[-1], name):
+            found.add(lone)
+            inner = lone
+    return frozenset(found)
+
+
+def _lone(tree: _Tree, folder: Parts, levels: int) -> Parts:
+    """Return the only folder in `folder`, if there are enough levels below it, else ()."""
+    names = tree.used(folder)
+    lone = (*folder, *names)
+    return lone if len(names) == 1 and tree.depth(lone) >= levels else ()
+
+
+def _tells_nothing(name: str, above: str) -> bool:
+    return name.casefold() == above.casefold() or FILLERS.issuperset(_words(name))
+
+
+def _unwrap(folder: Parts, wrappers: frozenset[Parts]) -> Parts:
+    """Return the names that lead to a folder, without those of wrappers."""
+    return tuple(name for n, name in enumerate(folder, 1) if folder[:n] not in wrappers)
+
+
+# --- words ------------------------------------------------------------------------------------
+
+
+def _words(name: str) -> list[str]:
+    """Return the words in a name, without digits: TrainSet_2 -> train, set."""
+    parted = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
+    words = re.findall(r"[^\W\d_]+", parted.casefold())
+    return re.sub(r"\b(hold|held) out\b", r"\1out", " ".join(words)).split()
+
+
+def _split_words(names: Sequence[str], settings: ReadParams) -> dict[str, str]:
+    """Return those names that are of splits or folds, with their word: Training_set -> train.
+
+    Beside the word there may only be ones that tell nothing, or the same in another name.
+    """
+    found, rests = dict[str, tuple[str, Parts]](), Counter[Parts]()
+    for name in names:
+        words = _words(name)
+        split = [SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS]
+        rest = tuple(word for word in words if word not in SPLIT_WORDS and word not in FILLERS)
+        if name in settings.split_names:
+            found[name] = (settings.split_names[name], ())
+        elif FOLD.fullmatch(name):
+            found[name] = ("fold", ())
+        elif len(split) == 1:
+            found[name] = (split[0], rest)
+            rests[rest] += 1
+    return {name: word for name, (word, rest) in found.items() if not rest or rests[rest] > 1}
+
+
+def _meanings(words: Mapping[str, str]) -> dict[str, str]:
+    """Return the split that each name means, by all words that there are."""
+    there = set(words.values())
+    fixed = {
+        "fold": "train",
+        "dev": "valid" if there & {"train", "fold"} else "train",
+        "eval": "valid" if "test" in there else "test",
+    }
+    return {name: fixed.get(word, word) for name, word in words.items()}
+
+
+# --- what the levels are ----------------------------------------------------------------------
+
+
+def _given(tree: _Tree, levels: tuple[str, ...], settings: ReadParams) -> _Layout:
+    """Return the layout that was asked for. Raises InputError for splits with unknown names."""
+    if "split" not in levels:
+        return _Layout(levels)
+    folders = [Parts()]
+    for _ in range(levels.index("split")):
+        folders = [(*folder, name) for folder in folders for name in tree.used(folder)]
+    names = sorted({name for folder in folders for name in tree.used(folder)})
+    words = _split_words(names, settings)
+    if unknown := [name for name in names if name not in words]:
+        raise InputError(
+            f"layout {'/'.join(levels)} makes splits of the folders {_list(names)}, but what "
+            f"{_list(unknown)} is for is not known; say so: --split-names {_example(unknown)}"
+        )
+    return _Layout(levels, _meanings(words))
+
+
+def _find(tree: _Tree, settings: ReadParams) -> _Layout:
+    """Return the layout that the names of folders show. Raises InputError where several fit."""
+    tops = tree.used()
+    below = {top: tree.used((top,)) for top in tops}
+    words = _split_words(tops, settings)
+    if words:
+        return _find_splits(tree, below, words)
+    inner = sorted({name for names in below.values() for name in names})
+    inner_words = _split_words(inner, settings)
+    if inner and len(inner_words) == len(inner) and all(below.values()):
+        third = {top: sorted({n for b in below[top] for n in tree.used((top, b))}) for top in tops}
+        if _recur(third):
+            raise _question(
+                f"{_count(tops, 'folder')} around splits ({_list(inner)}) x classes "
+                f"({_list(_all(third))})",
+                "any/split/class",
+                f"classes ({_list(tops)}) x splits ({_list(inner)}) with folders in them",
+                "class/split",
+            )
+        return _Layout(("class", "split"), _meanings(inner_words))
+    if _recur(below) and not any(tree.direct((top,)) for top in tops):
+        raise _question(
+            f"splits ({_list(tops)}) x classes ({_list(inner)})",
+            f"split/class --split-names {_example(tops)}` or, to split them anew, `--layout "
+            f"any/class",
+            f"classes ({_list(tops)}) with folders in them ({_list(inner)})",
+            "class",
+        )
+    return _Layout(("class",))
+
+
+def _find_splits(
+    tree: _Tree, below: Mapping[str, Sequence[str]], words: Mapping[str, str]
+) -> _Layout:
+    """Return the layout where some of the folders at the top are named for splits."""
+    others = [top for top in below if top not in words]
+    splits = {top: below[top] for top in words if below[top]}
+    if set(words.values()) == {"fold"} and not others:
+        return _Layout(("group", "class")) if splits else _Layout(("class",))
+    if not others:
+        return _Layout(("split", "class"), _meanings(words))
+    if not splits and len(set(words.values())) == 1:
+        return _Layout(("class",))
+    alike = [top for top in others if set(below[top]) & set(_all(splits))]
+    used = [top for top in others if tree.images[top,]]
+    if splits and not alike and (len(splits) > 1 or not used):
+        return _Layout(("split", "class"), _meanings(words), frozenset(others))
+    raise _question(
+        f"splits ({_list(list(words))})" + f" x classes ({_list(_all(splits))})" * bool(splits),
+        f"split/class --split-names {_example(alike)}"
+        if alike
+        else f"split/class --leave-out '{others[0]}/*'",
+        f"classes ({_list(list(below))})",
+        "class",
+    )
+
+
+def _recur(below: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether at least two names, and half of all, stand below several folders."""
+    counts = Counter(name for names in below.values() for name in names)
+    often = [name for name, n in counts.items() if n > 1]
+    telling = {name for name in often if not FILLERS.issuperset(_words(name))}
+    return all(below.values()) and len(telling) > 1 and 2 * len(often) >= len(counts)
+
+
+def _question(first: str, option: str, second: str, other: str) -> InputError:
+    return InputError(
+        f"two readings fit: {first}, or {second}; say which: `--layout {option}`, or "
+        f"`--layout {other}` (in params.yaml: fetch.layout)"
+    )
+
+
+# --- words for people -------------------------------------------------------------------------
+
+
+def describe_reading(reading: Reading, images: int, rejected: Sequence[Mapping[str, str]]) -> str:
+    """Say in one line how a folder was understood, with its images and what is left out."""
+    said = f"{reading.said}, {images:,} images"
+    if rejected:
+        said += f"; left out: {count_reasons(rejected)}"
+    return said
+
+
+def _say(layout: _Layout, tree: _Tree, classes: Sequence[str], wrappers: frozenset[Parts]) -> str:
+    groups = tree.used() if layout.levels[0] == "group" else []
+    parts = {
+        "split": f"{_count(list(layout.splits), 'split')} "
+        f"({', '.join(f'{n} -> {s}' if n != s else n for n, s in layout.splits.items())})",
+        "group": f"{_count(groups, 'group')} ({_list(groups)}), each kept in one split,"
+        if groups
+        else "groups",
+        "class": f"{_count(classes, 'class')} ({_list(classes)})",
+        "any": "folders",
+    }
+    said = " x ".join(parts[level] for level in layout.levels)
+    if layout.aside:
+        said += f", beside {_list(sorted(layout.aside))}"
+    outer = "/".join(_outer(wrappers))
+    return f"in {outer}: {said}" if outer else said
+
+
+def _outer(wrappers: frozenset[Parts]) -> Parts:
+    """Return the folder that all others lie in."""
+    around = [w for w in wrappers if all(w[:n] in wrappers for n in range(1, len(w)))]
+    return max(around, key=len, default=())
+
+
+def _count(names: Sequence[str], noun: str) -> str:
+    plural = {"class": "classes"}.get(noun, f"{noun}s")
+    return f"{len(names)} {noun if len(names) == 1 else plural}"
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_NAMES]) + ", ..." * (len(names) > MOST_NAMES)
+
+
+def _all(below: Mapping[str, Sequence[str]]) -> list[str]:
+    return sorted({name for names in below.values() for name in names})
+
+
+def _example(names: Sequence[str]) -> str:
+    pairs = zip(names, ("train", "test", "valid"), strict=False)
+    return ",".join(f"{name}={split}" for name, split in pairs)
