@@ -1,12 +1,15 @@
-"""Files that are not images, are damaged, or are not what their names say, are flagged."""
+"""Files that are not images or are damaged are flagged, and what the names of files say."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.helpers import audits
+from toolkit.checks import audit, params
+from toolkit.datasets import folders
 from toolkit.io import images
 
 
@@ -109,3 +112,60 @@ def test_a_file_check_may_drop(photos):
     (finding,) = result.findings_of("tiny")
     assert finding.drop == finding.samples
     assert len(finding.samples) == 1
+
+
+# --- names ------------------------------------------------------------------------------------
+
+
+def test_masks_beside_images_are_one_finding_with_the_pattern_that_leaves_them_out(photos):
+    for path in sorted(photos.glob("?/*.png")):
+        pixels = np.zeros((48, 48), np.uint8)
+        pixels[int(path.stem) : 20] = 255
+        Image.fromarray(pixels).save(path.with_suffix(".bmp"))
+    result = audits.run(photos)
+    (finding,) = result.findings_of("companions")
+    assert finding.action == "warn"
+    assert len(finding.paths) == 12
+    assert "as a/000.bmp does with a/000.png" in finding.message
+    assert "set fetch.leave_out to ['*.bmp']" in finding.message
+    assert len(audits.run(photos, companions="drop").dropped) == 12
+
+
+@pytest.fixture
+def patients(photos):
+    """Six patients with two pictures each, in two classes."""
+    for path in sorted(photos.glob("?/*.png")):
+        patient, view = divmod(int(path.stem), 2)
+        path.rename(path.with_name(f"{path.parent.name}{patient}_view{view}.png"))
+    return photos
+
+
+def test_names_that_look_like_groups_are_one_finding_with_the_setting(patients):
+    (finding,) = audits.run(patients).findings_of("name_groups")
+    assert "look like 6 groups" in finding.message
+    assert "'a0' has 2 images" in finding.message
+    assert "set fetch.group to '^([^_]+)_'" in finding.message
+    assert (finding.action, finding.paths) == ("warn", ())
+
+
+def given_groups(folder, split=""):
+    """The samples with the beginnings of their names as groups."""
+    scanned = folders.scan(folder)
+    samples = tuple(
+        replace(s, group=s.path[2:4], split=split and ("train", "test")["view1" in s.path])
+        for s in scanned.samples
+    )
+    return audit.run_checks(
+        replace(scanned, samples=samples), folder, params.AuditParams(), folder.parent / "work"
+    )
+
+
+def test_groups_that_are_given_are_not_looked_for(patients):
+    assert given_groups(patients).findings == ()
+
+
+def test_a_group_in_two_splits_of_the_source_is_a_leak(patients):
+    (leak,) = given_groups(patients, "divided").findings
+    assert leak.check == "leaks"
+    assert leak.message == "6 groups are in several splits, such as 'a0': test, train"
+    assert len(leak.paths) == 12

@@ -133,6 +133,7 @@ def test_names_of_classes_are_no_groups():
 
 def test_numbers_that_begin_anew_in_each_class_are_no_groups():
     assert look(*(f"{c}/{n:04d}.jpg" for c in "abc" for n in range(20))) is None
+    assert look(*(f"{c}/{n:04d}_{c}.jpg" for c in "abc" for n in range(20))) is None
 
 
 def test_copies_of_one_picture_are_no_group():

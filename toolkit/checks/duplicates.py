@@ -12,7 +12,7 @@ from toolkit.checks.base import Check, CheckContext, CheckResult, DuplicateSet
 from toolkit.checks.findings import Finding
 from toolkit.checks.hashing import Descriptors
 from toolkit.checks.records import Measurements
-from toolkit.io.manifest import Sample
+from toolkit.io.manifest import Sample, content_hash
 
 MIN_CONTRAST = 0.02
 """Contrast (see `measures`) below which an image shows too little to be compared."""
@@ -147,7 +147,26 @@ def _conflicts(context: CheckContext) -> CheckResult:
 
 
 def _leaks(context: CheckContext) -> CheckResult:
-    return None, _across(context, "leaks", "in {} splits", _splits)
+    return None, _across(context, "leaks", "in {} splits", _splits) + _divided_groups(context)
+
+
+def _divided_groups(context: CheckContext) -> list[Finding]:
+    """Report the groups that were given and that lie in several splits of the source."""
+    members = defaultdict[str, list[int]](list)
+    for index, sample in enumerate(context.measurements.samples):
+        if sample.group not in ("", content_hash(sample)):
+            members[sample.group].append(index)
+    divided = {
+        name: indices
+        for name, indices in members.items()
+        if len(_splits(context.samples(indices))) > 1
+    }
+    if not divided:
+        return []
+    name, indices = next(iter(divided.items()))
+    splits = ", ".join(_splits(context.samples(indices)))
+    message = f"{len(divided)} groups are in several splits, such as {name!r}: {splits}"
+    return [context.finding("leaks", [i for of in divided.values() for i in of], message)]
 
 
 def _across(
@@ -186,5 +205,5 @@ DUPLICATE_CHECKS: dict[str, Check] = {
         "one image re-encoded, resized, mirrored, cropped or relit (similarity at least {})",
     ),
     "conflicts": Check(_conflicts, "duplicates or near-duplicates with different labels"),
-    "leaks": Check(_leaks, "duplicates or near-duplicates in different splits of the source"),
+    "leaks": Check(_leaks, "duplicates, or images of one group, in different splits of the source"),
 }

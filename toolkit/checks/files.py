@@ -1,12 +1,15 @@
-"""FILE_CHECKS: files that are not images, are damaged, or are not what their names say."""
+"""FILE_CHECKS: files that are not images or are damaged, and what the names of files say."""
 
 from functools import partial
 from pathlib import PurePosixPath
 
 import numpy as np
 
-from toolkit.checks.base import Check, CheckContext, CheckResult
+from toolkit.checks.base import Check, CheckContext, CheckResult, picture_numbers
 from toolkit.checks.findings import Finding
+from toolkit.datasets.choice import find_companions
+from toolkit.datasets.groups import find_name_groups
+from toolkit.io.manifest import content_hash
 from toolkit.io.text import EMPTY
 
 EXTENSIONS = {
@@ -96,6 +99,45 @@ def _size(context: CheckContext, index: int) -> str:
     return f"{width:.0f} x {height:.0f} pixels"
 
 
+def _companions(context: CheckContext) -> CheckResult:
+    paths, labels = _paths_and_labels(context)
+    entropy = context.measurements.columns["entropy"]
+    found = find_companions(paths, labels, [float(value) for value in entropy])
+    if found is None:
+        return None, []
+    picture, companion = found.example
+    others = f", which leaves out {found.others} others as well" if found.others else ""
+    message = (
+        f"{len(found.indices)} files go with a picture of the same name, as {companion} does with "
+        f"{picture}: masks, or the same picture twice? If they are no pictures of their class, "
+        f"set fetch.leave_out to {list(found.patterns)} (or --leave-out){others}"
+    )
+    return None, [context.finding("companions", found.indices, message)]
+
+
+def _name_groups(context: CheckContext) -> CheckResult:
+    """Report names that look like groups, unless groups were given."""
+    samples = context.measurements.samples
+    if any(sample.group not in ("", content_hash(sample)) for sample in samples):
+        return None, []
+    pictures = picture_numbers(len(samples), context.duplicates)
+    found = find_name_groups(*_paths_and_labels(context), [int(number) for number in pictures])
+    if found is None:
+        return None, []
+    name, images = found.counts.most_common(1)[0]
+    message = (
+        f"file names look like {len(found.counts)} groups, such as patients or clips: {name!r} has "
+        f"{images} images. Images of one group in train and in test make results look too good: "
+        f"if they belong together, set fetch.group to {found.setting!r} (or --group)"
+    )
+    return None, [Finding("name_groups", context.settings.name_groups, message, ())]
+
+
+def _paths_and_labels(context: CheckContext) -> tuple[list[PurePosixPath], list[str]]:
+    samples = context.measurements.samples
+    return [PurePosixPath(sample.path) for sample in samples], [sample.label for sample in samples]
+
+
 FILE_CHECKS: dict[str, Check] = {
     "empty": Check(partial(_undecodable, "empty"), "zero bytes"),
     "not_an_image": Check(partial(_undecodable, "not_an_image"), "not an image (wrong header)"),
@@ -108,4 +150,6 @@ FILE_CHECKS: dict[str, Check] = {
     "animated": Check(_animated, "more than one frame or page"),
     "enormous": Check(_enormous, "more than {} megapixels"),
     "tiny": Check(_tiny, "shorter side under {} pixels"),
+    "companions": Check(_companions, "goes with a picture of the same name, as its mask does"),
+    "name_groups": Check(_name_groups, "names look like groups, and fetch.group is not set"),
 }

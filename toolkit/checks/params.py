@@ -61,6 +61,8 @@ class AuditParams(Section):
     animated: FileAction = "warn"
     enormous: FileAction = "warn"
     tiny: FileAction = "warn"
+    companions: FileAction = "warn"
+    name_groups: DatasetAction = "warn"
     exact_duplicates: DuplicateAction = "group"
     near_duplicates: DuplicateAction = "group"
     conflicts: FileAction = "warn"

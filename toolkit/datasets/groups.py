@@ -19,7 +19,7 @@ LEAST = 5
 NAMED = 0.8
 """Fraction of the images whose names must show a group."""
 TOGETHER = 1 / 3
-"""Fraction of the images that must share theirs with another picture."""
+"""Fraction of the images that must share theirs with another picture of their class."""
 LARGEST = 1 / 2
 """Fraction of a class that one group may hold: what most names share is no group's name."""
 IN_CLASSES = 0.8
@@ -126,11 +126,13 @@ def _are_groups(names: Sequence[str], labels: Sequence[str], pictures: Sequence[
     named = sum(map(bool, names))
     if named < max(1, NAMED * len(names)) or len(set(names) - {""}) < LEAST:
         return False
-    members, of_class = defaultdict[str, set[int]](set), defaultdict[str, Counter[str]](Counter)
+    members = defaultdict[tuple[str, str], set[int]](set)
+    of_class = defaultdict[str, Counter[str]](Counter)
     for name, label, picture in zip(names, labels, pictures, strict=True):
-        members[name].add(picture)
+        members[name, label].add(picture)
         of_class[label][name] += 1
-    together = sum(len(members[name]) > 1 for name in names if name)
+    pairs = zip(names, labels, strict=True)
+    together = sum(len(members[name, label]) > 1 for name, label in pairs if name)
     divided = sum(
         counts.total()
         for counts in of_class.values()
