@@ -158,7 +158,7 @@ def choose_columns(
     texts = {name: column for name, column in sample.texts.items() if name != image}
     split = _given(table, wanted, "split") or _split_column(sample.path, texts, name_splits)
     texts.pop(split, None)
-    group = _given(table, wanted, "group") or _group_column(sample.path, texts)
+    group = _given(table, wanted, "group") or _group_column(table, texts)
     texts.pop(group, None)
     if wanted.get("label"):
         return Columns(image, _given_labels(table, wanted), group, split)
@@ -255,16 +255,13 @@ def _split_column(
     return fit[0] if fit else ""
 
 
-def _group_column(path: str, texts: Mapping[str, Sequence[str]]) -> str:
-    """Return the column of groups with a usual name: the coarsest of several."""
-    fit = [
-        name
-        for name, column in texts.items()
-        if is_usual(name, "group") and 1 < len(set(filter(None, column))) < len(column)
-    ]
-    coarse = [name for name in fit if all(_decides(texts[n], texts[name]) for n in fit)]
+def _group_column(table: LabelTable, names: Iterable[str]) -> str:
+    """Return the column of groups with a usual name: the coarsest of several. All rows count."""
+    usual = {name: table.column(name) for name in names if is_usual(name, "group")}
+    fit = {n: texts for n, texts in usual.items() if 1 < len({*texts} - {""}) < len(texts)}
+    coarse = [n for n in fit if all(_decides(texts, fit[n]) for texts in fit.values())]
     if fit and not coarse:
-        raise undecided(path, "group", fit)
+        raise undecided(table.path, "group", fit)
     return coarse[0] if coarse else ""
 
 
