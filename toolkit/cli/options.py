@@ -5,6 +5,7 @@ import functools
 import gc
 import inspect
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from toolkit.pipeline.paths import PARAMS
 if TYPE_CHECKING:
     from toolkit.pipeline import params
 
+SPLIT_NAME = r"(.+?)=(train|valid|test)(?:,|$)"
 MAX_MAPPING = 100_000  # characters
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
@@ -76,11 +78,10 @@ def parse_reading(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of READING that are set as keys of a section of params.yaml."""
     chosen = {key: value for key, value in options.items() if value}
     if "split_names" in chosen:
-        pairs = [pair.split("=") for text in chosen["split_names"] for pair in text.split(",")]
-        if any(len(pair) != 2 for pair in pairs):
-            named = ",".join(chosen["split_names"])
+        named = ",".join(chosen["split_names"])
+        if not re.fullmatch(rf"({SPLIT_NAME})+", named):
             raise InputError(f"--split-names must be like Lernen=train,Pruefen=test, got {named!r}")
-        chosen["split_names"] = dict(pairs)
+        chosen["split_names"] = dict(re.findall(SPLIT_NAME, named))
     if "classes" in chosen:
         chosen["classes"] = parse_mapping(chosen["classes"], "--classes", "{leave_out: [other]}")
     return chosen

@@ -4,19 +4,24 @@ No file is opened here. Where two readings fit, both are shown and nothing is gu
 """
 
 import re
+import shlex
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from toolkit.datasets.params import ReadParams
 from toolkit.errors import InputError
+from toolkit.io.manifest import SPLITS
 from toolkit.io.text import count_reasons
 
 Parts = tuple[str, ...]
 """The names that lead to a folder; () is the folder that is read."""
 
 LAYOUT = "expected <split>/<class>/file or <class>/file"
+"""The usual layouts."""
+OTHERWISE = "or name a table of labels (--labels), or where the class is in a file's name (--label)"
 SPLIT_WORDS = {
     "train": "train", "training": "train", "trainval": "train", "trn": "train",
     "valid": "valid", "val": "valid", "validation": "valid", "validate": "valid",
@@ -34,7 +39,9 @@ FILLERS = frozenset({
 """Words in names of folders that tell neither split nor class."""
 ASIDE = frozenset({
     "annotation", "annotations", "label", "labels", "doc", "docs", "code", "src", "script",
-    "scripts", "meta", "metadata", "xml", "json", "csv", "txt", "log", "logs",
+    "scripts", "meta", "metadata", "xml", "json", "csv", "txt", "log", "logs", "notebook",
+    "notebooks", "paper", "papers", "readme", "utils", "tools", "config", "configs", "weights",
+    "license", "licenses",
 })  # fmt: skip
 """Words in names of folders that go with the images, if no image lies in them."""
 NO_IMAGE = frozenset({
@@ -44,8 +51,11 @@ NO_IMAGE = frozenset({
     ".mov", ".wav", ".mp3", ".pt", ".pth", ".onnx",
 })  # fmt: skip
 """Endings of files that are no images; any other file may be one."""
+COMPOUND = re.compile(rf"\b({'|'.join(SPLIT_WORDS)})({'|'.join(FILLERS)})\b")
+"""Two words in one: trainset."""
 OUTSIDE = "not in a class folder"
 MOST_NAMES = 6
+NUMBERS = {2: "two", 3: "three"}
 
 
 @dataclass(frozen=True)
@@ -98,11 +108,6 @@ class _Tree:
         """Return how many levels of folders lie below one."""
         return max((1 + self.depth((*folder, name)) for name in self.used(folder)), default=0)
 
-    def direct(self, folder: Parts) -> int:
-        """Return how many images lie in a folder itself."""
-        below = (self.images[*folder, name] for name in self.names.get(folder, ()))
-        return self.images[folder] - sum(below)
-
 
 @dataclass(frozen=True)
 class _Layout:
@@ -130,7 +135,7 @@ def read_layout(
     wrappers = _find_wrappers(whole, max(1, len(levels)), settings)
     shown = {path.parts: _unwrap(path.parts, wrappers) for path in folders} | {(): ()}
     beside = {path.parts for path in folders if whole.is_aside(path.parts)}
-    inner = [names for parts, names in shown.items() if names and parts not in beside]
+    inner = [names for parts, names in shown.items() if names and not _is_below(parts, beside)]
     tree = _Tree(_children(inner), _images(shown[p.parts[:-1]] for p in files if _is_image(p)))
     layout = _given(tree, levels, settings) if levels else _find(tree, settings)
     places, left_out = [], []
@@ -138,15 +143,22 @@ def read_layout(
         folder = path.parts[:-1]
         place = _place(path, shown[folder], layout)
         if layout.aside.intersection(shown[folder][:1]):
-            left_out.append(LeftOut(path, "beside the splits"))
-        elif not place.label or any(folder[:n] in beside for n in range(1, len(folder) + 1)):
+            left_out.append(LeftOut(path, f"in {shown[folder][0]}, beside the splits"))
+        elif not place.label or _is_below(folder, beside):
             left_out.append(LeftOut(path, OUTSIDE))
         else:
             places.append(place)
     at = layout.levels.index("class")
     classes = {n[at] for n in inner if len(n) > at and n[0] not in layout.aside}
-    said = _say(layout, tree, sorted(classes), wrappers)
+    size = len(layout.levels)
+    deeper = sorted({n[size] for n in inner if len(n) > size and n[0] not in layout.aside})
+    said = _say(layout, tree, sorted(classes), deeper, _outer(wrappers))
     return Reading(tuple(places), tuple(sorted(classes)), tuple(left_out), said)
+
+
+def _is_below(folder: Parts, others: Collection[Parts]) -> bool:
+    """Return whether a folder is one of others, or lies in one."""
+    return any(folder[:n] in others for n in range(1, len(folder) + 1))
 
 
 def _place(path: PurePosixPath, names: Parts, layout: _Layout) -> Place:
@@ -226,8 +238,8 @@ def _unwrap(folder: Parts, wrappers: frozenset[Parts]) -> Parts:
 def _words(name: str) -> list[str]:
     """Return the words in a name, without digits: TrainSet_2 -> train, set."""
     parted = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
-    words = re.findall(r"[^\W\d_]+", parted.casefold())
-    return re.sub(r"\b(hold|held) out\b", r"\1out", " ".join(words)).split()
+    words = " ".join(re.findall(r"[^\W\d_]+", parted.casefold()))
+    return COMPOUND.sub(r"\1 \2", re.sub(r"\b(hold|held) out\b", r"\1out", words)).split()
 
 
 def _split_words(names: Sequence[str], settings: ReadParams) -> dict[str, str]:
@@ -258,7 +270,8 @@ def _meanings(words: Mapping[str, str]) -> dict[str, str]:
         "dev": "valid" if there & {"train", "fold"} else "train",
         "eval": "valid" if "test" in there else "test",
     }
-    return {name: fixed.get(word, word) for name, word in words.items()}
+    meanings = {name: fixed.get(word, word) for name, word in words.items()}
+    return dict(sorted(meanings.items(), key=lambda item: SPLITS.index(item[1])))
 
 
 # --- what the levels are ----------------------------------------------------------------------
@@ -287,39 +300,44 @@ def _find(tree: _Tree, settings: ReadParams) -> _Layout:
     below = {top: tree.used((top,)) for top in tops}
     words = _split_words(tops, settings)
     if words:
-        return _find_splits(tree, below, words)
+        return _find_splits(tree, below, words, settings)
     inner = sorted({name for names in below.values() for name in names})
     inner_words = _split_words(inner, settings)
     if inner and len(inner_words) == len(inner) and all(below.values()):
         third = {top: sorted({n for b in below[top] for n in tree.used((top, b))}) for top in tops}
         if _recur(third):
             raise _question(
-                f"{_count(tops, 'folder')} around splits ({_list(inner)}) x classes "
-                f"({_list(_all(third))})",
-                "any/split/class",
-                f"classes ({_list(tops)}) x splits ({_list(inner)}) with folders in them",
-                "class/split",
+                (
+                    f"splits ({_list(inner)}) x classes ({_list(_all(third))}) in each of "
+                    f"{_list(tops)}",
+                    "--layout any/split/class",
+                ),
+                (f"classes ({_list(tops)}) x splits ({_list(inner)})", "--layout class/split"),
             )
         return _Layout(("class", "split"), _meanings(inner_words))
-    if _recur(below) and not any(tree.direct((top,)) for top in tops):
+    if _recur(below):
         raise _question(
-            f"splits ({_list(tops)}) x classes ({_list(inner)})",
-            f"split/class --split-names {_example(tops)}` or, to split them anew, `--layout "
-            f"any/class",
-            f"classes ({_list(tops)}) with folders in them ({_list(inner)})",
-            "class",
+            (
+                f"splits ({_list(tops)}) x classes ({_list(inner)})",
+                f"--split-names {_example(tops)}",
+            ),
+            (f"classes ({_list(inner)}) in each of {_list(tops)}", "--layout any/class"),
+            (f"classes ({_list(tops)}) with folders in them ({_list(inner)})", "--layout class"),
         )
     return _Layout(("class",))
 
 
 def _find_splits(
-    tree: _Tree, below: Mapping[str, Sequence[str]], words: Mapping[str, str]
+    tree: _Tree,
+    below: Mapping[str, Sequence[str]],
+    words: Mapping[str, str],
+    settings: ReadParams,
 ) -> _Layout:
     """Return the layout where some of the folders at the top are named for splits."""
     others = [top for top in below if top not in words]
     splits = {top: below[top] for top in words if below[top]}
     if set(words.values()) == {"fold"} and not others:
-        return _Layout(("group", "class")) if splits else _Layout(("class",))
+        return _find_folds(below, settings)
     if not others:
         return _Layout(("split", "class"), _meanings(words))
     if not splits and len(set(words.values())) == 1:
@@ -328,28 +346,39 @@ def _find_splits(
     used = [top for top in others if tree.images[top,]]
     if splits and not alike and (len(splits) > 1 or not used):
         return _Layout(("split", "class"), _meanings(words), frozenset(others))
+    known = f"splits ({_list(list(words))})" + f" x classes ({_list(_all(splits))})" * bool(splits)
     raise _question(
-        f"splits ({_list(list(words))})" + f" x classes ({_list(_all(splits))})" * bool(splits),
-        f"split/class --split-names {_example(alike)}"
-        if alike
-        else f"split/class --leave-out '{others[0]}/*'",
-        f"classes ({_list(list(below))})",
-        "class",
+        (f"{known}, with {_list(others)} beside them", f"--leave-out '{others[0]}/*'"),
+        *[(f"{known}, and {_list(alike)} is a split too", f"--split-names {_example(alike)}")]
+        * bool(alike),
+        (f"classes ({_list(list(below))})", "--layout class"),
     )
 
 
+def _find_folds(below: Mapping[str, Sequence[str]], settings: ReadParams) -> _Layout:
+    """Return the layout of folders that are all folds. Raises InputError if each is split."""
+    if all(below.values()) and len(_split_words(_all(below), settings)) == len(_all(below)):
+        raise InputError(
+            f"each of {_list(list(below))} is split into {_list(_all(below))}: the same images, "
+            f"divided several times; give one of them, such as {next(iter(below))}"
+        )
+    return _Layout(("group", "class")) if any(below.values()) else _Layout(("class",))
+
+
 def _recur(below: Mapping[str, Sequence[str]]) -> bool:
-    """Return whether at least two names, and half of all, stand below several folders."""
+    """Return whether at least two telling names, half of all, stand below several folders."""
     counts = Counter(name for names in below.values() for name in names)
     often = [name for name, n in counts.items() if n > 1]
     telling = {name for name in often if not FILLERS.issuperset(_words(name))}
-    return all(below.values()) and len(telling) > 1 and 2 * len(often) >= len(counts)
+    return len(telling) > 1 and 2 * len(often) >= len(counts)
 
 
-def _question(first: str, option: str, second: str, other: str) -> InputError:
+def _question(*readings: tuple[str, str]) -> InputError:
+    """Return the error for a folder that can be read in several ways, each with its option."""
+    listed = "; ".join(f"{said}: {option}" for said, option in readings)
     return InputError(
-        f"two readings fit: {first}, or {second}; say which: `--layout {option}`, or "
-        f"`--layout {other}` (in params.yaml: fetch.layout)"
+        f"{NUMBERS[len(readings)]} readings fit, each with the option that decides for it (or its "
+        f"key in the section fetch): {listed}"
     )
 
 
@@ -358,13 +387,29 @@ def _question(first: str, option: str, second: str, other: str) -> InputError:
 
 def describe_reading(reading: Reading, images: int, rejected: Sequence[Mapping[str, str]]) -> str:
     """Say in one line how a folder was understood, with its images and what is left out."""
-    said = f"{reading.said}, {images:,} images"
+    said = f"{reading.said}, {images:,} image{'s' * (images != 1)}"
     if rejected:
-        said += f"; left out: {count_reasons(rejected)}"
-    return said
+        said += f"; not used: {count_reasons(rejected)}"
+    return said + "".join(f"; {alike}" for alike in _look_alike(reading.classes))
 
 
-def _say(layout: _Layout, tree: _Tree, classes: Sequence[str], wrappers: frozenset[Parts]) -> str:
+def _look_alike(classes: Sequence[str]) -> list[str]:
+    """Say which names of classes differ in case, spaces or the form of Unicode alone."""
+    names = defaultdict[str, list[str]](list)
+    for name in classes:
+        plain = unicodedata.normalize("NFKC", name).casefold()
+        names[re.sub(r"[\W_]+", "", plain) or plain].append(name)
+    return [
+        f"the classes {' and '.join(map(repr, alike))} look alike: if they are one, "
+        f"--classes '{{merge: {{{alike[-1]}: [{', '.join(alike[:-1])}]}}}}'"
+        for alike in names.values()
+        if len(alike) > 1
+    ]
+
+
+def _say(
+    layout: _Layout, tree: _Tree, classes: Sequence[str], deeper: Sequence[str], outer: Parts
+) -> str:
     groups = tree.used() if layout.levels[0] == "group" else []
     parts = {
         "split": f"{_count(list(layout.splits), 'split')} "
@@ -376,10 +421,9 @@ def _say(layout: _Layout, tree: _Tree, classes: Sequence[str], wrappers: frozens
         "any": "folders",
     }
     said = " x ".join(parts[level] for level in layout.levels)
-    if layout.aside:
-        said += f", beside {_list(sorted(layout.aside))}"
-    outer = "/".join(_outer(wrappers))
-    return f"in {outer}: {said}" if outer else said
+    if deeper:
+        said += f" with folders in them ({_list(deeper)})"
+    return f"in {'/'.join(outer)}: {said}" if outer else said
 
 
 def _outer(wrappers: frozenset[Parts]) -> Parts:
@@ -403,4 +447,4 @@ def _all(below: Mapping[str, Sequence[str]]) -> list[str]:
 
 def _example(names: Sequence[str]) -> str:
     pairs = zip(names, ("train", "test", "valid"), strict=False)
-    return ",".join(f"{name}={split}" for name, split in pairs)
+    return shlex.quote(",".join(f"{name}={split}" for name, split in pairs))
