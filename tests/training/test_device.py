@@ -3,14 +3,17 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
+from tests.helpers.arms import settings
 from tests.helpers.waiting import TIMEOUT
 from toolkit.errors import InputError
 from toolkit.training import device
+from toolkit.training.state import initial_state, training_job
 
 CPU = torch.device("cpu")
 
@@ -92,6 +95,25 @@ def test_autocast_only_for_bfloat16():
     for dtype in (torch.float32, torch.bfloat16):
         with device.autocast(CPU, dtype):
             assert layer(x).dtype is dtype
+
+
+def test_gradients_of_bfloat16_do_not_depend_on_what_was_in_memory():
+    """oneDNN's do where the stride is larger than the input, as in networks for images of 16 px."""
+    layer = nn.Conv2d(16, 16, 3, stride=2, padding=1, bias=False)
+    device.guard_gradients(layer)
+    for _ in range(3):
+        blocks = [torch.full((2**k,), torch.nan) for k in range(3, 15) for _ in range(9)]
+        del blocks  # what is freed is the next to be used
+        with device.autocast(CPU, torch.bfloat16):
+            output = layer(torch.ones(4, 16, 1, 1))
+        assert output.dtype is torch.bfloat16
+        output.sum().backward()
+    assert layer.weight.grad.isfinite().all()
+
+
+def test_networks_are_guarded_before_they_are_trained():
+    network = initial_state(training_job(settings(), "r", 0), 2).network
+    assert isinstance(network.layer4[0].conv1.forward, partial)
 
 
 def test_logits_do_not_depend_on_dropout_or_change_with_the_batch():

@@ -4,7 +4,8 @@ import contextlib
 import errno
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,25 @@ def _set_float32(precisions: list[str]) -> None:
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     """Return a context of mixed precision if `dtype` is bfloat16, else one without effect."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
+
+
+def guard_gradients(network: nn.Module) -> None:
+    """Make convolutions whose stride is larger than their input compute in float32 on CPUs.
+
+    In bfloat16 oneDNN reads memory there that nobody wrote: some weights' gradients were 1e9, other
+    ones in each run. A network of stride 32 has such layers for images of less than 32 pixels.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and max(module.stride) > 1:
+            module.forward = partial(_convolve, module, module.forward)  # type: ignore[method-assign]
+
+
+def _convolve(layer: nn.Conv2d, forward: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    small = any(side < step for side, step in zip(images.shape[-2:], layer.stride, strict=True))
+    if not (small and images.device.type == "cpu" and torch.is_autocast_enabled("cpu")):
+        return forward(images)
+    with torch.autocast("cpu", enabled=False):
+        return forward(images.float()).to(torch.bfloat16)
 
 
 def normalize(images: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from toolkit.errors import InputError
 from toolkit.training import networks
-from toolkit.training.device import derive_seed, resolve_device, resolve_precision
+from toolkit.training.device import derive_seed, guard_gradients, resolve_device, resolve_precision
 from toolkit.training.distributed import ALONE, Group
 from toolkit.training.gradients import GradientMeter
 from toolkit.training.params import Recipe, TrainParams
@@ -118,6 +118,7 @@ def initial_state(job: TrainingJob, classes: int, group: Group = ALONE) -> Train
     except InputError as error:
         raise InputError(f"train.recipes.{job.name}.{error}") from error
     network = network.to(machine.device).to(memory_format=torch.channels_last)
+    guard_gradients(network)
     forward = group.wrap(network)
     optimizer = Adam(network.parameters(), recipe.learning_rate, fused=True)
     scheduler = ReduceLROnPlateau(
