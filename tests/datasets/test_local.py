@@ -56,14 +56,15 @@ def serve():
 @pytest.mark.parametrize("wrapper", ["", "archive (3)/Plant Leaves"])
 def test_an_archive_is_unpacked_once_below_its_wrappers(tmp_path, form, wrapper):
     archive = packed(tmp_path, form, wrapper)
-    opened = open_images(archive, tmp_path / "work")
+    said = list[str]()
+    opened = open_images(archive, tmp_path / "work", say=said.append)
     assert names(opened.folder) == EXPECTED
     assert opened.folder.name == "my photos"
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     assert opened.source == params.Archive(
         source="archive", location=str(archive), sha256=digest, folder=wrapper
     )
-    assert f"5 files, sha256 {digest}" in opened.said
+    assert said == [f"{archive}: 5 files, sha256 {digest}, unpacked in {opened.folder}"]
     (opened.folder / "kept").touch()
     assert (open_images(str(archive), tmp_path / "work").folder / "kept").exists()
     fetched = fetch_source(opened.source, tmp_path / "raw", tmp_path / "work")
@@ -71,8 +72,9 @@ def test_an_archive_is_unpacked_once_below_its_wrappers(tmp_path, form, wrapper)
 
 
 def test_a_folder_stays_where_it_is_and_nothing_is_said(tmp_path):
-    opened = open_images(tmp_path, tmp_path / "work")
-    assert (opened.folder, opened.said) == (tmp_path, "")
+    said = list[str]()
+    opened = open_images(tmp_path, tmp_path / "work", say=said.append)
+    assert (opened.folder, said) == (tmp_path, [])
     assert not list(tmp_path.iterdir())
 
 
@@ -80,10 +82,14 @@ def test_an_address_is_downloaded_and_its_hash_said(tmp_path, serve):
     packed(tmp_path, "zip", "top")
     handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
     address = f"{serve(handler)}/my%20photos.zip"
-    opened = open_images(Path(address), tmp_path / "work")  # a Path has one slash less
+    said = list[str]()
+    work = tmp_path / "work"
+    opened = open_images(Path(address), work, say=said.append)  # a Path has one slash less
     assert names(opened.folder) == EXPECTED
     assert opened.source.location == address
-    assert opened.source.sha256 in opened.said
+    digest = opened.source.sha256
+    assert f"my%20photos.zip: 5 files, sha256 {digest}, downloaded to " in said[0]
+    assert (work / "downloads" / digest).is_file()  # where `fetch` finds it
     with pytest.raises(InputError, match=r"none\.zip: HTTP status 404"):
         open_images(f"{address.rpartition('/')[0]}/none.zip", tmp_path / "work")
 

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from toolkit.augmentation.transforms import parsing
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.cli import console
 from toolkit.cli.options import parse_mapping, read_project, read_section
+from toolkit.datasets.local import open_images
 from toolkit.datasets.params import ReadParams
 from toolkit.errors import InputError
 from toolkit.io import files
@@ -81,7 +83,8 @@ def augment_from_options(options: AugmentOptions) -> None:
     output = options.output or ARMS / options.arm
     if options.arm == "original":
         reading = build(ReadParams, options.reading, "reading")
-        kept = render.write_original(train, output, reading=reading)
+        files.check_output(output)
+        kept = render.write_original(_opened(train, options), output, reading=reading)
         listed = ", ".join(f"{n} {name}" for name, n in kept.counts().items())
         rejected = kept.notes.get("rejected", ())
         read = _understood(train, kept.notes.get("read", ""))
@@ -112,6 +115,7 @@ def _augment(train: Path, output: Path, options: AugmentOptions) -> None:
         workers=options.workers,
         reading=options.reading,
         track=console.track(options.quiet),
+        say=partial(console.say, quiet=options.quiet),
     )
     beside = f"the contact sheet {done.sheet}, {done.most_changed.name} and {done.summary.name}"
     originals = sum(done.result.counts.values()) - sum(done.result.summary.new.values())
@@ -144,6 +148,11 @@ def _left_out(
     return [f"{train}: {told}; all are listed in {output / SIDECAR}"]
 
 
+def _opened(train: Path, options: AugmentOptions) -> Path:
+    say = partial(console.say, quiet=options.quiet)
+    return open_images(train, track=console.track(options.quiet), say=say).folder
+
+
 def _explain(image: Path, options: AugmentOptions) -> None:
     from toolkit.augmentation.explain import describe_trace, trace_image, write_again
 
@@ -168,10 +177,10 @@ def _preview(train: Path, sheet: Path, options: AugmentOptions) -> None:
     files.check_output(sheet, file=True)
     check_free(sheet, f"the sheet {sheet}", force=options.force)
     settings = options.override(read_section("augment", AugmentParams))
-    policy = _chosen_policy(settings, options)
+    policy, folder = _chosen_policy(settings, options), _opened(train, options)
     rows = write_preview(
         sheet,
-        train,
+        folder,
         settings,
         policy,
         size=options.size,

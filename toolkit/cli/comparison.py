@@ -159,7 +159,11 @@ def probe(
     from toolkit.evaluation.probe import describe_probe, probe_table
     from toolkit.pipeline.steps.probe import probe as run
 
-    result = run(arm, output=output, workers=workers, track=console.track(quiet))
+    shown: dict[str, Any] = {
+        "track": console.track(quiet),
+        "say": partial(console.say, quiet=quiet),
+    }
+    result = run(arm, output=output, workers=workers, **shown)
     for line in describe_probe(result):
         typer.echo(line)
     if result.by_transform:

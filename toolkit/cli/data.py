@@ -1,5 +1,6 @@
 """Commands that get, check and prepare images, and augment them."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -121,6 +122,7 @@ def audit(
         workers=workers,
         reading=reading,
         track=console.track(quiet),
+        say=partial(console.say, quiet=quiet),
     )
     if result.read:
         console.say(f"{images}: {result.read}", quiet=quiet)
@@ -160,6 +162,7 @@ def prepare(
         workers=workers,
         reading=reading,
         track=console.track(quiet),
+        say=partial(console.say, quiet=quiet),
     )
     if prepared.read:
         console.say(f"{raw}: {prepared.read}", quiet=quiet)

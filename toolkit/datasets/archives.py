@@ -22,7 +22,7 @@ from typing import IO, NoReturn, Protocol
 
 from toolkit.datasets import download
 from toolkit.datasets.folders import is_hidden
-from toolkit.errors import InputError
+from toolkit.errors import InputError, explain_error
 from toolkit.io import files, inside
 from toolkit.io.text import describe_content
 from toolkit.progress import Track, silent
@@ -38,6 +38,7 @@ MAX_MEMORY = 200_000_000  # bytes that the decompressor of an xz may take
 MAX_RATIO = 200  # bytes out for one byte in ...
 RATIO_FROM = 10_000_000  # ... if more than this many bytes come out
 BLOCK = 1 << 16
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 
 # What zipfile, tarfile and the decompressors raise for damaged files.
@@ -65,6 +66,13 @@ def fetch_archive(location: str, sha256: str | None, work: Path, track: Track = 
     if sha256:
         download.verify_sha256(path, sha256, str(path))
     return path
+
+
+def is_archive(path: Path) -> bool:
+    """Return whether a file begins as a zip or tar does."""
+    with path.open("rb") as stream:
+        start = stream.read(512)
+    return start.startswith((*ZIP, *DECOMPRESSORS)) or start[257:262] == b"ustar"
 
 
 def list_archive(path: Path) -> tuple[list[PurePosixPath], int]:
@@ -110,6 +118,8 @@ def _explained(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: the name {error.object!r} is not UTF-8") from None
     except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno:
+            raise InputError(f"{path}: {explain_error(error)}") from error
         raise InputError(f"{path}: damaged archive ({type(error).__name__}: {error})") from error
 
 
@@ -159,7 +169,7 @@ def _members(path: Path, budget: Budget) -> Iterator[Member]:
     with path.open("rb") as stream:
         start = stream.read(512)
         stream.seek(0)
-        if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        if start.startswith(ZIP):
             yield from _zip(stream, budget)
             return
         for magic, decompress in DECOMPRESSORS.items():

@@ -74,6 +74,12 @@ def download(url: str, sha256: str, work: Path, track: Track = silent) -> Path:
         return part.replace(kept)
 
 
+def keep(path: Path, sha256: str) -> None:
+    """Keep a file that was downloaded without a sha256 where `download` finds it by this one."""
+    with contextlib.suppress(OSError):  # there already, or on a disk without links
+        path.with_name(sha256).hardlink_to(path)
+
+
 def verify_sha256(path: Path, sha256: str, name: str) -> None:
     """Raise InputError, led by `name`, unless the file has this sha256."""
     actual = files.sha256(path)

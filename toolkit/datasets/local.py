@@ -3,7 +3,8 @@
 import hashlib
 import re
 import shutil
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,8 +16,10 @@ from toolkit.io import files, inside
 from toolkit.io.manifest import is_file_name
 from toolkit.progress import Track, silent
 
-UNPACKED = Path("unpacked")
-"""Where archives are unpacked, in the folder for downloads: <hash>/<name>."""
+WORK, UNPACKED = Path(".toolkit"), Path("unpacked")
+"""The folder for downloads, and where in it archives are unpacked: <hash>/<name>."""
+OLD = 30
+"""Days after which what was unpacked and is not used is removed."""
 SLASHES = re.compile(r"^(https?|hf|kaggle):/+")  # a Path has lost one of two
 WEB_PAGES = {
     re.compile(r"^https?://(?:www\.)?kaggle\.com/datasets/([^/?#]+/[^/?#]+).*"): r"kaggle://\1",
@@ -36,34 +39,44 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class LocalImages:
-    """A folder on this machine, the section `fetch` that stands for it, and what was done."""
+    """IMAGES as they were written, their folder here, and the section `fetch` for them."""
 
+    name: str
     folder: Path
     source: params.Folder | params.Archive | params.Huggingface | params.Kaggle
-    said: str = ""
 
 
-def open_images(images: Path | str, work: Path, track: Track = silent) -> LocalImages:
-    """Return IMAGES as a folder: a folder as it is, anything else unpacked in `work`, once.
+def open_images(
+    images: Path | str,
+    work: Path = WORK,
+    track: Track = silent,
+    say: Callable[[str], object] = lambda _: None,
+    *,
+    unpacked: Path | None = None,
+) -> LocalImages:
+    """Return IMAGES as a folder: a folder as it is, anything else unpacked once, and its hash said.
 
     IMAGES may be a zip or tar, its http(s) address, hf://datasets/<name> or kaggle://<owner>/<name>
     (each with @<revision> and /<folder> if wanted); a lone folder that wraps the rest is entered.
-    Raises InputError for what is none of these, cannot be reached or does not fit on the disk, and
-    as `archives.unpack_archive` does.
+    `work` keeps downloads, and what is unpacked unless that goes to `unpacked`; what was not used
+    for OLD days is removed. Raises InputError for what is none of these, cannot be reached or does
+    not fit on the disk, and as `archives.unpack_archive` does.
     """
     text = _address(images)
     if "://" not in text and not Path(text).is_file():
-        return LocalImages(Path(text), params.Folder(source="folder", path=text))
+        return LocalImages(text, Path(text), params.Folder(source="folder", path=text))
     source, said, size = _pin(text, work, track)
     about = source.model_dump_json(exclude_defaults=True)
     digest = hashlib.sha256(about.encode()).hexdigest()[:16]
-    place = work / UNPACKED / digest / _name(text)
+    place = (unpacked or work / UNPACKED) / digest / folder_name(text)
     if place.is_dir():
         place.parent.touch()
     else:
         files.check_space(place, size, f"the images of {text}")
         _unpack(source, place, work, track)
-    return LocalImages(place, source, f"{text}: {said}, unpacked in {place}")
+    say(f"{text}: {said}" + ("" if unpacked else f", unpacked in {place}"))
+    _remove_old(work / UNPACKED)
+    return LocalImages(text, place, source)
 
 
 def _address(images: Path | str) -> str:
@@ -93,6 +106,8 @@ def _pin(text: str, work: Path, track: Track) -> tuple[Any, str, int]:
     path = download.download(text, "", work, track) if "://" in text else Path(text)
     names, total = archives.list_archive(path)
     digest = files.sha256(path)
+    if "://" in text:
+        download.keep(path, digest)
     source = params.Archive(
         source="archive", location=text, sha256=digest, folder=lone_wrapper(names)
     )
@@ -115,12 +130,21 @@ def lone_wrapper(names: Collection[PurePosixPath]) -> str:
         depth += 1
 
 
-def _name(text: str) -> str:
-    """Return the name of what was unpacked, without an archive's endings."""
+def folder_name(images: Path | str) -> str:
+    """Return the name of the folder that `open_images` gives, without an archive's endings."""
+    text = _address(images)
+    if "://" not in text and not Path(text).is_file():
+        return Path(text).name
     last = re.split(r"[/?#@]", download.redacted_url(text) if "://" in text else text)
     words = [word for word in last if word]
     name = re.sub(r"(\.tar)?\.(zip|tar|tgz|gz|bz2|xz)$", "", words[-1] if words else "")
     return name if is_file_name(name) else "images"
+
+
+def _remove_old(place: Path) -> None:
+    for folder in place.glob("[!.]*/"):
+        if folder.stat().st_mtime < time.time() - OLD * 86_400:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unpack(source: Any, place: Path, work: Path, track: Track) -> None:

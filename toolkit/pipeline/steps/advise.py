@@ -15,6 +15,7 @@ from toolkit.checks.findings import Audit
 from toolkit.checks.params import AuditParams
 from toolkit.datasets import folders, layouts, split
 from toolkit.datasets.folds import assign_folds
+from toolkit.datasets.local import open_images
 from toolkit.datasets.params import ReadParams
 from toolkit.errors import InputError
 from toolkit.evaluation import advice, remedies
@@ -64,20 +65,21 @@ def advise(
 ) -> Advice:
     """Find out which remedy for imbalance helps on a folder of labeled photos.
 
-    `photos` is a folder, read as the keys of the section `fetch` in `reading` say. It is audited:
-    damaged files, and all but one of a set of duplicates, are left out. A frozen `backbone` (see
-    `pretrained.backbones`) turns the images, resized to `size` pixels, into features, and
-    classifiers on these are cross-fitted in so many `folds`, `repeats` times: with and without
-    class weights, a chosen threshold, plain copies, and new images. `rare` is the class that
-    matters, else the one with the fewest images. Of a class with more than `most` images so many
-    are drawn with `seed`. Differences in G-mean below `margin` are practically equal. `html` is a
-    page to write, with photos. Features, new images and measurements are kept in `work`. `threads`
-    compute features, `workers` processes do the rest (0: one per core). Raises InputError for a
-    folder with fewer than two classes or too few images, and weights that are not there.
+    `photos` is a folder, archive or address, read as the keys of the section `fetch` in `reading`
+    say. It is audited: damaged files, and all but one of a set of duplicates, are left out. A
+    frozen `backbone` (see `pretrained.backbones`) turns the images, resized to `size` pixels, into
+    features, and classifiers on these are cross-fitted in so many `folds`, `repeats` times: with
+    and without class weights, a chosen threshold, plain copies, and new images. `rare` is the class
+    that matters, else the one with the fewest images. Of a class with more than `most` images so
+    many are drawn with `seed`. Differences in G-mean below `margin` are practically equal. `html`
+    is a page to write, with photos. Features, new images and measurements are kept in `work`.
+    `threads` compute features, `workers` processes do the rest (0: one per core). Raises InputError
+    for a folder with fewer than two classes or too few images, and weights that are not there.
     """
     files.check_output(html, "--html", file=True)
     started = time.process_time()
-    folder, processes = Path(photos), workers or parallel.cores()
+    processes = workers or parallel.cores()
+    folder = open_images(photos, Path(work), track, say).folder
     table = folders.scan(folder, track, processes, settings=build(ReadParams, reading, "reading"))
     if "read" in table.notes:
         say(f"{folder}: {table.notes['read']}")

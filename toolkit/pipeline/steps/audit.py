@@ -1,6 +1,6 @@
 """`toolkit audit`, and `toolkit.audit`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from toolkit.checks.findings import Audit, write_audit
 from toolkit.checks.params import AuditParams
 from toolkit.checks.thumbnails import make_thumbnails, write_thumbnails
 from toolkit.datasets import folders
+from toolkit.datasets.local import open_images
 from toolkit.datasets.params import PrepareParams, ReadParams
 from toolkit.errors import InputError
 from toolkit.io import files, parallel
@@ -30,22 +31,25 @@ def audit(
     workers: int = 0,
     reading: ReadParams | Mapping[str, Any] | None = None,
     track: Track = silent,
+    say: Callable[[str], object] = lambda _: None,
 ) -> Audit:
     """Check images for damaged files, duplicates, odd pictures, shortcuts and imbalance.
 
-    `images` is a folder, read as the keys of the section `fetch` in `reading` say, such as
-    `{"layout": "split/class"}`. `output` is an audit.json to write, `html` a page with pictures,
-    `pictures` a folder for small pictures of the findings. `label_errors` also looks for wrong
-    labels, which takes cleanlab. `checks` holds keys of the section `audit` of params.yaml, such as
-    `{"dark": "drop", "thresholds": {"dark": 0.3}}`, and `prepare` those of `prepare`: the split to
-    come. What was measured is kept in `work`. `workers` are processes, 0 for one per core. Raises
-    InputError for a folder without class folders, and for an output that lies among the images;
-    findings never raise, see `Audit.failures`.
+    `images` is a folder, archive or address (see `datasets.local.open_images`), read as the keys of
+    the section `fetch` in `reading` say, such as `{"layout": "split/class"}`. `output` is an
+    audit.json to write, `html` a page with pictures, `pictures` a folder for small pictures of the
+    findings. `label_errors` also looks for wrong labels, which takes cleanlab. `checks` holds keys
+    of the section `audit` of params.yaml, such as `{"dark": "drop", "thresholds": {"dark": 0.3}}`,
+    and `prepare` those of `prepare`: the split to come. What was measured is kept in `work`.
+    `workers` are processes, 0 for one per core. Raises InputError for a folder without class
+    folders, and for an output that lies among the images; findings never raise, see
+    `Audit.failures`.
     """
-    folder, processes = Path(images), workers or parallel.cores()
+    processes = workers or parallel.cores()
     files.check_output(output, file=True)
     files.check_output(html, "--html", file=True)
     files.check_output(pictures, "--pictures")
+    folder = open_images(images, Path(work), track, say).folder
     for place in (output, html, Path(pictures) / "000.jpg" if pictures else None):
         if place:
             _check_apart(Path(place), folder)

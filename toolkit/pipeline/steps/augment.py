@@ -1,6 +1,6 @@
 """`toolkit augment`, and `toolkit.augment`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from toolkit.augmentation import contact_sheet, render, summary
 from toolkit.augmentation.params import AugmentParams, PolicyParams, Target
 from toolkit.augmentation.render import AugmentationResult, OutputFormat
 from toolkit.augmentation.transforms.policy import Policy
+from toolkit.datasets.local import open_images
 from toolkit.datasets.params import ReadParams
 from toolkit.errors import InputError
 from toolkit.io import files, images, parallel
@@ -58,13 +59,14 @@ def augment(
     workers: int = 0,
     reading: ReadParams | Mapping[str, Any] | None = None,
     track: Track = silent,
+    say: Callable[[str], object] = lambda _: None,
 ) -> AugmentedFolder:
     """Bring rare classes to a target with new images.
 
-    `train` is a folder of images, read as the keys of the section `fetch` in `reading` say, such as
-    `{"layout": "class"}`; `output` becomes a complete training folder: the originals as
-    they are (not with `only_new`), new images beside them, manifest.csv and plan.csv. Beside it lie
-    a contact sheet, the most changed images, and the numbers as JSON.
+    `train` is a folder, archive or address of images, read as the keys of the section `fetch` in
+    `reading` say, such as `{"layout": "class"}`; `output` becomes a complete training folder: the
+    originals as they are (not with `only_new`), new images beside them, manifest.csv and plan.csv.
+    Beside it lie a contact sheet, the most changed images, and the numbers as JSON.
 
     `target` is the number of images that a class ends with, originals included: a number, a mapping
     class -> number, a ratio, or one of imbalanced-learn's words, "auto" being the number of the
@@ -84,7 +86,7 @@ def augment(
     for path in (sheet, changed, numbers):
         check_free(path, f"a file of the output {folder}", force=force)
     result = render.augment_folder(
-        Path(train),
+        open_images(train, track=track, say=say).folder,
         folder,
         settings,
         policy,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from toolkit.datasets.local import open_images
 from toolkit.errors import InputError
 from toolkit.evaluation.evaluate import Evaluation, RunOutputs, evaluate_run
 from toolkit.evaluation.results import RunKey
@@ -94,12 +95,14 @@ def _of_run(
     from toolkit.training import inference, runs
 
     about = runs.read_run(run)
+    test = open_images(test, **callbacks).folder
+    valid = open_images(valid, **callbacks).folder if valid else None
     predictions = inference.predict_folder(run, test, **callbacks)
     examples = mistakes.choose_examples(predictions, params.positive) if explain else ()
     return RunOutputs(
         key=RunKey(about.arm, about.recipe, about.seed),
         test=predictions,
-        valid=inference.predict_folder(run, Path(valid), **callbacks) if valid else None,
+        valid=inference.predict_folder(run, valid, **callbacks) if valid else None,
         trained=about.counts,
         history=run / runs.HISTORY,
         conditions=about.conditions,

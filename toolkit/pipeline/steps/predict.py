@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.datasets import folders
+from toolkit.datasets import archives, folders
+from toolkit.datasets.local import open_images
 from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError
 from toolkit.io import files, manifest
@@ -41,7 +42,8 @@ def predict(
     folder = run.folder if isinstance(run, Run) else Path(run)
     if folder is None:
         raise InputError("the run lies in no folder: read it with the folder that `train` wrote")
-    several = [Path(place) for place in ([images] if isinstance(images, str | Path) else images)]
+    places = [images] if isinstance(images, str | Path) else images
+    several = [_opened(place, track, say) for place in places]
     settings = build(ReadParams, reading, "reading")
     if len(several) == 1 and (several[0] / manifest.TABLE).is_file():
         predictions = inference.predict_folder(folder, several[0], track, say, settings)
@@ -51,6 +53,13 @@ def predict(
         write_predictions(Path(output), predictions)
         _list_problems(left_out_path(Path(output)), predictions)
     return predictions
+
+
+def _opened(place: Path | str, track: Track, say: Callable[[str], object]) -> Path:
+    """Return an image file as it is, and whatever else as a folder."""
+    if Path(place).is_file() and not archives.is_archive(Path(place)):
+        return Path(place)
+    return open_images(place, track=track, say=say).folder
 
 
 def left_out_path(output: Path) -> Path:

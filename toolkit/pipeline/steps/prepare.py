@@ -1,12 +1,13 @@
 """`toolkit prepare`, and `toolkit.prepare`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from toolkit.checks.findings import Audit, read_audit
 from toolkit.datasets import folders
+from toolkit.datasets.local import open_images
 from toolkit.datasets.params import PrepareParams, ReadParams, SplitFractions
 from toolkit.datasets.prepare import Selection, write_splits
 from toolkit.io import files, parallel
@@ -60,6 +61,7 @@ def prepare(
     workers: int = 0,
     reading: ReadParams | Mapping[str, Any] | None = None,
     track: Track = silent,
+    say: Callable[[str], object] = lambda _: None,
 ) -> PreparedSplits:
     """Split images into train, valid and test; decode, resize and write them as PNG.
 
@@ -74,7 +76,7 @@ def prepare(
     """
     files.check_output(output)
     params = {"size": size, "seed": seed, "split": split, "valid_fraction": valid_fraction}
-    folder, place = Path(raw), Path(output)
+    folder, place = open_images(raw, track=track, say=say).folder, Path(output)
     result = read_audit(Path(audit)) if isinstance(audit, str | Path) else audit
     found = folders.scan(
         folder,

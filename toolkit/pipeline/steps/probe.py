@@ -1,7 +1,9 @@
 """`toolkit probe`, and `toolkit.probe`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from toolkit.datasets.local import open_images
 from toolkit.evaluation.probe import Probe, probe_arm, write_probe
 from toolkit.io import files, parallel
 from toolkit.progress import Track, silent
@@ -13,6 +15,7 @@ def probe(
     output: Path | str | None = None,
     workers: int = 0,
     track: Track = silent,
+    say: Callable[[str], object] = lambda _: None,
 ) -> Probe:
     """Measure how well a classifier can tell new images from originals.
 
@@ -21,7 +24,8 @@ def probe(
     core. Raises InputError for a folder without new images.
     """
     files.check_output(output, file=True)
-    result = probe_arm(Path(arm), workers=workers or parallel.cores(), track=track)
+    folder = open_images(arm, track=track, say=say).folder
+    result = probe_arm(folder, workers=workers or parallel.cores(), track=track)
     if output:
         write_probe(Path(output), result)
     return result

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from toolkit.datasets.local import folder_name, open_images
 from toolkit.datasets.params import ReadParams
 from toolkit.errors import unknown_name
 from toolkit.io import files
@@ -51,7 +52,7 @@ def train(
     time with the best weights so far. Raises InputError for an unknown recipe, images that cannot
     be trained on, and a loss that is no longer finite.
     """
-    place = Path(output) if output else Path("models") / f"{Path(arm).name}-{recipe}-{seed}"
+    place = Path(output) if output else Path("models") / f"{folder_name(arm)}-{recipe}-{seed}"
     settings = {
         "device": device,
         "threads": threads,
@@ -98,9 +99,10 @@ def train_all(
     if recipe not in recipes:
         raise unknown_name("recipe", recipe, recipes)
     settings = settings.model_copy(update={"recipes": recipes})
-    trained = train_seeds(
-        Path(arm), Path(valid), recipe, settings, outputs=outputs, options=options
+    train_on, decide_on = (
+        open_images(of, track=options.track, say=options.say).folder for of in (arm, valid)
     )
+    trained = train_seeds(train_on, decide_on, recipe, settings, outputs=outputs, options=options)
     if options.checkpoints and is_writer():
         for saved in cleaning.find_saved(options.checkpoints, cleaning.OLD):
             cleaning.remove_saved(saved)
