@@ -62,6 +62,22 @@ INPUTS = {
     "gradients": "gradients {}",
     "compare": "compare {}",
 }
+IMAGES = {
+    "init": "init p --images {}",
+    "audit": "audit {}",
+    "advise": "advise {}",
+    "prepare": "prepare {} --audit a.json --output out",
+    "augment": "augment {} --output out",
+    "augment arm": "augment {} --arm original --output out",
+    "augment preview": "augment {} --preview",
+    "probe": "probe {}",
+    "train arm": "train --arm {} --valid photos --output out",
+    "train valid": "train --arm photos --valid {} --output out",
+    "evaluate": "evaluate photos --test {} --output out",
+    "evaluate valid": "evaluate photos --test photos --valid {} --output out",
+    "predict": "predict photos {}",
+}
+"""Where IMAGES may be a folder, an archive, an address, or a data set of a hub."""
 TABLES = [INPUTS[name] for name in ("evaluate", "evaluate valid", "compare")]
 
 
@@ -146,3 +162,27 @@ def test_an_input_that_is_none_is_one_message(project, command, path, capsys):
         assert said.startswith("Usage: ") or said.splitlines()[-1].startswith("error: "), said
     assert not list(project.rglob(".*.building")), said
     assert not list(project.rglob(".*.lock")), said
+
+
+def test_every_command_that_reads_images_is_tried_here():
+    reading = {
+        command.__name__
+        for command in COMMANDS
+        if "reading_layout" in inspect.signature(command).parameters
+    }
+    assert reading <= {line.split()[0] for line in IMAGES.values()}
+
+
+@pytest.mark.parametrize("command", IMAGES.values(), ids=IMAGES)
+def test_images_may_come_from_elsewhere(project, command, capsys):
+    if command.startswith("prepare"):
+        presets = resources.files("toolkit.pipeline") / "presets"
+        (project / "params.yaml").write_bytes((presets / "quick.yaml").read_bytes())
+    before = names(project)
+    code, said = run(command, "ftp://host.invalid/photos.zip", capsys)
+    assert code == 1, said
+    assert said == (
+        "error: ftp://host.invalid/photos.zip: must be a folder, a zip or tar, an http or https "
+        "address of one, hf://datasets/<name> or kaggle://<owner>/<name>\n"
+    )
+    assert names(project) == before

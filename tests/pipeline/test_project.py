@@ -1,5 +1,7 @@
 """`toolkit init` makes a project that fits the images, and never overwrites one."""
 
+import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ import pytest
 
 from tests.conftest import fill
 from tests.helpers.waiting import TIMEOUT
+from toolkit.datasets.params import BY_NAME
 from toolkit.errors import InputError
 from toolkit.pipeline import params, project, repository
 
@@ -26,6 +29,20 @@ def test_own_photos_two_classes(tmp_path):
     assert settings.version == project.installed_version()
     assert "9 healthy, 4 sick" in said
     assert "dvc exp run -S augment.target=N" in said
+
+
+def test_a_zip_of_own_photos_is_named_with_its_hash_and_wrapper(tmp_path):
+    fill(tmp_path / "tree" / "photos (1)" / "Größen", {"sick": 3, "healthy": 5})
+    archive = Path(shutil.make_archive(str(tmp_path / "a b"), "zip", tmp_path / "tree"))
+    settings, said = project._settings("folder", tmp_path / "p", archive, BY_NAME)
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert said[0] == f"{archive}: 8 files, sha256 {digest}"
+    assert any("a b.zip: 5 healthy, 3 sick" in line for line in said)
+    assert settings["fetch"] == {
+        "source": "archive", "location": "../a b.zip", "sha256": digest,
+        "folder": "photos (1)/Größen",
+    }  # fmt: skip
+    assert not (tmp_path / "p").exists()
 
 
 def test_own_photos_with_splits_of_their_own(tmp_path):

@@ -20,7 +20,7 @@ WORK, UNPACKED = Path(".toolkit"), Path("unpacked")
 """The folder for downloads, and where in it archives are unpacked: <hash>/<name>."""
 OLD = 30
 """Days after which what was unpacked and is not used is removed."""
-SLASHES = re.compile(r"^(https?|hf|kaggle):/+")  # a Path has lost one of two
+SLASHES = re.compile(r"^([a-z][a-z0-9+.-]+):/+")  # a Path has lost one of two
 WEB_PAGES = {
     re.compile(r"^https?://(?:www\.)?kaggle\.com/datasets/([^/?#]+/[^/?#]+).*"): r"kaggle://\1",
     re.compile(
@@ -80,6 +80,8 @@ def open_images(
 
 
 def _address(images: Path | str) -> str:
+    if Path(images).exists():
+        return str(images)
     text = SLASHES.sub(r"\1://", str(images))
     for page, address in WEB_PAGES.items():
         text = page.sub(address, text) if page.fullmatch(text) else text

@@ -2,6 +2,7 @@
 
 import os
 import statistics
+import tempfile
 from collections.abc import Sequence
 from importlib import metadata, resources
 from pathlib import Path
@@ -12,7 +13,8 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from toolkit.datasets import folders
-from toolkit.datasets.params import BY_NAME, Folder, ReadParams
+from toolkit.datasets.local import LocalImages, open_images
+from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.datasets.sources import check_places
 from toolkit.errors import InputError
 from toolkit.io import files, parallel
@@ -121,23 +123,27 @@ def _settings(
     settings.insert(
         0, "version", installed_version(), comment="of the toolkit; another one refuses to run"
     )
-    lines = _fit(settings, folder, images, reading) if images else []
-    return settings, lines
+    if images is None:
+        return settings, []
+    lines = list[str]()
+    with tempfile.TemporaryDirectory() as unpacked:
+        opened = open_images(images, folder / ".toolkit", say=lines.append, unpacked=Path(unpacked))
+        return settings, lines + _fit(settings, folder, opened, reading)
 
 
-def _fit(settings: Any, folder: Path, images: Path, reading: ReadParams) -> list[str]:
-    """Fill in the path, the split and the positive class from the images themselves."""
-    source = Folder(source="folder", path=str(files.resolve(images)))
-    check_places(source, folder / "data" / "raw", folder / ".toolkit")
-    manifest = folders.scan(images, workers=parallel.cores(), whole=True, settings=reading)
+def _fit(settings: Any, folder: Path, opened: LocalImages, reading: ReadParams) -> list[str]:
+    """Fill in the source, the split and the positive class from the images themselves."""
+    images, place = opened.name, opened.folder
+    check_places(opened.source, folder / "data" / "raw", folder / ".toolkit")
+    manifest = folders.scan(place, workers=parallel.cores(), whole=True, settings=reading)
     counts = manifest.counts()
     empty = [name for name, n in counts.items() if n == 0]
     if len(counts) < 2 or empty:
         what = f"no image in {empty[0]!r}" if empty else f"{len(counts)} class folders"
         raise InputError(f"{images}: needs <class>/file for at least two classes, found {what}")
-    settings["fetch"]["path"] = _relative(images, folder)
+    _set_source(settings["fetch"], opened.source, folder)
     settings["fetch"].update(reading.model_dump(exclude_defaults=True))
-    settings["prepare"]["size"] = size = _size(images, manifest)
+    settings["prepare"]["size"] = size = _size(place, manifest)
     split = _own_splits(manifest)
     if split:
         settings["prepare"]["split"] = split
@@ -152,12 +158,24 @@ def _fit(settings: Any, folder: Path, images: Path, reading: ReadParams) -> list
     told = describe_rejected(rejected, len(rejected) + len(manifest.samples)) if rejected else ""
     return [
         *([f"{images}: {manifest.notes['read']}"] if "read" in manifest.notes else []),
-        *([f"{images}: {told}; `toolkit audit {images}` lists all of them"] if told else []),
+        *([f"{images}: {told}; `toolkit audit {quote(images)}` lists all of them"] if told else []),
         f"{images}: {where}{listed}; classes with fewer than the largest: {rare}",
         f"prepare.size is {size}: every image is resized to {size} x {size} pixels",
         "augment.target is auto: every class of train becomes as large as the largest one; "
         "try another with: dvc exp run -S augment.target=N",
     ]
+
+
+def _set_source(section: Any, source: ReadParams, folder: Path) -> None:
+    """Fill the section `fetch`, in which local paths are relative to the project."""
+    values = source.model_dump(exclude_defaults=True)
+    for key in ("path", "location"):
+        if key in values and "://" not in values[key]:
+            values[key] = _relative(Path(values[key]), folder)
+    comments = section.ca.items.pop("path", None)
+    section.pop("path")
+    section.update(values)
+    section.ca.items[next(reversed(section))] = comments  # the empty line behind the section
 
 
 def _size(images: Path, manifest: Manifest) -> int:

@@ -94,9 +94,9 @@ def _of_run(
 ) -> RunOutputs:
     from toolkit.training import inference, runs
 
-    about = runs.read_run(run)
     test = open_images(test, **callbacks).folder
     valid = open_images(valid, **callbacks).folder if valid else None
+    about = runs.read_run(run)
     predictions = inference.predict_folder(run, test, **callbacks)
     examples = mistakes.choose_examples(predictions, params.positive) if explain else ()
     return RunOutputs(
