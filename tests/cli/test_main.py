@@ -188,6 +188,21 @@ def predictions(folder: Path, name: str, hits: int) -> None:
     (folder / name).write_text("\n".join(["actual,predicted", *rows, ""]))
 
 
+def test_tables_of_other_tools_are_named_and_compared_by_what_their_paths_share(tmp_path):
+    rows = [("a", "a")] * 12 + [("a", "b")] * 3 + [("b", "b")] * 5
+    for name, header, path in (
+        ("one.csv", "filepath;y_true;y_pred", "test/{}.jpg"),
+        ("two.csv", "image;truth;decision", "C:\\x\\test\\{}.jpg"),
+    ):
+        lines = [f"{path.format(n)};{a};{p}" for n, (a, p) in enumerate(rows)]
+        (tmp_path / name).write_text("\n".join([header, *lines, ""]))
+    given = ("--predicted", "y_pred", "--predicted", "decision")
+    done = toolkit(tmp_path, "compare", "one.csv", "two.csv", *given)
+    assert "one.csv: fields end at semicolons; actual is 'y_true'" in done.stderr
+    assert "ids are compared by their last 2 parts" in done.stderr
+    assert "two" in done.stdout
+
+
 def test_compare_takes_named_files_as_seeds_of_their_arm(tmp_path):
     for number, hits in enumerate((20, 21, 39, 38)):
         predictions(tmp_path, f"{number}.csv", hits)

@@ -322,11 +322,23 @@ def test_predictions_of_another_tool_are_tuned_on_others_of_it(tmp_path, monkeyp
     assert "valid and test share the image" in str(done.exception)
 
 
+def test_a_table_has_the_arm_recipe_and_seed_that_it_is_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("y_true,what\n" + 9 * "a,a\nb,b\nb,a\n")
+    named = ("--arm", "mine", "--recipe", "theirs", "--seed", "3", "--predicted", "what")
+    done = call("t.csv", "--output", "out", *named)
+    assert "t.csv: actual is 'y_true'; predicted is 'what'" in done.stderr
+    assert read_result(tmp_path / "out").key == RunKey("mine", "theirs", 3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["."], "a run is tested on images"),
         ([".", "--test", "x", "--valid-predictions", "x.csv"], "a run is tested on images"),
+        ([".", "--test", "x", "--actual", "y_true"], "a run has a name and no columns"),
+        ([".", "--test", "x", "--seed", "1"], "a run has a name and no columns"),
+        (["x.csv", "--arm", "a/b"], "--arm must be a file's name, got 'a/b'"),
         (["x.csv", "--test", "x"], "predictions are of test already"),
         (["x.csv", "--valid", "x"], "predictions are of test already"),
     ],

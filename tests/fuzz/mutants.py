@@ -18,6 +18,7 @@ from numpy.random import default_rng
 from PIL import Image, ImageCms
 
 from tests.fuzz import label_tables
+from tests.helpers.tools import TOLD, TOOLS
 from toolkit.augmentation import plan
 from toolkit.augmentation.transforms import compose, parsing
 from toolkit.datasets import archives
@@ -165,7 +166,10 @@ OTHERS = (  # as other tools write them
     b"\xef\xbb\xbfactual,predicted\r\na,a\r\nb,a\r\n",
     b'"","actual","predicted","score_a","score_b"\n"1","a","b",1,0\n"2","b","b",1e-3,9.99e-1\n',
     b"id,actual,predicted\n1,0,1\n2,1,1\n\n",
-)
+    b"y_true;y_pred;prob\r\n0;1;0,9\r\n1;1.0;0,8\r\n0;0;0,1\r\n",
+    *(of[0].encode() if isinstance(of[0], str) else of[0]
+      for tool, of in TOOLS.items() if tool not in TOLD),
+)  # fmt: skip
 
 
 COMMENTS = 60 * "# a comment where mutations do no harm\n"

@@ -19,7 +19,10 @@ from toolkit.training.params import RECIPES, TrainParams
 
 COMMAND = {command.__name__: command for command in COMMANDS}
 VERBS = [name for name in toolkit.__all__ if name in COMMAND]
-SPELT = {"classes": "class"}  # an option that may be repeated is in the singular
+SPELT = {  # an option that may be repeated is in the singular
+    "classes": "class",
+    "run_seed": "seed",  # beside that of the intervals
+}
 SECTIONS: dict[str, type[BaseModel]] = {  # settings of params.yaml, not options
     "prepare": PrepareParams,
     "augment": AugmentParams,

@@ -29,6 +29,17 @@ def compare(
     ] = None,
     markdown: Annotated[bool, typer.Option(help="Print the table as GitHub Markdown.")] = False,
     positive: options.PositiveClass = None,
+    actual: Annotated[
+        list[str] | None,
+        typer.Option(help="A table's column of actual classes; repeated if the tables differ."),
+    ] = None,
+    predicted: Annotated[
+        list[str] | None, typer.Option(help="Likewise, of predicted classes.")
+    ] = None,
+    ident: Annotated[
+        list[str] | None, typer.Option("--id", help="Likewise, of what tells the images apart.")
+    ] = None,
+    logits: options.Logits = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="JSON file to write, with figures beside it."),
@@ -39,14 +50,17 @@ def compare(
     A folder of evaluations stands for all of them, in a project for those that params.yaml
     compares. NAME=PATH names the arm; a repeated name adds a seed.
 
+    Tables of other tools are understood by the usual names of their columns, which is said on
+    stderr, or by those that are given.
+
     Example: toolkit compare original=a0.csv original=a1.csv mine=b0.csv mine=b1.csv
 
     Example: toolkit compare --rev main HEAD
     """
     from toolkit.evaluation import verdict
     from toolkit.io import files
+    from toolkit.pipeline.steps.compare import comparable_columns, read_results
     from toolkit.pipeline.steps.compare import compare as run
-    from toolkit.pipeline.steps.compare import read_results
 
     files.check_output(output, file=True)
     if rev:
@@ -55,9 +69,11 @@ def compare(
         from toolkit.metrics.params import EvaluateParams
 
         positive = positive or options.read_section("evaluate", EvaluateParams).positive
-        results = read_results(_evaluations(reports or [paths.RUNS]), positive)
+        columns = comparable_columns(actual, predicted, ident, logits=logits, positive=positive)
+        results = read_results(_evaluations(reports or [paths.RUNS]), columns, console.say)
     against = _against([result.arm for result in results])
-    compared = run(results, output=output, **against | ({"baseline": baseline} if baseline else {}))
+    against |= {"baseline": baseline} if baseline else {}
+    compared = run(results, output=output, say=console.say, **against)
     if markdown:
         typer.echo(verdict.comparison_markdown(compared), nl=False)
         return

@@ -27,6 +27,9 @@ PositiveClass = Annotated[
     str | None,
     typer.Option("--positive", help="The class that precision, recall and ROC refer to."),
 ]
+Logits = Annotated[
+    bool, typer.Option("--logits", help="Scores that are no probabilities are logits.")
+]
 Work = Annotated[Path, typer.Option(help="Folder for downloads and measurements.")]
 Reading = Mapping[str, Any]
 """What a command gets of the options that `reads_images` adds."""

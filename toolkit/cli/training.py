@@ -227,6 +227,25 @@ def evaluate(
     threshold: Annotated[
         str | None, typer.Option(help="How it is chosen: gmean, cost:RATIO or recall:MINIMUM.")
     ] = None,
+    actual: Annotated[
+        str | None, typer.Option(help="A table's column of actual classes, such as y_true.")
+    ] = None,
+    predicted: Annotated[
+        str | None, typer.Option(help="A table's column of predicted classes, such as y_pred.")
+    ] = None,
+    ident: Annotated[
+        str | None, typer.Option("--id", help="A table's column that tells the images apart.")
+    ] = None,
+    logits: options.Logits = False,
+    arm: Annotated[
+        str | None, typer.Option(help="For a table: the arm's name; else the file's name.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="For a table: the recipe's name; else `predictions`.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="For a table: the seed of its training; else 0.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Measure on the test images: predictions, metrics with intervals, mistakes.
@@ -234,7 +253,9 @@ def evaluate(
     Example: toolkit evaluate models/original-resnet18-0 --test data/prepared/test
     --valid data/prepared/valid --output reports/runs/original-resnet18-0
 
-    A CSV has the columns actual and predicted, and optionally id and score_<class>.
+    A CSV has the columns actual and predicted, and optionally id and score_<class>. Tables of other
+    tools are understood by the usual names of their columns, which is said on stderr, or by those
+    that are given.
 
     Example: toolkit evaluate theirs.csv --positive rare --valid-predictions valid.csv
     --threshold recall:0.95 --output theirs
@@ -252,6 +273,13 @@ def evaluate(
         valid=valid,
         valid_predictions=valid_predictions,
         **settings | {key: value for key, value in chosen.items() if value is not None},
+        actual=actual,
+        predicted=predicted,
+        id=ident,
+        logits=logits,
+        arm=arm,
+        recipe=recipe,
+        run_seed=seed,
         track=console.track(quiet),
         say=partial(console.say, quiet=quiet),
     )

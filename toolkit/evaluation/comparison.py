@@ -174,7 +174,7 @@ def _check_same_images(one: RunResult, other: RunResult) -> None:
         raise InputError(
             f"{one.key} and {other.key} are not on the same test images: {len(left)} and "
             f"{len(right)} images, {len(differing)} differ in id or actual class, such as id "
-            f"{differing[0][:80]!r}; evaluate both on one test split"
+            f"{differing[0][:80]!r}; {_same_images_remedy(one, other)}"
         )
     classes = one.predictions.classes, other.predictions.classes
     if classes[0] != classes[1]:
@@ -182,6 +182,13 @@ def _check_same_images(one: RunResult, other: RunResult) -> None:
             f"{one.key} and {other.key} have different classes: {list(classes[0])} and "
             f"{list(classes[1])}; give both a score column for every class"
         )
+
+
+def _same_images_remedy(*results: RunResult) -> str:
+    for result in results:
+        if [*result.predictions.ids] == [*map(str, range(1, len(result.predictions.ids) + 1))]:
+            return f"the rows of {result.key} are numbered; name its column of images with --id"
+    return "evaluate both on one test split"
 
 
 def _in_order(predictions: Predictions, ids: tuple[str, ...]) -> Predictions:

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from toolkit.io.csv import csv_text, read_rows
 from toolkit.io.manifest import is_file_name
 from toolkit.metrics.arrays import Floats
 from toolkit.metrics.classification import compute_metrics
+from toolkit.metrics.columns import USUAL, Columns
 from toolkit.metrics.predictions import Predictions, read_predictions
 
 METRICS_FILE, PREDICTIONS_FILE, HISTORY_FILE = "metrics.json", "predictions.csv", "history.csv"
@@ -90,19 +91,24 @@ class Mistake:
 
 
 def read_result(
-    path: Path, positive: str | None = None, arm: str | None = None, seed: int = 0
+    path: Path,
+    columns: Columns = USUAL,
+    arm: str | None = None,
+    seed: int = 0,
+    say: Callable[[str], object] = lambda _: None,
 ) -> RunResult:
     """Read a folder that `evaluate` wrote, or a CSV file of predictions.
 
-    A CSV file becomes a run of the recipe "predictions" with `seed`, and is evaluated with
-    `positive`. Its arm is `arm`, or else the name of the file, for predictions.csv that of its
-    folder. A folder ignores these arguments. Raises InputError that names the file.
+    A CSV file becomes a run of the recipe "predictions" with `seed`, and is evaluated with the
+    positive class of `columns`. Its arm is `arm`, or else the name of the file, for
+    predictions.csv that of its folder. A folder ignores these arguments. `say` is told what was
+    understood of another tool's table. Raises InputError that names the file.
     """
     if path.name == PREDICTIONS_FILE and (path.parent / METRICS_FILE).is_file():
         path = path.parent
     if path.is_dir():
         return _read_folder(path)
-    predictions = read_predictions(path)
+    predictions, positive = read_predictions(path, columns, say), columns.positive
     name = path.absolute().parent.name if path.name == PREDICTIONS_FILE else path.stem
     try:
         metrics = compute_metrics(predictions, positive)

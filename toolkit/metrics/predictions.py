@@ -1,9 +1,9 @@
 """Predictions of a network, or of any other tool, and the CSV file that holds them."""
 
 import csv
-import math
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,19 +12,28 @@ import numpy as np
 
 from toolkit.errors import InputError, explain_error
 from toolkit.io import files
-from toolkit.io.csv import csv_text, unescape_formula, whole_lines
+from toolkit.io.csv import csv_text
 from toolkit.io.notebook import html_table
 from toolkit.metrics.arrays import Floats, Labels
+from toolkit.metrics.columns import (
+    EITHER,
+    SCORE,
+    SEPARATORS,
+    USUAL,
+    Columns,
+    are_probabilities,
+    find_id,
+    find_labels,
+    missing_column,
+    nothing_shared,
+    read_labels,
+    read_table,
+    same_spelling,
+)
+from toolkit.metrics.score_columns import LONE, TOLERANCE, Question, find_scores, highest, unclear
 
-SCORE = "score_"
-"""How the columns with scores begin; the class follows."""
 SHOWN = 20
 """Images that a table in a notebook shows."""
-TOLERANCE = 0.01
-"""How far the scores of a row may add up to more or less than 1: other tools write few digits."""
-
-Line = tuple[int, list[str]]
-"""A row of a CSV file, and the number of the line that it ends on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +133,8 @@ def _check_scores(predictions: Predictions, scores: Floats) -> None:
         row = int(np.flatnonzero(~valid)[0])
         raise InputError(
             f"scores must be probabilities that add up to 1, got {scores[row].tolist()} for "
-            f"id {predictions.ids[row]!r}; apply softmax, or remove the score columns"
+            f"id {predictions.ids[row]!r}; apply softmax (for logits: --logits), or "
+            "remove the score columns"
         )
 
 
@@ -158,14 +168,18 @@ def predictions_csv(predictions: Predictions) -> str:
     return csv_text([*known, "predicted", *names], lines)
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(
+    path: Path, columns: Columns = USUAL, say: Callable[[str], object] = lambda _: None
+) -> Predictions:
     """Read a CSV file with the columns actual and predicted; id and score_<class> are optional.
 
     Without ids the rows are numbered from 1. Other columns are ignored. The classes are those that
-    occur or have a score column. Raises InputError that names the file and the line.
+    occur or have a score column. Tables of other tools are understood by the usual names of their
+    columns, or by those in `columns`, and `say` is told in one sentence what was understood.
+    Raises InputError that names the file, and the line or the option that decides.
     """
     try:
-        return _parse(_rows(path))
+        read, said = _understand(_text(path), columns)
     except FileNotFoundError:
         remedy = "name a CSV of predictions, or a folder that `toolkit evaluate` wrote"
         raise InputError(f"{path}: no such file; {remedy}") from None
@@ -173,70 +187,44 @@ def read_predictions(path: Path) -> Predictions:
         raise InputError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
     except (InputError, csv.Error, OSError) as error:
         raise InputError(f"{path}: {explain_error(error)}") from error
+    if said:
+        say(f"{path}: {'; '.join(said)}")
+    return read
 
 
-def _rows(path: Path) -> list[Line]:
-    """Read the rows that are not blank."""
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(whole_lines(stream), strict=True)
-        return [
-            (reader.line_num, [unescape_formula(field) for field in row]) for row in reader if row
-        ]
+def _text(path: Path) -> str:
+    data = path.read_bytes()
+    return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
 
 
-def _parse(rows: list[Line]) -> Predictions:
-    if not rows:
-        raise InputError("empty file; expected the columns actual and predicted")
-    (_, header), body = rows[0], rows[1:]
-    columns = _columns(header)
-    if not body:
-        raise InputError("has a header but no predictions")
-    for line, row in body:
-        if len(row) != len(header):
-            raise InputError(f"line {line} must have {len(header)} fields, got {len(row)}")
-    actual, predicted = (_labels(body, name, columns[name]) for name in ("actual", "predicted"))
-    scored = {name.removeprefix(SCORE) for name in columns if name.startswith(SCORE)}
-    classes = tuple(sorted({*actual, *predicted, *scored}))
-    numbered = tuple(str(number) for number in range(1, len(body) + 1))
-    ids = tuple(row[columns["id"]] for _, row in body) if "id" in columns else numbered
-    scores = _scores(body, classes, columns) if scored else None
-    return Predictions(classes, ids, actual, predicted, scores)
-
-
-def _columns(header: list[str]) -> dict[str, int]:
-    """Return the position of each column that is read."""
-    listed = ", ".join(header[:12])
-    read = [h for h in header if h in ("id", "actual", "predicted") or h.startswith(SCORE)]
-    for name in ("actual", "predicted"):
-        if name not in read:
-            raise InputError(f"column {name!r} is missing; the columns are: {listed}")
-    for name in read:
-        if header.count(name) > 1:
-            raise InputError(f"column {name!r} occurs more than once; the columns are: {listed}")
-    return {name: header.index(name) for name in read}
-
-
-def _labels(body: list[Line], name: str, column: int) -> tuple[str, ...]:
-    for line, row in body:
-        if not row[column]:
-            raise InputError(f"line {line}: {name} must be the name of a class, got nothing")
-    return tuple(row[column] for _, row in body)
-
-
-def _scores(body: list[Line], classes: tuple[str, ...], columns: dict[str, int]) -> Floats:
-    names = [f"{SCORE}{name}" for name in classes]
-    if missing := [name for name in names if name not in columns]:
-        message = f"score columns are missing: {', '.join(missing)}"
-        raise InputError(f"{message}; give one for every class, or none")
-    rows = [[_number(row[columns[name]], name, line) for name in names] for line, row in body]
-    return np.array(rows, dtype=np.float64)
-
-
-def _number(text: str, name: str, line: int) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"line {line}: {name} must be a finite number, got {text!r}")
-    return number
+def _understand(text: str, columns: Columns) -> tuple[Predictions, list[str]]:
+    """Return what a table holds, and clauses on what its words alone do not say."""
+    table = read_table(text, columns)
+    said = [] if table.separator == "," else [f"fields end at {SEPARATORS[table.separator]}"]
+    actual, predicted = find_labels(table, columns)
+    truth = read_labels(table, actual)
+    guess = None if predicted is None else read_labels(table, predicted)
+    lone = [column for column, name in enumerate(table.plain) if name in LONE]
+    if guess and predicted is not None and are_probabilities(truth, guess):
+        lone, predicted, guess = [predicted], None, None
+    ident = find_id(table, columns, (actual, predicted), said)
+    roles = {"actual": actual, "predicted": predicted, "id": ident}
+    used = {role: column for role, column in roles.items() if column is not None}
+    said += [f"{r} is {table.header[c]!r}" for r, c in used.items() if table.header[c] != r]
+    truth, guess = same_spelling(table, truth, guess, said)
+    rest = [column for column in range(len(table.header)) if column not in used.values()]
+    lone = [column for column in lone if column in rest]
+    doubt = table.header[actual] if table.plain[actual] in EITHER and not columns.actual else ""
+    scores = find_scores(Question(table, rest, lone, truth, guess, columns, said, doubt))
+    if guess is None:
+        if scores is None:
+            raise InputError(missing_column(table, "predicted", columns))
+        guess = highest(scores, said)
+        if doubt and guess == truth:
+            raise InputError(unclear(doubt))
+    elif not {*truth} & {*guess} and not (scores and scores.named):
+        raise InputError(nothing_shared(table, used, truth, guess))
+    classes = scores.classes if scores else tuple(sorted({*truth, *guess}))
+    numbered = tuple(str(number) for number in range(1, len(table.rows) + 1))
+    ids = numbered if ident is None else table[ident]
+    return Predictions(classes, ids, truth, guess, scores.values if scores else None), said

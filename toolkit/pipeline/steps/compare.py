@@ -1,15 +1,17 @@
 """`toolkit compare`, and `toolkit.compare`."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from toolkit.errors import InputError
 from toolkit.evaluation.comparison import Comparison, compare_results
+from toolkit.evaluation.matching import match_results
 from toolkit.evaluation.results import METRICS_FILE, RunResult, read_result
 from toolkit.io import files
 from toolkit.metrics.classification import compute_metrics
+from toolkit.metrics.columns import USUAL, Columns, Names, as_names
 from toolkit.metrics.predictions import Predictions
 from toolkit.reporting.comparison import write_comparison
 
@@ -23,9 +25,14 @@ def compare(
     baseline: str | None = None,
     control: str | None = None,
     positive: str | None = None,
+    actual: Names = None,
+    predicted: Names = None,
+    id: Names = None,  # noqa: A002 - as the option is called
+    logits: bool = False,
     resamples: int = 2000,
     seed: int = 0,
     output: Path | str | None = None,
+    say: Callable[[str], object] = lambda _: None,
 ) -> Comparison:
     """Set arms against a baseline, with intervals and corrected p-values.
 
@@ -33,14 +40,20 @@ def compare(
     predictions; "NAME=PATH" names the arm. A mapping gives each arm its predictions, or one entry a
     seed: `{"original": [p0, p1, p2], "augmented": [q0, q1, q2]}`. `baseline` is the first arm
     unless it is named; with `control` the other arms are set against that as well. `positive` is
-    the class of precision and recall in predictions. The intervals take `resamples` of a bootstrap
+    the class of precision and recall in predictions. `actual`, `predicted` and `id` name the
+    columns of other tools' tables, several names if the tables differ; without them they are found
+    by their usual names, and `say` is told what was understood. `logits` says that scores which are
+    no probabilities are logits. The intervals take `resamples` of a bootstrap
     and its `seed`. `output` is a summary.json, beside which curves and pictures are written. Raises
     InputError for results on different test images.
     """
     files.check_output(output, file=True)
-    results = _results(reports, positive)
+    columns = comparable_columns(actual, predicted, id, logits=logits, positive=positive)
+    results, matched = match_results(_results(reports, columns, say))
     if not results:
         raise InputError("there is nothing to compare: give predictions or folders of `evaluate`")
+    for sentence in matched:
+        say(sentence)
     compared = compare_results(
         results, baseline or results[0].arm, control, resamples=resamples, seed=seed
     )
@@ -49,32 +62,46 @@ def compare(
     return compared
 
 
-def _results(reports: Reports, positive: str | None) -> list[RunResult]:
+def comparable_columns(
+    actual: Names, predicted: Names, ident: Names, *, logits: bool, positive: str | None
+) -> Columns:
+    """Return what is said of several tables: each has one of the named columns, or ours."""
+    told = {"actual": actual, "predicted": predicted, "id": ident}
+    names = {role: (*as_names(of), role) if of else () for role, of in told.items()}
+    return Columns(**names, logits=logits, positive=positive)
+
+
+def _results(reports: Reports, columns: Columns, say: Callable[[str], object]) -> list[RunResult]:
     if not isinstance(reports, Mapping):
-        return read_results(reports, positive)
+        return read_results(reports, columns, say)
     several = {
         arm: [of] if isinstance(of, Predictions | Path | str) else of for arm, of in reports.items()
     }
     return [
-        _result(one, positive, arm, seed)
+        _result(one, columns, arm, seed, say)
         for arm, of in several.items()
         for seed, one in enumerate(of)
     ]
 
 
-def _result(report: Report, positive: str | None, arm: str, seed: int) -> RunResult:
+def _result(
+    report: Report, columns: Columns, arm: str, seed: int, say: Callable[[str], object]
+) -> RunResult:
     if isinstance(report, Predictions):
-        metrics = compute_metrics(report, positive)
-        return RunResult(arm, "predictions", seed, metrics, report, positive)
-    return replace(read_result(Path(report), positive), arm=arm, seed=seed)
+        metrics = compute_metrics(report, columns.positive)
+        return RunResult(arm, "predictions", seed, metrics, report, columns.positive)
+    return replace(read_result(Path(report), columns, say=say), arm=arm, seed=seed)
 
 
 def read_results(
-    reports: Sequence[Path | str | RunResult], positive: str | None = None
+    reports: Sequence[Path | str | RunResult],
+    columns: Columns = USUAL,
+    say: Callable[[str], object] = lambda _: None,
 ) -> list[RunResult]:
     """Read evaluations: folders, folders of folders, CSV files, or NAME=PATH.
 
-    A repeated name adds a seed. Raises InputError that names the file.
+    A repeated name adds a seed. `columns` are told of other tools' tables, and `say` is told what
+    was understood. Raises InputError that names the file.
     """
     results, seeds = list[RunResult](), Counter[str]()
     for report in reports:
@@ -84,10 +111,11 @@ def read_results(
         text = str(report)
         name, separator, path = text.partition("=")
         if separator and not Path(text).exists():
-            results.append(_result(Path(path), positive, name, seeds[name]))
+            results.append(_result(Path(path), columns, name, seeds[name], say))
             seeds[name] += 1
         else:
-            results += [read_result(place, positive) for place in evaluation_folders(Path(text))]
+            places = evaluation_folders(Path(text))
+            results += [read_result(place, columns, say=say) for place in places]
     return results
 
 

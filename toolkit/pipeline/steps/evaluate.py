@@ -1,6 +1,8 @@
 """`toolkit evaluate`, and `toolkit.evaluate`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -9,8 +11,10 @@ from toolkit.errors import InputError
 from toolkit.evaluation.evaluate import Evaluation, RunOutputs, evaluate_run
 from toolkit.evaluation.results import RunKey
 from toolkit.io import files
+from toolkit.io.manifest import is_file_name
 from toolkit.io.schema import build
 from toolkit.metrics import mistakes, thresholds
+from toolkit.metrics.columns import Columns, as_names
 from toolkit.metrics.params import EvaluateParams, ThresholdRule
 from toolkit.metrics.predictions import Predictions, read_predictions
 from toolkit.progress import Track, silent
@@ -34,6 +38,13 @@ def evaluate(
     beta: float = 2.0,
     resamples: int = 2000,
     seed: int = 0,
+    actual: str | None = None,
+    predicted: str | None = None,
+    id: str | None = None,  # noqa: A002 - as the option is called
+    logits: bool = False,
+    arm: str | None = None,
+    recipe: str | None = None,
+    run_seed: int | None = None,
     track: Track = silent,
     say: Callable[[str], object] = lambda _: None,
 ) -> Evaluation:
@@ -43,8 +54,12 @@ def evaluate(
     on the images in `test`. The threshold of the `positive` class and the temperature are chosen
     on the images in `valid`, or on `valid_predictions`: by the rule `threshold`, which is "gmean",
     "cost:RATIO" or "recall:MINIMUM". `beta` is that of F-beta. The intervals take `resamples` and
-    `seed`. `output` is a folder to write: predictions, metrics, confusion matrix and, of a run,
-    curves and mistakes. Raises InputError for images or predictions that do not fit together.
+    `seed`. Of a table of another tool, `actual`, `predicted` and `id` name the columns, which else
+    are found by their usual names, and `say` is told what was understood; `logits` says that scores
+    which are no probabilities are logits. `arm`, `recipe` and `run_seed` are the names under which
+    predictions are compared; else the file's name, "predictions" and 0. `output` is a folder to
+    write: predictions, metrics, confusion matrix and, of a run, curves and mistakes. Raises
+    InputError for images or predictions that do not fit together.
     """
     files.check_output(output)
     params = {
@@ -56,13 +71,21 @@ def evaluate(
     }
     settings = build(EvaluateParams, params, "")
     run = _run_of(source)
+    columns = Columns(
+        as_names(actual), as_names(predicted), as_names(id), logits=logits, positive=positive
+    )
+    named = {"arm": arm, "recipe": recipe, "seed": run_seed}
+    named = {key: value for key, value in named.items() if value is not None}
     if run is None:
         if test is not None or valid is not None:
             raise InputError("predictions are of test already: give valid_predictions, no images")
-        inputs = _of_predictions(source, valid_predictions)
+        read = partial(_read, columns=columns, say=say)
+        inputs = _of_predictions(source, valid_predictions, named, read)
     else:
         if test is None or valid_predictions is not None:
             raise InputError("a run is tested on images: give test, and for a threshold valid")
+        if named or columns != Columns(positive=positive):
+            raise InputError("a run has a name and no columns: these options are for predictions")
         explain = output is not None
         inputs = _of_run(run, Path(test), valid, settings, explain=explain, track=track, say=say)
     if output is None:
@@ -115,14 +138,24 @@ def _progress(run: "Run") -> str:
     return f"{len(run.history)} of {run.settings.epochs} epochs"
 
 
-def _of_predictions(source: Source, valid: Predictions | Path | str | None) -> RunOutputs:
+def _of_predictions(
+    source: Source,
+    valid: Predictions | Path | str | None,
+    named: Mapping[str, Any],
+    read: Callable[[object], Predictions],
+) -> RunOutputs:
+    for key in ("arm", "recipe"):
+        if key in named and not is_file_name(named[key]):
+            raise InputError(f"--{key} must be a file's name, got {named[key][:80]!r}")
     name = "predictions" if isinstance(source, Predictions) else Path(str(source)).stem
     return RunOutputs(
-        key=RunKey(name, "predictions", 0),
-        test=_read(source),
-        valid=_read(valid) if valid else None,
+        key=replace(RunKey(name, "predictions", 0), **named),
+        test=read(source),
+        valid=read(valid) if valid else None,
     )
 
 
-def _read(source: object) -> Predictions:
-    return source if isinstance(source, Predictions) else read_predictions(Path(str(source)))
+def _read(source: object, columns: Columns, say: Callable[[str], object]) -> Predictions:
+    if isinstance(source, Predictions):
+        return source
+    return read_predictions(Path(str(source)), columns, say)

@@ -1,0 +1,300 @@
+"""What the columns of another tool's table mean: by their usual names, or as a person says.
+
+Nothing here is a guess in silence: what was understood is said, and where two readings fit, the
+table is refused with the option that decides.
+"""
+
+import csv
+import io
+import math
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+from toolkit.errors import InputError
+from toolkit.io.csv import unescape_formula, whole_lines
+
+SCORE = "score_"
+"""How the columns with scores begin; the class follows."""
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+SHOWN = 12  # columns or labels that a message lists
+
+SUFFIXES = ("", "_label", "_labels", "_class", "_classes", "_name", "_category", "_index", "_idx")
+ACTUAL = {
+    name + suffix
+    for name in (
+        "actual", "true", "truth", "ground_truth", "groundtruth", "gt", "target", "targets", "obs",
+        "observed", "expected", "reference", "references", "y_true", "ytrue", "y_test", "y",
+        "label", "labels", "real",
+    )
+    for suffix in SUFFIXES
+}  # fmt: skip
+PREDICTED = {
+    name + suffix
+    for name in (
+        "predicted", "pred", "preds", "prediction", "predictions", "y_pred", "ypred", "y_hat",
+        "yhat", "y_predicted", "response", "top1", "top_1", "scored", "output",
+    )
+    for suffix in SUFFIXES
+}  # fmt: skip
+ROLES = {"actual": (ACTUAL, {"class", "category"}), "predicted": (PREDICTED, set[str]())}
+"""The usual names of both columns, and names that count where there is none of these."""
+EITHER = {"label", "labels", "label_name", "class", "category"}
+"""Names of the actual classes that some tools give to the predicted ones."""
+IDS = (
+    "id", "image_id", "img_id", "sample_id", "filepath", "file_path", "path", "image_path",
+    "img_path", "filename", "file_name", "file", "image_name", "img_name", "image_file", "fname",
+)  # fmt: skip
+WEAK_IDS = ("image", "img", "name", "key", "index", "idx", "row_index")
+"""Names of ids that may be something else: they count where no value occurs twice."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a person says of a table: names of columns, the first that there is; none: usual names.
+
+    `logits` says that scores which are no probabilities are logits. `positive` is the class that a
+    lone probability belongs to.
+    """
+
+    actual: tuple[str, ...] = ()
+    predicted: tuple[str, ...] = ()
+    id: tuple[str, ...] = ()
+    logits: bool = False
+    positive: str | None = None
+
+
+Names: TypeAlias = "str | Sequence[str] | None"
+USUAL = Columns()
+"""Nothing is said: columns are found by their usual names."""
+
+
+def as_names(names: Names) -> tuple[str, ...]:
+    """Return one name, several or none as a tuple."""
+    return (names,) if isinstance(names, str) else tuple(names or ())
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """Rows of texts, each as long as the header, with the numbers of their lines."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    lines: tuple[int, ...]
+    separator: str = ","
+
+    def __getitem__(self, column: int) -> tuple[str, ...]:
+        return tuple(row[column] for row in self.rows)
+
+    def named(self, name: str) -> int:
+        """Return the position of a column. Raises InputError if there are two of this name."""
+        if self.header.count(name) > 1:
+            raise InputError(f"column {name!r} occurs more than once; {self.listed}")
+        return self.header.index(name)
+
+    @cached_property
+    def plain(self) -> tuple[str, ...]:
+        """The names of the columns in one spelling: "Ground Truth" is "ground_truth"."""
+        return tuple(map(plain_name, self.header))
+
+    @property
+    def listed(self) -> str:
+        """The columns, for a message."""
+        more = ", ..." if len(self.header) > SHOWN else ""
+        return f"the columns are: {', '.join(self.header[:SHOWN])}{more}"
+
+
+# --- rows -------------------------------------------------------------------------------------
+
+
+def read_table(text: str, columns: Columns) -> TextTable:
+    """Read a table with a header whose fields end at a comma, a semicolon or a tab.
+
+    Raises InputError for a table that is damaged or empty.
+    """
+    first = text.lstrip("\r\n")[:6]
+    chosen = first[4] if first[:4] == "sep=" and first[4:5] in SEPARATORS else None
+    if chosen:  # as Excel writes it
+        text = text.lstrip("\r\n")[5:]
+    separator = chosen or _separator(text, columns)
+    stream = whole_lines(io.StringIO(text, newline=""))
+    reader = csv.reader(stream, delimiter=separator, strict=True)
+    rows = [(reader.line_num, tuple(map(unescape_formula, row))) for row in reader if row]
+    if not rows:
+        raise InputError("empty file; expected the columns actual and predicted")
+    (_, header), body = rows[0], rows[1:]
+    table = TextTable(header, tuple(r for _, r in body), tuple(n for n, _ in body), separator)
+    if not body:
+        find_labels(table, columns)
+        raise InputError("has a header but no predictions")
+    for line, row in body:
+        if len(row) != len(header):
+            raise InputError(f"line {line} must have {len(header)} fields, got {len(row)}")
+    return table
+
+
+def _separator(text: str, columns: Columns) -> str:
+    """Return the separator under which the header names the most roles, then the most fields."""
+
+    def fit(separator: str) -> tuple[int, int]:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        try:
+            header = next(filter(None, reader), [])
+        except csv.Error:
+            return 0, 0
+        table = TextTable(tuple(header), (), (), separator)
+        roles = sum(bool(_candidates(table, role, columns)) for role in ("actual", "predicted"))
+        return roles, len(header)
+
+    return max(SEPARATORS, key=fit)
+
+
+# --- which column is what ---------------------------------------------------------------------
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a column in lower case with an underscore between words."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", unicodedata.normalize("NFC", name))
+    return re.sub(r"[\W_]+", "_", spaced).strip("_").casefold()
+
+
+def _told(table: TextTable, names: Iterable[str]) -> list[int]:
+    """Return the first of the columns that a person names; none if there is none of them."""
+    return [table.named(name) for name in names if name in table.header][:1]
+
+
+def _candidates(table: TextTable, role: str, columns: Columns) -> list[int]:
+    """Return the columns that may hold the actual or the predicted classes."""
+    told: tuple[str, ...] = getattr(columns, role)
+    if told or role in table.header:
+        return _told(table, told or [role])
+    usual, fallback = ROLES[role]
+    found = [column for column, name in enumerate(table.plain) if name in usual]
+    return found or [column for column, name in enumerate(table.plain) if name in fallback]
+
+
+def find_labels(table: TextTable, columns: Columns) -> tuple[int, int | None]:
+    """Return the columns of the actual and of the predicted classes, None if there is none.
+
+    Raises InputError where no column, or more than one, may hold the actual classes, and where
+    more than one may hold the predicted ones.
+    """
+    actual, predicted = (_candidates(table, role, columns) for role in ROLES)
+    if columns.predicted:
+        actual = [column for column in actual if column not in predicted]
+    predicted = [column for column in predicted if column not in actual]
+    if not actual or (columns.predicted and not predicted):
+        raise InputError(missing_column(table, "predicted" if actual else "actual", columns))
+    if not predicted:
+        return _only(table, "actual", actual), None
+    keys = {column: {*map(label_key, table[column])} for column in (*actual, *predicted)}
+    pairs = [(a, p) for a in actual for p in predicted if keys[a] & keys[p]]
+    if len(pairs) == 1:
+        return pairs[0]
+    return _only(table, "actual", actual), _only(table, "predicted", predicted)
+
+
+def _only(table: TextTable, role: str, found: Sequence[int]) -> int:
+    if len({table[column] for column in found}) > 1:
+        names = ", ".join(repr(table.header[column]) for column in found)
+        raise InputError(f"{names} may all be the {role} class; say which is with --{role}")
+    return table.named(table.header[found[0]])
+
+
+def missing_column(table: TextTable, role: str, columns: Columns) -> str:
+    """Return the message that no column holds the classes of this role."""
+    told: tuple[str, ...] = getattr(columns, role)
+    if told:
+        return f"column {' or '.join(map(repr, told))} of --{role} is missing; {table.listed}"
+    taken = [table.header[c] for c in _candidates(table, "actual", columns)]
+    known = "" if role == "actual" else f" ({taken[0]!r} is taken for the actual class)"
+    options = f"--{role}" if role == "actual" or taken == ["actual"] else "--actual and --predicted"
+    return f"column {role!r} is missing{known}; {table.listed}; add it, or name it with {options}"
+
+
+def find_id(
+    table: TextTable, columns: Columns, used: Sequence[int | None], said: list[str]
+) -> int | None:
+    """Return the column that tells the images apart, None if there is none.
+
+    Raises InputError where a person names a column that is not there.
+    """
+    told = _told(table, columns.id or ["id"])
+    if told:
+        return told[0]
+    if columns.id:
+        names = " or ".join(map(repr, columns.id))
+        raise InputError(f"column {names} of --id is missing; {table.listed}")
+    usual = [table.plain.index(name) for name in (*IDS, *WEAK_IDS) if name in table.plain]
+    free = [column for column in usual if column not in used]
+    for column in free:
+        if len({*table[column]}) == len(table.rows):
+            return column
+    if free and table.plain[free[0]] in IDS:
+        said.append(f"{table.header[free[0]]!r} is no id, for some value occurs twice: rows count")
+    return None
+
+
+def read_labels(table: TextTable, column: int) -> tuple[str, ...]:
+    """Return the labels [N] of a column. Raises InputError for one that is empty."""
+    for line, label in zip(table.lines, table[column], strict=True):
+        if not label:
+            name = table.header[column]
+            raise InputError(f"line {line}: {name} must be the name of a class, got nothing")
+    return table[column]
+
+
+def are_probabilities(truth: Iterable[str], guess: Iterable[str]) -> bool:
+    """Return whether what is called the predicted class is a probability, as some write it."""
+    values = [to_float(text) for text in guess]
+    inside = all(0 <= value <= 1 for value in values)
+    return len({*truth}) == 2 and inside and any(value not in (0, 1) for value in values)
+
+
+def to_float(text: str) -> float:
+    """Return the number that a text is, NaN for other texts."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def label_key(label: str) -> str:
+    """Return what labels that are one class share: `1` and `1.0`, "Cat" and "cat "."""
+    text = unicodedata.normalize("NFC", label).strip().casefold()
+    text = {"true": "1", "false": "0"}.get(text, text)
+    return re.sub(r"^([+-]?\d+)\.0*$", r"\1", text)
+
+
+def same_spelling(
+    table: TextTable, truth: tuple[str, ...], guess: tuple[str, ...] | None, said: list[str]
+) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+    """Spell the labels of both columns alike, unless one column itself tells them apart."""
+    declared = {name.removeprefix(SCORE) for name in table.header if name.startswith(SCORE)}
+    if guess is None or {*truth, *guess} <= declared:
+        return truth, guess
+    spellings = defaultdict[str, list[str]](list)
+    for label in dict.fromkeys((*truth, *guess)):
+        spellings[label_key(label)].append(label)
+    several = [of for of in spellings.values() if len(of) > 1]
+    if not several or any(len({*of} & {*side}) > 1 for of in several for side in (truth, guess)):
+        return truth, guess
+    said.append(f"labels differ in spelling only, such as {several[0][0]!r} and {several[0][1]!r}")
+    chosen = {label: min(of, key=len) for of in spellings.values() for label in of}
+    return tuple(chosen[label] for label in truth), tuple(chosen[label] for label in guess)
+
+
+def nothing_shared(
+    table: TextTable, used: Mapping[str, int], truth: Iterable[str], guess: Iterable[str]
+) -> str:
+    """Return the message that actual and predicted classes are different things."""
+    names = [table.header[used[role]] for role in ROLES]
+    shown = [", ".join(map(repr, sorted({*labels})[:SHOWN])) for labels in (truth, guess)]
+    return (
+        f"the columns {names[0]!r} and {names[1]!r} share no label ({shown[0]}; {shown[1]}); "
+        "name the right ones with --actual and --predicted, or write the same labels in both"
+    )
