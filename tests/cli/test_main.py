@@ -198,7 +198,7 @@ def test_tables_of_other_tools_are_named_and_compared_by_what_their_paths_share(
         (tmp_path / name).write_text("\n".join([header, *lines, ""]))
     given = ("--predicted", "y_pred", "--predicted", "decision")
     done = toolkit(tmp_path, "compare", "one.csv", "two.csv", *given)
-    assert "one.csv: fields end at semicolons; actual is 'y_true'" in done.stderr
+    assert "one.csv: separated by semicolons; actual is 'y_true'" in done.stderr
     assert "ids are compared by their last 2 parts" in done.stderr
     assert "two" in done.stdout
 

@@ -18,7 +18,7 @@ from toolkit.evaluation.results import (
 )
 from toolkit.metrics import predictions
 from toolkit.metrics.classification import compute_metrics
-from toolkit.metrics.columns import Columns
+from toolkit.metrics.columns import ToldColumns
 from toolkit.metrics.predictions import Predictions
 
 HISTORY_TEXT = ",".join(HISTORY) + "\n1,0.7,0.6,0.8,0.5,0.001\n2,0.5,0.55,0.9,nan,0.0001\n"
@@ -73,7 +73,7 @@ def test_a_file_of_predictions_is_an_arm_by_its_name(tmp_path):
     for name in ("mine.csv", "theirs/predictions.csv"):
         predictions.write_predictions(tmp_path / name, predicted(8, 4))
     mine, theirs = (
-        read_result(tmp_path / name, Columns(positive="b"))
+        read_result(tmp_path / name, ToldColumns(positive="b"))
         for name in ("mine.csv", "theirs/predictions.csv")
     )
     assert (str(mine.key), str(theirs.key)) == ("mine-predictions-0", "theirs-predictions-0")
@@ -91,7 +91,7 @@ def test_a_file_that_cannot_be_evaluated_is_named(tmp_path):
     with pytest.raises(
         InputError, match=r"mine\.csv: the positive class \(evaluate.positive\) must be"
     ):
-        read_result(tmp_path / "mine.csv", Columns(positive="c"))
+        read_result(tmp_path / "mine.csv", ToldColumns(positive="c"))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"arm": "x", "recipe": "y", "seed": "z"}'])

@@ -69,7 +69,7 @@ TOOLS = {
     "Hugging Face: references of evaluate, tabs": (
         "index\tprediction\treferences\n0\t1\t1\n1\t0\t1\n2\t0\t0\n",
         ("1 1 0", "1 0 0", None),
-        "fields end at tabs; actual is 'references'; predicted is 'prediction'; id is 'index'",
+        "separated by tabs; actual is 'references'; predicted is 'prediction'; id is 'index'",
     ),
     "R, caret: obs and pred": (
         '"","pred","obs","no","yes"\n"1","no","no",0.75,0.25\n"2","yes","no",0.25,0.75\n',
@@ -85,12 +85,12 @@ TOOLS = {
         b"\xef\xbb\xbfid;Actual;Predicted;Score_cat;Score_dog\r\n1;cat;cat;0,75;0,25\r\n"
         b"2;dog;cat;0,75;0,25\r\n",
         ("cat dog", "cat cat", [[0.75, 0.25], [0.75, 0.25]]),
-        "fields end at semicolons; actual is 'Actual'; predicted is 'Predicted'",
+        "separated by semicolons; actual is 'Actual'; predicted is 'Predicted'",
     ),
     "Excel's own first line, and UTF-16": (
         "sep=;\r\nid;actual;predicted\r\n1;cat;cat\r\n2;dög;cat\r\n".encode("utf-16"),
         ("cat dög", "cat cat", None),
-        "fields end at semicolons",
+        "separated by semicolons; read as UTF-16",
     ),
 }
 TOLD = {

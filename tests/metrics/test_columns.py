@@ -5,7 +5,7 @@ import pytest
 
 from tests.helpers.tools import TOLD, TOOLS
 from toolkit.errors import InputError
-from toolkit.metrics.columns import Columns, label_key, plain_name
+from toolkit.metrics.columns import ToldColumns, label_key, plain_name
 from toolkit.metrics.predictions import read_predictions
 
 
@@ -19,7 +19,7 @@ def read(tmp_path):
         told = {
             k: (v,) if isinstance(v, str) and k != "positive" else v for k, v in columns.items()
         }
-        got = read_predictions(path, Columns(**told), said.append)
+        got = read_predictions(path, ToldColumns(**told), said.append)
         return got, said[0].removeprefix(f"{path}: ") if said else ""
 
     return function

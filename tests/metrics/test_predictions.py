@@ -86,7 +86,7 @@ def test_score_columns_keep_a_class_that_never_occurs(csv_file):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "empty file; expected the columns actual and predicted"),
+        ("", "empty file"),
         ("\n\n", "empty file"),
         ("actual,predicted\n", "has a header but no predictions"),
         ("what,predicted\na,a\n", "column 'actual' is missing; the columns are: what, predicted"),
@@ -105,6 +105,8 @@ def test_score_columns_keep_a_class_that_never_occurs(csv_file):
         ("actual,predicted,score_a,score_b\na,b,2,1\n", "add up to 1"),
         ('actual,predicted\na,"b\n', "unexpected end of data"),
         (b"actual,predicted\n\xff,b\n", "not UTF-8"),
+        (b"y_true;y_pred\n\x81;b\n", "not UTF-8"),
+        ("y_true;y_pred\na;b", "the last line has no end"),
     ],
 )
 def test_a_bad_file_is_refused_by_name(csv_file, text, message):

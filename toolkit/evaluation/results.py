@@ -15,7 +15,7 @@ from toolkit.io.csv import csv_text, read_rows
 from toolkit.io.manifest import is_file_name
 from toolkit.metrics.arrays import Floats
 from toolkit.metrics.classification import compute_metrics
-from toolkit.metrics.columns import USUAL, Columns
+from toolkit.metrics.columns import USUAL, ToldColumns
 from toolkit.metrics.predictions import Predictions, read_predictions
 
 METRICS_FILE, PREDICTIONS_FILE, HISTORY_FILE = "metrics.json", "predictions.csv", "history.csv"
@@ -92,7 +92,7 @@ class Mistake:
 
 def read_result(
     path: Path,
-    columns: Columns = USUAL,
+    columns: ToldColumns = USUAL,
     arm: str | None = None,
     seed: int = 0,
     say: Callable[[str], object] = lambda _: None,

@@ -16,11 +16,10 @@ from functools import cached_property
 from typing import TypeAlias
 
 from toolkit.errors import InputError
-from toolkit.io.csv import unescape_formula, whole_lines
+from toolkit.io.csv import CUT, parse_table, unescape_formula, whole_lines
 
 SCORE = "score_"
 """How the columns with scores begin; the class follows."""
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 SHOWN = 12  # columns or labels that a message lists
 
 SUFFIXES = ("", "_label", "_labels", "_class", "_classes", "_name", "_category", "_index", "_idx")
@@ -54,7 +53,7 @@ WEAK_IDS = ("image", "img", "name", "key", "index", "idx", "row_index")
 
 
 @dataclass(frozen=True)
-class Columns:
+class ToldColumns:
     """What a person says of a table: names of columns, the first that there is; none: usual names.
 
     `logits` says that scores which are no probabilities are logits. `positive` is the class that a
@@ -69,7 +68,7 @@ class Columns:
 
 
 Names: TypeAlias = "str | Sequence[str] | None"
-USUAL = Columns()
+USUAL = ToldColumns()
 """Nothing is said: columns are found by their usual names."""
 
 
@@ -79,13 +78,16 @@ def as_names(names: Names) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class TextTable:
-    """Rows of texts, each as long as the header, with the numbers of their lines."""
+class PredictionTable:
+    """Rows of texts, each as long as the header, with the numbers of their lines.
+
+    `said` tells what is not as usual, a phrase each: the separator, the encoding.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     lines: tuple[int, ...]
-    separator: str = ","
+    said: tuple[str, ...] = ()
 
     def __getitem__(self, column: int) -> tuple[str, ...]:
         return tuple(row[column] for row in self.rows)
@@ -108,49 +110,36 @@ class TextTable:
         return f"the columns are: {', '.join(self.header[:SHOWN])}{more}"
 
 
-# --- rows -------------------------------------------------------------------------------------
+def read_table(data: bytes) -> PredictionTable:
+    """Read a table: ours exactly, another as it is written (see `io.csv.parse_table`).
 
-
-def read_table(text: str, columns: Columns) -> TextTable:
-    """Read a table with a header whose fields end at a comma, a semicolon or a tab.
-
-    Raises InputError for a table that is damaged or empty.
+    Raises InputError for a table that is damaged or cut off.
     """
-    first = text.lstrip("\r\n")[:6]
-    chosen = first[4] if first[:4] == "sep=" and first[4:5] in SEPARATORS else None
-    if chosen:  # as Excel writes it
-        text = text.lstrip("\r\n")[5:]
-    separator = chosen or _separator(text, columns)
-    stream = whole_lines(io.StringIO(text, newline=""))
-    reader = csv.reader(stream, delimiter=separator, strict=True)
+    text = data.decode("utf-8-sig", errors="replace")
+    if set(ROLES) <= {*_first_row(text)}:
+        return _our_table(data.decode("utf-8-sig"))
+    table = parse_table(data)
+    if not table.ended:
+        raise InputError(CUT)
+    rows, lines = (tuple(tuple(row) for _, row in table.rows), tuple(n for n, _ in table.rows))
+    return PredictionTable(table.header, rows, lines, table.said)
+
+
+def _first_row(text: str) -> list[str]:
+    try:
+        return next(filter(None, csv.reader(io.StringIO(text, newline=""), strict=True)), [])
+    except csv.Error:
+        return []
+
+
+def _our_table(text: str) -> PredictionTable:
+    reader = csv.reader(whole_lines(io.StringIO(text, newline="")), strict=True)
     rows = [(reader.line_num, tuple(map(unescape_formula, row))) for row in reader if row]
-    if not rows:
-        raise InputError("empty file; expected the columns actual and predicted")
     (_, header), body = rows[0], rows[1:]
-    table = TextTable(header, tuple(r for _, r in body), tuple(n for n, _ in body), separator)
-    if not body:
-        find_labels(table, columns)
-        raise InputError("has a header but no predictions")
     for line, row in body:
         if len(row) != len(header):
             raise InputError(f"line {line} must have {len(header)} fields, got {len(row)}")
-    return table
-
-
-def _separator(text: str, columns: Columns) -> str:
-    """Return the separator under which the header names the most roles, then the most fields."""
-
-    def fit(separator: str) -> tuple[int, int]:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-        try:
-            header = next(filter(None, reader), [])
-        except csv.Error:
-            return 0, 0
-        table = TextTable(tuple(header), (), (), separator)
-        roles = sum(bool(_candidates(table, role, columns)) for role in ("actual", "predicted"))
-        return roles, len(header)
-
-    return max(SEPARATORS, key=fit)
+    return PredictionTable(header, tuple(r for _, r in body), tuple(n for n, _ in body))
 
 
 # --- which column is what ---------------------------------------------------------------------
@@ -162,12 +151,12 @@ def plain_name(name: str) -> str:
     return re.sub(r"[\W_]+", "_", spaced).strip("_").casefold()
 
 
-def _told(table: TextTable, names: Iterable[str]) -> list[int]:
+def _told(table: PredictionTable, names: Iterable[str]) -> list[int]:
     """Return the first of the columns that a person names; none if there is none of them."""
     return [table.named(name) for name in names if name in table.header][:1]
 
 
-def _candidates(table: TextTable, role: str, columns: Columns) -> list[int]:
+def _candidates(table: PredictionTable, role: str, columns: ToldColumns) -> list[int]:
     """Return the columns that may hold the actual or the predicted classes."""
     told: tuple[str, ...] = getattr(columns, role)
     if told or role in table.header:
@@ -177,7 +166,7 @@ def _candidates(table: TextTable, role: str, columns: Columns) -> list[int]:
     return found or [column for column, name in enumerate(table.plain) if name in fallback]
 
 
-def find_labels(table: TextTable, columns: Columns) -> tuple[int, int | None]:
+def find_label_columns(table: PredictionTable, columns: ToldColumns) -> tuple[int, int | None]:
     """Return the columns of the actual and of the predicted classes, None if there is none.
 
     Raises InputError where no column, or more than one, may hold the actual classes, and where
@@ -198,14 +187,14 @@ def find_labels(table: TextTable, columns: Columns) -> tuple[int, int | None]:
     return _only(table, "actual", actual), _only(table, "predicted", predicted)
 
 
-def _only(table: TextTable, role: str, found: Sequence[int]) -> int:
+def _only(table: PredictionTable, role: str, found: Sequence[int]) -> int:
     if len({table[column] for column in found}) > 1:
         names = ", ".join(repr(table.header[column]) for column in found)
         raise InputError(f"{names} may all be the {role} class; say which is with --{role}")
     return table.named(table.header[found[0]])
 
 
-def missing_column(table: TextTable, role: str, columns: Columns) -> str:
+def missing_column(table: PredictionTable, role: str, columns: ToldColumns) -> str:
     """Return the message that no column holds the classes of this role."""
     told: tuple[str, ...] = getattr(columns, role)
     if told:
@@ -217,7 +206,7 @@ def missing_column(table: TextTable, role: str, columns: Columns) -> str:
 
 
 def find_id(
-    table: TextTable, columns: Columns, used: Sequence[int | None], said: list[str]
+    table: PredictionTable, columns: ToldColumns, used: Sequence[int | None], said: list[str]
 ) -> int | None:
     """Return the column that tells the images apart, None if there is none.
 
@@ -239,7 +228,7 @@ def find_id(
     return None
 
 
-def read_labels(table: TextTable, column: int) -> tuple[str, ...]:
+def read_classes(table: PredictionTable, column: int) -> tuple[str, ...]:
     """Return the labels [N] of a column. Raises InputError for one that is empty."""
     for line, label in zip(table.lines, table[column], strict=True):
         if not label:
@@ -271,7 +260,7 @@ def label_key(label: str) -> str:
 
 
 def same_spelling(
-    table: TextTable, truth: tuple[str, ...], guess: tuple[str, ...] | None, said: list[str]
+    table: PredictionTable, truth: tuple[str, ...], guess: tuple[str, ...] | None, said: list[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     """Spell the labels of both columns alike, unless one column itself tells them apart."""
     declared = {name.removeprefix(SCORE) for name in table.header if name.startswith(SCORE)}
@@ -289,7 +278,7 @@ def same_spelling(
 
 
 def nothing_shared(
-    table: TextTable, used: Mapping[str, int], truth: Iterable[str], guess: Iterable[str]
+    table: PredictionTable, used: Mapping[str, int], truth: Iterable[str], guess: Iterable[str]
 ) -> str:
     """Return the message that actual and predicted classes are different things."""
     names = [table.header[used[role]] for role in ROLES]

@@ -1,7 +1,6 @@
 """Predictions of a network, or of any other tool, and the CSV file that holds them."""
 
 import csv
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,15 +17,15 @@ from toolkit.metrics.arrays import Floats, Labels
 from toolkit.metrics.columns import (
     EITHER,
     SCORE,
-    SEPARATORS,
     USUAL,
-    Columns,
+    PredictionTable,
+    ToldColumns,
     are_probabilities,
     find_id,
-    find_labels,
+    find_label_columns,
     missing_column,
     nothing_shared,
-    read_labels,
+    read_classes,
     read_table,
     same_spelling,
 )
@@ -169,7 +168,7 @@ def predictions_csv(predictions: Predictions) -> str:
 
 
 def read_predictions(
-    path: Path, columns: Columns = USUAL, say: Callable[[str], object] = lambda _: None
+    path: Path, columns: ToldColumns = USUAL, say: Callable[[str], object] = lambda _: None
 ) -> Predictions:
     """Read a CSV file with the columns actual and predicted; id and score_<class> are optional.
 
@@ -179,7 +178,7 @@ def read_predictions(
     Raises InputError that names the file, and the line or the option that decides.
     """
     try:
-        read, said = _understand(_text(path), columns)
+        read, said = _understand(read_table(path.read_bytes()), columns)
     except FileNotFoundError:
         remedy = "name a CSV of predictions, or a folder that `toolkit evaluate` wrote"
         raise InputError(f"{path}: no such file; {remedy}") from None
@@ -192,18 +191,14 @@ def read_predictions(
     return read
 
 
-def _text(path: Path) -> str:
-    data = path.read_bytes()
-    return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
-
-
-def _understand(text: str, columns: Columns) -> tuple[Predictions, list[str]]:
+def _understand(table: PredictionTable, columns: ToldColumns) -> tuple[Predictions, list[str]]:
     """Return what a table holds, and clauses on what its words alone do not say."""
-    table = read_table(text, columns)
-    said = [] if table.separator == "," else [f"fields end at {SEPARATORS[table.separator]}"]
-    actual, predicted = find_labels(table, columns)
-    truth = read_labels(table, actual)
-    guess = None if predicted is None else read_labels(table, predicted)
+    said = [*table.said]
+    actual, predicted = find_label_columns(table, columns)
+    if not table.rows:
+        raise InputError("has a header but no predictions")
+    truth = read_classes(table, actual)
+    guess = None if predicted is None else read_classes(table, predicted)
     lone = [column for column, name in enumerate(table.plain) if name in LONE]
     if guess and predicted is not None and are_probabilities(truth, guess):
         lone, predicted, guess = [predicted], None, None

@@ -18,8 +18,8 @@ from toolkit.metrics.columns import (
     PREDICTED,
     SCORE,
     SHOWN,
-    Columns,
-    TextTable,
+    PredictionTable,
+    ToldColumns,
     label_key,
     plain_name,
     to_float,
@@ -62,12 +62,12 @@ class Question:
     if it may hold predicted ones. `said` is added to.
     """
 
-    table: TextTable
+    table: PredictionTable
     rest: Sequence[int]
     lone: Sequence[int]
     truth: tuple[str, ...]
     guess: tuple[str, ...] | None
-    columns: Columns
+    columns: ToldColumns
     said: list[str]
     doubt: str = ""
 

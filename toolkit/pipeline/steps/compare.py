@@ -11,7 +11,7 @@ from toolkit.evaluation.matching import match_results
 from toolkit.evaluation.results import METRICS_FILE, RunResult, read_result
 from toolkit.io import files
 from toolkit.metrics.classification import compute_metrics
-from toolkit.metrics.columns import USUAL, Columns, Names, as_names
+from toolkit.metrics.columns import USUAL, Names, ToldColumns, as_names
 from toolkit.metrics.predictions import Predictions
 from toolkit.reporting.comparison import write_comparison
 
@@ -64,14 +64,16 @@ def compare(
 
 def comparable_columns(
     actual: Names, predicted: Names, ident: Names, *, logits: bool, positive: str | None
-) -> Columns:
+) -> ToldColumns:
     """Return what is said of several tables: each has one of the named columns, or ours."""
     told = {"actual": actual, "predicted": predicted, "id": ident}
     names = {role: (*as_names(of), role) if of else () for role, of in told.items()}
-    return Columns(**names, logits=logits, positive=positive)
+    return ToldColumns(**names, logits=logits, positive=positive)
 
 
-def _results(reports: Reports, columns: Columns, say: Callable[[str], object]) -> list[RunResult]:
+def _results(
+    reports: Reports, columns: ToldColumns, say: Callable[[str], object]
+) -> list[RunResult]:
     if not isinstance(reports, Mapping):
         return read_results(reports, columns, say)
     several = {
@@ -85,7 +87,7 @@ def _results(reports: Reports, columns: Columns, say: Callable[[str], object]) -
 
 
 def _result(
-    report: Report, columns: Columns, arm: str, seed: int, say: Callable[[str], object]
+    report: Report, columns: ToldColumns, arm: str, seed: int, say: Callable[[str], object]
 ) -> RunResult:
     if isinstance(report, Predictions):
         metrics = compute_metrics(report, columns.positive)
@@ -95,7 +97,7 @@ def _result(
 
 def read_results(
     reports: Sequence[Path | str | RunResult],
-    columns: Columns = USUAL,
+    columns: ToldColumns = USUAL,
     say: Callable[[str], object] = lambda _: None,
 ) -> list[RunResult]:
     """Read evaluations: folders, folders of folders, CSV files, or NAME=PATH.

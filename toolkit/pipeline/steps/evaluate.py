@@ -14,7 +14,7 @@ from toolkit.io import files
 from toolkit.io.manifest import is_file_name
 from toolkit.io.schema import build
 from toolkit.metrics import mistakes, thresholds
-from toolkit.metrics.columns import Columns, as_names
+from toolkit.metrics.columns import ToldColumns, as_names
 from toolkit.metrics.params import EvaluateParams, ThresholdRule
 from toolkit.metrics.predictions import Predictions, read_predictions
 from toolkit.progress import Track, silent
@@ -71,7 +71,7 @@ def evaluate(
     }
     settings = build(EvaluateParams, params, "")
     run = _run_of(source)
-    columns = Columns(
+    columns = ToldColumns(
         as_names(actual), as_names(predicted), as_names(id), logits=logits, positive=positive
     )
     named = {"arm": arm, "recipe": recipe, "seed": run_seed}
@@ -84,7 +84,7 @@ def evaluate(
     else:
         if test is None or valid_predictions is not None:
             raise InputError("a run is tested on images: give test, and for a threshold valid")
-        if named or columns != Columns(positive=positive):
+        if named or columns != ToldColumns(positive=positive):
             raise InputError("a run has a name and no columns: these options are for predictions")
         explain = output is not None
         inputs = _of_run(run, Path(test), valid, settings, explain=explain, track=track, say=say)
@@ -155,7 +155,7 @@ def _of_predictions(
     )
 
 
-def _read(source: object, columns: Columns, say: Callable[[str], object]) -> Predictions:
+def _read(source: object, columns: ToldColumns, say: Callable[[str], object]) -> Predictions:
     if isinstance(source, Predictions):
         return source
     return read_predictions(Path(str(source)), columns, say)
