@@ -57,7 +57,6 @@ INPUTS = {
     "evaluate": "evaluate {} --output out",
     "evaluate valid": "evaluate good.csv --valid-predictions {} --output out",
     "evaluate run": "evaluate photos --test {} --output out",
-    "evaluate run valid": "evaluate photos --test photos --valid {} --output out",
     "predict": "predict {} photos",
     "gradients": "gradients {}",
     "compare": "compare {}",

@@ -290,7 +290,7 @@ def test_a_run_is_evaluated_with_threshold_calibration_and_mistakes(tmp_path, mo
     train.train_one(
         folders["train"], folders["valid"], "r", settings(), seed=0, output=tmp_path / "run"
     )
-    arguments = ("run", "--test", "test", "--valid", "valid", "--output")
+    arguments = ("run", "--test", "test", "--output")
     outputs = [call(*arguments, name).output for name in ("x", "y")]
     assert "balanced accuracy" in outputs[0]
     assert "temperature" in outputs[0]
@@ -340,10 +340,11 @@ def test_a_table_has_the_arm_recipe_and_seed_that_it_is_given(tmp_path, monkeypa
         ([".", "--test", "x", "--seed", "1"], "a run has a name and no columns"),
         (["x.csv", "--arm", "a/b"], "--arm must be a file's name, got 'a/b'"),
         (["x.csv", "--test", "x"], "predictions are of test already"),
-        (["x.csv", "--valid", "x"], "predictions are of test already"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(arguments, message):
+def test_options_that_do_not_go_together_are_refused(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.csv").touch()
     done = call(*arguments, "--output", "never")
     assert message in str(done.exception)
 

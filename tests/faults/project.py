@@ -169,7 +169,6 @@ def is_temporary(path: Path) -> bool:
     return path.name.startswith(".") and path.name.endswith(TEMPORARY)
 
 
-IMAGES = "--test data/prepared/test --valid data/prepared/valid"
 STAGES = {
     stage.name: stage
     for stage in (
@@ -193,7 +192,7 @@ STAGES = {
         ),
         Stage(
             "evaluate",
-            f"evaluate models/augmented-small-0 {IMAGES}",
+            "evaluate models/augmented-small-0 --test data/prepared/test",
             "reports/runs/augmented-small-0",
         ),
         Stage("probe", "probe data/arms/augmented --workers 2", "reports/probe/augmented.json"),
@@ -209,7 +208,7 @@ STAGES = {
         ),
         Stage(
             "evaluate original",
-            f"evaluate models/original-small-0 {IMAGES}",
+            "evaluate models/original-small-0 --test data/prepared/test",
             "reports/runs/original-small-0",
         ),
         Stage("compare", "compare reports/runs", "reports/summary.json"),

@@ -30,7 +30,7 @@ PARAMS = {
     "evaluate": {"positive": RARE, "resamples": 200},
     "compare": {"arms": ["original", "augmented"], "recipes": ["r"], "seeds": [0]},
 }
-EVALUATED = ("--test", "data/prepared/test", "--valid", "data/prepared/valid")
+EVALUATED = ("--test", "data/prepared/test")
 STAGES = (
     ("fetch", "--output", "data/raw"),
     ("audit", "data/raw", "--output", "reports/audit.json", "--pictures", "reports/audit",

@@ -179,7 +179,8 @@ def test_a_run_without_gradients_is_refused_with_the_key(models, tmp_path):
     run = runs.read_run(models / "resnet18")
     plain = run.settings.model_copy(update={"gradients": False})
     weights = (models / "resnet18" / runs.WEIGHTS).read_bytes()
-    runs.write_run(tmp_path / "plain", run.model_copy(update={"settings": plain}), weights)
+    without = run.model_copy(update={"settings": plain})
+    runs.write_run(tmp_path / "plain", without, weights, runs.read_valid(run))
     with pytest.raises(InputError, match=r"set train\.recipes\.resnet18\.gradients to true"):
         find_traces([tmp_path / "plain"])
     with pytest.raises(InputError, match="no runs in it"):

@@ -7,6 +7,7 @@ import pickle
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ from tests.helpers.arms import settings
 from tests.helpers.flips import flipped
 from toolkit.errors import InputError
 from toolkit.io import files
+from toolkit.metrics.predictions import Predictions
 from toolkit.training import networks, runs
 from toolkit.training.networks import NETWORKS
 from toolkit.training.runs import Epoch, Run
@@ -21,6 +23,9 @@ from toolkit.training.runs import Epoch, Run
 ROWS = (
     Epoch(1, 0.7, 0.6, 0.5, 0.0, 0.001),
     Epoch(2, 0.1 + 0.2, 0.5, 1.0, 1.0, 1e-05),
+)
+VALID = Predictions(
+    ("a", "b"), ("1", "2"), ("a", "b"), ("a", "b"), np.array([[0.7, 0.3], [0.4, 0.6]])
 )
 
 
@@ -35,6 +40,7 @@ def write(folder, network="resnet18", **recipe):
         seed=0,
         classes=("a", "b"),
         counts={"a": 5, "b": 2},
+        original_counts={"a": 5, "b": 1},
         size=32,
         settings=settings(network=network, **recipe).recipes["r"],
         device="cpu",
@@ -42,10 +48,12 @@ def write(folder, network="resnet18", **recipe):
         threads=1,
         best_epoch=2,
         versions=runs.training_versions(),
+        originals="0" * 64,
+        valid="1" * 64,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         history=[replace(row, gradients=gradients) for row in ROWS],
     )
-    runs.write_run(folder, run, weights)
+    runs.write_run(folder, run, weights, VALID)
     return run
 
 

@@ -238,9 +238,7 @@ def test_a_signal_in_the_last_validation_stops_once_the_run_is_written(
     parent = os.getpid()
     with monkeypatch.context() as patch:
         patch.setattr(steps, "validate", validate)
-        with pytest.raises(
-            StoppedError, match=r"stopped; .*run-\d is done, the same command goes on"
-        ):
+        with pytest.raises(StoppedError, match=r"stopped.*; .*the same command"):
             train_several(data, tmp_path, options, jobs)
     done = sorted(path.name for path in tmp_path.glob("run-*"))
     assert done in (["run-3"], ["run-3", "run-4"], ["run-4"])

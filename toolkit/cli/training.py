@@ -217,11 +217,8 @@ def evaluate(
     source: Annotated[Path, typer.Argument(help="A run, or a CSV of any tool's predictions.")],
     output: Output,
     test: Annotated[Path | None, typer.Option(help="Test images, for a run.")] = None,
-    valid: Annotated[
-        Path | None, typer.Option(help="Other images, for a run: threshold and calibration.")
-    ] = None,
     valid_predictions: Annotated[
-        Path | None, typer.Option(help="For a CSV: predictions of other images.")
+        Path | None, typer.Option(help="For a CSV: those of other images, for the threshold.")
     ] = None,
     positive: options.PositiveClass = None,
     threshold: Annotated[
@@ -250,15 +247,17 @@ def evaluate(
 ) -> None:
     """Measure on the test images: predictions, metrics with intervals, mistakes.
 
-    Example: toolkit evaluate models/original-resnet18-0 --test data/prepared/test
-    --valid data/prepared/valid --output reports/runs/original-resnet18-0
+        Example: toolkit evaluate models/original-resnet18-0 --test data/prepared/test
+        --output reports/runs/original-resnet18-0
+
+    The threshold and the temperature are chosen on what the run made of its validation images.
 
     A CSV has the columns actual and predicted, and optionally id and score_<class>. Tables of other
     tools are understood by the usual names of their columns, which is said on stderr, or by those
     that are given.
 
-    Example: toolkit evaluate theirs.csv --positive rare --valid-predictions valid.csv
-    --threshold recall:0.95 --output theirs
+        Example: toolkit evaluate theirs.csv --positive rare --valid-predictions valid.csv
+        --threshold recall:0.95 --output theirs
     """
     from toolkit.evaluation.evaluate import metric_table
     from toolkit.metrics.params import EvaluateParams
@@ -270,7 +269,6 @@ def evaluate(
         source,
         output=output,
         test=test,
-        valid=valid,
         valid_predictions=valid_predictions,
         **settings | {key: value for key, value in chosen.items() if value is not None},
         actual=actual,

@@ -148,12 +148,16 @@ class NamedImage:
     path: Path
     folder: Path | None = None
 
+    def content(self) -> bytes:
+        """Read the file. Raises InputError with the reason."""
+        if self.folder is None:
+            return read_bounded(self.path)
+        relative = self.path.relative_to(self.folder).as_posix()
+        return inside.read_inside(self.folder, relative, LIMITS.bytes)
+
     def picture(self) -> Picture:
         """Read and decode the file. Raises InputError with the reason."""
-        if self.folder is None:
-            return decode_reduced(read_bounded(self.path), MAX_SIDE)
-        relative = self.path.relative_to(self.folder).as_posix()
-        return decode_reduced(inside.read_inside(self.folder, relative, LIMITS.bytes), MAX_SIDE)
+        return decode_reduced(self.content(), MAX_SIDE)
 
 
 def read_image(path: Path) -> Pixels:

@@ -234,9 +234,6 @@ def _photo(image: ErrorImage, table: Manifest, folder: Path) -> InlineImage:
     """Show the middle square of a photo, its file name, and its score."""
     sample = next(sample for sample in table.samples if sample.path == image.id)
     pixels = images.to_pixels(reduced_picture(folder, gallery.SIDE, sample))
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
     lines = (shorten(Path(sample.path).name, 40), f"score {image.score:.2f}")
     alt = f"{sample.label}: {', '.join(lines)}"
-    return gallery.inline_squares(pixels[top : top + side, left : left + side], alt, lines)
+    return gallery.inline_middle(pixels, alt, lines)

@@ -65,6 +65,14 @@ def inline_squares(pixels: Pixels, alt: str, lines: Sequence[str] = ()) -> Inlin
     return inline_image(small, alt, lines)
 
 
+def inline_middle(pixels: Pixels, alt: str, lines: Sequence[str] = ()) -> InlineImage:
+    """Encode the middle square of an image, reduced to SIDE at most."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return inline_squares(pixels[top : top + side, left : left + side], alt, lines)
+
+
 def inline_sheet(path: Path, alt: str) -> InlineImage:
     """Encode a sheet of an arm at its own size."""
     return inline_image(images.read_image(path), alt, quality=SHEET_QUALITY)

@@ -66,6 +66,12 @@ class LabeledFolder:
         return sum(not sample.derived for sample in self.samples)
 
     @property
+    def original_counts(self) -> dict[str, int]:
+        """How many of each class that is."""
+        counts = Counter(sample.label for sample in self.samples if not sample.derived)
+        return {name: counts[name] for name in self.classes}
+
+    @property
     def originals_sha256(self) -> str:
         """A hash of the ids and labels of the samples that were not derived from others."""
         rows = sorted((sample.id, sample.label) for sample in self.samples if not sample.derived)

@@ -22,6 +22,9 @@ BACKENDS: Any = torch.backends
 FLOAT32_BACKENDS = (BACKENDS.cudnn.conv, BACKENDS.cuda.matmul)
 """What multiplies float32 on GPUs: by default convolutions do it in TF32, with a short mantissa."""
 
+MEAN = DEVIATION = 0.5
+"""What `normalize` subtracts from pixels 0..1, and divides by, in each channel."""
+
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", os.strerror(errno.ENOMEM))
 ONEDNN_OUT_OF_MEMORY = ("could not create a primitive", "could not execute a primitive")
 """oneDNN, which computes convolutions on CPUs, only says what it could not do for lack of memory;
@@ -135,7 +138,10 @@ def _convolve(layer: nn.Conv2d, forward: Callable[[Tensor], Tensor], images: Ten
 
 
 def normalize(images: Tensor) -> Tensor:
-    """Map uint8 values 0..255 to float32 in [-1, 1], in the same shape and memory layout."""
+    """Map uint8 values 0..255 to float32 in [-1, 1], in the same shape and memory layout.
+
+    That is (value / 255 - MEAN) / DEVIATION.
+    """
     return images.float().div_(127.5).sub_(1)
 
 

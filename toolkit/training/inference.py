@@ -26,6 +26,7 @@ from toolkit.metrics.mistakes import ExplainedExample, HardExample
 from toolkit.metrics.predictions import Predictions
 from toolkit.progress import Track, ignore, silent
 from toolkit.training import dataset, device, runs, streaming
+from toolkit.training.dataset import Data, LabeledFolder
 from toolkit.training.device import normalize
 from toolkit.training.runs import Run
 
@@ -71,9 +72,15 @@ def predict_folder(
         problem = f"the classes must be those of {run_folder}, {list(run.classes)}"
         remedy = "rename the folder, or train again"
         raise InputError(f"{images_folder}: {problem}, got {', '.join(unknown)}; {remedy}")
+    return predict_data(run, network, folder, streaming.open_stream(folder, run.size), track)
+
+
+def predict_data(
+    run: Run, network: nn.Module, folder: LabeledFolder, data: Data, track: Track = silent
+) -> Predictions:
+    """Predict the images of a folder that is open: `data` are its images, of the run's size."""
     batches = torch.split(torch.arange(len(folder.samples)), run.settings.batch)
-    stream = streaming.open_stream(folder, run.size)
-    decoded = track(stream.take(batches), f"predict {folder.name}", len(batches))
+    decoded = track(data.to(CPU).take(batches), f"predict {folder.name}", len(batches))
     scores = _scores(run, network, (pixels for pixels, _ in decoded))
     return Predictions(
         classes=run.classes,

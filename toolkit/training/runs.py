@@ -1,4 +1,7 @@
-"""The folder that a training leaves behind: run.json, weights, history. Nothing is unpickled."""
+"""The folder that a training leaves: run.json, weights, history, what it made of valid.
+
+Nothing is unpickled.
+"""
 
 import csv
 import hashlib
@@ -18,13 +21,15 @@ from torch import Tensor, nn
 from toolkit.errors import InputError
 from toolkit.io import closure, files, inside
 from toolkit.io.notebook import html_table
-from toolkit.io.schema import Positive, Section, Seed, Sha256
-from toolkit.training import networks
+from toolkit.io.schema import Count, Positive, Section, Seed, Sha256
+from toolkit.metrics.decisions import Decisions
+from toolkit.metrics.predictions import Predictions, predictions_csv, read_predictions
+from toolkit.training import device, networks
 from toolkit.training.params import Recipe
 
 SIDE, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.csv"
-GRADIENTS = "gradients.csv"
-TABLES = (HISTORY, GRADIENTS)
+GRADIENTS, VALID = "gradients.csv", "valid_predictions.csv"
+TABLES = (HISTORY, GRADIENTS, VALID)
 DISTRIBUTION = "imbalanced-images"
 
 
@@ -54,14 +59,17 @@ class Epoch:
 class Run(Section):
     """Everything that decided the weights; no times, hosts or commits, which would change hashes.
 
-    `recipe` is the recipe's name, `settings` its content; `counts` the images of each class that
-    it was trained on; `drawn` the weights that `settings.weights` lacked; `size` the images' height
-    and width in pixels; `device`, `precision` and `threads` what was used; `processes` how many
-    trained it together; `parts` in how many parts batches were taken, for lack of memory.
-    `complete` is false where the time was up before the last epoch, or where a `problem` ended the
-    training; `best_epoch` (from 1) is the one whose weights were kept. `originals` is a hash of the
-    ids of the training images without new ones, `valid` one of the validation images, None in runs
-    of older versions. `history` is kept in history.csv; `folder` is where the run lies.
+    `recipe` is the recipe's name, `settings` its content; `counts` the images of each class that it
+    was trained on, `original_counts` those of them that were not made from others; `mean` and
+    `deviation` what is subtracted from pixels 0..1 and divided by; `drawn` the weights that
+    `settings.weights` lacked; `size` the images' height and width in pixels; `device`, `precision`
+    and `threads` what was used; `processes` how many trained it together; `parts` in how many parts
+    batches were taken, for lack of memory. `complete` is false where the time was up before the
+    last epoch, or where a `problem` ended the training; `best_epoch` (from 1) is the one whose
+    weights were kept. `originals` is a hash of the ids of the training images without new ones,
+    `valid` one of the validation images. `decisions` were chosen on the latter, by the best G-mean
+    and for the class with the fewest originals; valid_predictions.csv lets others be chosen (see
+    `read_valid`). `history` is kept in history.csv; `folder` is where the run lies.
     """
 
     arm: str
@@ -69,7 +77,10 @@ class Run(Section):
     seed: Seed
     classes: tuple[str, ...]
     counts: dict[str, Positive]
+    original_counts: dict[str, Count]
     size: Positive
+    mean: float = device.MEAN
+    deviation: float = device.DEVIATION
     settings: Recipe
     drawn: tuple[str, ...] = ()
     device: str
@@ -81,8 +92,9 @@ class Run(Section):
     problem: str = ""
     best_epoch: Positive
     versions: dict[str, str | None]
-    originals: Sha256 | None = None
-    valid: Sha256 | None = None
+    originals: Sha256
+    valid: Sha256
+    decisions: Decisions = Decisions()
     weights_sha256: Sha256
     history: Annotated[tuple[Epoch, ...], Field(min_length=1, exclude=True)]
     folder: Annotated[Path | None, Field(exclude=True)] = None
@@ -105,10 +117,17 @@ class Run(Section):
             "image size": self.size,
             **{f"version of {name}": version for name, version in self.versions.items()},
             f"settings of {self.recipe}": hashlib.sha256(settings.encode()).hexdigest()[:8],
-            "original training images": self.originals and self.originals[:8],
-            "validation images": self.valid and self.valid[:8],
+            "original training images": self.originals[:8],
+            "validation images": self.valid[:8],
         }
         return {name: str(value) for name, value in facts.items() if value is not None}
+
+    @property
+    def rarest(self) -> str | None:
+        """The class with the fewest originals; None if that is no single one."""
+        fewest = min(self.original_counts.values())
+        names = [name for name, count in self.original_counts.items() if count == fewest]
+        return names[0] if len(names) == 1 else None
 
     def __repr_args__(self) -> Iterable[tuple[str, Any]]:
         """Show what tells runs apart and how good this one is, not all of its settings."""
@@ -136,26 +155,27 @@ def pack_weights(weights: Mapping[str, Tensor]) -> bytes:
     return safetensors.save({name: value.contiguous() for name, value in weights.items()})
 
 
-def write_run(folder: Path, run: Run, weights: bytes) -> None:
-    """Write weights.safetensors, history.csv, run.json and any gradients.csv into `folder`."""
+def write_run(folder: Path, run: Run, weights: bytes, valid: Predictions) -> None:
+    """Write weights.safetensors, run.json, and the tables into `folder`."""
     stream = io.StringIO()
     table = csv.DictWriter(stream, list(run.history[0].numbers()), lineterminator="\n")
     table.writeheader()
     table.writerows(row.numbers() for row in run.history)
     files.write_file(folder / WEIGHTS, weights)
     files.write_file(folder / HISTORY, stream.getvalue())
+    files.write_file(folder / VALID, predictions_csv(valid))
     if run.settings.gradients:
         with files.csv_table(folder / GRADIENTS, ("epoch", "layer", "norm")) as write_row:
             for row in run.history:
                 for layer, norm in row.gradients.items():
                     write_row((row.epoch, layer, norm))
-    tables = TABLES if run.settings.gradients else (HISTORY,)
+    tables = [name for name in TABLES if name != GRADIENTS or run.settings.gradients]
     hashes = {name: files.sha256(folder / name) for name in tables}
     files.write_sealed(folder / SIDE, run.model_dump(mode="json") | {"tables": hashes})
 
 
 def read_run(folder: Path) -> Run:
-    """Read run.json and history.csv, and check gradients.csv if the run has one.
+    """Read run.json and history.csv, and check that the other tables are as they were written.
 
     Raises InputError that names the file and the problem.
     """
@@ -163,7 +183,8 @@ def read_run(folder: Path) -> Run:
     try:
         side = files.unseal(_read(path), required=True)
         hashes = side.pop("tables")
-        history, *_ = [_read_unchanged(folder / n, hashes[n]) for n in TABLES if n in hashes]
+        names = [name for name in TABLES if name != GRADIENTS or name in hashes]
+        history, *_ = [_read_unchanged(folder / name, hashes[name]) for name in names]
         rows = csv.DictReader(io.StringIO(history.decode(), newline=""))
         return Run.model_validate(side | {"history": list(rows), "folder": folder})
     except InputError:
@@ -179,13 +200,31 @@ def read_run(folder: Path) -> Run:
         raise InputError(message) from error
 
 
+def read_valid(run: Run) -> Predictions:
+    """Read what the run predicts for its validation images: the raw scores, float64 [N, classes].
+
+    Raises InputError that names the file and the problem.
+    """
+    if run.folder is None:
+        raise InputError("the run lies in no folder: read it with the folder that `train` wrote")
+    return read_predictions(run.folder / VALID)
+
+
 def load_run(folder: Path) -> tuple[Run, nn.Module]:
     """Load a run and its network with the kept weights, on the CPU, in evaluation mode.
 
     Raises InputError that names the file which is missing, changed or not of this toolkit.
     """
-    run, path = read_run(folder), folder / WEIGHTS
-    data = _read_unchanged(path, run.weights_sha256)
+    run = read_run(folder)
+    return run, load_network(run, folder, _read_unchanged(folder / WEIGHTS, run.weights_sha256))
+
+
+def load_network(run: Run, folder: Path, data: bytes) -> nn.Module:
+    """Build the network with the weights in `data`, the bytes of a file in `folder`.
+
+    Raises as `load_run` does.
+    """
+    path = folder / WEIGHTS
     try:
         networks.check_network(run.settings.network, run.size)
         with torch.device("meta"):  # spends no time on weights that are replaced at once
@@ -202,7 +241,7 @@ def load_run(folder: Path) -> tuple[Run, nn.Module]:
         reason = str(error).splitlines()[0]
         message = f"{path}: not the weights of a {run.settings.network}: {reason}; train again"
         raise InputError(message) from error
-    return run, network.eval().to(memory_format=torch.channels_last)
+    return network.eval().to(memory_format=torch.channels_last)
 
 
 def _check_weights(path: Path, network: nn.Module, weights: Mapping[str, Tensor]) -> None:

@@ -15,12 +15,15 @@ from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError, StoppedError
 from toolkit.io import closure, files, jobs, parallel
 from toolkit.io.jobs import Interrupt, Report
+from toolkit.metrics.decisions import choose_decisions
+from toolkit.metrics.params import EvaluateParams
 from toolkit.progress import EpochSummary, Track, ignore, silent
 from toolkit.training import (
     dataset,
     device,
     distributed,
     flops,
+    inference,
     loop,
     runs,
     state,
@@ -215,7 +218,7 @@ def _train_one(team: Team, task: Task, report: Report) -> Run:
 def _write_run(
     building: Path, team: Team, job: TrainingJob, schedule: CheckpointSchedule, report: Report
 ) -> Run:
-    arm, _ = team.data
+    arm, valid = team.data
     images = arm.originals if job.recipe.match_steps else len(arm.labels)
     began = time.monotonic()
 
@@ -233,7 +236,11 @@ def _write_run(
             result = loop.fit(*team.data, job, on_epoch, team.options.track, schedule)
     weights = runs.pack_weights(result.weights)
     run = _describe(team.folders, arm, job, result, team.group, weights)
-    runs.write_run(building, run, weights)
+    network = runs.load_network(run, building, weights)
+    predicted = inference.predict_data(run, network, team.folders[1], valid)
+    decisions = choose_decisions(predicted, EvaluateParams(positive=run.rarest))
+    run = run.model_copy(update={"decisions": decisions})
+    runs.write_run(building, run, weights, predicted)
     return run
 
 
@@ -305,6 +312,7 @@ def _describe(
         seed=job.seed,
         classes=data.classes,
         counts=dataset.class_counts(data),
+        original_counts=folders[0].original_counts,
         size=data.size,
         settings=job.recipe,
         drawn=result.drawn,

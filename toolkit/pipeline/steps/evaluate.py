@@ -31,7 +31,6 @@ def evaluate(
     *,
     output: Path | str | None = None,
     test: Path | str | None = None,
-    valid: Path | str | None = None,
     valid_predictions: Predictions | Path | str | None = None,
     positive: str | None = None,
     threshold: str | ThresholdRule = "gmean",
@@ -52,7 +51,8 @@ def evaluate(
 
     `source` is what `predict` gave, a CSV of any tool's predictions, or a run, which is then tested
     on the images in `test`. The threshold of the `positive` class and the temperature are chosen
-    on the images in `valid`, or on `valid_predictions`: by the rule `threshold`, which is "gmean",
+    on what the run made of its validation images; for predictions, on `valid_predictions`. The rule
+    `threshold` is "gmean",
     "cost:RATIO" or "recall:MINIMUM". `beta` is that of F-beta. The intervals take `resamples` and
     `seed`. Of a table of another tool, `actual`, `predicted` and `id` name the columns, which else
     are found by their usual names, and `say` is told what was understood; `logits` says that scores
@@ -77,17 +77,17 @@ def evaluate(
     named = {"arm": arm, "recipe": recipe, "seed": run_seed}
     named = {key: value for key, value in named.items() if value is not None}
     if run is None:
-        if test is not None or valid is not None:
+        if test is not None:
             raise InputError("predictions are of test already: give valid_predictions, no images")
         read = partial(_read, columns=columns, say=say)
         inputs = _of_predictions(source, valid_predictions, named, read)
     else:
         if test is None or valid_predictions is not None:
-            raise InputError("a run is tested on images: give test, and for a threshold valid")
+            raise InputError("a run is tested on images: give test, and no predictions")
         if named or columns != ToldColumns(positive=positive):
             raise InputError("a run has a name and no columns: these options are for predictions")
         explain = output is not None
-        inputs = _of_run(run, Path(test), valid, settings, explain=explain, track=track, say=say)
+        inputs = _of_run(run, Path(test), settings, explain=explain, track=track, say=say)
     if output is None:
         return evaluate_run(inputs, settings)
     return write_evaluation(Path(output), inputs, settings)
@@ -109,7 +109,6 @@ def _run_of(source: Source) -> Path | None:
 def _of_run(
     run: Path,
     test: Path,
-    valid: Path | str | None,
     params: EvaluateParams,
     *,
     explain: bool,
@@ -118,14 +117,13 @@ def _of_run(
     from toolkit.training import inference, runs
 
     test = open_images(test, **callbacks).folder
-    valid = open_images(valid, **callbacks).folder if valid else None
     about = runs.read_run(run)
     predictions = inference.predict_folder(run, test, **callbacks)
     examples = mistakes.choose_examples(predictions, params.positive) if explain else ()
     return RunOutputs(
         key=RunKey(about.arm, about.recipe, about.seed),
         test=predictions,
-        valid=inference.predict_folder(run, valid, **callbacks) if valid else None,
+        valid=runs.read_valid(about),
         trained=about.counts,
         history=run / runs.HISTORY,
         conditions=about.conditions,
