@@ -82,7 +82,7 @@ def test_a_folder_without_images_is_said(tmp_path):
     (tmp_path / "photos").mkdir()
     for more in (["--preview"], ["-o", "out"]):
         done = toolkit(tmp_path, "augment", "photos", *more, code=1)
-        assert done.stderr.startswith("error: there is no image in a class; the folder must be")
+        assert done.stderr.startswith("error: photos: no class folder; expected")
     assert not (tmp_path / "out").exists()
 
 

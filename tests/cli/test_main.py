@@ -152,7 +152,7 @@ def test_audit_is_useful_on_any_folder(tmp_path, photos):
 
 def test_audit_of_a_folder_without_classes_is_no_clean_bill(tmp_path, photos):
     done = toolkit(tmp_path, "audit", photos / "a", code=1)
-    assert "a: has no class folder; expected <split>/<class>/file or <class>/file" in done.stderr
+    assert "a: no class folder; expected <split>/<class>/file or <class>/file" in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--output", "--html", "--pictures"])

@@ -177,7 +177,7 @@ def archive(tmp_path, **entries):
 REFUSED = {
     "no class folder; expected <split>/<class>/file or <class>/file": {"top.png": RED},
     "two classes are needed, found only 'a', with a/x/1.png": {"a__x__1.png": RED},
-    "class 'b' has no image: found 2 other files, such as b/1.png: not an image": {
+    "class 'b' has no image: 2 files are not used, of 2: not an image .* the first is b/1.png": {
         "a__1.png": RED, "b__1.png": b"text", "b__2.png": b"text",
     },
     "the path 'a/x/1.png' occurs more than once": {"a__x": RED, "a__x__1.png": RED},

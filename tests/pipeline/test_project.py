@@ -98,7 +98,10 @@ def test_lines_of_an_existing_gitignore_are_kept(tmp_path):
 
 @pytest.mark.parametrize(
     ("counts", "message"),
-    [({"a": 3}, "found 1 class folders"), ({"a": 3, "b": 0}, "no image in 'b'")],
+    [
+        ({"a": 3}, "found only 'a', with a/0"),
+        ({"a": 3, "b": 0}, "class 'b' has no image: its folder"),
+    ],
 )
 def test_images_that_cannot_be_classes_are_refused(tmp_path, counts, message):
     with pytest.raises(InputError, match=message):

@@ -32,11 +32,12 @@ def load_originals(
         raise InputError(f"{output}: the output must lie apart from the images' folder {folder}")
     source = folders.scan(folder, track, workers, whole=True, settings=reading)
     check_originals(source, folder)
+    where = folders.name_split_folders(source, folder)
     for sample in source.samples:
         if sample.split not in ("", "train"):
             raise InputError(
                 f"{folder}: holds images of the split {sample.split!r} ({sample.path}); only "
-                f"training images are augmented: give the train folder"
+                f"training images are augmented: give one of {where}, or choose with --only"
             )
         if sample.derived:
             raise InputError(
@@ -58,12 +59,11 @@ def verify_copies(source: Manifest, folder: Path, track: progress.Track, workers
 
 
 def check_originals(source: Manifest, folder: Path) -> None:
-    """Raise InputError for a folder without classes, such as that of one class."""
-    if not source.classes:
-        raise InputError(
-            f"there is no image in a class; the folder must be laid out <class>/file: {folder} has "
-            f"no folder in it; is it the folder of one class? give the one above"
-        )
+    """Raise InputError for a folder without classes, and for a class whose files are no images."""
+    unusable = {name for name, n in source.counts().items() if not n}
+    reasons = (PurePosixPath(file["path"]).parts for file in source.notes.get("rejected", ()))
+    if not source.classes or any(unusable.intersection(parts) for parts in reasons):
+        folders.check_classes(source, folder)
 
 
 def place_originals(

@@ -15,9 +15,8 @@ from toolkit.checks.imbalance import IMBALANCE_CHECKS
 from toolkit.checks.labels import LABEL_CHECKS
 from toolkit.checks.params import AuditParams
 from toolkit.checks.shortcuts import SHORTCUT_CHECKS
-from toolkit.datasets import layouts
+from toolkit.datasets import folders
 from toolkit.datasets.params import PrepareParams, Split
-from toolkit.errors import InputError
 from toolkit.io.manifest import SPLITS, Manifest
 
 
@@ -39,7 +38,7 @@ def run_checks(
     labels are to be checked and cleanlab is missing; OSError for example if the disk is full.
     """
     if not manifest.classes:
-        raise InputError(f"{folder}: has no class folder; {layouts.LAYOUT}")
+        folders.check_classes(manifest, folder)
     if settings.label_errors != "skip":
         confident.require_cleanlab()
     limits = settings.limits
@@ -87,7 +86,7 @@ def _unusable(manifest: Manifest, usable: Manifest) -> dict[str, int]:
     counts = Counter({name: before[name] - after[name] for name in before})
     for entry in manifest.notes.get("rejected", []):
         parts = PurePosixPath(entry["path"]).parts[:-1]
-        counts.update([name for name in parts[:2] if name in before][:1])
+        counts.update([name for name in parts if name in before][-1:])
     return dict(counts) if any(counts.values()) else {}
 
 

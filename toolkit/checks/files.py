@@ -9,6 +9,7 @@ from toolkit.checks.base import Check, CheckContext, CheckResult, picture_number
 from toolkit.checks.findings import Finding
 from toolkit.datasets.choice import find_companions
 from toolkit.datasets.groups import find_name_groups
+from toolkit.datasets.layouts import BESIDE
 from toolkit.io.manifest import content_hash
 from toolkit.io.text import EMPTY
 
@@ -29,7 +30,9 @@ TRUNCATED = ("truncated", "eoferror", "unexpected end")
 
 
 def _kind(reason: str) -> str:
-    """Return the check that a reason for not decoding a file belongs to."""
+    """Return the check that a reason for not decoding a file belongs to, "" if it is wanted."""
+    if reason.startswith(("fetch.", BESIDE)):
+        return ""
     if EMPTY in reason:
         return "empty"
     if reason.startswith("not an image"):

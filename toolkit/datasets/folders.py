@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -13,9 +13,10 @@ from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError, explain_error
 from toolkit.io import images, inside, manifest
 from toolkit.io.files import missing
-from toolkit.io.manifest import Manifest, Sample
+from toolkit.io.manifest import SPLITS, Manifest, Sample
 from toolkit.io.samples import CHUNK
 from toolkit.io.sandbox import Stopped, sandboxed_map
+from toolkit.io.text import describe_rejected
 from toolkit.progress import Track, silent
 
 JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
@@ -105,7 +106,49 @@ def _with_reason(folder: Path, file: LeftOut) -> LeftOut:
 
 def _is_document(file: LeftOut) -> bool:
     """Return whether a file at the top is nobody's image, as a README."""
-    return len(file.path.parts) == 1 and file.reason == layouts.OUTSIDE
+    outside = len(file.path.parts) == 1 and file.reason == layouts.OUTSIDE
+    return outside and not (file.path.suffix and layouts.may_be_image(file.path))
+
+
+def check_classes(table: Manifest, where: object, least: int = 1) -> None:
+    """Raise InputError for fewer than `least` classes, and for one without an image.
+
+    The error begins with `where`, and tells why the files that there are were not taken.
+    """
+    rejected = table.notes.get("rejected", ())
+    if not table.classes:
+        told = f"; {describe_rejected(rejected, len(rejected))}" if rejected else ""
+        raise InputError(
+            f"{where}: no class folder; {layouts.LAYOUT}, {layouts.OTHERWISE}; if it is the folder "
+            f"of one class, give the one above{told}"
+        )
+    for label, count in table.counts().items():
+        if count == 0:
+            raise InputError(
+                f"{where}: class {label!r} has no image: {_why_empty(label, rejected)}"
+            )
+    if len(table.classes) < least:
+        only = f"found only {table.classes[0]!r}, with {table.samples[0].path}"
+        message = f"{where}: at least two classes are needed, {only}; {layouts.LAYOUT}"
+        raise InputError(f"{message}: give the folder that holds the classes")
+
+
+def name_split_folders(table: Manifest, folder: Path) -> str:
+    """Return the folders of the splits in a scanned folder, those of training first."""
+    splits = dict[str, None]()
+    for sample in sorted(table.samples, key=lambda sample: SPLITS.index(sample.split or "train")):
+        parts = PurePosixPath(sample.path).parts[:-1]
+        above = parts[: parts.index(sample.label)] if sample.label in parts else ()
+        splits[str(folder.joinpath(*above))] = None
+    return ", ".join(splits)
+
+
+def _why_empty(label: str, rejected: Sequence[Mapping[str, str]]) -> str:
+    """Say which files the folder of a class without images holds."""
+    others = [file for file in rejected if label in file["path"].split("/")[:-1]]
+    if not others:
+        return "its folder is empty; put images there, or leave the class out with --leave-out"
+    return describe_rejected(others, len(others))
 
 
 def list_tree(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:

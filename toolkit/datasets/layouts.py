@@ -21,7 +21,7 @@ Parts = tuple[str, ...]
 
 LAYOUT = "expected <split>/<class>/file or <class>/file"
 """The usual layouts."""
-OTHERWISE = "or name a table of labels (--labels), or where the class is in a file's name (--label)"
+OTHERWISE = "or a table of labels (--labels), or classes in names of files (--label)"
 SPLIT_WORDS = {
     "train": "train", "training": "train", "trainval": "train", "trn": "train",
     "valid": "valid", "val": "valid", "validation": "valid", "validate": "valid",
@@ -54,6 +54,7 @@ NO_IMAGE = frozenset({
 COMPOUND = re.compile(rf"\b({'|'.join(SPLIT_WORDS)})({'|'.join(FILLERS)})\b")
 """Two words in one: trainset."""
 OUTSIDE = "not in a class folder"
+BESIDE = "beside the splits"
 MOST_NAMES = 6
 NUMBERS = {2: "two", 3: "three"}
 
@@ -136,14 +137,14 @@ def read_layout(
     shown = {path.parts: _unwrap(path.parts, wrappers) for path in folders} | {(): ()}
     beside = {path.parts for path in folders if whole.is_aside(path.parts)}
     inner = [names for parts, names in shown.items() if names and not _is_below(parts, beside)]
-    tree = _Tree(_children(inner), _images(shown[p.parts[:-1]] for p in files if _is_image(p)))
+    tree = _Tree(_children(inner), _images(shown[p.parts[:-1]] for p in files if may_be_image(p)))
     layout = _given(tree, levels, settings) if levels else _find(tree, settings)
     places, left_out = [], []
     for path in files:
         folder = path.parts[:-1]
         place = _place(path, shown[folder], layout)
         if layout.aside.intersection(shown[folder][:1]):
-            left_out.append(LeftOut(path, f"in {shown[folder][0]}, beside the splits"))
+            left_out.append(LeftOut(path, f"{BESIDE}, in {shown[folder][0]}"))
         elif not place.label or _is_below(folder, beside):
             left_out.append(LeftOut(path, OUTSIDE))
         else:
@@ -173,7 +174,7 @@ def _place(path: PurePosixPath, names: Parts, layout: _Layout) -> Place:
 
 
 def _make_tree(files: Iterable[PurePosixPath], folders: Iterable[PurePosixPath]) -> _Tree:
-    images = _images(path.parts[:-1] for path in files if _is_image(path))
+    images = _images(path.parts[:-1] for path in files if may_be_image(path))
     return _Tree(_children(path.parts for path in folders), images)
 
 
@@ -192,7 +193,8 @@ def _images(folders: Iterable[Parts]) -> Counter[Parts]:
     return total
 
 
-def _is_image(path: PurePosixPath) -> bool:
+def may_be_image(path: PurePosixPath) -> bool:
+    """Return whether the ending of a name is none of files that are no images."""
     return path.suffix.lower() not in NO_IMAGE
 
 

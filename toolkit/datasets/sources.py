@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from toolkit.datasets import archives, folders, git, hubs, layouts, params
+from toolkit.datasets import archives, folders, git, hubs, params
 from toolkit.datasets.archives import SourceFile
 from toolkit.datasets.faces import draw
 from toolkit.errors import InputError, explain_error
@@ -48,7 +48,7 @@ def fetch_source(
             scanned = _read(building, settings, track)
             rejected = sorted(unreadable + scanned.notes["rejected"], key=lambda file: file["path"])
             manifest = replace(scanned, notes={**scanned.notes, "rejected": rejected})
-            _check_classes(manifest)
+            folders.check_classes(manifest, "fetch", 2)
             _remove_documents(building, manifest)
             write_manifest(building, manifest)
     except OSError as error:
@@ -149,27 +149,6 @@ def _write(folder: Path, data: bytes, path: PurePosixPath) -> None:
         inside.write_inside(folder, str(path), data, replace=False)
     except (FileExistsError, NotADirectoryError):
         raise InputError(f"fetch: the path {str(path)!r} occurs more than once") from None
-
-
-def _check_classes(manifest: Manifest) -> None:
-    if not manifest.classes:
-        raise InputError(f"fetch: the source has no class folder; {layouts.LAYOUT}")
-    for label, count in manifest.counts().items():
-        if count == 0:
-            raise InputError(f"fetch: class {label!r} has no image: {_describe(label, manifest)}")
-    if len(manifest.classes) < 2:
-        only = f"found only {manifest.classes[0]!r}, with {manifest.samples[0].path}"
-        message = f"fetch: at least two classes are needed, {only}; {layouts.LAYOUT}"
-        raise InputError(f"{message}: give the folder that holds the classes")
-
-
-def _describe(label: str, manifest: Manifest) -> str:
-    """Say which files the folder of a class without images holds."""
-    inside = [file for file in manifest.notes["rejected"] if label in file["path"].split("/")[:-1]]
-    if not inside:
-        return "its folder is empty"
-    first = inside[0]
-    return f"found {len(inside)} other files, such as {first['path']}: {first['reason']}"
 
 
 def _synthetic(section: params.Synthetic, _work: Path, track: Track) -> Iterator[SourceFile]:

@@ -136,11 +136,8 @@ def _fit(settings: Any, folder: Path, opened: LocalImages, reading: ReadParams) 
     images, place = opened.name, opened.folder
     check_places(opened.source, folder / "data" / "raw", folder / ".toolkit")
     manifest = folders.scan(place, workers=parallel.cores(), whole=True, settings=reading)
+    folders.check_classes(manifest, images, 2)
     counts = manifest.counts()
-    empty = [name for name, n in counts.items() if n == 0]
-    if len(counts) < 2 or empty:
-        what = f"no image in {empty[0]!r}" if empty else f"{len(counts)} class folders"
-        raise InputError(f"{images}: needs <class>/file for at least two classes, found {what}")
     _set_source(settings["fetch"], opened.source, folder)
     settings["fetch"].update(reading.model_dump(exclude_defaults=True))
     settings["prepare"]["size"] = size = _size(place, manifest)

@@ -104,8 +104,8 @@ def open_folder(
         table = folders.rescan(path, track, parallel.cores(), whole=True, settings=reading)
         rejected = table.notes["rejected"]
         say(f"{path}: {table.notes['read']}")
-        if splits := sorted({s.path.split("/")[0] for s in table.samples if s.split}):
-            names = ", ".join(str(path / split) for split in splits)
+        if len({sample.split for sample in table.samples}) > 1:
+            names = folders.name_split_folders(table, path)
             raise InputError(f"{path}: holds several splits; name one of {names}")
     if not table.samples:
         message = f"{path}: no images; expected <class>/file, at least one"

@@ -164,8 +164,8 @@ def usable_images(
     splits = sorted({sample.split for sample in table.samples})
     if len(splits) > 1:
         raise InputError(
-            f"{folder}: holds the splits {', '.join(splits)}; name the one to learn from, such as "
-            f"{folder / 'train'}"
+            f"{folder}: holds the splits {', '.join(splits)}; name the one to learn from, of "
+            f"{folders.name_split_folders(table, folder)}"
         )
     audited = run_checks(table, folder, AuditParams(), work, processes=workers, track=track)
     rejected = table.notes.get("rejected", ())
