@@ -65,9 +65,13 @@ def rescan(
     *,
     whole: bool = False,
     settings: ReadParams = BY_NAME,
+    name: object = "",
 ) -> Manifest:
-    """Return what `scan` finds, whether or not the folder holds a manifest."""
-    reading = read_folder(folder, settings)
+    """Return what `scan` finds, whether or not the folder holds a manifest.
+
+    Errors in how it is laid out begin with `name`, or else with the folder.
+    """
+    reading = read_folder(folder, settings, name)
     accepted = list[tuple[Place, str]]()
     rejected = [{"path": str(file.path), "reason": file.reason} for file in reading.left_out]
     hash_or_reason = partial(_hash_or_reason, images.verify if whole else images.identify, folder)
@@ -90,10 +94,16 @@ def rescan(
     return Manifest(reading.classes, samples, {"rejected": rejected, "read": said})
 
 
-def read_folder(folder: Path, settings: ReadParams) -> Reading:
-    """Return what the names in a folder say: which files are used, with class, split and group."""
+def read_folder(folder: Path, settings: ReadParams, name: object = "") -> Reading:
+    """Return what the names in a folder say: which files are used, with class, split and group.
+
+    Errors in how it is laid out begin with `name`, or else with the folder.
+    """
     paths, directories = list_tree(folder)
-    reading = layouts.read_layout(paths, directories, settings)
+    try:
+        reading = layouts.read_layout(paths, directories, settings)
+    except InputError as error:
+        raise InputError(f"{name or folder}: {error}") from error
     left_out = [_with_reason(folder, file) for file in reading.left_out]
     return replace(reading, left_out=tuple(file for file in left_out if not _is_document(file)))
 

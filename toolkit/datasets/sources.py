@@ -45,7 +45,7 @@ def fetch_source(
     try:
         with files.new_folder(output) as building:
             unreadable = _write_files(SOURCES[settings.source](settings, work, track), building)
-            scanned = _read(building, settings, track)
+            scanned = folders.rescan(building, track, settings=settings, name="fetch")
             rejected = sorted(unreadable + scanned.notes["rejected"], key=lambda file: file["path"])
             manifest = replace(scanned, notes={**scanned.notes, "rejected": rejected})
             folders.check_classes(manifest, "fetch", 2)
@@ -123,13 +123,6 @@ def _write_files(entries: Iterable[FetchedFile], folder: Path) -> list[dict[str,
         else:
             _write(folder, data, path)
     return rejected
-
-
-def _read(folder: Path, settings: params.ReadParams, track: Track) -> Manifest:
-    try:
-        return folders.rescan(folder, track, settings=settings)
-    except InputError as error:
-        raise InputError(f"fetch: {error}") from error
 
 
 def _remove_documents(folder: Path, manifest: Manifest) -> None:

@@ -118,7 +118,7 @@ def _labels(
     except InputError as error:
         if settings != BY_NAME:
             raise
-        say(f"{folder}: the column actual stays empty: {error}")
+        say(f"the column actual stays empty: {error}")
         return ()
     found = {folder / place.path: place.label for place in reading.places}
     labels = tuple(found.get(path, "") for path in paths)
