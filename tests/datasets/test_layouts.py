@@ -61,6 +61,7 @@ UNDERSTOOD = {
         "2 splits (train, test) x 2 classes (cat, dog) with folders in them (x)",
     "ill/images/1.png ill/masks/1.png well/images/2.png well/masks/2.png":
         "2 classes (ill, well) with folders in them (images, masks)",
+    "cat/1.jpg cat/x/2.jpg cat/y/3.jpg": "1 class (cat) with folders in them (x, y)",
     "cat/x/1.jpg": "1 class (cat) with folders in them (x)",
     "cat/1.jpg dog/": "2 classes (cat, dog)",
     "train/a/1.jpg train/b/2.jpg test/3.jpg": "2 splits (train, test) x 2 classes (a, b)",

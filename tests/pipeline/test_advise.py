@@ -70,9 +70,10 @@ def test_duplicates_and_damaged_files_are_left_out_and_counted(tmp_path):
     said: list[str] = []
     found = tk.advise(folder, size=32, repeats=1, work=tmp_path / "w", threads=1, say=said.append)
     assert found.counts == {"common": 12, "rare": 6}
-    assert "1 files are no images" in said[0]
-    assert "1 damaged or unusable images" in said[0]
-    assert "1 duplicates of other images" in said[0]
+    assert said[0].endswith(": 2 classes (common, rare), 20 images; not used: not an image (1)")
+    assert "1 files are no images" in said[1]
+    assert "1 damaged or unusable images" in said[1]
+    assert "1 duplicates of other images" in said[1]
 
 
 def test_three_classes_have_a_remedy_too(tmp_path):

@@ -125,8 +125,9 @@ def test_files_that_are_no_images_are_left_out_with_a_message(tmp_path):
     (tmp_path / "a" / "notes.txt").write_text("text")
     lines = []
     assert len(dataset.open_folder(tmp_path, say=lines.append).samples) == 2
-    assert len(lines) == 1
-    assert "1 file is not used, of 3: not an image (1); the first is a/notes.txt" in lines[0]
+    assert len(lines) == 2
+    assert lines[0].endswith(": 1 class (a), 2 images; not used: not an image (1)")
+    assert "1 file is not used, of 3: not an image (1); the first is a/notes.txt" in lines[1]
 
 
 def test_a_folder_of_links_says_why_it_is_empty(tmp_path):

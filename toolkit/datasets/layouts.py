@@ -55,6 +55,8 @@ COMPOUND = re.compile(rf"\b({'|'.join(SPLIT_WORDS)})({'|'.join(FILLERS)})\b")
 """Two words in one: trainset."""
 OUTSIDE = "not in a class folder"
 BESIDE = "beside the splits"
+FEW = 10
+"""Images that lie in a folder itself are few if there are so many times more below it."""
 MOST_NAMES = 6
 NUMBERS = {2: "two", 3: "three"}
 
@@ -104,6 +106,11 @@ class _Tree:
     def is_aside(self, folder: Parts) -> bool:
         """Return whether a folder has no images, and the name of one that goes with them."""
         return not self.images[folder] and not ASIDE.isdisjoint(_words(folder[-1]))
+
+    def direct(self, folder: Parts) -> int:
+        """Return how many images lie in a folder itself."""
+        inside = ((*folder, name) for name in self.names.get(folder, ()))
+        return self.images[folder] - sum(self.images[below] for below in inside)
 
     def depth(self, folder: Parts) -> int:
         """Return how many levels of folders lie below one."""
@@ -219,10 +226,15 @@ def _find_wrappers(tree: _Tree, levels: int, settings: ReadParams) -> frozenset[
 
 
 def _lone(tree: _Tree, folder: Parts, levels: int) -> Parts:
-    """Return the only folder in `folder`, if there are enough levels below it, else ()."""
+    """Return the only folder in `folder`, if there are enough levels below it, else ().
+
+    A folder that holds many images itself is one of a class.
+    """
     names = tree.used(folder)
     lone = (*folder, *names)
-    return lone if len(names) == 1 and tree.depth(lone) >= levels else ()
+    if len(names) != 1 or tree.depth(lone) < levels:
+        return ()
+    return lone if FEW * tree.direct(lone) <= tree.images[lone] else ()
 
 
 def _tells_nothing(name: str, above: str) -> bool:
