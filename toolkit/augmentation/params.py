@@ -63,6 +63,8 @@ class AugmentParams(Section):
     draw: Literal["even", "random"] = "even"
     seed: Seed = 0
     format: Literal["png", "jpeg"] = "png"
+    limit: PositiveNumber = 10_000
+    """Megabytes of new images; what would take more needs `--yes`."""
     arms: dict[Name, ArmParams] = {"augmented": ArmParams(policy="homework")}
 
     @model_validator(mode="after")

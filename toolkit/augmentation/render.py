@@ -12,6 +12,7 @@ from typing import Any
 from toolkit import progress
 from toolkit.augmentation import batches, contact_sheet, journal, originals, plan, similarity
 from toolkit.augmentation.batches import RenderJob
+from toolkit.augmentation.cost import check_cost
 from toolkit.augmentation.journal import Journal, JournalEntry
 from toolkit.augmentation.params import AugmentParams
 from toolkit.augmentation.summary import AugmentationReport, Tally
@@ -42,11 +43,13 @@ class OutputFormat:
     only_new: without copies of the originals; the manifest points to where they are instead.
     shards: the number of tar files to write the images to (see `io.shards`); 0 for <class>/file.
     force: replace a folder that is in the way and was not written by the toolkit.
+    yes: write more than `AugmentParams.limit`.
     """
 
     only_new: bool = False
     shards: int = 0
     force: bool = False
+    yes: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,17 @@ def augment_folder(  # noqa: PLR0913 - how it reads and how it writes
     key = _journal_key((*source.samples, rest, closure.package_digest()))
     assigned = plan.assign_parents(source.samples, quotas, draw=settings.draw, seed=settings.seed)
     homes = None if form.only_new else kept
+    if not files.building_place(output).exists():  # an interrupted run goes on
+        check_cost(
+            folder,
+            output,
+            assigned,
+            chosen,
+            settings,
+            size=size,
+            accepted=form.yes,
+            workers=workers,
+        )
     all_batches = batches.make_batches(source, assigned, homes, form.shards)
     del assigned  # 36 bytes a row, and again in every worker that touches them
     same_run = partial(journal.matches, key=key)

@@ -44,6 +44,7 @@ class AugmentOptions:
     explain: Path | None = None
     preview: bool = False
     force: bool = False
+    yes: bool = False
     workers: int = 0
     quiet: bool = False
     reading: Mapping[str, Any] = field(default_factory=dict)
@@ -112,6 +113,8 @@ def _augment(train: Path, output: Path, options: AugmentOptions) -> None:
         only_new=options.only_new or options.train is None,
         shards=options.shards,
         force=options.force,
+        limit=settings.limit,
+        yes=options.yes,
         workers=options.workers,
         reading=options.reading,
         track=console.track(options.quiet),

@@ -207,6 +207,9 @@ def augment(
     force: Annotated[
         bool, typer.Option(help="Replace an output that the toolkit did not write.")
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Write more than augment.limit, 10,000 MB unless set.")
+    ] = False,
     workers: Workers = 0,
     quiet: Quiet = False,
     *,

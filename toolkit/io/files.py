@@ -172,7 +172,7 @@ def new_folder(
     check_replaceable(path, marker, force=force)
     path = resolve(path) if path.is_symlink() else path
     replaced = path.with_name(f".{path.name}.replaced")
-    building = path.with_name(f".{path.name}.building")
+    building = building_place(path)
     with exclusive(path):
         if replaced.exists() and not path.exists():  # killed between two renames
             replaced.rename(path)
@@ -198,6 +198,11 @@ def resolve(path: Path) -> Path:
     Path.resolve raises RuntimeError for that until Python 3.13.
     """
     return Path(os.path.realpath(path))
+
+
+def building_place(path: Path) -> Path:
+    """Return where `new_folder` builds the folder `path`; a killed run may leave it."""
+    return path.with_name(f".{path.name}.building")
 
 
 def check_output(path: Path | str | None, option: str = "--output", *, file: bool = False) -> None:

@@ -44,7 +44,8 @@ def collect_provenance(settings: Params, previous: Path) -> Provenance:
         "original": _of("augment"),
         **{
             f"augment/{name}": _of(
-                "augment", augment=augment.model_copy(update={"arms": {name: augment.arms[name]}})
+                "augment",
+                augment=augment.model_copy(update={"arms": {name: augment.arms[name]}, "limit": 1}),
             )
             | {"external": parsing.policy_versions(policy)}
             for name, policy in arms.items()

@@ -56,6 +56,8 @@ def augment(
     only_new: bool = False,
     shards: int = 0,
     force: bool = False,
+    limit: float = AugmentParams().limit,
+    yes: bool = False,
     workers: int = 0,
     reading: ReadParams | Mapping[str, Any] | None = None,
     track: Track = silent,
@@ -74,12 +76,14 @@ def augment(
     or a list of entries, drawn with `seed`. `draw` says how often each original is copied: "even",
     or "random".
     `format` is "png" or "jpeg", `size` the side in pixels of new images, `shards` the number of tar
-    files to write instead of folders; `force` replaces an output that is not ours. The bytes do not
-    depend on `workers` (0 is one per core). Interrupted, the same call goes on. Raises InputError
+    files to write instead of folders; `force` replaces an output that is not ours. More than
+    `limit` megabytes of new images are written with `yes` only. The bytes do not depend on
+    `workers` (0 is one per core). Interrupted, the same call goes on. Raises InputError
     for a target below what there is, unknown names, and damaged originals.
     """
     folder, processes = Path(output), workers or parallel.cores()
     request = {"target": target, "classes": classes, "draw": draw, "seed": seed, "format": format}
+    request["limit"] = limit
     settings: Any = build(AugmentParams, request, "")
     files.check_output(folder)
     sheet, changed, numbers = (folder.with_name(f"{folder.name}{end}") for end in BESIDE)
@@ -91,7 +95,7 @@ def augment(
         settings,
         policy,
         size=size,
-        form=OutputFormat(only_new, shards, force),
+        form=OutputFormat(only_new, shards, force, yes),
         workers=processes,
         reading=build(ReadParams, reading, "reading"),
         track=track,

@@ -1,0 +1,71 @@
+"""What new images will cost, known before the work: a few are made, measured, and forgotten."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.augmentation import plan
+from toolkit.augmentation.params import AugmentParams
+from toolkit.augmentation.transforms import compose
+from toolkit.augmentation.transforms.policy import Policy
+from toolkit.errors import InputError
+from toolkit.io import files, images, samples
+from toolkit.io.manifest import Sample
+
+MEASURED = 5  # originals
+LARGEST_GROWTH = 20  # times the original's file, that of a new image at most
+
+
+@dataclass(frozen=True)
+class AugmentationCost:
+    """The number of new images, the bytes that they take, and the seconds that they take."""
+
+    images: int
+    bytes: float
+    seconds: float
+
+    def __str__(self) -> str:
+        megabytes, minutes = self.bytes / 1e6, self.seconds / 60
+        return f"{self.images:,} new images, about {megabytes:,.0f} MB and {minutes:,.0f} minutes"
+
+
+def check_cost(
+    folder: Path,
+    output: Path,
+    assigned: Sequence[tuple[Sample, Sequence[int]]],
+    policy: Policy,
+    settings: AugmentParams,
+    *,
+    size: int | None,
+    accepted: bool,
+    workers: int,
+) -> None:
+    """Raise InputError for new images that do not fit on the disk of `output`.
+
+    And for more than `settings.limit` megabytes of them unless that is `accepted`. Nothing is
+    measured where the originals' files show that there are far fewer.
+    """
+    count = sum(len(numbers) for _, numbers in assigned)
+    chosen = assigned[:: max(1, len(assigned) // MEASURED)][:MEASURED]
+    files_bytes = [samples.sample_bytes(folder, parent) for parent, _ in chosen]
+    at_most = LARGEST_GROWTH * count * max(map(len, files_bytes), default=0)
+    if at_most < 1e6 * min(settings.limit, 100):
+        return
+    sizes, seconds = 0, 0.0
+    for (parent, numbers), data in zip(chosen, files_bytes, strict=True):
+        started = time.perf_counter()
+        picture = samples.sample_picture(folder, size, parent, data)
+        decoded = time.perf_counter()
+        row, new = next(plan.plan_rows(parent, numbers[:1], policy, settings.seed, picture))
+        new = new or compose.apply_transform(row.transform, picture, row.params)
+        sizes += len(images.ENCODERS[settings.format](new))
+        seconds += time.perf_counter() - decoded + (decoded - started) / len(numbers)
+    share = count / len(chosen)
+    cost = AugmentationCost(count, sizes * share, seconds * share / workers)
+    if cost.bytes > 1e6 * settings.limit and not accepted:
+        raise InputError(
+            f"{output}: {cost}, more than augment.limit, {settings.limit:,.0f} MB; ask for it with "
+            f"--yes, or lower --target or --size, or raise augment.limit"
+        )
+    files.check_space(output, cost.bytes, f"{count:,} new images")
