@@ -12,6 +12,7 @@ from toolkit.datasets import folders, params, prepare
 from toolkit.errors import InputError
 from toolkit.io import files, images, manifest
 
+ELSEWHERE = "its group, or a copy of it, lies in another split of the source"
 COUNTS = {"counts": {"train": {"a": 5, "b": 3, "c": 2}, "valid": 2, "test": 2}}
 
 
@@ -125,13 +126,13 @@ def test_images_in_no_split_are_listed_with_their_reason(tmp_path):
     shutil.copy(folder / "test/a/000.png", folder / "train/a/copy.png")
     written = run(folder, tmp_path / "source", split="source")
     assert manifest.read_manifest(tmp_path / "source" / "train").notes["left_out"] == [
-        {"path": "train/a/copy.png", "reason": "a copy of it lies in another split of the source"}
+        {"path": "train/a/copy.png", "reason": ELSEWHERE}
     ]
     assert sum(len(part.samples) for part in written.values()) == 24
     written = run(folder, tmp_path / "few", split={"counts": {"train": 4, "valid": 2, "test": 3}})
     left_out = written["train"].notes["left_out"]
     assert len(left_out) == 25 - 18
     assert {entry["reason"] for entry in left_out} == {
-        "a copy of it lies in another split of the source",
+        ELSEWHERE,
         "more than prepare.split asks for",
     }

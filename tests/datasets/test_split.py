@@ -1,6 +1,8 @@
 """Counts are met exactly, groups stay whole, and a source's test images stay in test."""
 
+import itertools
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.datasets import params
-from toolkit.datasets.split import assign_splits, group_samples
+from toolkit.datasets.split import assign_splits, choose_split, group_samples
 from toolkit.errors import InputError
 from toolkit.io.manifest import Sample
 
@@ -112,7 +114,7 @@ def test_a_picture_in_train_and_test_stays_in_test_only():
 
 
 def test_missing_source_splits_are_an_error():
-    with pytest.raises(InputError, match="do not lie in train/ and test/ folders"):
+    with pytest.raises(InputError, match=r"source, but 12 images lie in no split; set prepare"):
         split(make_samples({"a": 8, "b": 4}), "source")
 
 
@@ -163,12 +165,153 @@ def test_a_class_of_too_few_pictures_is_named_with_what_to_do():
     samples = make_samples({"a": 100, "b": 30})
     rare = [s.id for s in samples if s.label == "b"]
     with pytest.raises(
-        InputError, match=r"no image of class 'b', which has 30 usable images of 2 different"
+        InputError, match=r"b \(30 images of 2 groups that stay whole for train, valid, test\); add"
     ):
         split(samples, FRACTIONS, [rare[:15], rare[15:]])
 
 
-def test_a_class_that_a_split_of_the_source_lacks_is_named():
-    samples = make_samples({"a": 8, "b": 8}, "train") + make_samples({"a": 3}, "test")
-    with pytest.raises(InputError, match=r"class 'b' has no usable image in test; set prepare"):
+def own(train, valid=None, test=None):
+    """Samples that lie in the source's own splits."""
+    return [
+        sample
+        for name, counts in (("train", train), ("valid", valid), ("test", test))
+        for sample in make_samples(counts or {}, name)
+    ]
+
+
+def choose(samples):
+    """The choice, the counts of the split that it leads to, and what was said."""
+    settings = params.PrepareParams(seed=3)
+    choice = choose_split(samples, sorted({s.label for s in samples}), settings)
+    used = [
+        replace(s, label=choice.rename.get(s.label, s.label))
+        for s in samples
+        if choice.rename.get(s.label, s.label) not in choice.leave_out
+    ]
+    assigned = split(used, choice.split)
+    assert sum(map(len, assigned.values())) == len(used)
+    return choice, count_labels(assigned), "; ".join(choice.said)
+
+
+def test_a_split_that_the_source_does_not_have_is_cut_from_train():
+    choice, counts, said = choose(own({"a": 40, "b": 12}, {"a": 13, "b": 4}))
+    assert (choice.split, choice.cut) == ("source", ("test",))
+    assert counts == {
+        "train": {"a": 32, "b": 10},
+        "valid": {"a": 13, "b": 4},
+        "test": {"a": 8, "b": 2},
+    }
+    assert said == "there is no test split: 10 images of train become test (prepare.test_fraction)"
+
+
+@pytest.mark.parametrize("where", ["train", "valid", "test"])
+def test_a_lone_split_is_one_pool(where):
+    choice, counts, said = choose(make_samples({"a": 40, "b": 20}, where))
+    assert counts["test"] == {"a": 6, "b": 3}
+    assert choice.cut == ()
+    assert said == (
+        f"all images lie in {where}: they are split anew, 70% train, 15% valid and 15% test"
+    )
+
+
+def test_a_class_that_splits_of_the_source_lack_is_cut_from_train():
+    choice, counts, said = choose(own({"0": 20, "180": 8}, {"0": 6}, {"0": 5}))
+    assert counts == {"train": {"0": 20, "180": 4}, "valid": {"0": 6, "180": 2},
+                      "test": {"0": 5, "180": 2}}  # fmt: skip
+    assert choice.cut == ("valid", "test")
+    assert said.startswith("class '180' has no image in valid and test: of its 8 in train 2 become")
+    assert "prepare.split to {fractions" in said
+    assert "fetch.classes to {leave_out: ['180']}" in said
+
+
+def test_a_class_that_train_lacks_is_left_out():
+    samples = own({"a": 9, "b": 9}, None, {"a": 3, "b": 3, "c": 5})
+    choice, *_ = choose(samples)
+    assert choice.leave_out == {"c": "5 images in test, none in train"}
+    with pytest.raises(InputError, match=r"c \(5 images in test, none in train\); add .* \['c'\]"):
         split(samples, "source")
+
+
+def test_one_class_in_two_spellings_gets_one_name():
+    choice, counts, said = choose(own({"Cat": 9, "dog": 9}, {"cat": 3, "Dog ": 3}))
+    assert choice.rename == {"cat": "Cat", "Dog ": "dog"}
+    assert counts["valid"] == {"Cat": 3, "dog": 3}
+    assert "class 'cat' is 'Cat' in another split" in said
+
+
+def test_spellings_in_one_split_are_two_classes():
+    assert not choose(own({"Cat": 9, "cat": 9}, None, {"Cat": 3, "cat": 3}))[0].rename
+
+
+def test_classes_that_cannot_be_split_are_left_out_with_their_numbers():
+    choice, counts, said = choose(make_samples({"common": 60, "one": 1, "three": 3, "two": 2}))
+    assert list(choice.leave_out) == ["one", "two"]
+    assert counts["test"] == {"common": 9, "three": 1}
+    assert said == (
+        "left out, for no split may lack a class: one (1 image for train, valid, test), "
+        "two (2 images for train, valid, test)"
+    )
+
+
+def test_fewer_than_two_classes_that_can_be_split_are_refused():
+    with pytest.raises(
+        InputError, match=r"fewer than two .* b \(2 images for train, valid, test\)"
+    ):
+        choose(make_samples({"a": 60, "b": 2}))
+
+
+def test_fractions_split_anew_whatever_the_source_says():
+    samples = own({"a": 20, "b": 20}, None, {"a": 20})
+    assert count_labels(split(samples, FRACTIONS))["test"] == {"a": 6, "b": 3}
+
+
+@st.composite
+def grouped(draw):
+    """Groups of 1 to 9 images of one class or several, and fractions."""
+    sets = st.lists(st.sampled_from("abc"), min_size=1, max_size=9)
+    groups = draw(st.lists(sets, min_size=3, max_size=7))
+    shares = draw(st.sampled_from([(0.7, 0.15, 0.15), (0.4, 0.3, 0.3), (0.9, 0.05, 0.05)]))
+    samples = [
+        Sample(f"{n}x{k}", f"{n}x{k}", label, group=f"g{n}")
+        for n, labels in enumerate(groups)
+        for k, label in enumerate(labels)
+    ]
+    return samples, {"fractions": dict(zip(("train", "valid", "test"), shares, strict=True))}
+
+
+@given(drawn=grouped(), seed=st.integers(0, 2**32 - 1))
+def test_every_image_lies_in_a_split_and_no_split_lacks_a_class_that_it_could_have(drawn, seed):
+    samples, setting = drawn
+    try:
+        chosen = split(samples, setting, seed=seed)
+    except InputError:
+        assert not can_be_split(samples)
+        return
+    assert sorted(s.id for part in chosen.values() for s in part) == sorted(s.id for s in samples)
+    groups = [{s.group for s in part} for part in chosen.values()]
+    assert not (groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2])
+
+
+def can_be_split(samples):
+    """Whether there is any way to give each class to every split."""
+    labels = [frozenset(s.label for s in group) for group in group_samples(samples, ())]
+    classes = frozenset[str]().union(*labels)
+    return any(
+        all(
+            classes
+            == frozenset[str]().union(*(x for x, at in zip(labels, places, strict=True) if at == n))
+            for n in range(3)
+        )
+        for places in itertools.product(range(3), repeat=len(labels))
+    )
+
+
+@given(drawn=grouped(), places=st.lists(st.sampled_from(["train", "valid", "test"]), min_size=7))
+def test_what_is_chosen_can_be_done(drawn, places):
+    samples = [replace(s, split=places[int(s.group[1:])]) for s in drawn[0]]
+    refusal = ""
+    try:
+        choose(samples)
+    except InputError as error:
+        refusal = str(error)
+    assert not refusal or refusal.startswith("fewer than two classes can be split")

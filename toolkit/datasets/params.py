@@ -177,13 +177,14 @@ class SplitFractions(Section):
 
 
 class ByFractions(Section):
-    """Split every class by the same fractions."""
+    """Split every class by the same fractions, anew: the source's own splits do not count."""
 
-    fractions: SplitFractions
+    fractions: SplitFractions = SplitFractions(train=0.7, valid=0.15, test=0.15)
 
 
-Split = Literal["source"] | ByCounts | ByFractions
-"""`source` keeps the splits that the images already lie in."""
+Split = Literal["auto", "source"] | ByCounts | ByFractions
+"""`source` keeps the splits that the images already lie in, and cuts from train what is missing.
+`auto` is that for images in train and another split, else the fractions 0.7, 0.15 and 0.15."""
 
 
 class PrepareParams(Section):
@@ -191,6 +192,8 @@ class PrepareParams(Section):
 
     size: Side = 128
     seed: Seed = 0
-    split: Split = ByFractions(fractions=SplitFractions(train=0.7, valid=0.15, test=0.15))
-    valid_fraction: Annotated[Number, Field(gt=0, lt=1)] = 0.2
-    """With `split: source`, the fraction of train that becomes valid if the source has none."""
+    split: Split = "auto"
+    valid_fraction: Annotated[Number, Field(gt=0, le=0.5)] = 0.2
+    test_fraction: Annotated[Number, Field(gt=0, le=0.5)] = 0.2
+    """With the source's own splits, the fraction of a class in train that becomes valid or test
+    where the source has none of it there."""

@@ -78,7 +78,7 @@ def _left_out(
     return [
         {
             "path": sample.path,
-            "reason": "a copy of it lies in another split of the source"
+            "reason": "its group, or a copy of it, lies in another split of the source"
             if any(other.id in used for other in group)
             else "more than prepare.split asks for",
         }

@@ -1,8 +1,10 @@
 """Assign images to splits: groups stay whole, and counts are met exactly or refused."""
 
 import math
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,12 +12,128 @@ from toolkit.datasets import params
 from toolkit.errors import InputError
 from toolkit.io.manifest import SPLITS, Sample, content_hash
 
-ANEW = "set prepare.split to {fractions: {train: 0.7, valid: 0.15, test: 0.15}} to split anew"
+ANEW = "{fractions: {train: 0.7, valid: 0.15, test: 0.15}}"
+MOST_CLASSES = 6
+MOST_TRIES = 10_000
+"""Steps of the search for groups that give every split each class."""
 
 SplitGroup = tuple[Sample, ...]
 Assigned = dict[str, list[SplitGroup]]
 Counts = dict[str, dict[str, int]]
 """Split -> class -> images."""
+Classes = Mapping[str, Collection[str]]
+"""Split -> classes."""
+
+
+@dataclass(frozen=True)
+class SplitChoice:
+    """How images can be split: `split` for `prepare`, and what `fetch.classes` has to say first.
+
+    `rename` has the classes that another split spells in another way, `leave_out` those that cannot
+    lie in every split, each with the reason. `cut` are the splits that get images of train, and
+    `said` is all of it in sentences.
+    """
+
+    split: params.Split
+    rename: Mapping[str, str]
+    leave_out: Mapping[str, str]
+    cut: tuple[str, ...]
+    said: tuple[str, ...]
+
+
+def choose_split(
+    samples: Sequence[Sample], classes: Sequence[str], settings: params.PrepareParams
+) -> SplitChoice:
+    """Choose how to split images, so that `assign_splits` is able to; they are not changed.
+
+    The source's own splits are kept if there are images in train and another one. Raises
+    InputError if fewer than two classes can lie in every split.
+    """
+    rename = _find_spellings(samples)
+    samples = [replace(s, label=rename.get(s.label, s.label)) for s in samples]
+    classes = sorted({rename.get(name, name) for name in classes})
+    split = resolve_split("auto", samples)
+    settings = settings.model_copy(update={"split": split})
+    leave_out = _find_unfit(group_samples(samples, ()), classes, settings)
+    used = [name for name in classes if name not in leave_out]
+    said = [f"class {old!r} is {new!r} in another split" for old, new in rename.items()]
+    if leave_out:
+        said.append(f"left out, for no split may lack a class: {_listed(leave_out)}")
+    if len(used) < 2:
+        message = f"fewer than two classes can be split: {_listed(leave_out)}"
+        raise InputError(f"{message}; add images of them")
+    kept = [sample for sample in samples if sample.label in used]
+    cuts = describe_cuts(kept, used, settings)
+    alone = {sample.split for sample in kept} - {""}
+    if split != "source" and alone:
+        said.append(
+            f"all images lie in {' and '.join(sorted(alone))}: they are split anew, "
+            "70% train, 15% valid and 15% test"
+        )
+    cut = [name for name, labels in _find_cut(kept, used).items() if labels and split == "source"]
+    return SplitChoice(split, rename, leave_out, tuple(cut), (*said, *cuts))
+
+
+def resolve_split(split: params.Split, samples: Iterable[Sample]) -> params.Split:
+    """Return what the setting `auto` means for samples, and any other setting as it is."""
+    if split != "auto":
+        return split
+    there = {sample.split for sample in samples}
+    own = "train" in there and len(there) > 1 and "" not in there
+    return "source" if own else params.ByFractions()
+
+
+def describe_cuts(
+    samples: Sequence[Sample], classes: Sequence[str], settings: params.PrepareParams
+) -> list[str]:
+    """Say what is cut from train for the splits that the source does not have, or not of a class.
+
+    A sentence each; none unless the source's own splits are kept.
+    """
+    if resolve_split(settings.split, samples) != "source":
+        return []
+    available, cut = _count(samples), _find_cut(samples, classes)
+    requested = _as_in_source(available, classes, settings)
+    whole = [split for split in ("valid", "test") if len(cut[split]) == len(classes)]
+    said = [
+        f"there is no {split} split: {sum(requested[split].values())} images of train become "
+        f"{split} (prepare.{split}_fraction)"
+        for split in whole
+    ]
+    for name in classes:
+        lacking = [s for s in ("valid", "test") if s not in whole and name in cut[s]]
+        if lacking:
+            parts = " and ".join(f"{requested[split][name]} become {split}" for split in lacking)
+            said.append(
+                f"class {name!r} has no image in {' and '.join(lacking)}: of its "
+                f"{available['train'][name]} in train {parts}; else set prepare.split to {ANEW}, "
+                f"which splits all images anew, or fetch.classes to {{leave_out: [{name!r}]}}"
+            )
+    return said
+
+
+def _find_spellings(samples: Sequence[Sample]) -> dict[str, str]:
+    """Return old and new name of classes that only capitals, spaces or Unicode tell apart.
+
+    They are renamed if no split has two of them: as train spells it.
+    """
+    splits = defaultdict[str, set[str]](set)
+    for sample in samples:
+        splits[sample.label].add(sample.split)
+    alike = defaultdict[str, list[str]](list)
+    for name in sorted(splits, key=lambda name: "train" not in splits[name]):
+        alike[_fold(name)].append(name)
+    return {
+        name: first
+        for first, *others in alike.values()
+        for name in others
+        if sum(len(splits[each]) for each in (first, *others))
+        == len(set().union(*(splits[each] for each in (first, *others))))
+    }
+
+
+def _fold(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().replace("_", " ").split())
 
 
 def group_samples(samples: Iterable[Sample], together: Iterable[Sequence[str]]) -> list[SplitGroup]:
@@ -51,27 +169,88 @@ def assign_splits(
 ) -> dict[str, list[Sample]]:
     """Return split -> samples. An image that the source has in test is never put in train.
 
-    Counts are met exactly. Fractions, and the source's splits, may be exceeded by whole groups: if
-    the fractions add up to 1, no group is left over. Raises InputError if a class has fewer images
-    than requested, or a split would lack a class.
+    Only fractions split anew, whatever the source says. Counts are met exactly. Fractions, and the
+    source's splits, may be exceeded by whole groups: if the fractions add up to 1, no group is left
+    over. Raises InputError if a class has fewer images than requested, or a split would lack a
+    class.
     """
+    if settings.split == "source":
+        _check_source(groups)
+    assigned, requested, placed = _assign(groups, classes, settings, rng)
+    if isinstance(settings.split, params.ByCounts):
+        _check_counts(assigned, requested, placed)
+    elif _find_lacking(_have(assigned), requested):
+        unfit = _find_unfit(groups, classes, settings)
+        raise InputError(
+            f"prepare.split: each class must lie in every split, which these cannot: "
+            f"{_listed(unfit)}; add images of them, or set fetch.classes to "
+            f"{{leave_out: {[*unfit]}}}"
+        )
+    return {split: [s for group in assigned[split] for s in group] for split in SPLITS}
+
+
+def _find_unfit(
+    groups: Sequence[SplitGroup], classes: Sequence[str], settings: params.PrepareParams
+) -> dict[str, str]:
+    """Return the classes that cannot lie in every split, and why: the others can, without them."""
+    unfit: dict[str, str] = {}
+    while True:
+        kept = [tuple(s for s in group if s.label not in unfit) for group in groups]
+        used = [name for name in classes if name not in unfit]
+        rng = np.random.default_rng(settings.seed)
+        assigned, requested, placed = _assign([g for g in kept if g], used, settings, rng)
+        lacking = {name for _, name in _find_lacking(_have(assigned), requested)}
+        if not lacking:
+            return unfit
+        found = [(len(_holding(placed, name)), name) for name in sorted(lacking)]
+        wanted = {name: sum(requested[split][name] > 0 for split in SPLITS) for name in used}
+        few = [name for n, name in found if n < wanted[name]] or [min(found)[1]]
+        unfit |= {name: _why(name, requested, placed) for name in few}
+
+
+def _assign(
+    groups: Sequence[SplitGroup],
+    classes: Sequence[str],
+    settings: params.PrepareParams,
+    rng: np.random.Generator,
+) -> tuple[Assigned, Counts, Sequence[SplitGroup]]:
+    """Return the groups of each split, the images requested, and the groups that were placed."""
+    samples = [sample for group in groups for sample in group]
+    split = resolve_split(settings.split, samples)
+    if isinstance(split, params.ByFractions):
+        groups = [tuple(replace(sample, split="") for sample in group) for group in groups]
     groups = [_in_one_split(group) for group in groups]
-    requested = _requested(groups, classes, settings)
-    source_splits = {sample.split for group in groups for sample in group}
-    remaining = [groups[i] for i in rng.permutation(len(groups))]
-    assigned: Assigned = {}
-    for split in ("test", "valid", "train"):
-        allowed = [group for group in remaining if _allowed(group, split, source_splits)]
-        assigned[split] = _take(allowed, requested[split])
-        used = {id(group) for group in assigned[split]}
-        remaining = [group for group in remaining if id(group) not in used]
-    exact = isinstance(settings.split, params.ByCounts)
-    if not exact:
-        _place_rest(remaining, assigned, requested, source_splits, every=_uses_all(settings.split))
-        _fill_empty(assigned, requested, source_splits)
-    chosen = {split: [s for group in assigned[split] for s in group] for split in SPLITS}
-    _check(chosen, requested, groups, exact)
-    return chosen
+    samples = [sample for group in groups for sample in group]
+    requested = _requested(_count(samples), classes, split, settings)
+    cut = _find_cut(samples, classes)
+    shuffled = [groups[i] for i in rng.permutation(len(groups))]
+    assigned = _fill(shuffled, {name: [] for name in SPLITS}, requested, cut, split)
+    if not isinstance(split, params.ByCounts) and _find_lacking(_have(assigned), requested):
+        reserved = _reserve(shuffled, requested, cut)
+        assigned = _fill(shuffled, reserved, requested, cut, split)
+    return assigned, requested, groups
+
+
+def _fill(
+    groups: Sequence[SplitGroup],
+    reserved: Assigned,
+    requested: Counts,
+    cut: Classes,
+    split: params.Split,
+) -> Assigned:
+    """Return the groups of each split: those reserved for it, and others in their order."""
+    assigned = {name: [*reserved[name]] for name in SPLITS}
+    used = {id(group) for name in SPLITS for group in assigned[name]}
+    for name in ("test", "valid", "train"):
+        allowed = [g for g in groups if id(g) not in used and _allowed(g, name, cut)]
+        allowed.sort(key=lambda group: group[0].split != name)
+        taken = _take(allowed, Counter(requested[name]) - _labels(assigned[name]))
+        used |= {id(group) for group in taken}
+        assigned[name] += taken
+    if not isinstance(split, params.ByCounts):
+        rest = [group for group in groups if id(group) not in used]
+        _place_rest(rest, assigned, requested, cut, every=_uses_all(split))
+    return assigned
 
 
 def _in_one_split(group: SplitGroup) -> SplitGroup:
@@ -83,11 +262,21 @@ def _in_one_split(group: SplitGroup) -> SplitGroup:
     return group
 
 
-def _allowed(group: SplitGroup, split: str, source_splits: set[str]) -> bool:
+def _find_cut(samples: Iterable[Sample], classes: Sequence[str]) -> Classes:
+    """Return the classes of which valid and test have no image in the source."""
+    available = _count(samples)
+    return {
+        split: {name for name in classes if not available[split][name]}
+        for split in ("valid", "test")
+    }
+
+
+def _allowed(group: SplitGroup, split: str, cut: Classes) -> bool:
+    """Return whether a group may lie in a split: in its own, or in one that cuts train."""
     source = group[0].split
-    if split == "valid" and "valid" not in source_splits:
-        return source in ("", "train")
-    return source in ("", split)
+    if source in ("", split):
+        return True
+    return source == "train" and any(sample.label in cut[split] for sample in group)
 
 
 def _take(groups: Iterable[SplitGroup], requested: Mapping[str, int]) -> list[SplitGroup]:
@@ -105,7 +294,7 @@ def _place_rest(
     groups: Sequence[SplitGroup],
     assigned: Assigned,
     requested: Counts,
-    source_splits: set[str],
+    cut: Classes,
     *,
     every: bool,
 ) -> None:
@@ -119,13 +308,13 @@ def _place_rest(
     def rarest(group: SplitGroup) -> str:
         return min((sample.label for sample in group), key=lambda name: (total[name], name))
 
-    have = {split: _labels(assigned[split]) for split in SPLITS}
+    have = _have(assigned)
     for group in sorted(groups, key=lambda group: (total[rarest(group)], -len(group))):
         label = rarest(group)
         missing = {
             split: requested[split][label] - have[split][label]
             for split in SPLITS
-            if requested[split][label] and _allowed(group, split, source_splits)
+            if requested[split][label] and _allowed(group, split, cut)
         }
         lacking = [split for split, n in missing.items() if n == requested[split][label]]
         split = max(lacking or missing, key=lambda split: missing[split], default="")
@@ -134,31 +323,82 @@ def _place_rest(
             have[split] += _labels([group])
 
 
-def _fill_empty(assigned: Assigned, requested: Counts, source_splits: set[str]) -> None:
-    """Where a split lacks a class, move the smallest group of it from one that keeps another."""
-    lacking = [
-        (split, label)
+def _reserve(groups: Sequence[SplitGroup], requested: Counts, cut: Classes) -> Assigned:
+    """Return small groups that give every split each class; none if that is not found.
+
+    The class with the fewest groups comes first, and the search goes back where it gets stuck.
+    """
+    groups = sorted(groups, key=len)
+    labels = [frozenset(sample.label for sample in group) for group in groups]
+    holding = _find_holding(groups, labels)
+    pairs = _find_lacking({split: Counter() for split in SPLITS}, requested)
+    pairs.sort(key=lambda pair: (len(holding[pair[1]]), pair[1]))
+    have = {split: Counter[str]() for split in SPLITS}
+    place, trail, n = dict[int, str](), list[tuple[int, list[int]]](), 0
+    for _ in range(len(pairs) + MOST_TRIES):
+        while n < len(pairs) and have[pairs[n][0]][pairs[n][1]]:
+            n += 1
+        if n == len(pairs):
+            return {name: [groups[at] for at in place if place[at] == name] for name in SPLITS}
+        split, label = pairs[n]
+        free = [at for at in holding[label] if at not in place and _allowed(groups[at], split, cut)]
+        best = {labels[at]: at for at in reversed(free)}
+        trail.append((n, sorted(best.values(), reverse=True)))
+        while trail and not trail[-1][1]:
+            trail.pop()
+            if place:
+                at, split = place.popitem()
+                have[split].subtract(labels[at])
+        if not trail:
+            break
+        n, options = trail[-1]
+        at = options.pop()
+        place[at] = pairs[n][0]
+        have[place[at]].update(labels[at])
+    return {split: [] for split in SPLITS}
+
+
+def _find_holding(
+    groups: Sequence[SplitGroup], labels: Sequence[frozenset[str]]
+) -> Mapping[str, Sequence[int]]:
+    """Return the groups that hold each class, by index; of those alike as many as may be needed."""
+    holding, alike = defaultdict[str, list[int]](list), Counter[tuple[frozenset[str], str]]()
+    for at, group in enumerate(groups):
+        alike[key := (labels[at], group[0].split)] += 1
+        if alike[key] <= len(SPLITS) * len(labels[at]):
+            for label in labels[at]:
+                holding[label].append(at)
+    return holding
+
+
+def _find_lacking(have: Mapping[str, Counter[str]], requested: Counts) -> list[tuple[str, str]]:
+    """Return split and class where there is no image; train is to have every class."""
+    return [
+        (split, name)
         for split in ("test", "valid", "train")
-        for label, n in requested[split].items()
-        if n and not _labels(assigned[split])[label]
+        for name, n in requested[split].items()
+        if not have[split][name] and (n or split == "train")
     ]
-    for split, label in lacking:
-        have = {place: _labels(assigned[place]) for place in SPLITS}
-        movable = [
-            (len(group), place, at)
-            for place in SPLITS
-            for at, group in enumerate(assigned[place])
-            if label in (labels := _labels([group]))
-            and _allowed(group, split, source_splits)
-            and all(have[place][name] > n for name, n in labels.items())
-        ]
-        if movable:
-            _, place, at = min(movable)
-            assigned[split].append(assigned[place].pop(at))
+
+
+def _have(assigned: Assigned) -> dict[str, Counter[str]]:
+    return {split: _labels(groups) for split, groups in assigned.items()}
+
+
+def _holding(groups: Iterable[SplitGroup], name: str) -> list[SplitGroup]:
+    return [group for group in groups if any(sample.label == name for sample in group)]
 
 
 def _labels(groups: Iterable[SplitGroup]) -> Counter[str]:
     return Counter(sample.label for group in groups for sample in group)
+
+
+def _count(samples: Iterable[Sample]) -> Mapping[str, Counter[str]]:
+    """Count the images of each class by split; "" are those without one."""
+    counts = {split: Counter[str]() for split in ("", *SPLITS)}
+    for sample in samples:
+        counts[sample.split][sample.label] += 1
+    return counts
 
 
 def _uses_all(split: params.Split) -> bool:
@@ -169,19 +409,16 @@ def _uses_all(split: params.Split) -> bool:
 
 
 def _requested(
-    groups: Sequence[SplitGroup], classes: Sequence[str], settings: params.PrepareParams
+    available: Mapping[str, Counter[str]],
+    classes: Sequence[str],
+    split: params.Split,
+    settings: params.PrepareParams,
 ) -> Counts:
-    available = {
-        split: Counter(s.label for group in groups for s in group if s.split == split)
-        for split in ("", *SPLITS)
-    }
-    split = settings.split
     if isinstance(split, params.ByCounts):
         return {name: _per_class(getattr(split.counts, name), name, classes) for name in SPLITS}
     if isinstance(split, params.ByFractions):
-        total = sum(available.values(), Counter())
-        return _by_fractions(total, split.fractions, classes)
-    return _as_in_source(available, classes, settings.valid_fraction)
+        return _by_fractions(available[""], split.fractions, classes)
+    return _as_in_source(available, classes, settings)
 
 
 def _per_class(count: int | dict[str, int], split: str, classes: Sequence[str]) -> dict[str, int]:
@@ -214,51 +451,60 @@ def _part(images: int, fraction: float) -> int:
 
 
 def _as_in_source(
-    available: Mapping[str, Counter[str]], classes: Sequence[str], valid_fraction: float
+    available: Mapping[str, Counter[str]],
+    classes: Sequence[str],
+    settings: params.PrepareParams,
 ) -> Counts:
-    if available[""] or not available["test"] or not available["train"]:
-        raise InputError(
-            "prepare.split is 'source', but the images do not lie in train/ and test/ folders; "
-            f"{ANEW}, or to counts"
-        )
+    fractions = {"valid": settings.valid_fraction, "test": settings.test_fraction}
+    counts: Counts = {split: {} for split in SPLITS}
     for name in classes:
-        without = [split for split in SPLITS if available[split] and not available[split][name]]
-        if without:
-            raise InputError(
-                f"prepare.split is 'source', but class {name!r} has no usable image in "
-                f"{' and '.join(without)}; {ANEW}, or move the folders of the class away"
-            )
-    counts = {split: {name: available[split][name] for name in classes} for split in SPLITS}
-    if not available["valid"]:
-        for name in classes:
-            counts["valid"][name] = max(1, round(valid_fraction * available["train"][name]))
-            counts["train"][name] -= counts["valid"][name]
+        n = available["train"][name]
+        cut = {s: _part(n, f) for s, f in fractions.items() if not available[s][name]}
+        for split in fractions:
+            counts[split][name] = cut.get(split, available[split][name])
+        counts["train"][name] = max(1, n - sum(cut.values()))
     return counts
 
 
-def _check(
-    assigned: Mapping[str, Sequence[Sample]],
-    requested: Counts,
-    groups: Sequence[SplitGroup],
-    exact: bool,
-) -> None:
-    available = Counter(sample.label for group in groups for sample in group)
-    pictures = Counter(label for group in groups for label in {s.label for s in group})
+def _check_source(groups: Sequence[SplitGroup]) -> None:
+    """Raise InputError unless all groups lie in a split of the source, some of them in train."""
+    splits = [sample.split for group in groups for sample in group]
+    if "train" in splits and "" not in splits:
+        return
+    found = f"{splits.count('')} images lie in no split" if "" in splits else "none is in train"
+    raise InputError(f"prepare.split is source, but {found}; set prepare.split to {ANEW}")
+
+
+def _check_counts(assigned: Assigned, requested: Counts, groups: Sequence[SplitGroup]) -> None:
+    """Raise InputError for the first class that has fewer images in a split than asked for."""
+    available = _labels(groups)
     for split in SPLITS:
-        counts = Counter(sample.label for sample in assigned[split])
+        counts = _labels(assigned[split])
         for name, n in requested[split].items():
-            if exact and counts[name] < n:
+            if counts[name] < n:
                 total = sum(per_class[name] for per_class in requested.values())
                 raise InputError(
                     f"prepare.split: class {name!r} has {available[name]} usable images, but "
                     f"{total} were requested; {split} got {counts[name]} of {n}. Lower "
                     f"prepare.split.counts or add images (duplicates stay in one split)"
                 )
-            if counts[name] == 0 and (n or split == "train"):
-                wanted = [name_ for name_ in SPLITS if requested[name_][name]]
-                raise InputError(
-                    f"prepare.split: {split} would have no image of class {name!r}, which has "
-                    f"{available[name]} usable images of {pictures[name]} different pictures "
-                    f"(copies stay in one split) for {', '.join(wanted)}; add images of it, or "
-                    "move its folder away"
-                )
+
+
+def _why(name: str, requested: Counts, groups: Sequence[SplitGroup]) -> str:
+    holding = _holding(groups, name)
+    images = sum(sample.label == name for group in holding for sample in group)
+    origins = {group[0].split for group in holding}
+    if origins and not origins & {"", "train"}:
+        return f"{_plural(images, 'image')} in {' and '.join(sorted(origins))}, none in train"
+    wanted = [split for split in SPLITS if requested[split][name]]
+    whole = f" of {_plural(len(holding), 'group')} that stay whole" * (len(holding) < images)
+    return f"{_plural(images, 'image')}{whole} for {', '.join(wanted)}"
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _listed(reasons: Mapping[str, str]) -> str:
+    listed = ", ".join(f"{name} ({why})" for name, why in list(reasons.items())[:MOST_CLASSES])
+    return listed + (f" and {len(reasons) - MOST_CLASSES} more" * (len(reasons) > MOST_CLASSES))
