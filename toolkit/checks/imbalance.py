@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from toolkit.checks.base import Check, CheckContext, CheckResult, round_score
 from toolkit.checks.findings import Finding
 from toolkit.datasets import params
+from toolkit.datasets.split import resolve_split
 from toolkit.metrics import significance
 
 RECALL = 0.8
@@ -28,14 +29,15 @@ def _rare_test_images(context: CheckContext) -> int:
     """Return the test images of the rarest class: by the settings, or in the source's own split."""
     counts = context.manifest.counts()
     rare = min(counts, key=lambda name: counts[name])
-    split = context.split
+    split = resolve_split(context.split, context.manifest.samples)
     if isinstance(split, params.ByCounts):
         test = split.counts.test
         return test if isinstance(test, int) else test.get(rare, 1)
-    fraction = split.fractions.test if isinstance(split, params.ByFractions) else None
-    if fraction == 0:
-        return 0
-    return context.manifest.counts("test")[rare] or max(1, round((fraction or 0) * counts[rare]))
+    if isinstance(split, params.ByFractions):
+        fraction = split.fractions.test
+        return max(1, round(fraction * counts[rare])) if fraction else 0
+    cut = params.PrepareParams().test_fraction * context.manifest.counts("train")[rare]
+    return context.manifest.counts("test")[rare] or max(1, round(cut))
 
 
 def describe_imbalance(counts: Mapping[str, int], test_images: int) -> str:

@@ -166,6 +166,8 @@ def prepare(
     )
     if prepared.read:
         console.say(f"{raw}: {prepared.read}", quiet=quiet)
+    for line in prepared.cut:
+        console.say(f"{raw}: {line}", quiet=quiet)
     if prepared.left_out:
         told = describe_rejected(prepared.left_out, prepared.files)
         listed = f"{audit} and {output / 'train' / 'manifest.json'}"

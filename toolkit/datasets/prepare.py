@@ -10,7 +10,7 @@ import numpy as np
 
 from toolkit import progress
 from toolkit.datasets import params
-from toolkit.datasets.split import SplitGroup, assign_splits, group_samples
+from toolkit.datasets.split import SplitGroup, assign_splits, describe_cuts, group_samples
 from toolkit.errors import InputError
 from toolkit.io import files, images, inside, manifest, sandbox
 from toolkit.io.manifest import Manifest, Sample
@@ -42,15 +42,18 @@ def write_splits(
     """Write `output`/{train,valid,test}: <class>/<id>.png of `settings.size`, and a manifest each.
 
     `folder` holds the files of `raw`. A new file's name begins with the id of its raw image.
-    The note "left_out" of train lists the images that lie in no split, each with a path and a
-    reason. Raises InputError for a file that has changed since `raw` was written, or that cannot be
-    decoded within `limits`, and whenever `split.assign_splits` does.
+    Notes of train, where there is something to note: "left_out" lists the images that lie in no
+    split, each with a path and a reason; "cut" says what the source's train gave to other splits.
+    Raises InputError for a file that has changed since `raw` was written, or that cannot be decoded
+    within `limits`, and whenever `split.assign_splits` does.
     """
     kept = [sample for sample in raw.samples if sample.id not in selection.drop]
     groups = group_samples(kept, selection.groups)
     group_of = {sample.id: group[0].id for group in groups for sample in group}
     rng = np.random.default_rng(settings.seed)
     assigned = assign_splits(groups, raw.classes, settings, rng)
+    told = {"left_out": _left_out(groups, assigned), "cut": describe_cuts(assigned, settings)}
+    told = {key: value for key, value in told.items() if value}
     convert = functools.partial(_convert, folder, settings.size, limits)
     manifests = {}
     with files.new_folder(output, MARKER) as building:
@@ -62,8 +65,7 @@ def write_splits(
             )
             tracked = track(encoded, f"prepare {split}", len(samples))
             written = _write(building / split, samples, _checked(tracked, folder, samples))
-            left_out = _left_out(groups, assigned) if split == "train" else []
-            notes = {"size": settings.size} | ({"left_out": left_out} if left_out else {})
+            notes = {"size": settings.size} | (told if split == "train" else {})
             manifests[split] = Manifest(raw.classes, written, notes)
             manifest.write_manifest(building / split, manifests[split])
     return manifests

@@ -30,14 +30,12 @@ class SplitChoice:
     """How images can be split: `split` for `prepare`, and what `fetch.classes` has to say first.
 
     `rename` has the classes that another split spells in another way, `leave_out` those that cannot
-    lie in every split, each with the reason. `cut` are the splits that get images of train, and
-    `said` is all of it in sentences.
+    lie in every split, each with the reason. `said` is all of it in sentences.
     """
 
     split: params.Split
     rename: Mapping[str, str]
     leave_out: Mapping[str, str]
-    cut: tuple[str, ...]
     said: tuple[str, ...]
 
 
@@ -63,15 +61,15 @@ def choose_split(
         message = f"fewer than two classes can be split: {_listed(leave_out)}"
         raise InputError(f"{message}; add images of them")
     kept = [sample for sample in samples if sample.label in used]
-    cuts = describe_cuts(kept, used, settings)
     alone = {sample.split for sample in kept} - {""}
     if split != "source" and alone:
         said.append(
             f"all images lie in {' and '.join(sorted(alone))}: they are split anew, "
             "70% train, 15% valid and 15% test"
         )
-    cut = [name for name, labels in _find_cut(kept, used).items() if labels and split == "source"]
-    return SplitChoice(split, rename, leave_out, tuple(cut), (*said, *cuts))
+    rng = np.random.default_rng(settings.seed)
+    assigned = assign_splits(group_samples(kept, ()), used, settings, rng)
+    return SplitChoice(split, rename, leave_out, (*said, *describe_cuts(assigned, settings)))
 
 
 def resolve_split(split: params.Split, samples: Iterable[Sample]) -> params.Split:
@@ -84,30 +82,33 @@ def resolve_split(split: params.Split, samples: Iterable[Sample]) -> params.Spli
 
 
 def describe_cuts(
-    samples: Sequence[Sample], classes: Sequence[str], settings: params.PrepareParams
+    assigned: Mapping[str, Sequence[Sample]], settings: params.PrepareParams
 ) -> list[str]:
-    """Say what is cut from train for the splits that the source does not have, or not of a class.
+    """Say which images of train `assign_splits` put in a split that the source does not have.
 
-    A sentence each; none unless the source's own splits are kept.
+    A sentence for each such split, and for each class that only some split lacks.
     """
+    samples = [sample for part in assigned.values() for sample in part]
     if resolve_split(settings.split, samples) != "source":
         return []
-    available, cut = _count(samples), _find_cut(samples, classes)
-    requested = _as_in_source(available, classes, settings)
-    whole = [split for split in ("valid", "test") if len(cut[split]) == len(classes)]
+    train = Counter(sample.label for sample in samples if sample.split == "train")
+    cut = {
+        split: Counter(s.label for s in assigned[split] if s.split == "train") for split in SPLITS
+    }
+    whole = [split for split in ("valid", "test") if len(assigned[split]) == cut[split].total()]
     said = [
-        f"there is no {split} split: {sum(requested[split].values())} images of train become "
-        f"{split} (prepare.{split}_fraction)"
+        f"there is no {split} split: {cut[split].total()} images of train become {split} "
+        f"(prepare.{split}_fraction)"
         for split in whole
     ]
-    for name in classes:
-        lacking = [s for s in ("valid", "test") if s not in whole and name in cut[s]]
+    for name in sorted(train):
+        lacking = [s for s in ("valid", "test") if s not in whole and cut[s][name]]
         if lacking:
-            parts = " and ".join(f"{requested[split][name]} become {split}" for split in lacking)
+            parts = " and ".join(f"{cut[split][name]} become {split}" for split in lacking)
             said.append(
-                f"class {name!r} has no image in {' and '.join(lacking)}: of its "
-                f"{available['train'][name]} in train {parts}; else set prepare.split to {ANEW}, "
-                f"which splits all images anew, or fetch.classes to {{leave_out: [{name!r}]}}"
+                f"class {name!r} has no image in {' and '.join(lacking)}: of its {train[name]} in "
+                f"train {parts}; else set prepare.split to {ANEW}, which splits all images anew, "
+                f"or fetch.classes to {{leave_out: [{name!r}]}}"
             )
     return said
 

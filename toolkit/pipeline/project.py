@@ -1,8 +1,10 @@
 """A project folder: what `toolkit init` writes, and whether it fits the installed version."""
 
+import json
 import os
 import statistics
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from importlib import metadata, resources
 from pathlib import Path
@@ -14,14 +16,15 @@ from ruamel.yaml import YAML
 
 from toolkit.datasets import folders
 from toolkit.datasets.local import LocalImages, open_images
-from toolkit.datasets.params import BY_NAME, ReadParams
+from toolkit.datasets.params import BY_NAME, PrepareParams, ReadParams
 from toolkit.datasets.sources import check_places
+from toolkit.datasets.split import SplitChoice, choose_split
 from toolkit.errors import InputError
 from toolkit.io import files, parallel
 from toolkit.io.images import dimensions
-from toolkit.io.manifest import SPLITS, Manifest
+from toolkit.io.manifest import Manifest
 from toolkit.io.samples import map_samples
-from toolkit.io.text import describe_rejected
+from toolkit.io.text import describe_rejected, one_line
 from toolkit.pipeline import params
 from toolkit.pipeline.repository import DISTRIBUTION, commit_files, start_repositories
 
@@ -141,14 +144,15 @@ def _fit(settings: Any, folder: Path, opened: LocalImages, reading: ReadParams) 
     _set_source(settings["fetch"], opened.source, folder)
     settings["fetch"].update(reading.model_dump(exclude_defaults=True))
     settings["prepare"]["size"] = size = _size(place, manifest)
-    split = _own_splits(manifest)
-    if split:
-        settings["prepare"]["split"] = split
-        counts = manifest.counts("train")
+    choice = choose_split(
+        manifest.samples, manifest.classes, PrepareParams(seed=settings["prepare"]["seed"])
+    )
+    _set_split(settings, choice)
+    counts = _train_counts(manifest, choice)
     rarest = min(counts, key=lambda name: (counts[name], name))
     most = max(counts.values())
     settings["evaluate"]["positive"] = rarest if len(counts) == 2 else None
-    where = "in train: " if split else ""
+    where = "in train: " if choice.split == "source" else ""
     listed = ", ".join(f"{n} {name}" for name, n in counts.items())
     rare = ", ".join(name for name, n in counts.items() if n < most) or "none"
     rejected = manifest.notes.get("rejected", ())
@@ -156,6 +160,7 @@ def _fit(settings: Any, folder: Path, opened: LocalImages, reading: ReadParams) 
     return [
         *([f"{images}: {manifest.notes['read']}"] if "read" in manifest.notes else []),
         *([f"{images}: {told}; `toolkit audit {quote(images)}` lists all of them"] if told else []),
+        *(f"{images}: {line}" for line in choice.said),
         f"{images}: {where}{listed}; classes with fewer than the largest: {rare}",
         f"prepare.size is {size}: every image is resized to {size} x {size} pixels",
         "augment.target is auto: every class of train becomes as large as the largest one; "
@@ -175,16 +180,40 @@ def _set_source(section: Any, source: ReadParams, folder: Path) -> None:
     section.ca.items[next(reversed(section))] = comments  # the empty line behind the section
 
 
+def _set_split(settings: Any, choice: SplitChoice) -> None:
+    """Write the split that was chosen, and the classes that it leaves out or renames."""
+    if isinstance(choice.split, str):
+        settings["prepare"]["split"] = choice.split
+        settings["prepare"].yaml_add_eol_comment("the images' own; what one lacks is cut from train", "split")
+    classes = settings["fetch"].get("classes", {})
+    if choice.leave_out:
+        left_out = [*classes.get("leave_out", ()), *choice.leave_out]
+        classes = {**classes, "leave_out": left_out}
+    if choice.rename:
+        classes = {**classes, "rename": {**classes.get("rename", {}), **choice.rename}}
+    if choice.leave_out or choice.rename:
+        comment = "; ".join(f"{name}: {why}" for name, why in choice.leave_out.items())
+        settings["fetch"].pop("classes", None)
+        flow = YAML().load(json.dumps(classes, ensure_ascii=False))
+        settings["fetch"].insert(1, "classes", flow, comment=one_line(comment) or None)
+
+
+def _train_counts(manifest: Manifest, choice: SplitChoice) -> dict[str, int]:
+    """Count the images of each class that is used: in train, or in all if they are one pool."""
+    names = [
+        choice.rename.get(sample.label, sample.label)
+        for sample in manifest.samples
+        if choice.split != "source" or sample.split == "train"
+    ]
+    counts = Counter(name for name in names if name not in choice.leave_out)
+    return dict(sorted(counts.items()))
+
+
 def _size(images: Path, manifest: Manifest) -> int:
     """Return a size that does not enlarge the typical image: at most the recommended one."""
     some = manifest.samples[:: max(1, len(manifest.samples) // 200)]
     sides = [min(shape) for shape in map_samples(images, some, dimensions)]
     return int(np.clip(statistics.median(sides) // 16 * 16, 32, 192))
-
-
-def _own_splits(manifest: Manifest) -> str:
-    used = {sample.split for sample in manifest.samples}
-    return "source" if used <= set(SPLITS) and {"train", "test"} <= used else ""
 
 
 def _relative(images: Path, folder: Path) -> str:

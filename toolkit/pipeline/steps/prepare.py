@@ -8,7 +8,7 @@ from typing import Any
 from toolkit.checks.findings import Audit, read_audit
 from toolkit.datasets import folders
 from toolkit.datasets.local import open_images
-from toolkit.datasets.params import PrepareParams, ReadParams, SplitFractions
+from toolkit.datasets.params import PrepareParams, ReadParams
 from toolkit.datasets.prepare import Selection, write_splits
 from toolkit.io import files, parallel
 from toolkit.io.images import LIMITS, ImageLimits
@@ -23,13 +23,14 @@ class PreparedSplits:
     """The manifests of the prepared splits, by name, and the folder that they lie in.
 
     `left_out` are the files that are not used, each with a path and a reason; `read` is how the
-    folder of raw images was understood.
+    folder of raw images was understood, `cut` what the source's train gave to other splits.
     """
 
     folder: Path
     splits: Mapping[str, Manifest]
     left_out: Sequence[Mapping[str, str]] = ()
     read: str = ""
+    cut: Sequence[str] = ()
 
     @property
     def files(self) -> int:
@@ -53,10 +54,9 @@ def prepare(
     audit: Audit | Path | str | None = None,
     size: int = 128,
     seed: int = 0,
-    split: str | Mapping[str, Any] = {
-        "fractions": SplitFractions(train=0.7, valid=0.15, test=0.15).model_dump()
-    },
+    split: str | Mapping[str, Any] = "auto",
     valid_fraction: float = 0.2,
+    test_fraction: float = 0.2,
     limits: ImageLimits = LIMITS,
     workers: int = 0,
     reading: ReadParams | Mapping[str, Any] | None = None,
@@ -68,14 +68,21 @@ def prepare(
     `raw` is a folder that `fetch` wrote, or another, read as the keys of `fetch` in `reading` say.
     What `audit` (the result, or its audit.json) drops is left out, and what it groups stays in one
     split. `output` gets a folder for each split; `size` is the side in pixels. `split` is "source"
-    (keep the splits that are there), `{"fractions": {"train": .7, "valid": .15, "test": .15}}` or
-    `{"counts": {...}}`, drawn with `seed`; `valid_fraction` is what "source" cuts from train where
-    there is no valid split. `limits` are what one image file may cost; `workers` are processes, 0
-    for one per core. Raises InputError for a split that the images do not allow, and for files
-    changed since the audit.
+    (keep the splits that are there), `{"fractions": {"train": .7, "valid": .15, "test": .15}}`
+    (split anew), `{"counts": {...}}`, or "auto": the first where there are images in train and
+    another split, else the second. They are drawn with `seed`; `valid_fraction` and `test_fraction`
+    are what "source" cuts from train where there is no valid or test image of a class. `limits` are
+    what one image file may cost; `workers` are processes, 0 for one per core. Raises InputError for
+    a split that the images do not allow, and for files changed since the audit.
     """
     files.check_output(output)
-    params = {"size": size, "seed": seed, "split": split, "valid_fraction": valid_fraction}
+    params = {
+        "size": size,
+        "seed": seed,
+        "split": split,
+        "valid_fraction": valid_fraction,
+        "test_fraction": test_fraction,
+    }
     folder, place = open_images(raw, track=track, say=say).folder, Path(output)
     result = read_audit(Path(audit)) if isinstance(audit, str | Path) else audit
     found = folders.scan(
@@ -95,9 +102,12 @@ def prepare(
         processes=workers or parallel.cores(),
         track=track,
     )
-    unplaced = splits["train"].notes.get("left_out", ())
+    notes = splits["train"].notes
+    unplaced = notes.get("left_out", ())
     left_out = [*_dropped(found, result), *_rejected(found), *unplaced]
-    return PreparedSplits(place, splits, left_out, found.notes.get("read", ""))
+    return PreparedSplits(
+        place, splits, left_out, found.notes.get("read", ""), notes.get("cut", ())
+    )
 
 
 def _rejected(found: Manifest) -> Sequence[Mapping[str, str]]:
