@@ -184,7 +184,9 @@ def _set_split(settings: Any, choice: SplitChoice) -> None:
     """Write the split that was chosen, and the classes that it leaves out or renames."""
     if isinstance(choice.split, str):
         settings["prepare"]["split"] = choice.split
-        settings["prepare"].yaml_add_eol_comment("the images' own; what one lacks is cut from train", "split")
+        settings["prepare"].yaml_add_eol_comment(
+            "the images' own; what one lacks is cut from train", "split"
+        )
     classes = settings["fetch"].get("classes", {})
     if choice.leave_out:
         left_out = [*classes.get("leave_out", ()), *choice.leave_out]
