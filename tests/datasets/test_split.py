@@ -246,8 +246,8 @@ def test_classes_that_cannot_be_split_are_left_out_with_their_numbers():
     assert list(choice.leave_out) == ["one", "two"]
     assert counts["test"] == {"common": 9, "three": 1}
     assert said == (
-        "left out, for no split may lack a class: one (1 image for train, valid, test), "
-        "two (2 images for train, valid, test)"
+        "left out by fetch.classes, for no split may lack a class: one (1 image for train, valid, "
+        "test), two (2 images for train, valid, test)"
     )
 
 
