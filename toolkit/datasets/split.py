@@ -56,7 +56,8 @@ def choose_split(
     used = [name for name in classes if name not in leave_out]
     said = [f"class {old!r} is {new!r} in another split" for old, new in rename.items()]
     if leave_out:
-        said.append(f"left out by fetch.classes, for no split may lack a class: {_listed(leave_out)}")
+        why = "for no split may lack a class"
+        said.append(f"left out by fetch.classes, {why}: {_listed(leave_out)}")
     if len(used) < 2:
         message = f"fewer than two classes can be split: {_listed(leave_out)}"
         raise InputError(f"{message}; add images of them")
