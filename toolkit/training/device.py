@@ -122,7 +122,7 @@ def guard_gradients(network: nn.Module) -> None:
     """Make convolutions whose stride is larger than their input compute in float32 on CPUs.
 
     In bfloat16 oneDNN reads memory there that nobody wrote: some weights' gradients were 1e9, other
-    ones in each run. A network of stride 32 has such layers for images of less than 32 pixels.
+    ones in each run. A network of stride 32 has such layers for images of 16 pixels.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and max(module.stride) > 1:
