@@ -1,8 +1,12 @@
 """An audit as text, and audit.json."""
 
+import contextlib
+import json
+
 import pytest
 
 from tests.helpers import audits
+from tests.helpers.flips import flipped
 from toolkit.checks import audit, findings
 from toolkit.checks.findings import Audit, CheckOutcome, Finding
 from toolkit.errors import InputError
@@ -44,3 +48,20 @@ def test_a_file_that_is_no_audit_is_refused(tmp_path, text):
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(InputError, match=r"x\.json: not an audit"):
         findings.read_audit(tmp_path / "x.json")
+
+
+def test_a_flipped_bit_is_noticed_and_a_change_of_ones_own_is_not_forbidden(tmp_path):
+    path, result = tmp_path / "audit.json", Audit({"all": {"a": 5}}, (), {}, {"a": 1})
+    findings.write_audit(path, result)
+    for data in flipped(path.read_bytes(), 200):
+        path.write_bytes(data)
+        with contextlib.suppress(InputError):  # unless it is in the name of the hash
+            assert findings.read_audit(path) == result
+    findings.write_audit(path, result)
+    path.write_text(path.read_text().replace('"a": 5', '"a": 6'))
+    with pytest.raises(InputError, match='if the change is yours, remove "sha256" at its end'):
+        findings.read_audit(path)
+    changed = json.loads(path.read_text())
+    del changed["sha256"]
+    path.write_text(json.dumps(changed))
+    assert findings.read_audit(path).counts == {"all": {"a": 6}}

@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, log_loss, precision_score
 from typer.testing import CliRunner
 
 from tests.helpers.arms import arm, settings
+from tests.helpers.flips import flipped
 from toolkit.cli.main import app
 from toolkit.errors import InputError
 from toolkit.evaluation import evaluate, results
@@ -353,6 +354,16 @@ def test_metrics_json_holds_scalars_and_the_intervals(tmp_path):
     evaluation.write_evaluation(tmp_path / "out", RunOutputs(KEY, drawn(0), drawn(1)), YES)
     content = json.loads((tmp_path / "out" / results.METRICS_FILE).read_text())
     assert list(content)[:4] == ["arm", "recipe", "seed", "positive"]
-    assert list(content)[-1] == "intervals"
+    assert list(content)[-3:] == ["intervals", "tables", "sha256"]
+    assert list(content.pop("tables")) == ["predictions.csv", "valid_predictions.csv"]
     assert set(content.pop("intervals")) < set(content)
     assert all(isinstance(value, str | int | float) for value in content.values())
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "predictions.csv", "valid_predictions.csv"])
+def test_every_one_of_many_flipped_bits_is_noticed(tmp_path, name):
+    evaluation.write_evaluation(tmp_path / "out", RunOutputs(KEY, drawn(0), drawn(1)), YES)
+    for data in flipped((tmp_path / "out" / name).read_bytes(), 200):
+        (tmp_path / "out" / name).write_bytes(data)
+        with pytest.raises(InputError, match=name):
+            results.read_result(tmp_path / "out")

@@ -79,6 +79,18 @@ def test_a_damaged_summary_is_refused_by_name(page_inputs, tmp_path, text):
         arms.read_summaries(tmp_path, ["augmented"])
 
 
+def test_what_augment_and_probe_wrote_carries_its_hash(tmp_path):
+    files.write_sealed(tmp_path / "x-summary.json", files.parse_json(PART.replace("9", "2")))
+    files.write_sealed(tmp_path / "x.json", {"auc": 0.5, "low": 0.4, "high": 0.6})
+    for read in (arms.read_summaries, arms.read_probes):
+        assert read(tmp_path, ["x"])["x"]
+    for path, read in (("x-summary.json", arms.read_summaries), ("x.json", arms.read_probes)):
+        text = (tmp_path / path).read_text()
+        files.write_file(tmp_path / path, text.replace(": 0", ": 1", 1))
+        with pytest.raises(InputError, match=r"json: .*its sha256 differs; if the change is yours"):
+            read(tmp_path, ["x"])
+
+
 def test_an_arm_without_new_images_has_no_row(tmp_path):
     text = PART.replace("3", "0").replace("9", "0")
     files.write_file(tmp_path / "augmented-summary.json", text)

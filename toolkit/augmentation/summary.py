@@ -161,7 +161,7 @@ def write_report(path: Path, report: AugmentationReport) -> None:
         "measures": MEASURES,
         "most_changed": [_changed_image(image) for image in report.most_changed],
     }
-    files.write_file(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    files.write_sealed(path, data)
 
 
 def _changed_image(image: ChangedImage) -> dict[str, Any]:

@@ -126,13 +126,13 @@ def describe_audit(audit: Audit, limit: int = 3) -> list[str]:
 
 def write_audit(path: Path, audit: Audit) -> None:
     """Write audit.json, without times and versions: equal results give equal files."""
-    files.write_json(path, asdict(audit), indent=1)
+    files.write_sealed(path, asdict(audit))
 
 
 def read_audit(path: Path) -> Audit:
     """Read audit.json. Raises InputError that names the file."""
     try:
-        data = files.read_json(path)
+        data = files.read_sealed(path)
         findings = tuple(_finding(entry) for entry in data["findings"])
         checks = {str(name): CheckOutcome(**entry) for name, entry in data["checks"].items()}
         return Audit(data["counts"], findings, checks, data["unusable"], data.get("read", ""))

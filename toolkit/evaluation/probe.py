@@ -286,4 +286,4 @@ def describe_probe(probe: Probe) -> list[str]:
 
 def write_probe(path: Path, probe: Probe) -> None:
     """Write the result as JSON; unknown numbers are null."""
-    files.write_json(path, asdict(probe))
+    files.write_sealed(path, asdict(probe))

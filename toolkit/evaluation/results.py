@@ -20,6 +20,8 @@ from toolkit.metrics.predictions import Predictions, read_predictions
 
 METRICS_FILE, PREDICTIONS_FILE, HISTORY_FILE = "metrics.json", "predictions.csv", "history.csv"
 VALID_FILE, MISTAKES_FILE = "valid_predictions.csv", "mistakes/mistakes.csv"
+TABLES = (PREDICTIONS_FILE, VALID_FILE, HISTORY_FILE, MISTAKES_FILE)
+"""Those of them that are there have their sha256 in metrics.json."""
 HISTORY = ("epoch", "train_loss", "valid_loss", "valid_accuracy", "valid_gmean", "learning_rate")
 REQUIRED = ("n", "accuracy")
 """Metrics that every evaluation has."""
@@ -120,7 +122,8 @@ def read_result(
 def _read_folder(folder: Path) -> RunResult:
     path = folder / METRICS_FILE
     try:
-        content = files.read_json(path)
+        content = files.read_sealed(path)
+        tables = _texts("tables", content.pop("tables", {}))
         arm, recipe, seed = (content.pop(name) for name in ("arm", "recipe", "seed"))
         positive = content.pop("positive", None)
         content.pop("intervals", None)
@@ -134,6 +137,7 @@ def _read_folder(folder: Path) -> RunResult:
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         reason = f"not the metrics of a run ({explain_error(error)})"
         raise InputError(f"{path}: {reason}; run `toolkit evaluate` again") from error
+    _check_tables(folder, tables)
     history, valid = folder / HISTORY_FILE, folder / VALID_FILE
     return RunResult(
         *key,
@@ -145,6 +149,14 @@ def _read_folder(folder: Path) -> RunResult:
         conditions,
         unfinished,
     )
+
+
+def _check_tables(folder: Path, tables: Mapping[str, str]) -> None:
+    """Raise InputError for a table that has another sha256 than metrics.json says, if it does."""
+    for path in (folder / name for name in TABLES if name in tables):
+        if path.is_file() and files.sha256(path) != tables[path.relative_to(folder).as_posix()]:
+            problem = f"changed since it was written (its sha256 is not the one in {METRICS_FILE})"
+            raise InputError(f"{path}: {problem}; run `toolkit evaluate` again")
 
 
 def _name(key: str, value: Any) -> str:

@@ -109,9 +109,9 @@ def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def write_json(path: Path, data: Any, indent: int = 2) -> None:
+def write_json(path: Path, data: Any) -> None:
     """Write a JSON file, whole or not at all. Raises ValueError for NaN and infinity."""
-    text = json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
     write_file(path, text + "\n")
 
 
@@ -120,6 +120,12 @@ def write_sealed(path: Path, data: Mapping[str, Any]) -> None:
     body = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False).removesuffix("\n}")
     digest = hashlib.sha256(body.encode()).hexdigest()
     write_file(path, f"{body}{SEAL}{digest}{SEAL_END}")
+
+
+def read_sealed(path: Path) -> Any:
+    """Read a JSON file that may end with its hash. Raises as `read_json` and `unseal` do."""
+    check_regular(path)
+    return unseal(path.read_bytes())
 
 
 def unseal(data: bytes, *, required: bool = False) -> Any:
@@ -131,7 +137,8 @@ def unseal(data: bytes, *, required: bool = False) -> Any:
     if isinstance(fields, dict) and "sha256" in fields:
         body, _, end = data.rpartition(SEAL.encode())
         if end.decode() != f"{hashlib.sha256(body).hexdigest()}{SEAL_END}":
-            raise ValueError("changed since it was written: its sha256 differs")
+            remedy = "" if required else '; if the change is yours, remove "sha256" at its end'
+            raise ValueError(f"changed since it was written: its sha256 differs{remedy}")
         del fields["sha256"]
     elif required:
         raise ValueError("it does not end with its sha256")

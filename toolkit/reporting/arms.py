@@ -59,7 +59,7 @@ def _read_all(
     parsed = {}
     for arm, path in paths.items():
         try:
-            parsed[arm] = parse(files.read_json(path))
+            parsed[arm] = parse(files.read_sealed(path))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             message = f"{path}: not {what} ({explain_error(error)}); run `toolkit {command}` again"
             raise InputError(message) from error

@@ -11,6 +11,7 @@ from toolkit.evaluation.results import (
     METRICS_FILE,
     MISTAKES_FILE,
     PREDICTIONS_FILE,
+    TABLES,
     VALID_FILE,
     read_history,
 )
@@ -26,9 +27,9 @@ def write_evaluation(output: Path, outputs: RunOutputs, settings: EvaluateParams
     """Evaluate the outputs of a run, write the folder of the evaluation, and return its metrics.
 
     The folder holds predictions.csv (and valid_predictions.csv), confusion_matrix.csv and .png,
-    reliability.csv (the bins of the calibration errors) and metrics.json with the run's key; for a
-    trained network also history.csv, curves.png and mistakes/. Raises InputError as `evaluate_run`
-    and `files.new_folder` do.
+    reliability.csv (the bins of the calibration errors) and metrics.json with the run's key and
+    the sha256 of the tables that are read again; for a trained network also history.csv, curves.png
+    and mistakes/. Raises InputError as `evaluate_run` and `files.new_folder` do.
     """
     evaluation = evaluate_run(outputs, settings)
     classes, matrix = outputs.test.classes, matrix_of(outputs.test)
@@ -52,7 +53,10 @@ def write_evaluation(output: Path, outputs: RunOutputs, settings: EvaluateParams
             metrics["conditions"] = dict(outputs.conditions)
             metrics["unfinished"] = outputs.unfinished
         metrics["intervals"] = dict(evaluation.intervals)
-        files.write_json(folder / METRICS_FILE, metrics)
+        metrics["tables"] = {
+            name: files.sha256(folder / name) for name in TABLES if (folder / name).is_file()
+        }
+        files.write_sealed(folder / METRICS_FILE, metrics)
     return evaluation
 
 
