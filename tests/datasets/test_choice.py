@@ -49,7 +49,7 @@ def test_each_file_that_is_left_out_has_its_setting():
     folders = paths("cat", "dog", "dog/old", "empty", "masks")
     chosen = choice.choose_files(files, folders, ["*.jpg"], ["old"])
     assert chosen.files == paths("cat/1.jpg", "dog/2.jpg")
-    assert Counter(setting for _, setting in chosen.left_out) == {
+    assert Counter(chosen.left_out.values()) == {
         "fetch.only": 2, "fetch.leave_out": 1,
     }  # fmt: skip
     assert chosen.folders == paths("cat", "dog", "empty")
@@ -57,7 +57,7 @@ def test_each_file_that_is_left_out_has_its_setting():
 
 def test_without_patterns_all_files_and_folders_are_used():
     files, folders = paths("cat/1.jpg", "dog/2.jpg"), paths("cat", "dog")
-    assert choice.choose_files(files, folders, [], []) == choice.FileChoice(files, folders, [])
+    assert choice.choose_files(files, folders, [], []) == choice.FileChoice(files, folders, {})
     assert choice.choose_files([], folders, ["*.jpg"], []).folders == folders
 
 
@@ -86,14 +86,18 @@ def test_classes_keep_their_names_without_settings():
     chosen = choose()
     assert chosen.names == {name: name for name in COUNTS}
     assert chosen.left_out == {}
-    assert choice.describe_classes(chosen) == ""
+    assert choice.describe_classes(chosen, COUNTS) == []
 
 
 def test_classes_are_left_out_merged_and_renamed():
     chosen = choose(leave_out=["other"], merge={"feline": ["cat", "lynx"]}, rename={"dog": "hound"})
     assert chosen.names == {"cat": "feline", "dog": "hound", "fox": "fox", "lynx": "feline"}
     assert chosen.left_out == {"other": "fetch.classes.leave_out"}
-    assert choice.describe_classes(chosen) == "cat, lynx -> feline; dog -> hound"
+    assert choice.describe_classes(chosen, COUNTS) == [
+        "cat, lynx -> feline",
+        "dog -> hound",
+        "left out by fetch.classes.leave_out: 6 (other)",
+    ]
 
 
 def test_small_classes_are_left_out_with_the_reason():

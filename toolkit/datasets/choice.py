@@ -1,20 +1,23 @@
 """Which files and which classes are used: patterns over paths, and other names for classes."""
 
 import difflib
+import functools
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from toolkit.datasets.params import ClassParams
 from toolkit.errors import InputError
+from toolkit.io.manifest import Manifest
 
 ONLY, LEAVE_OUT = "fetch.only", "fetch.leave_out"
 LEAVE_CLASS, SMALLEST = "fetch.classes.leave_out", "fetch.classes.smallest"
-"""Settings that leave files out; these are the reasons that are given."""
+SETTINGS = (ONLY, LEAVE_OUT, LEAVE_CLASS, SMALLEST)
+"""Settings that leave files out; they are the reasons that are given."""
 OTHER = "other"
 """The class that small classes are merged into."""
 MOST_NAMES = 12
@@ -23,13 +26,24 @@ MOST_NAMES = 12
 # --- files ------------------------------------------------------------------------------------
 
 
+def is_left_out(path: PurePosixPath, only: Sequence[str], leave_out: Sequence[str]) -> str:
+    """Return the setting that leaves a file out, or "".
+
+    Where there are patterns `only`, it must fit one of them, and it must fit none of `leave_out`
+    (see `fits_pattern`).
+    """
+    if only and not any(fits_pattern(path, pattern) for pattern in only):
+        return ONLY
+    return LEAVE_OUT if any(fits_pattern(path, pattern) for pattern in leave_out) else ""
+
+
 @dataclass(frozen=True)
 class FileChoice:
     """The files and folders that are used, and each other file with the setting that says so."""
 
     files: list[PurePosixPath]
     folders: list[PurePosixPath]
-    left_out: list[tuple[PurePosixPath, str]]
+    left_out: dict[PurePosixPath, str]
 
 
 def choose_files(
@@ -38,34 +52,30 @@ def choose_files(
     only: Sequence[str],
     leave_out: Sequence[str],
 ) -> FileChoice:
-    """Choose files that fit a pattern of `only`, if there is one, and none of `leave_out`.
+    """Choose files by patterns; a folder whose files are all left out goes with them.
 
-    See `fits_pattern` for patterns. A folder whose files are all left out goes with them. Raises
-    InputError if no file is left.
+    Raises InputError if no file is left.
     """
-    kept, left_out = list[PurePosixPath](), list[tuple[PurePosixPath, str]]()
-    wanted, unwanted = [_parts(text) for text in only], [_parts(text) for text in leave_out]
-    for path in files:
-        names = _folded(path)
-        if wanted and not any(_fits(names, pattern) for pattern in wanted):
-            left_out.append((path, ONLY))
-        elif any(_fits(names, pattern) for pattern in unwanted):
-            left_out.append((path, LEAVE_OUT))
-        else:
-            kept.append(path)
+    settings = {path: is_left_out(path, only, leave_out) for path in files}
+    kept = [path for path, setting in settings.items() if not setting]
+    left_out = {path: setting for path, setting in settings.items() if setting}
     if left_out and not kept:
-        path, setting = left_out[0]
-        patterns = list(only if setting == ONLY else leave_out)
-        number = f"all {len(files)} files" if len(files) > 1 else "the only file"
-        raise InputError(f"{setting}: {patterns} leaves out {number}, such as {str(path)!r}")
+        raise refuse_choice(left_out, only, leave_out)
     used = {folder for path in kept for folder in path.parents}
-    emptied = {folder for path, _ in left_out for folder in path.parents} - used
-    stay = [
-        folder
-        for folder in folders
-        if folder not in emptied and not any(_fits(_folded(folder), one) for one in unwanted)
-    ]
+    emptied = {folder for path in left_out for folder in path.parents} - used
+    unwanted = {folder for folder in folders if any(fits_pattern(folder, one) for one in leave_out)}
+    stay = [folder for folder in folders if folder not in emptied | unwanted]
     return FileChoice(kept, stay, left_out)
+
+
+def refuse_choice(
+    left_out: Mapping[PurePosixPath, str], only: Sequence[str], leave_out: Sequence[str]
+) -> InputError:
+    """Return the error for patterns that leave out all files."""
+    path, setting = next(iter(left_out.items()))
+    patterns = list(only if setting == ONLY else leave_out)
+    number = f"all {len(left_out)} files" if len(left_out) > 1 else "the only file"
+    return InputError(f"{setting}: {patterns} leaves out {number}, such as {str(path)!r}")
 
 
 def fits_pattern(path: PurePosixPath, pattern: str) -> bool:
@@ -74,17 +84,14 @@ def fits_pattern(path: PurePosixPath, pattern: str) -> bool:
     Without "/" it may fit any name of the path, as *.png or masks; with "/" it begins at the top,
     as train/*/scan_*. `*` and `?` stand for characters of a name, and `**` for any folders.
     """
-    return _fits(_folded(path), _parts(pattern))
-
-
-def _folded(path: PurePosixPath) -> tuple[str, ...]:
-    return tuple(_fold(part) for part in path.parts)
+    return _fits([_fold(part) for part in path.parts], _parts(pattern))
 
 
 def _fold(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
 
 
+@functools.cache
 def _parts(pattern: str) -> tuple[str, ...]:
     text = pattern.rstrip("/")
     whole = text if "/" in text else f"**/{text}"
@@ -176,12 +183,34 @@ def _check_names(counts: Mapping[str, int], settings: ClassParams) -> None:
             )
 
 
-def describe_classes(choice: ClassChoice) -> str:
-    """Say which classes have another name, "" if none has: "cat, lion -> feline"."""
+def rename_classes(table: Manifest, classes: ClassChoice) -> Manifest:
+    """Return a manifest with the classes that are used, under their new names."""
+    if all(old == new for old, new in classes.names.items()) and not classes.left_out:
+        return table
+    samples = tuple(
+        replace(sample, label=classes.names[sample.label])
+        for sample in table.samples
+        if sample.label in classes.names
+    )
+    return Manifest(tuple(sorted(set(classes.names.values()))), samples, table.notes)
+
+
+def describe_classes(classes: ClassChoice, counts: Mapping[str, int]) -> list[str]:
+    """Say which classes have new names, and which are left out, with their `counts` of images."""
     of = defaultdict[str, list[str]](list)
-    for old, new in choice.names.items():
+    for old, new in classes.names.items():
         of[new].append(old)
-    return "; ".join(f"{', '.join(old)} -> {new}" for new, old in of.items() if old != [new])
+    said = [f"{', '.join(old)} -> {new}" for new, old in of.items() if old != [new]]
+    for setting in dict.fromkeys(classes.left_out.values()):
+        names = [name for name, by in classes.left_out.items() if by == setting]
+        listed = ", ".join(names[:MOST_NAMES]) + ", ..." * (len(names) > MOST_NAMES)
+        said.append(f"left out by {setting}: {sum(counts[name] for name in names):,} ({listed})")
+    return said
+
+
+def describe_left_out(settings: Iterable[str]) -> list[str]:
+    """Say how many files each setting leaves out, given that of each file."""
+    return [f"left out by {setting}: {n:,}" for setting, n in Counter(settings).items()]
 
 
 # --- companions -------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from toolkit.datasets import layouts
+from toolkit.datasets import choice, groups, layouts
 from toolkit.datasets.layouts import LeftOut, Place, Reading
 from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError, explain_error
@@ -73,7 +73,9 @@ def rescan(
     """
     reading = read_folder(folder, settings, name)
     accepted = list[tuple[Place, str]]()
-    rejected = [{"path": str(file.path), "reason": file.reason} for file in reading.left_out]
+    chosen = [file for file in reading.left_out if file.reason in choice.SETTINGS]
+    others = [file for file in reading.left_out if file.reason not in choice.SETTINGS]
+    rejected = [{"path": str(file.path), "reason": file.reason} for file in others]
     hash_or_reason = partial(_hash_or_reason, images.verify if whole else images.identify, folder)
     paths = [place.path for place in reading.places]
     results = sandboxed_map(hash_or_reason, paths, workers, chunksize=CHUNK)
@@ -90,8 +92,15 @@ def rescan(
         for ident, (place, digest) in zip(ids, accepted, strict=True)
     )
     rejected.sort(key=lambda file: file["path"])
-    said = layouts.describe_reading(reading, len(samples), rejected)
-    return Manifest(reading.classes, samples, {"rejected": rejected, "read": said})
+    whole_table = Manifest(reading.classes, samples)
+    classes = choice.choose_classes(whole_table.counts(), settings.classes)
+    table = choice.rename_classes(whole_table, classes)
+    said = [
+        layouts.describe_reading(reading, len(table.samples), rejected),
+        *choice.describe_left_out(file.reason for file in chosen),
+        *choice.describe_classes(classes, whole_table.counts()),
+    ]
+    return replace(table, notes={"rejected": rejected, "read": "; ".join(said)})
 
 
 def read_folder(folder: Path, settings: ReadParams, name: object = "") -> Reading:
@@ -99,13 +108,30 @@ def read_folder(folder: Path, settings: ReadParams, name: object = "") -> Readin
 
     Errors in how it is laid out begin with `name`, or else with the folder.
     """
-    paths, directories = list_tree(folder)
+    chosen = choice.choose_files(*list_tree(folder), settings.only, settings.leave_out)
     try:
-        reading = layouts.read_layout(paths, directories, settings)
+        reading = layouts.read_layout(chosen.files, chosen.folders, settings)
     except InputError as error:
         raise InputError(f"{name or folder}: {error}") from error
     left_out = [_with_reason(folder, file) for file in reading.left_out]
-    return replace(reading, left_out=tuple(file for file in left_out if not _is_document(file)))
+    left_out = [file for file in left_out if not _is_document(file)]
+    left_out += [LeftOut(path, setting) for path, setting in chosen.left_out.items()]
+    return _grouped(replace(reading, left_out=tuple(left_out)), settings.group)
+
+
+def _grouped(reading: Reading, group: str) -> Reading:
+    """Return a reading with the groups that a folder level or a pattern gives."""
+    if not group or groups.is_column(group):
+        return reading
+    names = groups.group_paths([place.path for place in reading.places], group)
+    places = [
+        replace(place, group=name or place.group)
+        for place, name in zip(reading.places, names, strict=True)
+    ]
+    alone = sum(not name for name in names)
+    said = f"{reading.said}, {len(set(names) - {''}):,} groups by fetch.group"
+    said += f" ({alone:,} files have none)" if alone else ""
+    return replace(reading, places=tuple(places), said=said)
 
 
 def _with_reason(folder: Path, file: LeftOut) -> LeftOut:

@@ -4,7 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from toolkit.io.schema import Commit, Fraction, Integer, Number, Positive, Section, Seed, Sha256
+from toolkit.io.schema import (
+    Commit,
+    Count,
+    Fraction,
+    Integer,
+    Number,
+    Positive,
+    Section,
+    Seed,
+    Sha256,
+)
 
 LEVELS = ("split", "class", "group", "any")
 """What a level of folders may be in `fetch.layout`."""
@@ -21,7 +31,7 @@ class ClassParams(Section):
     leave_out: list[str] = []
     merge: dict[str, list[str]] = {}
     rename: dict[str, str] = {}
-    smallest: Positive = 1
+    smallest: Count = 0
     below: Literal["refuse", "leave_out", "merge"] = "refuse"
 
 

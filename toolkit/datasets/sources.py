@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from toolkit.datasets import archives, folders, git, hubs, params
+from toolkit.datasets import archives, choice, folders, git, hubs, params
 from toolkit.datasets.archives import SourceFile
 from toolkit.datasets.faces import draw
 from toolkit.errors import InputError, explain_error
@@ -44,12 +44,14 @@ def fetch_source(
     check_places(settings, output, work)
     try:
         with files.new_folder(output) as building:
-            unreadable = _write_files(SOURCES[settings.source](settings, work, track), building)
+            entries = SOURCES[settings.source](settings, work, track)
+            unreadable, left_out = _write_files(entries, building, settings)
             scanned = folders.rescan(building, track, settings=settings, name="fetch")
             rejected = sorted(unreadable + scanned.notes["rejected"], key=lambda file: file["path"])
-            manifest = replace(scanned, notes={**scanned.notes, "rejected": rejected})
+            read = "; ".join([scanned.notes["read"], *choice.describe_left_out(left_out)])
+            manifest = replace(scanned, notes={"rejected": rejected, "read": read})
             folders.check_classes(manifest, "fetch", 2)
-            _remove_documents(building, manifest)
+            _remove_unused(building, manifest)
             write_manifest(building, manifest)
     except OSError as error:
         raise InputError(f"{error.filename or output}: {explain_error(error)}") from error
@@ -113,24 +115,34 @@ def check_places(settings: params.FetchParams, output: Path, work: Path) -> None
         )
 
 
-def _write_files(entries: Iterable[FetchedFile], folder: Path) -> list[dict[str, str]]:
-    """Write the files; return path and reason of each unreadable one."""
-    rejected = []
+def _write_files(
+    entries: Iterable[FetchedFile], folder: Path, settings: params.ReadParams
+) -> tuple[list[dict[str, str]], list[str]]:
+    """Write the files that the settings do not leave out.
+
+    Returns path and reason of each unreadable file, and for each that is left out the setting.
+    """
+    rejected, left_out, written = list[dict[str, str]](), dict[PurePosixPath, str](), False
     for path, data in entries:
-        if isinstance(data, InputError):
+        if setting := choice.is_left_out(path, settings.only, settings.leave_out):
+            left_out[path] = setting
+        elif isinstance(data, InputError):
             inside.make_folder(folder, str(path.parent))
             rejected.append({"path": str(path), "reason": str(data)})
         else:
             _write(folder, data, path)
-    return rejected
+            written = True
+    if left_out and not written:
+        raise choice.refuse_choice(left_out, settings.only, settings.leave_out)
+    return rejected, list(left_out.values())
 
 
-def _remove_documents(folder: Path, manifest: Manifest) -> None:
-    """Remove files at the top that are no images, such as a README and a stranger's manifest."""
+def _remove_unused(folder: Path, manifest: Manifest) -> None:
+    """Remove files that the manifest does not list, such as a README and a stranger's manifest."""
     listed = {file["path"] for file in manifest.notes["rejected"]}
     kept = listed | {sample.path for sample in manifest.samples}
-    for path in folder.iterdir():
-        if path.is_file() and path.name not in kept:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.relative_to(folder).as_posix() not in kept:
             path.unlink()
 
 
@@ -151,19 +163,23 @@ def _synthetic(section: params.Synthetic, _work: Path, track: Track) -> Iterator
 
 
 def _folder(section: params.Folder, _work: Path, track: Track) -> Iterator[FetchedFile]:
-    """Links, devices and files of over `images.LIMITS` are not copied, but reported."""
+    """Links, devices and files of over `images.LIMITS` are not copied, but reported.
+
+    Files that the settings leave out are not read.
+    """
     root = locate(section.path)
     if not root.is_dir():
         raise files.missing(root, "folder", "check fetch.path")
     reading = folders.read_folder(root, section)
     filled = {place.label for place in reading.places}
     for label in reading.classes:
-        if label not in filled:
+        if label not in filled and label not in section.classes.leave_out:
             raise InputError(f"{root}: class {label!r} has no image: its folder is empty")
     paths, _ = folders.list_tree(root)
     for path in track(paths, "read", len(paths)):
         try:
-            yield path, folders.read_listed(root, path)
+            unused = choice.is_left_out(path, section.only, section.leave_out)
+            yield path, b"" if unused else folders.read_listed(root, path)
         except InputError as error:
             yield path, error
 
