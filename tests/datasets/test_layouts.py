@@ -40,7 +40,7 @@ UNDERSTOOD = {
     both("train", "dev", "test"): "3 splits (train, dev -> valid, test) x 2 classes (a, b)",
     both("train", "eval", "test"): "3 splits (train, eval -> valid, test) x 2 classes (a, b)",
     both("fold_0", "fold_1", "fold_2"):
-        "3 groups (fold_0, fold_1, fold_2), each kept in one split, x 2 classes (a, b)",
+        "3 groups (fold_0, fold_1, fold_2) x 2 classes (a, b), each group in one split",
     both("fold0", "fold1", "test"):
         "3 splits (fold0 -> train, fold1 -> train, test) x 2 classes (a, b)",
     "cat/train/1.jpg cat/test/2.jpg dog/train/3.jpg dog/test/4.jpg":
@@ -100,17 +100,19 @@ ANIMALS = "animal/cat/1.jpg animal/dog/2.jpg vehicle/car/3.jpg"
 DECIDED = [
     (both("Lernen", "Pruefen"), {"split_names": {"Lernen": "train", "Pruefen": "test"}},
      "2 splits (Lernen -> train, Pruefen -> test) x 2 classes (a, b)"),
-    (both("SiteA", "SiteB"), {"layout": "any/class"}, "folders x 2 classes (a, b)"),
+    (both("SiteA", "SiteB"), {"layout": "any/class"},
+     "2 classes (a, b) in 2 folders (SiteA, SiteB)"),
     (both("SiteA", "SiteB"), {"layout": "group/class"},
-     "2 groups (SiteA, SiteB), each kept in one split, x 2 classes (a, b)"),
+     "2 groups (SiteA, SiteB) x 2 classes (a, b), each group in one split"),
     (both("SiteA", "SiteB"), {"layout": "class"},
      "2 classes (SiteA, SiteB) with folders in them (a, b)"),
-    (ANIMALS, {"layout": "any/class"}, "folders x 3 classes (car, cat, dog)"),
+    (ANIMALS, {"layout": "any/class"}, "3 classes (car, cat, dog) in 2 folders (animal, vehicle)"),
     (f"x/{ANIMALS.replace(' ', ' x/')}", {"layout": "any/class"},
-     "in x: folders x 3 classes (car, cat, dog)"),
+     "in x: 3 classes (car, cat, dog) in 2 folders (animal, vehicle)"),
     (both("train", "test"), {"layout": "class"},
      "2 classes (test, train) with folders in them (a, b)"),
-    ("cat/p1/1.jpg dog/p1/2.jpg", {"layout": "class/group"}, "2 classes (cat, dog) x groups"),
+    ("cat/p1/1.jpg dog/p1/2.jpg", {"layout": "class/group"},
+     "2 classes (cat, dog) x 1 group (p1), each group in one split"),
 ]  # fmt: skip
 
 

@@ -143,7 +143,7 @@ def _with_reason(folder: Path, file: LeftOut) -> LeftOut:
 def _is_document(file: LeftOut) -> bool:
     """Return whether a file at the top is nobody's image, as a README."""
     outside = len(file.path.parts) == 1 and file.reason == layouts.OUTSIDE
-    return outside and not (file.path.suffix and layouts.may_be_image(file.path))
+    return outside and not layouts.may_be_image(file.path)
 
 
 def check_classes(table: Manifest, where: object, least: int = 1) -> None:

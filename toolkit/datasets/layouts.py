@@ -138,14 +138,14 @@ def read_layout(
     words for splits in any case, names that recur below every folder, lone folders around all
     others. Raises InputError where several readings fit, with the options that decide.
     """
-    levels = tuple(settings.layout.split("/")) if settings.layout else ()
+    given = tuple(settings.layout.split("/")) if settings.layout else ()
     whole = _make_tree(files, folders)
-    wrappers = _find_wrappers(whole, max(1, len(levels)), settings)
+    wrappers = _find_wrappers(whole, max(1, len(given)), settings)
     shown = {path.parts: _unwrap(path.parts, wrappers) for path in folders} | {(): ()}
     beside = {path.parts for path in folders if whole.is_aside(path.parts)}
     inner = [names for parts, names in shown.items() if names and not _is_below(parts, beside)]
     tree = _Tree(_children(inner), _images(shown[p.parts[:-1]] for p in files if may_be_image(p)))
-    layout = _given(tree, levels, settings) if levels else _find(tree, settings)
+    layout = _given(tree, given, settings) if given else _find(tree, settings)
     places, left_out = [], []
     for path in files:
         folder = path.parts[:-1]
@@ -156,12 +156,12 @@ def read_layout(
             left_out.append(LeftOut(path, OUTSIDE))
         else:
             places.append(place)
-    at = layout.levels.index("class")
-    classes = {n[at] for n in inner if len(n) > at and n[0] not in layout.aside}
-    size = len(layout.levels)
-    deeper = sorted({n[size] for n in inner if len(n) > size and n[0] not in layout.aside})
-    said = _say(layout, tree, sorted(classes), deeper, _outer(wrappers))
-    return Reading(tuple(places), tuple(sorted(classes)), tuple(left_out), said)
+    used = [folder for folder in inner if folder[0] not in layout.aside]
+    depths = range(len(layout.levels) + 1)
+    names = [sorted({folder[at] for folder in used if len(folder) > at}) for at in depths]
+    said = _say(layout, names, _outer(wrappers))
+    classes = tuple(names[layout.levels.index("class")])
+    return Reading(tuple(places), classes, tuple(left_out), said)
 
 
 def _is_below(folder: Parts, others: Collection[Parts]) -> bool:
@@ -201,8 +201,9 @@ def _images(folders: Iterable[Parts]) -> Counter[Parts]:
 
 
 def may_be_image(path: PurePosixPath) -> bool:
-    """Return whether the ending of a name is none of files that are no images."""
-    return path.suffix.lower() not in NO_IMAGE
+    """Return whether a name is that of an image or tells nothing: none of NO_IMAGE, no README."""
+    document = path.name.isalpha() and path.name.isupper()
+    return path.suffix.lower() not in NO_IMAGE and not document
 
 
 def _find_wrappers(tree: _Tree, levels: int, settings: ReadParams) -> frozenset[Parts]:
@@ -421,23 +422,23 @@ def _look_alike(classes: Sequence[str]) -> list[str]:
     ]
 
 
-def _say(
-    layout: _Layout, tree: _Tree, classes: Sequence[str], deeper: Sequence[str], outer: Parts
-) -> str:
-    groups = tree.used() if layout.levels[0] == "group" else []
-    parts = {
-        "split": f"{_count(list(layout.splits), 'split')} "
-        f"({', '.join(f'{n} -> {s}' if n != s else n for n, s in layout.splits.items())})",
-        "group": f"{_count(groups, 'group')} ({_list(groups)}), each kept in one split,"
-        if groups
-        else "groups",
-        "class": f"{_count(classes, 'class')} ({_list(classes)})",
-        "any": "folders",
-    }
-    said = " x ".join(parts[level] for level in layout.levels)
-    if deeper:
-        said += f" with folders in them ({_list(deeper)})"
-    return f"in {'/'.join(outer)}: {said}" if outer else said
+def _say(layout: _Layout, names: Sequence[Sequence[str]], outer: Parts) -> str:
+    """Say what each level is, with the `names` of its folders; the last ones are of deeper ones."""
+    said, around = [], ""
+    for level, of in zip(layout.levels, names, strict=False):
+        if level == "any":
+            around += f" in {_count(of, 'folder')} ({_list(of)})"
+        elif level == "split":
+            meanings = [n if n == to else f"{n} -> {to}" for n, to in layout.splits.items()]
+            said.append(f"{_count(meanings, 'split')} ({', '.join(meanings)})")
+        else:
+            said.append(f"{_count(of, level)} ({_list(of)})")
+    text = " x ".join(said) + around
+    if "group" in layout.levels:
+        text += ", each group in one split"
+    if deeper := names[len(layout.levels)]:
+        text += f" with folders in them ({_list(deeper)})"
+    return f"in {'/'.join(outer)}: {text}" if outer else text
 
 
 def _outer(wrappers: frozenset[Parts]) -> Parts:
