@@ -213,6 +213,7 @@ def gradients(
     typer.echo(console.table(gradient_rows(traces)))
 
 
+@options.reads_images
 def evaluate(
     source: Annotated[Path, typer.Argument(help="A run, or a CSV of any tool's predictions.")],
     output: Output,
@@ -244,6 +245,8 @@ def evaluate(
         int | None, typer.Option(min=0, help="For a table: the seed of its training; else 0.")
     ] = None,
     quiet: Quiet = False,
+    *,
+    reading: Reading,
 ) -> None:
     """Measure on the test images: predictions, metrics with intervals, mistakes.
 
@@ -278,6 +281,7 @@ def evaluate(
         arm=arm,
         recipe=recipe,
         run_seed=seed,
+        reading=reading,
         track=console.track(quiet),
         say=partial(console.say, quiet=quiet),
     )

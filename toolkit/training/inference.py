@@ -151,7 +151,10 @@ def _scores(run: Run, network: nn.Module, batches: Iterable[Tensor]) -> Scores:
 
 
 def explain_examples(
-    run_folder: Path, images_folder: Path, examples: Sequence[HardExample]
+    run_folder: Path,
+    images_folder: Path,
+    examples: Sequence[HardExample],
+    reading: ReadParams = BY_NAME,
 ) -> tuple[ExplainedExample, ...]:
     """Return the photo and the heatmap of each example, an image in `images_folder`.
 
@@ -161,7 +164,7 @@ def explain_examples(
     if not examples:
         return ()
     run, network = runs.load_run(run_folder)
-    folder = dataset.open_folder(images_folder)
+    folder = dataset.open_folder(images_folder, reading=reading)
     samples = [folder.table.by_id[example.id] for example in examples]
     photos = list(dataset.decode_samples(folder, samples, run.size))
     labels = [run.classes.index(example.label) for example in examples]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from toolkit.datasets.local import open_images
+from toolkit.datasets.params import ReadParams
 from toolkit.errors import InputError
 from toolkit.evaluation.evaluate import Evaluation, RunOutputs, evaluate_run
 from toolkit.evaluation.results import RunKey
@@ -44,22 +45,23 @@ def evaluate(
     arm: str | None = None,
     recipe: str | None = None,
     run_seed: int | None = None,
+    reading: ReadParams | Mapping[str, Any] | None = None,
     track: Track = silent,
     say: Callable[[str], object] = lambda _: None,
 ) -> Evaluation:
     """Measure predictions: metrics with 95% intervals.
 
     `source` is what `predict` gave, a CSV of any tool's predictions, or a run, which is then tested
-    on the images in `test`. The threshold of the `positive` class and the temperature are chosen
-    on what the run made of its validation images; for predictions, on `valid_predictions`. The rule
-    `threshold` is "gmean",
-    "cost:RATIO" or "recall:MINIMUM". `beta` is that of F-beta. The intervals take `resamples` and
-    `seed`. Of a table of another tool, `actual`, `predicted` and `id` name the columns, which else
-    are found by their usual names, and `say` is told what was understood; `logits` says that scores
-    which are no probabilities are logits. `arm`, `recipe` and `run_seed` are the names under which
-    predictions are compared; else the file's name, "predictions" and 0. `output` is a folder to
-    write: predictions, metrics, confusion matrix and, of a run, curves and mistakes. Raises
-    InputError for images or predictions that do not fit together.
+    on the images in `test`, read as the keys of `fetch` in `reading` say. The threshold of the
+    `positive` class and the temperature are chosen on what the run made of its validation images;
+    for predictions, on `valid_predictions`. The rule `threshold` is "gmean", "cost:RATIO" or
+    "recall:MINIMUM". `beta` is that of F-beta. The intervals take `resamples` and `seed`. Of a
+    table of another tool, `actual`, `predicted` and `id` name the columns, which else are found by
+    their usual names, and `say` is told what was understood; `logits` says that scores which are no
+    probabilities are logits. `arm`, `recipe` and `run_seed` are the names under which predictions
+    are compared; else the file's name, "predictions" and 0. `output` is a folder to write:
+    predictions, metrics, confusion matrix and, of a run, curves and mistakes. Raises InputError for
+    images or predictions that do not fit together.
     """
     files.check_output(output)
     params = {
@@ -79,6 +81,10 @@ def evaluate(
     if run is None:
         if test is not None:
             raise InputError("predictions are of test already: give valid_predictions, no images")
+        if reading:
+            raise InputError(
+                f"{', '.join(dict(reading))}: for the images of a run, not for a table"
+            )
         read = partial(_read, columns=columns, say=say)
         inputs = _of_predictions(source, valid_predictions, named, read)
     else:
@@ -87,7 +93,8 @@ def evaluate(
         if named or columns != ToldColumns(positive=positive):
             raise InputError("a run has a name and no columns: these options are for predictions")
         explain = output is not None
-        inputs = _of_run(run, Path(test), settings, explain=explain, track=track, say=say)
+        read_as = build(ReadParams, reading, "reading")
+        inputs = _of_run(run, Path(test), settings, read_as, explain=explain, track=track, say=say)
     if output is None:
         return evaluate_run(inputs, settings)
     return write_evaluation(Path(output), inputs, settings)
@@ -110,6 +117,7 @@ def _of_run(
     run: Path,
     test: Path,
     params: EvaluateParams,
+    reading: ReadParams,
     *,
     explain: bool,
     **callbacks: Any,
@@ -118,7 +126,7 @@ def _of_run(
 
     test = open_images(test, **callbacks).folder
     about = runs.read_run(run)
-    predictions = inference.predict_folder(run, test, **callbacks)
+    predictions = inference.predict_folder(run, test, **callbacks, reading=reading)
     examples = mistakes.choose_examples(predictions, params.positive) if explain else ()
     return RunOutputs(
         key=RunKey(about.arm, about.recipe, about.seed),
@@ -128,7 +136,7 @@ def _of_run(
         history=run / runs.HISTORY,
         conditions=about.conditions,
         unfinished="" if about.complete else _progress(about),
-        explained=inference.explain_examples(run, test, examples),
+        explained=inference.explain_examples(run, test, examples, reading),
     )
 
 
