@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import PurePosixPath
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,6 +123,7 @@ def test_folders_that_cannot_be_scanned(tmp_path):
 PARTS = st.lists(st.sampled_from(["train", "val", "a", "b c", "ü", ".h"]), min_size=1, max_size=4)
 
 
+@hypothesis.settings(max_examples=15)  # test_layouts has the many; this one reads files
 @given(paths=st.lists(PARTS.map(tuple), max_size=8), images=st.integers(0, 255))
 def test_every_file_is_an_image_or_rejected_or_skipped(paths, images, tmp_path_factory):
     root = tmp_path_factory.mktemp("tree")

@@ -1,8 +1,11 @@
 """Folders as people lay them out: what is understood, what is said, and where it is asked."""
 
+import re
 from pathlib import PurePosixPath
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from toolkit.datasets import layouts
 from toolkit.datasets.params import ReadParams
@@ -96,6 +99,18 @@ def test_where_several_readings_fit_each_is_shown_with_its_option(files):
     assert [part for part in REFUSED[files] if part not in str(caught.value)] == []
 
 
+@pytest.mark.parametrize("files", REFUSED)
+def test_each_layout_that_is_offered_decides(files):
+    with pytest.raises(InputError) as caught:
+        read(files)
+    for layout in re.findall(r"--layout ([a-z/]+)", str(caught.value)):
+        assert read(files, layout=layout).said
+    for names in re.findall(r"--split-names (\S+?)(?:;|$)", str(caught.value)):
+        assert (
+            "splits (" in read(files, split_names=dict(p.split("=") for p in names.split(","))).said
+        )
+
+
 ANIMALS = "animal/cat/1.jpg animal/dog/2.jpg vehicle/car/3.jpg"
 DECIDED = [
     (both("Lernen", "Pruefen"), {"split_names": {"Lernen": "train", "Pruefen": "test"}},
@@ -156,6 +171,27 @@ def test_names_in_an_option_can_be_pasted():
     above = sorted({folder for file in files for folder in file.parents if folder.parts}, key=str)
     with pytest.raises(InputError, match="'Site A, old=train,Site B, old=test'"):
         layouts.read_layout(files, above, ReadParams())
+
+
+NAMES = ["train", "Testing", "dev", "fold_1", "fold_2", "images", "labels", "cat", "dog", "A"]
+FILES = ["1.jpg", "2.png", "LICENSE", "notes.txt"]
+PATHS = st.builds(
+    lambda folders, name: "/".join([*folders, name]),
+    st.lists(st.sampled_from(NAMES), max_size=5), st.sampled_from(FILES),
+)  # fmt: skip
+
+
+@given(paths=st.lists(PATHS, unique=True, max_size=12), layout=st.sampled_from(["", "any/class"]))
+def test_every_file_has_one_place_or_is_left_out_or_it_is_asked(paths, layout):
+    try:
+        reading = read(" ".join(paths), layout=layout)
+    except InputError:  # it is asked
+        return
+    assert sorted(
+        [str(place.path) for place in reading.places] + [str(f.path) for f in reading.left_out]
+    ) == sorted(paths)
+    assert {place.label for place in reading.places} <= set(reading.classes)
+    assert {place.split for place in reading.places} <= {"", "train", "valid", "test"}
 
 
 def test_names_of_classes_that_look_alike_are_said():
