@@ -57,6 +57,9 @@ UNDERSTOOD = {
     both("training_set/training_set", "test_set/test_set"):
         "2 splits (training_set -> train, test_set -> test) x 2 classes (a, b)",
     both("train/images", "test/images"): "2 splits (train, test) x 2 classes (a, b)",
+    both("train/all", "test/all"): "2 splits (train, test) x 2 classes (a, b)",
+    both("cat", "dog").replace("a/", "fold1/").replace("b/", "fold2/"):
+        "2 classes (cat, dog) x 2 groups (fold1, fold2), each group in one split",
     both("train", "test") + " docs/1.pdf": "2 splits (train, test) x 2 classes (a, b)",
     "cat/p1/1.jpg cat/p2/2.jpg dog/p3/3.jpg":
         "2 classes (cat, dog) with folders in them (p1, p2, p3)",
@@ -83,8 +86,11 @@ REFUSED = {
         "classes (Lernen, Pruefen) with folders in them (a, b): --layout class",
     ),
     both("SiteA", "SiteB") + " SiteB/c/1.jpg SiteC/unsorted.jpg": ("--split-names SiteA=train",),
-    both("train", "test", "extra"): ("--leave-out 'extra/*'", "--split-names extra=train"),
-    both("train") + " misc/1.jpg": ("--leave-out 'misc/*'", "--layout class"),
+    both("train", "test", "extra"): ("--leave-out extra", "--split-names extra=train"),
+    both("train") + " misc/1.jpg": ("--leave-out misc", "--layout class"),
+    "train/1.jpg test/2.jpg misc/3.jpg": ("splits (test, train) without class folders: --labels",),
+    "cat/1.jpg dog/2.jpg test/3.jpg": ("--leave-out test", "classes (cat, dog, test): --layout"),
+    "cat/1.jpg dog/2.jpg test/cat/1.jpg test/dog/2.jpg": ("--leave-out test",),
     both("s1/train", "s1/test", "s2/train", "s2/test"): (
         "--layout any/split/class", "--layout class/split",
     ),

@@ -19,7 +19,10 @@ from toolkit.io.sandbox import Stopped, sandboxed_map
 from toolkit.io.text import describe_rejected
 from toolkit.progress import Track, silent
 
-JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
+JUNK = frozenset({
+    "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found",
+    "system volume information",
+})  # fmt: skip
 """What systems put beside files, in lower case."""
 
 

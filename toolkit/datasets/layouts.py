@@ -30,6 +30,8 @@ SPLIT_WORDS = {
     "test": "test", "testing": "test", "tst": "test", "holdout": "test", "heldout": "test",
 }  # fmt: skip
 """Words in names of splits; what dev and eval mean depends on what lies beside them."""
+VEHICLES = ("train", "trains")
+"""Names of classes too, where no other folder is one of a split."""
 FOLD = re.compile(r"(fold|cv|split)[ _-]*\d+|\d+[ _-]*fold", re.IGNORECASE)
 FILLERS = frozenset({
     "set", "sets", "data", "dataset", "datasets", "image", "images", "img", "imgs", "photo",
@@ -41,7 +43,8 @@ ASIDE = frozenset({
     "annotation", "annotations", "label", "labels", "doc", "docs", "code", "src", "script",
     "scripts", "meta", "metadata", "xml", "json", "csv", "txt", "log", "logs", "notebook",
     "notebooks", "paper", "papers", "readme", "utils", "tools", "config", "configs", "weights",
-    "license", "licenses",
+    "license", "licenses", "output", "outputs", "results", "models", "checkpoints", "runs", "tmp",
+    "temp", "cache",
 })  # fmt: skip
 """Words in names of folders that go with the images, if no image lies in them."""
 NO_IMAGE = frozenset({
@@ -58,7 +61,7 @@ BESIDE = "beside the splits"
 FEW = 10
 """Images that lie in a folder itself are few if there are so many times more below it."""
 MOST_NAMES = 6
-NUMBERS = {2: "two", 3: "three"}
+NUMBERS = {2: "two", 3: "three", 4: "four"}
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,9 @@ def may_be_image(path: PurePosixPath) -> bool:
 
 
 def _find_wrappers(tree: _Tree, levels: int, settings: ReadParams) -> frozenset[Parts]:
-    """Return the lone folders around several others, and those in a folder of the same name.
+    """Return the lone folders around several others, at the top and in splits.
+
+    In other folders only those with the same name, or one that tells nothing, are wrappers.
 
     None is one if fewer than `levels` of folders with images are below it.
     """
@@ -218,11 +223,12 @@ def _find_wrappers(tree: _Tree, levels: int, settings: ReadParams) -> frozenset[
     if len(inside) == 1 and not _split_words(inside, settings):
         folder = ()
     found = {folder[:n] for n in range(1, len(folder) + 1)}
-    for name in tree.used(folder):
-        inner = (*folder, name)
-        while (lone := _lone(tree, inner, 1)) and _tells_nothing(lone[-1], name):
-            found.add(lone)
-            inner = lone
+    tops = [(*folder, name) for name in tree.used(folder)]
+    splits = len(_split_words(tree.used(folder), settings)) == len(tops)
+    while lones := [lone for top in tops if (lone := _lone(tree, top, 1))]:
+        everywhere = splits and len(lones) == len(tops)
+        tops = [one for one in lones if everywhere or _tells_nothing(one[-1], one[-2])]
+        found.update(tops)
     return frozenset(found)
 
 
@@ -319,6 +325,8 @@ def _find(tree: _Tree, settings: ReadParams) -> _Layout:
     inner = sorted({name for names in below.values() for name in names})
     inner_words = _split_words(inner, settings)
     if inner and len(inner_words) == len(inner) and all(below.values()):
+        if set(inner_words.values()) == {"fold"}:
+            return _Layout(("class", "group"))
         third = {top: sorted({n for b in below[top] for n in tree.used((top, b))}) for top in tops}
         if _recur(third):
             raise _question(
@@ -336,7 +344,10 @@ def _find(tree: _Tree, settings: ReadParams) -> _Layout:
                 f"splits ({_list(tops)}) x classes ({_list(inner)})",
                 f"--split-names {_example(tops)}",
             ),
-            (f"classes ({_list(inner)}) in each of {_list(tops)}", "--layout any/class"),
+            (
+                f"classes ({_list(inner)}) in each of {_list(tops)}",
+                "--layout any/class, or group/class to keep each in one split",
+            ),
             (f"classes ({_list(tops)}) with folders in them ({_list(inner)})", "--layout class"),
         )
     return _Layout(("class",))
@@ -355,19 +366,26 @@ def _find_splits(
         return _find_folds(below, settings)
     if not others:
         return _Layout(("split", "class"), _meanings(words))
-    if not splits and len(set(words.values())) == 1:
+    if not splits and all(name.casefold() in VEHICLES for name in words):
         return _Layout(("class",))
     alike = [top for top in others if set(below[top]) & set(_all(splits))]
     used = [top for top in others if tree.images[top,]]
     if splits and not alike and (len(splits) > 1 or not used):
         return _Layout(("split", "class"), _meanings(words), frozenset(others))
     known = f"splits ({_list(list(words))})" + f" x classes ({_list(_all(splits))})" * bool(splits)
-    raise _question(
-        (f"{known}, with {_list(others)} beside them", f"--leave-out '{others[0]}/*'"),
-        *[(f"{known}, and {_list(alike)} is a split too", f"--split-names {_example(alike)}")]
-        * bool(alike),
+    readings = [
+        (f"{known}, and {_list(alike)} too", f"--split-names {_example(alike)}"),
+        (f"{known}, with {_list(others)} beside them", _leave_out(others)),
+        (f"{known} without class folders", "--labels, with a table of the classes"),
+        (f"classes ({_list(others)}), with {_list(list(words))} beside them", _leave_out(words)),
         (f"classes ({_list(list(below))})", "--layout class"),
-    )
+    ]
+    possible = (bool(alike), bool(splits), not splits, len(others) > 1 and not alike, True)
+    raise _question(*[one for one, fits in zip(readings, possible, strict=True) if fits])
+
+
+def _leave_out(names: Iterable[str]) -> str:
+    return " ".join(f"--leave-out {shlex.quote(name)}" for name in names)
 
 
 def _find_folds(below: Mapping[str, Sequence[str]], settings: ReadParams) -> _Layout:
