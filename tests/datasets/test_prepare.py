@@ -11,6 +11,7 @@ from toolkit.checks.params import AuditParams
 from toolkit.datasets import folders, params, prepare
 from toolkit.errors import InputError
 from toolkit.io import files, images, manifest
+from toolkit.pipeline.steps import prepare as steps
 
 ELSEWHERE = "its group, or a copy of it, lies in another split of the source"
 COUNTS = {"counts": {"train": {"a": 5, "b": 3, "c": 2}, "valid": 2, "test": 2}}
@@ -136,3 +137,17 @@ def test_images_in_no_split_are_listed_with_their_reason(tmp_path):
         ELSEWHERE,
         "more than prepare.split asks for",
     }
+
+
+def test_what_is_cut_from_train_and_left_out_before_is_noted(tmp_path):
+    folder = audits.fill(tmp_path / "x", {"train/a": 9, "train/b": 9, "val/a": 3, "val/b": 3})
+    (folder / "train/a/notes.txt").write_text("no image")
+    made = steps.prepare(folder, tmp_path / "out", size=16)
+    assert {name: len(part.samples) for name, part in made.splits.items()} == {
+        "train": 14, "valid": 6, "test": 4
+    }  # fmt: skip
+    assert made.cut == [
+        "there is no test split: 4 images of train become test (prepare.test_fraction)"
+    ]
+    assert [entry["path"] for entry in made.left_out] == ["train/a/notes.txt"]
+    assert manifest.read_manifest(tmp_path / "out" / "train").notes == made.splits["train"].notes

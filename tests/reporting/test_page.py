@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.helpers.pages import CLASSES, NASTY, inputs, result
+from tests.helpers.pages import CLASSES, NASTY, arm, inputs, result, split
 from toolkit.errors import InputError
 from toolkit.evaluation.comparison import compare_results
-from toolkit.io import files
+from toolkit.io import files, manifest
+from toolkit.io.manifest import SPLITS
 from toolkit.reporting import arms, page
 from toolkit.reporting.comparison import comparison_page
 from toolkit.reporting.page import PageInputs
@@ -56,6 +57,24 @@ def test_the_data_section_shows_the_prepared_images(page_inputs):
     assert section["counts"][-1] == ["train, duplicated", "12 + 0 new", "4 + 6 new"]
     assert list(section["sheets"]) == ["augmented", "duplicated"]
     assert [strip.title for strip in section["samples"]] == list(CLASSES)
+
+
+def test_what_lies_in_no_split_is_listed_with_its_reason(bare, tmp_path):
+    for name in SPLITS:
+        train = split(tmp_path / "prepared" / name, (2, 1), 0)
+    for name in bare.compared.arms:
+        arm(tmp_path / "arms" / name, train, 0)
+    left_out = [{"path": f"{NASTY}{n}.png", "reason": "fetch.only"} for n in range(103)]
+    notes = {"left_out": left_out, "cut": ["there is no test split: 10 become test"]}
+    manifest.write_manifest(tmp_path / "prepared/train", replace(train, notes=notes))
+    shown = replace(bare, prepared=tmp_path / "prepared", arms=tmp_path / "arms")
+    section = page.data_section(shown)
+    assert section["left_out"][1] == [f"{NASTY}0.png", "fetch.only"]
+    assert section["left_out"][-1][0] == "3 more"
+    text = comparison_page(shown)
+    assert "Left out of all splits: fetch.only (103)" in text
+    assert "there is no test split: 10 become test" in text
+    assert NASTY not in text
 
 
 def test_a_probe_without_new_images_is_left_out(page_inputs):

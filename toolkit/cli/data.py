@@ -170,7 +170,7 @@ def prepare(
         console.say(f"{raw}: {line}", quiet=quiet)
     if prepared.left_out:
         told = describe_rejected(prepared.left_out, prepared.files)
-        listed = f"{audit} and {output / 'train' / 'manifest.json'}"
+        listed = output / "train" / SIDECAR
         console.say(f"{raw}: {told}; all are listed in {listed}", quiet=quiet)
     for split, part in prepared.splits.items():
         console.say(f"{output / split}: {_counted(part.counts())}", quiet=quiet)

@@ -22,10 +22,14 @@ MARKER = f"train/{manifest.SIDECAR}"
 
 @dataclass(frozen=True)
 class Selection:
-    """What an audit decides: ids of images to leave out, and groups of ids that share a split."""
+    """What an audit decides: ids of images to leave out, and groups of ids that share a split.
+
+    `left_out` are all files that are not used, with a path and a reason each.
+    """
 
     drop: Collection[str] = ()
     groups: Sequence[Sequence[str]] = ()
+    left_out: Sequence[Mapping[str, str]] = ()
 
 
 def write_splits(
@@ -42,8 +46,9 @@ def write_splits(
     """Write `output`/{train,valid,test}: <class>/<id>.png of `settings.size`, and a manifest each.
 
     `folder` holds the files of `raw`. A new file's name begins with the id of its raw image.
-    Notes of train, where there is something to note: "left_out" lists the images that lie in no
-    split, each with a path and a reason; "cut" says what the source's train gave to other splits.
+    Notes of train, where there is something to note: "left_out" lists the files of the selection
+    and the images in no split, with path and reason; "cut" says what the source's train gave to
+    other splits.
     Raises InputError for a file that has changed since `raw` was written, or that cannot be decoded
     within `limits`, and whenever `split.assign_splits` does.
     """
@@ -52,7 +57,8 @@ def write_splits(
     group_of = {sample.id: group[0].id for group in groups for sample in group}
     rng = np.random.default_rng(settings.seed)
     assigned = assign_splits(groups, raw.classes, settings, rng)
-    told = {"left_out": _left_out(groups, assigned), "cut": describe_cuts(assigned, settings)}
+    left_out = [*selection.left_out, *_left_out(groups, assigned)]
+    told = {"left_out": left_out, "cut": describe_cuts(assigned, settings)}
     told = {key: value for key, value in told.items() if value}
     convert = functools.partial(_convert, folder, settings.size, limits)
     manifests = {}

@@ -247,9 +247,10 @@ def _parse_sidecar(data: Any) -> tuple[tuple[str, ...], Mapping[str, Any], Mappi
     classes, notes, tables = (fields.get(key, {}) for key in KEYS)
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise InputError(f"classes must be a list of names, got {str(classes)[:80]}")
-    rejected = notes.get("rejected", []) if isinstance(notes, dict) else None
-    if not isinstance(rejected, list) or not all(map(_is_rejected, rejected)):
-        raise InputError("notes.rejected must list a path and a reason for each file")
+    for key in ("rejected", "left_out"):
+        listed = notes.get(key, []) if isinstance(notes, dict) else None
+        if not isinstance(listed, list) or not all(map(_is_rejected, listed)):
+            raise InputError(f"notes.{key} must list a path and a reason for each file")
     if not isinstance(tables, dict):
         raise InputError(f"tables must be file names with their sha256, got {str(tables)[:80]}")
     return tuple(classes), notes, tables

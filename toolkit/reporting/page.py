@@ -15,6 +15,7 @@ from toolkit.evaluation.results import RunResult
 from toolkit.evaluation.verdict import PAGE_METRICS, comparison_notes, verdict_headline
 from toolkit.io import files, manifest
 from toolkit.io.manifest import SPLITS, Manifest
+from toolkit.io.text import count_reasons
 from toolkit.reporting import charts, curves, gallery, tables
 from toolkit.reporting.arms import find_sheets, read_probes, read_summaries
 from toolkit.reporting.audit import check_sections, class_count_table, outcome_table
@@ -107,6 +108,9 @@ def data_section(inputs: PageInputs) -> dict[str, Any]:
     bars = tables.class_bars(manifests, arms) if manifests else []
     return {
         "counts": tables.count_table(splits, manifests) if splits else [],
+        "cut": tables.cut_sentences(splits["train"]) if splits else [],
+        "left_out": tables.left_out_table(splits["train"]) if splits else [],
+        "reasons": count_reasons(splits["train"].notes.get("left_out", [])) if splits else "",
         "images": charts.image_count_chart(bars) if bars else None,
         "samples": gallery.sample_strips(train, splits["train"]) if train else [],
         "audited": audit is not None,

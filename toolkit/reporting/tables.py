@@ -16,6 +16,8 @@ from toolkit.reporting.plots.panels import Bar, Style
 from toolkit.reporting.plots.style import arm_styles, hex_color
 
 Table = list[list[str]]
+MOST_LEFT_OUT = 100
+"""Rows of the table of files that are left out."""
 
 # --- the verdict ------------------------------------------------------------------------------
 
@@ -98,6 +100,21 @@ def count_table(splits: Mapping[str, Manifest], arms: Mapping[str, Manifest]) ->
         if any(new.values()):
             body.append([f"train, {arm}", *cells])
     return [["images", *classes], *body]
+
+
+def cut_sentences(train: Manifest) -> list[str]:
+    """Return what `prepare` said about images of the source's train that lie in other splits."""
+    said = train.notes.get("cut", ())
+    return [str(line) for line in said] if isinstance(said, list) else []
+
+
+def left_out_table(train: Manifest) -> Table:
+    """List the files that `prepare` left out of all splits, MOST_LEFT_OUT at most, and why."""
+    files = train.notes.get("left_out", ())
+    more = len(files) - MOST_LEFT_OUT
+    rows = [[file["path"], file["reason"]] for file in files[:MOST_LEFT_OUT]]
+    last = [[f"{more} more", "listed in data/prepared/train/manifest.json"]] if more > 0 else []
+    return [["file", "reason"], *rows, *last] if rows else []
 
 
 def derived_counts(manifest: Manifest) -> dict[str, int]:

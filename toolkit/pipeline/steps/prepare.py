@@ -97,22 +97,23 @@ def prepare(
         folder,
         place,
         build(PrepareParams, params, ""),
-        selection=Selection(result.dropped, result.grouped) if result else Selection(),
+        selection=Selection(
+            drop=result.dropped if result else (),
+            groups=result.grouped if result else (),
+            left_out=[*_dropped(found, result), *found.notes.get("rejected", ())],
+        ),
         limits=limits,
         processes=workers or parallel.cores(),
         track=track,
     )
     notes = splits["train"].notes
-    unplaced = notes.get("left_out", ())
-    left_out = [*_dropped(found, result), *_rejected(found), *unplaced]
     return PreparedSplits(
-        place, splits, left_out, found.notes.get("read", ""), notes.get("cut", ())
+        place,
+        splits,
+        notes.get("left_out", ()),
+        found.notes.get("read", ""),
+        notes.get("cut", ()),
     )
-
-
-def _rejected(found: Manifest) -> Sequence[Mapping[str, str]]:
-    rejected: Sequence[Mapping[str, str]] = found.notes.get("rejected", ())
-    return rejected
 
 
 def _dropped(found: Manifest, result: Audit | None) -> list[dict[str, str]]:
