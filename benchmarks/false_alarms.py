@@ -2,11 +2,14 @@
 
     python benchmarks/false_alarms.py [--experiments 2000]
 
-Predictions are drawn, no network is trained: each test image has a difficulty that all networks
-share, each training run an effect of its own, each run and image a noise of its own. All arms have
-the same mean G-mean over training runs or, for the power, the second a higher one. The training of
-the two arms may vary unequally, and they may have unequal numbers of runs. A false alarm is a
-verdict other than inconclusive on any contrast without a true difference; the aim is at most 5%.
+Scores are drawn, no network is trained: each image has a difficulty that all networks share, each
+training run an effect of its own, each run and image a noise of its own. All arms have the same
+mean G-mean as predicted over training runs or, for the power, the second a higher one. The training
+of the two arms may vary unequally, and they may have unequal numbers of runs. With two classes
+thresholds are chosen on a valid split with two thirds of the images, and the verdict is about the
+ranking; its true difference is that of the mean G-mean over many runs, each at a threshold chosen
+on a valid split of its own. A false alarm is the verdict better or worse on any contrast without a
+true difference; the aim is at most 5%.
 """
 
 import argparse
@@ -17,13 +20,20 @@ from functools import cache
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
+from scipy.special import expit, logit, ndtr, ndtri
 
-from toolkit.evaluation import contrasts
+from toolkit.evaluation import contrasts, judgment
+from toolkit.evaluation.ranking import at_thresholds
 from toolkit.evaluation.results import RunResult
+from toolkit.metrics import thresholds
 from toolkit.metrics.predictions import Predictions
 
 HISTORY = {"epoch": (1.0,)}  # marks a result as a training run
+CLEAR = (judgment.BETTER, judgment.WORSE)
+SHARED = 0.5
+"""Part of the variance that is the images' difficulty, the same for all networks."""
+SLOPE = 2.0
+"""Log-odds for each standard deviation of the margin."""
 Outcome = tuple[Sequence[contrasts.Contrast], contrasts.ArmEstimate]
 
 
@@ -31,8 +41,8 @@ Outcome = tuple[Sequence[contrasts.Contrast], contrasts.ArmEstimate]
 class Scene:
     """Test images and recalls of the classes, runs of two arms, and the parts of the variance.
 
-    `training` is the part of the training runs of each arm, `shared` that of the images'
-    difficulty, the rest is noise. `gain` is the true increase of the second arm's G-mean, which its
+    `training` is the part of the training runs of each arm, SHARED that of the images' difficulty,
+    the rest is noise. `gain` is the true increase of the second arm's G-mean, which its
     recall of the last class makes. `others` are further arms like the second.
     """
 
@@ -40,7 +50,6 @@ class Scene:
     recalls: tuple[float, ...]
     seeds: tuple[int, int]
     training: tuple[float, float] = (0.0, 0.0)
-    shared: float = 0.5
     gain: float = 0.0
     others: int = 0
 
@@ -65,8 +74,8 @@ def second_recalls(scene: Scene) -> tuple[float, ...]:
 
 
 HEADS = (
-    "images", "recalls", "seeds", "training", "contrasts", "gain", "verdicts", "covered", "width",
-    "arm covered",
+    "images", "recalls", "seeds", "training", "contrasts", "gain", "better or worse",
+    "practically equal", "covered", "width", "arm covered", "at .5", "covered at .5",
 )  # fmt: skip
 BINARY = [
     (size, recalls) for size in ((500, 90), (300, 40)) for recalls in ((0.98, 0.9), (0.95, 0.75))
@@ -97,37 +106,74 @@ POWER = [
 
 def experiment(scene: Scene, rng: np.random.Generator, resamples: int) -> Outcome:
     """Draw the runs of all arms; return their contrasts and the estimate of the first arm."""
-    actual = np.repeat(np.arange(len(scene.images)), scene.images)
-    difficulty = rng.standard_normal(len(actual))
+    test, valid = (
+        np.repeat(np.arange(len(scene.images)), np.array(scene.images) * part // 3)
+        for part in (3, 2)
+    )
+    difficulty = [rng.standard_normal(len(actual)) for actual in (test, valid)]
     results = []
     for arm in range(2 + scene.others):
         recalls = second_recalls(scene) if arm else scene.recalls
         training, seeds = scene.training[min(arm, 1)], scene.seeds[min(arm, 1)]
         for seed in range(seeds):
-            effect = rng.standard_normal(len(recalls))[actual]
-            noise = rng.standard_normal(len(actual))
-            score = np.sqrt(scene.shared) * difficulty + np.sqrt(training) * effect
-            score += np.sqrt(1 - scene.shared - training) * noise
-            wrong = (actual + rng.integers(1, len(recalls), len(actual))) % len(recalls)
-            predicted = np.where(score < ndtri(recalls)[actual], actual, wrong)
-            results.append(result(str(arm), seed, actual, predicted, scene))
-    metrics = contrasts.estimate_metrics(results, None, resamples, seed=int(rng.integers(2**31)))
+            effect = rng.standard_normal(len(recalls))
+            drawn = [
+                draw(actual, hard, effect, recalls, training, rng)
+                for actual, hard in zip((test, valid), difficulty, strict=True)
+            ]
+            history = HISTORY if max(scene.seeds) > 1 else None
+            two = drawn[1] if len(recalls) == 2 else None
+            results.append(RunResult(str(arm), "drawn", seed, {}, drawn[0], None, history, two))
+    tuned = at_thresholds(results)
+    metrics = contrasts.estimate_metrics(results, None, resamples, int(rng.integers(2**31)), tuned)
     arms = [
         [i for i, r in enumerate(results) if r.arm == str(arm)] for arm in range(2 + scene.others)
     ]
     compared = [contrasts.contrast_arms(results, arm, arms[0], metrics) for arm in arms[1:]]
-    return contrasts.apply_holm(compared), contrasts.estimate_arm(results, arms[0], metrics)
+    primary = ("drawn", "1", "0") if not scene.others else None
+    found = contrasts.correct_contrasts(compared, primary)
+    return found, contrasts.estimate_arm(results, arms[0], metrics)
 
 
-def result(
-    arm: str, seed: int, actual: np.ndarray, predicted: np.ndarray, scene: Scene
-) -> RunResult:
-    """Make one run; with a single seed it counts as the predictions of a fixed network."""
+def draw(
+    actual: np.ndarray,
+    difficulty: np.ndarray,
+    effect: np.ndarray,
+    recalls: Sequence[float],
+    training: float,
+    rng: np.random.Generator,
+) -> Predictions:
+    """Draw what one run predicts; with two classes also its scores."""
+    noise = np.sqrt(1 - SHARED - training) * rng.standard_normal(len(actual))
+    hard = np.sqrt(SHARED) * difficulty + np.sqrt(training) * effect[actual] + noise
+    margin = ndtri(recalls)[actual] - hard
+    wrong = (actual + rng.integers(1, len(recalls), len(actual))) % len(recalls)
+    predicted = np.where(margin > 0, actual, wrong)
+    scores = None
+    if len(recalls) == 2:
+        last = expit(SLOPE * np.where(actual == 1, margin, -margin))
+        scores = np.stack([1 - last, last], axis=1)
+    classes = np.array([chr(ord("a") + k) for k in range(len(recalls))])
     ids = tuple(map(str, range(len(actual))))
-    classes = tuple(chr(ord("a") + k) for k in range(len(scene.images)))
-    names = [tuple(classes[i] for i in labels) for labels in (actual, predicted)]
-    history = HISTORY if max(scene.seeds) > 1 else None
-    return RunResult(arm, "drawn", seed, {}, Predictions(classes, ids, *names), None, history)
+    names = [tuple(classes[labels]) for labels in (actual, predicted)]
+    return Predictions(tuple(classes), ids, *names, scores)
+
+
+@cache
+def mean_ranked(
+    images: tuple[int, ...], recalls: tuple[float, ...], training: float, runs: int = 1000
+) -> float:
+    """Return the mean G-mean on infinitely many images of runs with thresholds of their own."""
+    rng, found = np.random.default_rng(0), []
+    actual = np.repeat(np.arange(2), np.array(images) * 2 // 3)
+    for _ in range(runs):
+        effect = rng.standard_normal(2)
+        hard = rng.standard_normal(len(actual))
+        valid = draw(actual, hard, effect, recalls, training, rng)
+        cut = logit(thresholds.smooth_threshold(valid, "b")) / SLOPE
+        middle = ndtri(recalls) - np.sqrt(training) * effect - cut * np.array([-1, 1])
+        found.append(np.sqrt(ndtr(middle / np.sqrt(1 - training)).prod()))
+    return float(np.mean(found))
 
 
 def main() -> None:
@@ -150,20 +196,33 @@ def main() -> None:
 
 def cells(scene: Scene, outcomes: Sequence[Outcome]) -> list[str]:
     """Return one row of the table."""
-    mean = mean_gmean(scene.recalls, scene.training[0])
-    verdicts = np.mean(
-        [any(c.verdict != contrasts.INCONCLUSIVE for c in all_) for all_, _ in outcomes]
-    )
-    tested = [c.tested for all_, _ in outcomes for c in all_]
-    width = np.mean([of.high - of.low for of in tested])
-    covered = np.mean([of.low <= scene.gain <= of.high for of in tested])
-    ends = [estimate.intervals[contrasts.TESTED] for _, estimate in outcomes]
-    arm_covered = np.mean([low <= mean <= high for low, high in ends])
+    if len(scene.images) == 2:
+        first = mean_ranked(scene.images, scene.recalls, scene.training[0])
+        second = mean_ranked(scene.images, second_recalls(scene), scene.training[1])
+        mean, gain = first, second - first
+    else:
+        mean, gain = mean_gmean(scene.recalls, scene.training[0]), scene.gain
+    equal = scene.gain == 0 and scene.training[0] == scene.training[1]
+    gain = 0.0 if equal else gain
+    pairs = [(c, c.tested, c.as_predicted) for all_, _ in outcomes for c in all_]
+    ends = [(estimate.intervals[estimate.metric]) for _, estimate in outcomes]
     row = [
         *(_list(values) for values in (scene.images, scene.recalls, scene.seeds, scene.training)),
-        str(1 + scene.others), f"{scene.gain:+.2f}",
+        str(1 + scene.others), f"{gain:+.3f}",
     ]  # fmt: skip
-    return [*row, f"{verdicts:.1%}", f"{covered:.1%}", f"{width:.3f}", f"{arm_covered:.1%}"]
+    shares = (
+        [any(c.verdict in CLEAR for c in all_) for all_, _ in outcomes],
+        [c.verdict == judgment.EQUAL for c, *_ in pairs],
+        [of.low <= gain <= of.high for _, of, _ in pairs],
+    )
+    plain = (
+        [any(c.verdict_as_predicted in CLEAR for c in all_) for all_, _ in outcomes],
+        [of.low <= scene.gain <= of.high for _, _, of in pairs],
+    )
+    width = np.mean([of.high - of.low for _, of, _ in pairs])
+    covered = np.mean([low <= mean <= high for low, high in ends])
+    texts = [[f"{np.mean(share):.1%}" for share in some] for some in (shares, plain)]
+    return [*row, *texts[0], f"{width:.3f}", f"{covered:.1%}", *texts[1]]
 
 
 def _list(values: Sequence[float]) -> str:

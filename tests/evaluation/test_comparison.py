@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from toolkit.errors import InputError
+from toolkit.evaluation import ranking
 from toolkit.evaluation.comparison import compare_results
 from toolkit.evaluation.results import HISTORY, RunResult
 from toolkit.evaluation.verdict import comparison_notes
 from toolkit.metrics.classification import compute_metrics
 from toolkit.metrics.intervals import confidence_intervals
 from toolkit.metrics.predictions import Predictions
+from toolkit.metrics.significance import holm
 
 IMAGES = (500, 90)
 
@@ -43,12 +45,12 @@ BASE, GOOD, BAD = (0.95, 0.6), (0.96, 0.85), (0.9, 0.3)
 
 
 @pytest.mark.parametrize(
-    ("recalls", "verdict"), [(GOOD, "better"), (BAD, "worse"), (BASE, "inconclusive")]
+    ("recalls", "verdict"), [(GOOD, "better"), (BAD, "worse"), (BASE, "not yet known")]
 )
 def test_a_verdict_says_what_is_certain(recalls, verdict):
     (contrast,) = compare_results(arms(original=BASE, augmented=recalls)).contrasts
     assert (contrast.verdict, contrast.scope, contrast.seeds) == (verdict, "training", (3, 3))
-    assert (contrast.tested.low <= 0 <= contrast.tested.high) == (verdict == "inconclusive")
+    assert (contrast.tested.low <= 0 <= contrast.tested.high) == (verdict == "not yet known")
 
 
 def test_one_training_run_each_gives_no_verdict_whatever_the_difference():
@@ -56,21 +58,47 @@ def test_one_training_run_each_gives_no_verdict_whatever_the_difference():
     results = [result("original", recalls=BASE), result("augmented", recalls=GOOD)]
     (contrast,) = compare_results(results).contrasts
     assert contrast.tested.low > 0.05
-    assert contrast.p_holm < 0.001
-    assert (contrast.scope, contrast.verdict) == ("networks", "inconclusive")
+    assert contrast.p < 0.001
+    assert (contrast.scope, contrast.verdict) == ("networks", "not yet known")
 
 
 @pytest.mark.parametrize("seeds", [2, 7, 10])
-def test_equal_predictions_have_an_interval_and_no_verdict(seeds):
+def test_equal_predictions_have_an_interval_and_are_practically_equal(seeds):
     """The same predictions in all runs: nothing differs, but on other images something might."""
     same = predicted(BASE, 0)
     runs = [dataclasses.replace(result("original", seed), predictions=same) for seed in range(2)]
     runs += [dataclasses.replace(result("new", seed), predictions=same) for seed in range(seeds)]
     (contrast,) = compare_results(runs).contrasts
-    assert contrast.verdict == "inconclusive"
+    assert contrast.verdict == contrast.verdict_as_predicted == "practically equal"
+    (wary,) = compare_results(runs, margin=0.001).contrasts
+    assert wary.verdict == "not yet known"
     for name, difference in contrast.differences.items():
         assert difference.value == 0
         assert difference.low < 0 < difference.high, name
+
+
+@pytest.mark.parametrize("recalls", [BASE, (1.0, 0.02)])
+def test_one_number_has_one_interval_wherever_it_stands(recalls):
+    """One run, or the same network several times, has the intervals of its evaluation."""
+    run = result("original", recalls=recalls)
+    expected = confidence_intervals(run.predictions, "b")
+    for copies in (1, 2):
+        runs = [dataclasses.replace(run, seed=seed) for seed in range(copies)]
+        (estimate,) = compare_results(runs).estimates
+        for name in {*estimate.intervals} - {"threshold_gmean"}:
+            assert estimate.intervals[name] == pytest.approx(expected[name], abs=1e-12), name
+
+
+def test_two_arms_at_a_gmean_of_zero_say_nothing():
+    runs = arms(original=(1, 0), augmented=(1, 0))
+    bare = [
+        dataclasses.replace(run, predictions=dataclasses.replace(run.predictions, scores=None))
+        for run in runs
+    ]
+    (contrast,) = compare_results(bare).contrasts
+    assert contrast.tested.value == 0
+    assert contrast.verdict == "not yet known"
+    assert np.isnan(contrast.detectable)
 
 
 def test_an_area_has_the_interval_that_its_evaluation_has():
@@ -116,7 +144,8 @@ def test_the_difference_is_that_of_the_means_over_seeds():
 def test_every_class_and_the_area_are_compared_too():
     compared = compare_results(arms(original=BASE, augmented=GOOD))
     assert compared.metrics == (
-        "gmean", "accuracy", "balanced_accuracy", "recall", "recall_a", "recall_b", "roc_auc",
+        "gmean", "accuracy", "balanced_accuracy", "recall", "recall_a", "recall_b",
+        "threshold_gmean", "roc_auc",
     )  # fmt: skip
     assert compared.test_images == {"a": 500, "b": 90}
 
@@ -139,13 +168,13 @@ def test_the_control_is_a_second_arm_to_stand_against():
     assert pairs == [
         ("duplicated", "original", "better"),
         ("augmented", "original", "better"),
-        ("augmented", "duplicated", "inconclusive"),
+        ("augmented", "duplicated", "not yet known"),
     ]
     assert len(compared.against("duplicated")) == 1
 
 
 def test_many_comparisons_raise_the_bar():
-    """Holm's correction over all of them, recipes and arms."""
+    """Holm's correction over all but the primary one, recipes and arms."""
     alone = compare_results(
         [result("a", 0, BASE, trained=False), result("b", 0, (0.95, 0.72), trained=False)], "a"
     )
@@ -157,9 +186,88 @@ def test_many_comparisons_raise_the_bar():
         ],
         "a",
     )
-    assert len(among.contrasts) == 6
-    assert among.contrasts[0].tested.p == pytest.approx(alone.contrasts[0].tested.p, abs=0.02)
-    assert among.contrasts[0].p_holm > alone.contrasts[0].p_holm
+    first, *others = among.contrasts
+    assert first.primary
+    assert first.p == first.tested.p == pytest.approx(alone.contrasts[0].p, abs=0.02)
+    assert [of.tests for of in others] == [5] * 5
+    assert [of.p for of in others] == pytest.approx(holm([of.tested.p for of in others]))
+
+
+def test_the_primary_contrast_is_the_one_that_was_named():
+    runs = arms(original=BASE, duplicated=BASE, augmented=GOOD)
+    named = ("net", "augmented", "duplicated")
+    compared = compare_results(runs, control="duplicated", primary=named)
+    assert [c.primary for c in compared.contrasts] == [False, False, True]
+    gone = compare_results(runs, primary=("other", "augmented", "original"))
+    assert not any(c.primary for c in gone.contrasts)
+    assert "other, is not among these results" in gone.warnings[0]
+
+
+# --- ranking, and the threshold ---------------------------------------------------------------
+
+
+def scored(arm, seed, gap, prior=0.0, images=IMAGES, valid=True):
+    """A run whose log-odds of b are `gap` apart and `prior` higher in all; images are shared."""
+    parts = []
+    for split in ("valid", "test"):
+        actual = np.repeat([0, 1], images)
+        shared = np.random.default_rng(len(split)).standard_normal(len(actual))
+        own = np.random.default_rng([seed, len(arm), len(split)]).standard_normal(len(actual))
+        odds = shared + 0.1 * own + gap * (actual - 0.5) + prior
+        of_b = 1 / (1 + np.exp(-odds))
+        names = np.array(["a", "b"])
+        ids = tuple(f"{split}-{n}" for n in range(len(actual)))
+        columns = tuple(names[actual]), tuple(names[(of_b > 0.5).astype(int)])
+        parts.append(Predictions(("a", "b"), ids, *columns, np.stack([1 - of_b, of_b], axis=1)))
+    history = dict.fromkeys(HISTORY, (1.0,))
+    tuning = parts[0] if valid else None
+    return RunResult(arm, "net", seed, {}, parts[1], "b", history, tuning)
+
+
+@pytest.mark.parametrize("valid", [True, False])
+def test_a_gain_of_the_threshold_alone_is_no_gain(valid):
+    """The arm's scores are those of the baseline, two log-odds higher: it finds more at .5."""
+    runs = [scored("original", seed, 3.0, -2.0, valid=valid) for seed in range(4)]
+    runs += [
+        dataclasses.replace(scored("original", seed, 3.0, valid=valid), arm="augmented")
+        for seed in range(4)
+    ]
+    (contrast,) = compare_results(runs).contrasts
+    assert contrast.as_predicted.value > 0.1
+    assert contrast.verdict_as_predicted == "better"
+    assert contrast.verdict == "practically equal"
+    assert contrast.tested.value == pytest.approx(0, abs=0.01)
+    assert contrast.differences["roc_auc"].value == pytest.approx(0)
+
+
+def test_what_is_learned_is_seen_in_the_ranking():
+    runs = [scored("original", seed, 2.0) for seed in range(3)]
+    runs += [scored("augmented", seed, 4.0, -2.0) for seed in range(3)]
+    (contrast,) = compare_results(runs).contrasts
+    assert (contrast.verdict, contrast.metric) == ("better", "threshold_gmean")
+
+
+def test_a_threshold_is_not_chosen_on_the_images_that_it_decides_about():
+    run = scored("original", 0, 2.0, valid=False)
+    (decided,) = ranking.at_thresholds([run])
+    outcome = run.predictions
+    row = outcome.ids.index("test-589")
+    scores = outcome.scores.copy()
+    scores[row] = [0.999, 0.001]
+    moved = dataclasses.replace(run, predictions=dataclasses.replace(outcome, scores=scores))
+    (after,) = ranking.at_thresholds([moved])
+    fold = [n for n in range(590) if n != row and ranking._folds(outcome)[n] ==
+            ranking._folds(outcome)[row]]  # fmt: skip
+    assert [after.predicted[n] for n in fold] == [decided.predicted[n] for n in fold]
+
+
+def test_without_scores_the_decisions_as_predicted_are_judged():
+    runs = [
+        dataclasses.replace(run, predictions=dataclasses.replace(run.predictions, scores=None))
+        for run in arms(original=BASE, augmented=GOOD)
+    ]
+    (contrast,) = compare_results(runs).contrasts
+    assert (contrast.metric, contrast.verdict) == ("gmean", "better")
 
 
 def test_images_may_stand_in_another_order():
@@ -265,7 +373,7 @@ def test_a_class_without_test_images_leaves_nothing_to_compare():
 
 def test_a_comparison_is_shown_in_one_line():
     results = arms(original=BASE, augmented=GOOD, flipped=BASE)
-    expected = "Comparison(baseline='original', 1 recipes x 3 arms; 1 better, 1 inconclusive)"
+    expected = "Comparison(baseline='original', 1 recipes x 3 arms; 1 better, 1 not yet known)"
     assert repr(compare_results(results)) == expected
     assert "1 arms; no contrasts" in repr(compare_results(arms(original=BASE)))
 

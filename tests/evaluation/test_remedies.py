@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from toolkit.evaluation import advice, remedies
+from toolkit.evaluation import advice, judgment, remedies
 from toolkit.evaluation.advice import Advice
-from toolkit.evaluation.remedies import HeldOutImages, HeldOutScores, judge
+from toolkit.evaluation.judgment import judge
+from toolkit.evaluation.remedies import HeldOutImages, HeldOutScores
 from toolkit.metrics import significance
-from toolkit.metrics.significance import Difference
+from toolkit.metrics.significance import Difference, VarianceParts
 
 
 def images(common=100, rare=20, repeats=2):
@@ -71,10 +72,10 @@ def test_a_shifted_prior_is_a_moved_threshold_and_nothing_learned():
     rare = scores(about, 4.0, prior=-3.0)
     compared = compare(about, nothing=rare, threshold=rare, recommended=scores(about, 4.0))
     result = compared["recommended"]
-    assert result.verdict == remedies.BETTER
+    assert result.verdict == judgment.BETTER
     assert result.ranking is not None
     assert abs(result.ranking.value) < 1e-9
-    assert result.ranking_verdict == remedies.EQUAL
+    assert result.ranking_verdict == judgment.EQUAL
     assert compared.chosen == "threshold"
 
 
@@ -82,7 +83,7 @@ def test_a_better_ranking_is_better_in_both_statements():
     about = images(500, 100)
     compared = compare(about, nothing=scores(about, 2.0), recommended=scores(about, 6.0))
     result = compared["recommended"]
-    assert (result.verdict, result.ranking_verdict) == (remedies.BETTER, remedies.BETTER)
+    assert (result.verdict, result.ranking_verdict) == (judgment.BETTER, judgment.BETTER)
     assert compared.chosen == "recommended"
 
 
@@ -98,16 +99,17 @@ def test_as_many_images_are_named_as_are_wrong():
 @pytest.mark.parametrize(
     ("low", "high", "p", "verdict"),
     [
-        (0.01, 0.09, 0.01, remedies.BETTER),
-        (-0.09, -0.01, 0.01, remedies.WORSE),
-        (-0.01, 0.015, 0.7, remedies.EQUAL),
-        (0.001, 0.015, 0.01, remedies.EQUAL),  # a difference, but one that does not matter
-        (-0.03, 0.09, 0.3, remedies.UNKNOWN),
+        (0.01, 0.09, 0.01, judgment.BETTER),
+        (-0.09, -0.01, 0.01, judgment.WORSE),
+        (-0.01, 0.015, 0.7, judgment.EQUAL),
+        (0.001, 0.015, 0.01, judgment.EQUAL),  # a difference, but one that does not matter
+        (-0.03, 0.09, 0.3, judgment.UNKNOWN),
     ],
 )
 def test_verdicts(low, high, p, verdict):
     middle = (low + high) / 2
-    difference = Difference(0.5 + middle, 0.5, low, high, p, (0.01, 50.0))
+    parts = VarianceParts((1, 1), None, 1e-4, (0.0, 0.0), 50)
+    difference = Difference(0.5 + middle, 0.5, low, high, p, parts)
     assert judge(difference, p, 0.02) == verdict
 
 
@@ -158,6 +160,6 @@ def test_what_new_images_bring_is_said_against_plain_copies():
     ]
     compared = remedies.compare_remedies(about, held_out, "photo", "copies", resamples=300)
     assert compared["copies"].beyond_control is None
-    assert compared["photo"].control_verdict == remedies.BETTER
+    assert compared["photo"].control_verdict == judgment.BETTER
     text = " ".join(advice.advice_sentences(advise(about, compared)))
     assert "New images teach more than plain copies: +0." in text

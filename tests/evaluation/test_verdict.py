@@ -1,12 +1,15 @@
 """The sentences and the table of a comparison, and the scalars of summary.json."""
 
-from tests.evaluation.test_comparison import BAD, BASE, GOOD, arms, result
+import dataclasses
+
+from tests.evaluation.test_comparison import BAD, BASE, GOOD, arms, result, scored
 from toolkit.evaluation.comparison import compare_results
 from toolkit.evaluation.verdict import (
     comparison_markdown,
     comparison_notes,
     comparison_table,
     format_p,
+    images_to_settle,
     metric_title,
     summarize_comparison,
     verdict_headline,
@@ -14,42 +17,72 @@ from toolkit.evaluation.verdict import (
 )
 
 
-def test_a_conclusive_verdict_states_difference_interval_and_p_value():
+def test_a_verdict_states_the_ranking_first_and_the_decisions_beside_it():
     (contrast,) = compare_results(arms(original=BASE, augmented=GOOD)).contrasts
     text = verdict_sentence(contrast)
-    assert text.startswith("augmented against original, net: better. G-mean +0.1")
+    assert text.startswith(
+        "augmented against original, net: better (primary). In ranking: G-mean at threshold +0."
+    )
     assert "(95% interval +0." in text
     assert "p < 0.001" in text or "p = 0.0" in text
+    assert "; ROC AUC +0." in text
+    assert " At .5: G-mean +0." in text
+    assert text.endswith(", better.")
 
 
-def test_an_inconclusive_verdict_states_the_detectable_difference():
+def test_what_is_not_yet_known_says_what_would_settle_it():
     (contrast,) = compare_results(arms(original=BASE, augmented=BASE)).contrasts
     sentence = verdict_sentence(contrast)
-    assert ": inconclusive. G-mean " in sentence
     assert f"A true difference of {contrast.detectable:.3f} would have been detected" in sentence
+    assert f"A difference of {contrast.to_settle:.3f} would be settled by " in sentence
+    seeds = contrast.tested.runs_needed(contrast.to_settle, contrast.tests)
+    images = images_to_settle(contrast)
+    assert not seeds or f"{seeds} seeds of each arm" in sentence
+    assert not images or f"{images} test images of 'b'" in sentence
+
+
+def test_a_moved_threshold_is_said_to_be_one():
+    runs = [scored("original", seed, 3.0, -2.0) for seed in range(4)]
+    runs += [dataclasses.replace(scored("original", s, 3.0), arm="augmented") for s in range(4)]
+    (contrast,) = compare_results(runs).contrasts
+    text = verdict_sentence(contrast)
+    assert "net: practically equal (primary)" in text
+    assert text.endswith("The threshold moved, nothing was learned; choose a threshold instead.")
+
+
+def test_two_gmeans_of_zero_claim_nothing():
+    runs = [
+        dataclasses.replace(run, predictions=dataclasses.replace(run.predictions, scores=None))
+        for run in arms(original=(1, 0), augmented=(1, 0))
+    ]
+    (contrast,) = compare_results(runs).contrasts
+    text = verdict_sentence(contrast)
+    assert text.endswith("two G-means of 0 say nothing.")
+    assert "detected" not in text
 
 
 def test_one_seed_asks_for_more():
     (contrast,) = compare_results([result("original"), result("augmented", recalls=GOOD)]).contrasts
-    assert ": inconclusive. These networks differ by G-mean +0." in verdict_sentence(contrast)
-    assert "Train at least three seeds" in verdict_sentence(contrast)
+    text = verdict_sentence(contrast)
+    assert ": not yet known (primary). These networks differ by G-mean +0." in text
+    assert text.endswith("Train at least three seeds.")
 
 
-def test_the_headline_has_one_sentence_per_arm():
+def test_the_headline_is_the_primary_contrast_then_a_sentence_per_arm():
     results = arms(original=BASE, augmented=GOOD, flipped=BAD)
-    others = [result("original", s, BASE, "other") for s in range(3)]
-    others += [result("augmented", s, BASE, "other") for s in range(3)]
-    first, second = verdict_headline(compare_results([*results, *others]))
-    assert first.startswith("augmented against original: better with net (G-mean +0.")
-    assert "; inconclusive with other (G-mean " in first
-    assert second.startswith("flipped against original, net: worse. ")
+    others = [result(arm, s, BASE, "other") for arm in ("original", "augmented") for s in range(3)]
+    others += [result(arm, s, BASE, "last") for arm in ("original", "augmented") for s in range(3)]
+    first, third, second = verdict_headline(compare_results([*results, *others]))
+    assert first.startswith("augmented against original, net: better (primary). ")
+    assert second.startswith("augmented against original: not yet known with other (G-mean ")
+    assert third.startswith("flipped against original, net: worse (exploratory). ")
 
 
 def test_the_headline_is_about_the_arms_and_not_about_the_control():
     results = arms(original=BASE, duplicated=GOOD, augmented=GOOD)
     first, second = verdict_headline(compare_results(results, control="duplicated"))
     assert first.startswith("augmented against original, net: better")
-    assert second.startswith("augmented against duplicated, net: inconclusive")
+    assert second.startswith("augmented against duplicated, net: not yet known")
     (only,) = verdict_headline(compare_results(results[:6], control="duplicated"))
     assert only.startswith("duplicated against original")
 
@@ -57,12 +90,12 @@ def test_the_headline_is_about_the_arms_and_not_about_the_control():
 def test_the_table_has_a_row_per_arm():
     header, base, other = comparison_table(compare_results(arms(original=BASE, augmented=GOOD)))
     assert header == [
-        "recipe", "arm", "seeds", "G-mean", "accuracy", "recall of b",
-        "G-mean against original", "p", "verdict",
+        "recipe", "arm", "seeds", "G-mean at threshold", "G-mean", "accuracy", "recall of b",
+        "G-mean at threshold against original", "p", "verdict", "at .5",
     ]  # fmt: skip
-    assert base[-3:] == ["baseline", "", ""]
-    assert (other[:3], other[-1]) == (["net", "augmented", "3"], "better")
-    assert all(" to " in cell for cell in other[3:7])
+    assert base[-4:] == ["baseline", "", "", ""]
+    assert (other[:3], other[-2:]) == (["net", "augmented", "3"], ["better", "better"])
+    assert all(" to " in cell for cell in other[3:8])
 
 
 def test_notes_state_what_the_intervals_account_for():
@@ -71,6 +104,20 @@ def test_notes_state_what_the_intervals_account_for():
     assert "3 seeds: intervals account for the sampling of the test images and" in notes
     one = " ".join(comparison_notes(compare_results([result("original"), result("augmented")])))
     assert "the sampling of the test images only" in one
+    assert "There is no control: name an arm of plain copies in compare.control" in one
+
+
+def test_notes_say_which_comparison_was_declared_and_how_the_others_are_corrected():
+    results = arms(original=BASE, duplicated=GOOD, augmented=GOOD)
+    notes = " ".join(comparison_notes(compare_results(results, control="duplicated")))
+    assert "The primary contrast was declared before any result and is tested at 5%." in notes
+    assert "p-values of the 2 exploratory comparisons are Holm-corrected." in notes
+    assert "no control" not in notes
+
+
+def test_an_interval_that_ends_at_its_value_says_why():
+    notes = " ".join(comparison_notes(compare_results(arms(original=(1, 0.9), augmented=(1, 1)))))
+    assert "ends at its own value does so because metrics end there: 1." in notes
 
 
 def test_notes_say_that_two_images_are_too_few_for_an_area():
@@ -90,8 +137,16 @@ def test_the_summary_is_scalars_by_recipe_and_arm():
     )
     scalars = summarize_comparison(compared)["net"]["augmented"]
     assert all(isinstance(value, int | float | str) for value in scalars.values())
-    assert scalars["verdict"] == "better"
-    assert scalars["verdict_against_duplicated"] == "inconclusive"
+    assert (scalars["verdict"], scalars["role"]) == ("better", "primary")
+    assert scalars["role_against_duplicated"] == "exploratory"
+    assert scalars["verdict_as_predicted"] == "better"
+    assert {"seeds_to_settle_against_duplicated", "images_to_settle_against_duplicated"} & {
+        *scalars
+    }
+    for name in ("threshold_gmean", "gmean"):
+        assert scalars[f"{name}_low"] < scalars[name] < scalars[f"{name}_high"]
+    assert scalars["threshold_gmean_difference"] > 0 < scalars["roc_auc_difference"]
+    assert scalars["verdict_against_duplicated"] == "not yet known"
     assert (
         scalars["gmean_difference_low"]
         < scalars["gmean_difference"]
@@ -123,5 +178,6 @@ def test_a_test_split_too_small_for_any_difference_is_reported():
     results.append(result("augmented", 1, (0.9, 0.95)))
     (contrast,) = compare_results(results).contrasts
     assert (contrast.tested.low, contrast.tested.high) == (-1, 1)
-    assert verdict_sentence(contrast).endswith("No true difference, however large, would have been "
-                                       "detected 4 times in 5.")  # fmt: skip
+    text = verdict_sentence(contrast)
+    assert "No true difference, however large, would have been detected 4 times in 5." in text
+    assert text.endswith("Not even 50 seeds of each arm would settle a difference of 0.081.")

@@ -1,5 +1,7 @@
 """Tests and intervals of differences, against scipy, the definitions and known answers."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from toolkit.metrics import significance
 from toolkit.metrics.significance import (
     area_covariance,
     delong_covariance,
@@ -176,15 +179,78 @@ def test_equal_perfect_rankings_may_still_differ():
 def test_the_mean_of_runs_has_students_interval():
     values = np.array([0.91, 0.94, 0.92])
     expected = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
-    assert mean_interval(values, np.zeros((3, 3)), MANY) == pytest.approx(expected)
+    points = np.stack([values, values], axis=1)
+    assert mean_interval(values, points, np.zeros((3, 3))) == pytest.approx(expected)
 
 
-def test_runs_that_happen_to_agree_are_no_surer_than_these_very_networks():
+def test_equal_runs_have_the_interval_of_one():
+    """One number has one interval: three times the same network is that network."""
+    values, ends = np.full(3, 0.9), np.tile([0.82, 0.95], (3, 1))
+    assert mean_interval(values, ends, np.full((3, 3), 0.0009)) == pytest.approx((0.82, 0.95))
+
+
+def test_independent_runs_that_happen_to_agree_are_surer_by_their_number():
+    """And never surer than these very networks: a half of each reach remains for four."""
+    values, ends = np.full(4, 0.9), np.tile([0.82, 0.95], (4, 1))
+    assert mean_interval(values, ends, np.eye(4) * 0.0009) == pytest.approx((0.86, 0.925))
+
+
+def test_training_adds_to_the_images_by_its_square():
+    values, ends = np.array([0.8, 0.9]), np.array([[0.7, 0.83], [0.8, 0.93]])
+    reach = stats.t.ppf(0.975, 1) * 0.05
+    low, high = mean_interval(values, ends, np.full((2, 2), 0.0009))
+    assert 0.85 - low == pytest.approx(np.hypot(0.1, reach))
+    assert high - 0.85 == pytest.approx(np.hypot(0.03, reach))
+
+
+def test_runs_that_happen_to_agree_differ_as_these_very_networks_do():
     """Three independent runs, equal by luck: their number alone does not make them sure."""
     values, covariance = np.full(3, 0.9), np.eye(6) * 0.0009
-    reach = stats.t.ppf(0.975, 89) * (0.0009 / 3) ** 0.5
-    assert mean_interval(values, covariance[:3, :3], 90) == pytest.approx(
-        (0.9 - reach, 0.9 + reach)
-    )
-    result = difference(values, values, covariance, 90)
-    assert result.high == pytest.approx(2**0.5 * reach)
+    reach = stats.t.ppf(0.975, 89) * (2 * 0.0009 / 3) ** 0.5
+    assert difference(values, values, covariance, 90).high == pytest.approx(reach)
+
+
+# --- what would settle it ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def few():
+    """Two runs of each arm that vary by 0.02, on images that add an error of 0.01."""
+    covariance = np.full((4, 4), 0.0002)
+    covariance[:2, 2:] = covariance[2:, :2] = 0.00015
+    return difference(np.array([0.86, 0.9]), np.array([0.84, 0.88]), covariance, 200)
+
+
+def test_the_seeds_that_would_settle_it_are_the_fewest_that_do(few):
+    needed = few.runs_needed(0.06)
+    assert few.detectable() > 0.06
+    assert few.detectable(runs=(needed, needed)) <= 0.06
+    assert few.detectable(runs=(needed - 1, needed - 1)) > 0.06
+
+
+def test_the_images_that_would_settle_it_are_as_few_as_do(few):
+    many = dataclasses.replace(few, parts=dataclasses.replace(few.parts, training=(1e-6, 1e-6)))
+    times = many.images_needed(0.02)
+    assert many.detectable(times=times) <= 0.02
+    assert many.detectable(times=0.99 * times) > 0.02
+
+
+def test_nothing_is_asked_for_that_cannot_settle_it(few):
+    assert few.runs_needed(0.001) is None  # the images are too few
+    assert few.images_needed(0.001) is None  # the seeds are
+    assert few.runs_needed(few.detectable()) is None  # nothing more is needed
+
+
+def test_the_design_says_beforehand_what_can_be_found():
+    """Like independent networks of recall 0.9 on 90 and 500 images, half of their errors shared."""
+    one = significance.expected_parts((500, 90), 1, recall=0.9, spread=0.04, shared=0.5)
+    variance = (0.09 / 500 + 0.09 / 90) / 4
+    assert one.error()[0] == pytest.approx((2 * variance * 0.5) ** 0.5)
+    sizes = [
+        significance.detectable_difference(
+            significance.expected_parts((500, 90), n, recall=0.9, spread=0.04, shared=0.5).error()
+        )
+        for n in (2, 3, 5, 20)
+    ]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[1] == pytest.approx(0.16, abs=0.02)

@@ -60,11 +60,10 @@ images = st.builds(
 )
 
 
-@given(images)
-def test_no_threshold_has_a_better_gmean(predictions):
+def test_the_rule_gmean_is_the_smoothed_threshold():
+    predictions = scored([0.9, 0.6, 0.3], [0.1, 0.2, 0.7])
     chosen = thresholds.choose_threshold(predictions, "yes", rule(rule="gmean"))
-    best = max(gmean(predictions, t) for t in all_thresholds(predictions))
-    assert gmean(predictions, chosen) == best
+    assert chosen == thresholds.smooth_threshold(predictions, "yes")
 
 
 @given(images, st.sampled_from([0.25, 1, 3, 5]))
@@ -83,7 +82,7 @@ def test_the_minimum_recall_is_reached_and_no_higher_threshold_reaches_it(predic
     assert all(confusion(predictions, t) == confusion(predictions, chosen) for t in reaching)
 
 
-@given(images, st.sampled_from([GMEAN, {"rule": "recall", "recall": 0.5}]))
+@given(images, st.sampled_from([{"rule": "cost", "ratio": 3}, {"rule": "recall", "recall": 0.5}]))
 def test_the_order_of_the_images_does_not_matter(predictions, chosen):
     pairs = list(zip(predictions.scores[:, 1], predictions.actual, strict=True))[::-1]
     turned = scored(*([s for s, a in pairs if a == name] for name in ("yes", "no")))
@@ -96,14 +95,13 @@ def test_the_order_of_the_images_does_not_matter(predictions, chosen):
     ("positive", "negative", "expected"),
     [
         ([0.9, 0.6], [0.1, 0.2], 0.4),  # the middle of what divides them
-        ([0.375, 0.875], [0.125, 0.625], 0.25),  # .25 and .75 are as good, wide and near .5
-        ([0.25, 0.75], [0.125, 0.375], 0.5625),  # of 1/8 and 3/8 wide gaps the wide one
-        ([1.0], [1.0], 0.5),  # nothing divides them: the middle of all there is
-        ([0.0], [0.0], 0.5),
+        ([0.25, 0.75], [0.125, 0.375], 0.1875),  # the highest that finds both
+        ([0.0], [0.0], 0.0),
     ],
 )
-def test_of_equally_good_thresholds_the_widest_gap_decides(positive, negative, expected):
-    chosen = thresholds.choose_threshold(scored(positive, negative), "yes", rule(rule="gmean"))
+def test_a_threshold_is_the_middle_of_a_gap(positive, negative, expected):
+    settings = rule(rule="recall", recall=1)
+    chosen = thresholds.choose_threshold(scored(positive, negative), "yes", settings)
     assert chosen == pytest.approx(expected, abs=1e-15)
 
 
@@ -111,7 +109,7 @@ def test_adjacent_floats_are_separated():
     low = 0.5
     high = np.nextafter(low, 1)
     predictions = scored([high], [low])
-    chosen = thresholds.choose_threshold(predictions, "yes", rule(rule="gmean"))
+    chosen = thresholds.choose_threshold(predictions, "yes", rule(rule="cost", ratio=1))
     assert gmean(predictions, chosen) == 1
 
 
@@ -124,7 +122,8 @@ def test_a_threshold_may_lie_above_a_score_of_one():
 
 def test_the_scores_of_the_other_class_may_be_the_positive_ones():
     predictions = scored([0.9, 0.7], [0.2, 0.4])
-    assert thresholds.choose_threshold(predictions, "no", rule(rule="gmean")) == pytest.approx(0.45)
+    chosen = thresholds.choose_threshold(predictions, "no", rule(rule="cost", ratio=1))
+    assert chosen == pytest.approx(0.45)
     decided = thresholds.apply_threshold(predictions, "no", 0.7)
     assert decided.predicted == ("yes", "yes", "no", "yes")
 
@@ -140,14 +139,14 @@ def test_applying_keeps_images_and_scores_and_takes_the_threshold_itself():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (GMEAN, "best G-mean"),
+        (GMEAN, "best smoothed G-mean"),
         ({"rule": "cost", "ratio": 5}, "lowest cost, a false negative costing 5 false positives"),
         ({"rule": "recall", "recall": 0.95}, "recall of at least 0.95"),
     ],
 )
 def test_every_rule_has_words(settings, words):
     assert thresholds.describe_rule(params.EvaluateParams(threshold=settings).threshold) == words
-    assert settings["rule"] in thresholds.RULES
+    assert settings["rule"] in {"gmean", *thresholds.RULES}
 
 
 def test_a_class_without_valid_images_is_named():
@@ -233,5 +232,39 @@ def test_a_smoothed_threshold_is_the_middle_of_two_equal_groups():
 def test_a_smoothed_threshold_needs_both_classes():
     scores = np.array([[0.5, 0.5], [0.4, 0.6]])
     predictions = Predictions(("a", "b"), ("1", "2"), ("a", "a"), ("a", "b"), scores)
-    with pytest.raises(InputError, match="images of both classes"):
+    with pytest.raises(InputError, match="no image of class 'b'"):
         thresholds.smooth_threshold(predictions, "b")
+
+
+def test_a_smoothed_threshold_is_found_where_scores_are_tiny():
+    scores = np.array([1e-9, 2e-9, 1e-7, 2e-7])
+    labels = ("a", "a", "b", "b")
+    columns = np.stack([1 - scores, scores], axis=1)
+    threshold = thresholds.smooth_threshold(
+        Predictions(("a", "b"), tuple("1234"), labels, labels, columns), "b"
+    )
+    assert 2e-9 < threshold < 1e-7
+
+
+def test_factors_make_up_for_a_class_balance_and_need_every_class():
+    """Three equal groups whose scores favor the first class tenfold."""
+    rng = np.random.default_rng(0)
+    actual = np.repeat([0, 1, 2], 200)
+    plain = np.exp(rng.normal(size=(600, 3)) + 2 * np.eye(3)[actual])
+    names = tuple("abc"[k] for k in actual)
+
+    def predictions(weights):
+        scores = plain * weights
+        scores /= scores.sum(axis=1, keepdims=True)
+        return Predictions(("a", "b", "c"), tuple(map(str, range(600))), names, names, scores)
+
+    skewed = predictions(np.array([10.0, 1.0, 1.0]))
+    factors = thresholds.class_factors(skewed)
+    assert factors[1:] / factors[0] == pytest.approx([10, 10], rel=0.2)
+    balanced = thresholds.apply_factors(
+        predictions(1.0), thresholds.class_factors(predictions(1.0))
+    )
+    assert thresholds.apply_factors(skewed, factors).predicted == balanced.predicted
+    few = Predictions(("a", "b"), ("1",), ("a",), ("a",), np.array([[0.5, 0.5]]))
+    with pytest.raises(InputError, match="no image of class 'b'"):
+        thresholds.class_factors(few)

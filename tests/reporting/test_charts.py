@@ -32,7 +32,7 @@ def test_a_single_arm_has_no_differences():
 
 def test_gmeans_name_the_seeds(compared):
     spot = charts.gmean_chart(compared).drawing.spots[0]
-    first, second = compared.estimates[0].values["gmean"]
+    first, second = compared.estimates[0].values["threshold_gmean"]
     assert f"seeds: {first:.3f}, {second:.3f}" in spot.text
 
 

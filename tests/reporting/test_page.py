@@ -31,7 +31,7 @@ def bare():
 
 def test_the_verdict_has_a_sentence_per_arm_and_charts(page_inputs):
     section = page.verdict_section(page_inputs.compared)
-    assert len(section["headline"]) == 2
+    assert len(section["headline"]) == 3  # the primary contrast, and two pairs of arms
     assert section["differences"] and section["gmeans"]  # noqa: PT018
     assert len(section["recalls"]) == 2
 

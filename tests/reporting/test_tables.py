@@ -28,16 +28,19 @@ def train(copies):
 
 def test_arms_have_means_and_intervals(compared):
     header, first, _ = tables.arm_table(compared)
-    assert header[:4] == ["recipe", "arm", "seeds", "G-mean"]
-    low, high = compared.estimates[0].intervals["gmean"]
-    assert first[3] == f"{compared.estimates[0].mean('gmean'):.3f} ({low:.3f} to {high:.3f})"
+    assert header[:4] == ["recipe", "arm", "seeds", "G-mean at threshold"]
+    row = compared.estimates[0]
+    low, high = row.intervals["threshold_gmean"]
+    assert first[3] == f"{row.mean('threshold_gmean'):.3f} ({low:.3f} to {high:.3f})"
 
 
 def test_contrasts_say_all_that_the_verdict_rests_on(compared):
     header, row = tables.contrast_table(compared)
     of = compared.contrasts[0]
-    assert dict(zip(header, row, strict=True))["verdict"] == of.verdict
-    assert row[-1] == f"{of.detectable:.3f}"
+    cells = dict(zip(header, row, strict=True))
+    assert (cells["verdict"], cells["role"]) == (of.verdict, "primary")
+    assert cells["detectable"] == f"{of.detectable:.3f}"
+    assert cells["verdict at .5"] == of.verdict_as_predicted
 
 
 def test_metrics_that_were_not_compared_are_left_out(compared):

@@ -88,11 +88,14 @@ def _against(arms: Sequence[str]) -> dict[str, Any]:
     if not paths.PARAMS.is_file():
         return {}
     settings = options.read_project().compare
+    declared = settings.declared
     return {
         "baseline": settings.baseline if settings.baseline in arms else None,
         "control": settings.control if settings.control in arms else None,
         "resamples": settings.resamples,
         "seed": settings.seed,
+        "margin": settings.margin,
+        "primary": declared if declared and {*declared[1:]} <= {*arms} else None,
     }
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from toolkit.evaluation import remedies
+from toolkit.evaluation import judgment, remedies
 from toolkit.evaluation.remedies import RemedyComparison, RemedyResult
 from toolkit.evaluation.verdict import format_difference, format_p
 from toolkit.io.notebook import html_table
@@ -22,10 +22,10 @@ TITLES = {
 }
 """The remedies in the order of their effort, and what people call them."""
 CONTROL_WORDS = {
-    remedies.BETTER: "teach more than plain copies",
-    remedies.WORSE: "teach less than plain copies",
-    remedies.EQUAL: "add nothing to plain copies",
-    remedies.UNKNOWN: "may or may not add something to plain copies",
+    judgment.BETTER: "teach more than plain copies",
+    judgment.WORSE: "teach less than plain copies",
+    judgment.EQUAL: "add nothing to plain copies",
+    judgment.UNKNOWN: "may or may not add something to plain copies",
 }
 WEAK = 0.85
 """G-mean below which the features are said to be weak on these photos."""
@@ -109,10 +109,10 @@ def badge(advice: Advice) -> str:
     if advice.comparison.chosen == NOTHING:
         return "No remedy needed"
     return {
-        remedies.BETTER: "Better, and sure",
-        remedies.WORSE: "Worse",
-        remedies.EQUAL: "Practically equal to doing nothing",
-        remedies.UNKNOWN: "Not yet known",
+        judgment.BETTER: "Better, and sure",
+        judgment.WORSE: "Worse",
+        judgment.EQUAL: "Practically equal to doing nothing",
+        judgment.UNKNOWN: "Not yet known",
     }[advice.chosen.verdict]
 
 
@@ -126,7 +126,7 @@ def certainty_sentence(advice: Advice) -> str:
     ends = format_difference(result.difference)
     declared = "declared before" if result.name == advice.comparison.declared else "exploratory"
     text = f"{value}, {ends} against doing nothing: {result.verdict} ({declared})"
-    if result.verdict != remedies.UNKNOWN:
+    if result.verdict != judgment.UNKNOWN:
         return f"{text}."
     needed = remedies.images_needed(result)
     if needed is None:
@@ -140,13 +140,12 @@ def ranking_sentences(advice: Advice) -> Iterator[str]:
     """Say whether something was learned or only the threshold moved, and what new images bring."""
     result = advice.chosen
     if result.name not in (NOTHING, THRESHOLD) and result.ranking is not None:
-        if result.ranking_verdict == remedies.BETTER:
+        if result.ranking_verdict == judgment.BETTER:
             yield f"The scores rank better too ({result.ranking.value:+z.3f} at chosen thresholds)."
-        elif result.verdict == remedies.BETTER:
+        elif moved := judgment.threshold_moved(result.verdict, result.ranking_verdict):
             yield (
                 "With thresholds chosen for both the difference is "
-                f"{result.ranking.value:+z.3f} ({result.ranking_verdict}): the threshold moved, "
-                "and little or nothing was learned."
+                f"{result.ranking.value:+z.3f} ({result.ranking_verdict}): {moved}."
             )
     for one in advice.comparison.results:
         if one.name == PHOTO and one.beyond_control is not None:

@@ -12,13 +12,15 @@ from toolkit.errors import InputError
 from toolkit.evaluation.contrasts import (
     ArmEstimate,
     Contrast,
-    apply_holm,
     contrast_arms,
+    correct_contrasts,
     estimate_arm,
     estimate_metrics,
 )
+from toolkit.evaluation.ranking import at_thresholds
 from toolkit.evaluation.results import RunResult
 from toolkit.io.notebook import html_table
+from toolkit.metrics.params import MARGIN, declare_primary
 from toolkit.metrics.predictions import Predictions
 
 
@@ -27,7 +29,8 @@ class Comparison:
     """Estimates of all arms and their contrasts, the baseline first within each recipe.
 
     `control`, if there is one, is a second arm that the others are compared with: plain duplicates
-    separate the effect of new images from that of more training. `metrics` are those compared,
+    separate the effect of new images from that of more training. `primary` is recipe, arm and
+    against of the contrast that was declared before any result. `metrics` are those compared,
     `test_images` the number of test images of each class. `warnings` are sentences on what differs
     between the runs besides arm, recipe and seed.
     """
@@ -40,6 +43,7 @@ class Comparison:
     test_images: Mapping[str, int]
     positive: str | None = None
     warnings: tuple[str, ...] = ()
+    primary: tuple[str, str, str] | None = None
 
     def __repr__(self) -> str:
         verdicts = Counter(contrast.verdict for contrast in self.contrasts)
@@ -75,42 +79,71 @@ def compare_results(
     *,
     resamples: int = 2000,
     seed: int = 0,
+    primary: tuple[str, str, str] | None = None,
+    margin: float = MARGIN,
 ) -> Comparison:
     """Compare every arm with `baseline`, and the other arms with `control`, recipe by recipe.
 
-    p-values are corrected for all contrasts. A recipe without the control is compared with the
-    baseline alone. Raises InputError if a recipe lacks the baseline, a run occurs twice, or two
-    runs were not evaluated on the same test images.
+    `primary` is recipe, arm and against of the contrast declared before any result, by default that
+    of `declare_primary` for the results in their order; the p-values of the others are corrected
+    for all of them. G-means that differ by less than `margin` are practically equal. A recipe
+    without the control is compared with the baseline alone. Raises InputError if a recipe lacks the
+    baseline, a run occurs twice, or two runs were not evaluated on the same test images.
     """
     _check(results)
     ids = results[0].predictions.ids
     results = [replace(r, predictions=_in_order(r.predictions, ids)) for r in results]
     positives = {result.positive for result in results}
     positive = results[0].positive if len(positives) == 1 else None
+    tuned = at_thresholds(results)
     estimates: list[ArmEstimate] = []
     contrasts: list[Contrast] = []
     for recipe in dict.fromkeys(result.recipe for result in results):
-        runs = [result for result in results if result.recipe == recipe]
+        chosen = [n for n, result in enumerate(results) if result.recipe == recipe]
+        runs = [results[n] for n in chosen]
         arms = _arms(runs, baseline)
-        metrics = estimate_metrics(runs, positive, resamples, seed)
-        estimates += [estimate_arm(runs, chosen, metrics) for chosen in arms.values()]
+        at = [tuned[n] for n in chosen] if tuned else None
+        metrics = estimate_metrics(runs, positive, resamples, seed, at)
+        estimates += [estimate_arm(runs, of_arm, metrics) for of_arm in arms.values()]
         contrasts += [
-            contrast_arms(runs, arms[arm], arms[other], metrics)
+            contrast_arms(runs, arms[arm], arms[other], metrics, margin)
             for other in dict.fromkeys((baseline, control))
             for arm in arms
             if other in arms and arm not in (baseline, other)
         ]
     first = results[0].predictions
+    primary = primary or _declared(results, baseline, control)
     return Comparison(
         baseline,
         control,
         tuple(m for m in estimates[0].values if all(m in of.values for of in estimates)),
         tuple(estimates),
-        apply_holm(contrasts),
+        correct_contrasts(contrasts, primary),
         {name: first.actual.count(name) for name in first.classes},
         positive,
-        tuple(_warnings(results)),
+        (*_warnings(results), *_missing(contrasts, primary)),
+        primary,
     )
+
+
+def _declared(
+    results: Sequence[RunResult], baseline: str, control: str | None
+) -> tuple[str, str, str] | None:
+    arms, recipes = (
+        list(dict.fromkeys(names))
+        for names in zip(*((result.arm, result.recipe) for result in results), strict=True)
+    )
+    return declare_primary(baseline, control, arms, recipes)
+
+
+def _missing(contrasts: Sequence[Contrast], primary: tuple[str, str, str] | None) -> Iterator[str]:
+    """Say that the primary contrast cannot be seen."""
+    if primary and primary not in [(c.recipe, c.arm, c.against) for c in contrasts]:
+        recipe, arm, against = primary
+        yield (
+            f"The primary contrast, {arm} against {against} with {recipe}, is not among these "
+            "results: all contrasts are exploratory."
+        )
 
 
 K = TypeVar("K", bound=Hashable)
@@ -122,6 +155,7 @@ def compare_groups(
     *,
     resamples: int = 2000,
     seed: int = 0,
+    margin: float = MARGIN,
 ) -> dict[K, Comparison]:
     """Compare the arms of each group; p-values are corrected for the contrasts of all groups.
 
@@ -131,12 +165,12 @@ def compare_groups(
     for results in groups.values():
         _check_same_images(first, results[0])
     comparisons = {
-        key: compare_results(results, baseline, resamples=resamples, seed=seed)
+        key: compare_results(results, baseline, resamples=resamples, seed=seed, margin=margin)
         for key, results in groups.items()
     }
-    adjusted = iter(apply_holm([c for of in comparisons.values() for c in of.contrasts]))
+    adjusted = iter(correct_contrasts([c for of in comparisons.values() for c in of.contrasts]))
     return {
-        key: replace(of, contrasts=tuple(islice(adjusted, len(of.contrasts))))
+        key: replace(of, contrasts=tuple(islice(adjusted, len(of.contrasts))), primary=None)
         for key, of in comparisons.items()
     }
 

@@ -1,23 +1,32 @@
 """Estimates of the arms of one recipe, and contrasts between them, with confidence intervals."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import stdev
 
 import numpy as np
 
+from toolkit.evaluation.ranking import rarest_class
+from toolkit.evaluation.judgment import UNKNOWN, correct_exploratory, judge
 from toolkit.evaluation.results import RunResult
 from toolkit.metrics import bootstrap, confusion, intervals, significance
 from toolkit.metrics.arrays import Flags, Floats, Labels
 from toolkit.metrics.confusion import confusion_matrix
+from toolkit.metrics.params import MARGIN
+from toolkit.metrics.predictions import Predictions
 from toolkit.metrics.significance import Difference, McNemar
 
-TESTED = "gmean"
-"""The metric that a verdict is about."""
-COMPARED = (TESTED, "accuracy", "balanced_accuracy")
+GMEAN, RANKING, AUC = "gmean", "threshold_gmean", "roc_auc"
+"""The metric of the decisions as predicted, and those of the ranking: RANKING is the G-mean at a
+threshold that was chosen on other images. A verdict is about RANKING, or GMEAN without scores."""
+COMPARED = (GMEAN, "accuracy", "balanced_accuracy")
 """Always compared; and each class's recall, and `recall` and `roc_auc` of the positive class."""
-BETTER, WORSE, INCONCLUSIVE = "better", "worse", "inconclusive"
+
+
+def tested_metric(compared: Collection[str]) -> str:
+    """Return the metric that a verdict is about: RANKING, or GMEAN where there are no scores."""
+    return RANKING if RANKING in compared else GMEAN
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,11 @@ class ArmEstimate:
     values: Mapping[str, tuple[float, ...]]
     intervals: Mapping[str, tuple[float, float]]
 
+    @property
+    def metric(self) -> str:
+        """The metric that a verdict on this arm is about."""
+        return tested_metric(self.values)
+
     def mean(self, metric: str) -> float:
         """Return the mean over the seeds."""
         return math.fsum(self.values[metric]) / len(self.values[metric])
@@ -51,8 +65,10 @@ class Contrast:
     `scope` is "training" if both have two seeds or more: the differences account for test images
     and training. Otherwise it is "networks": they are differences between these very networks, and
     account for the test images alone. `trained` says whether the networks are training runs or
-    just predictions. `p_holm` is the tested metric's p-value, corrected for all `tests` contrasts
-    of the comparison.
+    just predictions. The `primary` contrast was declared before any result: its p-values are as
+    they are. Those of the `tests` others, which are exploratory, are Holm-corrected for all of
+    them: `p` is that of the tested metric, `p_as_predicted` that of the decisions as predicted.
+    `rare` is the class with the fewest test images, and how many these are.
     """
 
     recipe: str
@@ -63,13 +79,32 @@ class Contrast:
     seeds: tuple[int, int]
     differences: Mapping[str, Difference]
     mcnemar: tuple[McNemar, ...]
-    p_holm: float
+    p: float
+    p_as_predicted: float
     tests: int = 1
+    primary: bool = False
+    margin: float = MARGIN
+    rare: tuple[str, int] = ("", 0)
+
+    @property
+    def metric(self) -> str:
+        """The metric that the verdict is about: RANKING, or GMEAN where there are no scores."""
+        return tested_metric(self.differences)
 
     @property
     def tested(self) -> Difference:
         """The difference that the verdict is about."""
-        return self.differences[TESTED]
+        return self.differences[self.metric]
+
+    @property
+    def as_predicted(self) -> Difference:
+        """The difference in G-mean of the decisions as they were predicted."""
+        return self.differences[GMEAN]
+
+    @property
+    def single(self) -> bool:
+        """Whether these are single training runs, which say nothing about the next ones."""
+        return self.trained and self.scope == "networks"
 
     @property
     def detectable(self) -> float:
@@ -81,55 +116,92 @@ class Contrast:
 
     @property
     def verdict(self) -> str:
-        """Better, worse or inconclusive, with a familywise error rate of 5%.
+        """Better, worse, practically equal or not yet known: see `judgment.judge`.
 
-        One training run of an arm says nothing about the next one: then it is inconclusive.
+        The primary contrast is wrong in at most 5%; any of the exploratory ones together, too. One
+        training run of an arm says nothing about the next one: then nothing is known yet.
         """
-        single = self.trained and self.scope == "networks"
-        if single or self.p_holm >= 1 - significance.CONFIDENCE or self.tested.value == 0:
-            return INCONCLUSIVE
-        return BETTER if self.tested.value > 0 else WORSE
+        return UNKNOWN if self.single else judge(self.tested, self.p, self.margin)
+
+    @property
+    def verdict_as_predicted(self) -> str:
+        """The same for the decisions as they were predicted."""
+        if self.single:
+            return UNKNOWN
+        return judge(self.as_predicted, self.p_as_predicted, self.margin)
+
+    @property
+    def to_settle(self) -> float:
+        """The size of a true difference whose detection would settle what is not yet known.
+
+        That of the difference, or of what it lacks to the margin, whichever is found more easily.
+        """
+        size = abs(self.tested.value)
+        return max(size, self.margin - size)
 
 
 @dataclass(frozen=True)
 class MetricEstimate:
     """One metric of M runs: values [M] and their covariance [M, M] over samples of test images.
 
-    `images` is how many images the covariance is estimated from (`_effective_images`). `drawn`
-    [M, R] are bootstrap resamples; None if the covariance is known without them.
+    `ends` [M, 2] are each run's 95% confidence interval, as `evaluate` gives it. `images` is how
+    many images the covariance is estimated from (`significance.effective_images`). `drawn` [M, R]
+    are bootstrap resamples; None if the covariance is known without them. Runs with the same number
+    in `distinct` [M] are equal.
     """
 
     values: Floats
+    ends: Floats
     covariance: Floats
     images: float
+    distinct: Labels
     drawn: Floats | None = None
 
 
 def estimate_metrics(
-    runs: Sequence[RunResult], positive: str | None, resamples: int, seed: int
+    runs: Sequence[RunResult],
+    positive: str | None,
+    resamples: int,
+    seed: int,
+    tuned: Sequence[Predictions] | None = None,
 ) -> dict[str, MetricEstimate]:
     """Estimate the compared metrics of runs that have the same test images in the same order.
 
-    Raises InputError that names a class without images: then there is no G-mean.
+    `tuned` are the runs' predictions at thresholds (`ranking.at_thresholds`), of which the
+    G-mean is RANKING. Raises InputError that names a class without images: then there is no G-mean.
     """
     first = runs[0].predictions
     classes, actual = first.classes, first.actual_index
-    predicted = np.stack([run.predictions.predicted_index for run in runs])
-    rng = np.random.default_rng(seed)
-    drawn = bootstrap.paired_matrices(rng, actual, predicted, len(classes), resamples)
-    matrices = np.stack([confusion_matrix(actual, row, len(classes)) for row in predicted])
-    values, resampled = (_compared(of, classes, positive) for of in (matrices, drawn))
+    both = [*(run.predictions for run in runs), *(tuned or ())]
+    predicted = np.stack([of.predicted_index for of in both])
+    drawn = bootstrap.paired_matrices(
+        np.random.default_rng(seed), actual, predicted, len(classes), resamples
+    )
+    matrices = [confusion_matrix(actual, row, len(classes)) for row in predicted]
+    ends = [
+        intervals.network_intervals(of, classes, COMPARED, resamples=resamples, seed=seed)
+        for of in matrices
+    ]
+    counts, m = np.bincount(actual), len(runs)
+    values, resampled = (_compared(of, classes, positive) for of in (np.stack(matrices), drawn))
     resampled |= {n: bootstrap.recenter(resampled[n], values[n], len(classes)) for n in COMPARED}
-    counts = np.bincount(actual)
     images = {f"recall_{label}": float(n) for label, n in zip(classes, counts, strict=True)}
     images |= {"recall": images[f"recall_{positive}"]} if positive else {}
-    every = _effective_images(counts)
-    estimates = {
-        name: _estimate(values[name], of, images.get(name, every)) for name, of in resampled.items()
-    }
+    every = significance.effective_images(counts)
+
+    def estimate(name: str, rows: slice) -> MetricEstimate:
+        key = f"recall_{positive}" if name == "recall" else name
+        own = np.array([of[key] for of in ends[rows]])
+        values_, drawn_ = values[name][rows], resampled[name][rows]
+        return _estimate(values_, own, drawn_, images.get(name, every), predicted[rows])
+
+    estimates = {name: estimate(name, slice(m)) for name in resampled}
+    if tuned:
+        estimates[RANKING] = estimate(GMEAN, slice(m, None))
     scores = [run.predictions.scores for run in runs]
-    if positive and all(of_run is not None for of_run in scores):
-        estimates |= _area(actual == classes.index(positive), scores, classes.index(positive))
+    of_class = positive or (first.classes[0] if len(classes) == 2 else None)
+    if of_class and all(of_run is not None for of_run in scores):
+        estimates |= _area(actual == classes.index(of_class), scores, classes.index(of_class))
     return estimates
 
 
@@ -143,23 +215,20 @@ def _compared(
     return {name: confusion.METRICS[name](matrices) for name in COMPARED} | plain | named
 
 
-def _estimate(values: Floats, drawn: Floats, images: float) -> MetricEstimate:
+def _estimate(
+    values: Floats, ends: Floats, drawn: Floats, images: float, predicted: Labels
+) -> MetricEstimate:
     """Estimate a metric from resamples [M, R].
 
     The bootstrap of n images divides by n + 2 instead of n - 1, which is undone.
     """
     covariance = np.atleast_2d(np.cov(drawn)) * ((images + 2) / max(1, images - 1))
-    return MetricEstimate(values, covariance, images, drawn)
+    return MetricEstimate(values, ends, covariance, images, _distinct(predicted), drawn)
 
 
-def _effective_images(counts: Labels) -> float:
-    """Return the size of one sample that knows its variance as well as these [K] know theirs.
-
-    Each class adds a variance in proportion to 1 / n with n - 1 degrees of freedom (Satterthwaite).
-    """
-    parts = 1 / counts
-    freedom = parts.sum() ** 2 / (parts**2 / np.maximum(1, counts - 1)).sum()
-    return 1 + float(freedom)
+def _distinct(rows: Labels | Floats) -> Labels:
+    """Number the different rows of [M, N]: [M]."""
+    return np.asarray(np.unique(rows, axis=0, return_inverse=True)[1]).reshape(-1)
 
 
 def _area(inside: Flags, scores: Sequence[Floats | None], k: int) -> dict[str, MetricEstimate]:
@@ -167,7 +236,13 @@ def _area(inside: Flags, scores: Sequence[Floats | None], k: int) -> dict[str, M
     if images < intervals.FEWEST:
         return {}
     columns = np.stack([of_run[:, k] for of_run in scores if of_run is not None])
-    return {"roc_auc": MetricEstimate(*significance.area_covariance(inside, columns), images)}
+    areas, covariance = significance.area_covariance(inside, columns)
+    ends = [
+        intervals.area_interval(float(area), float(variance), images)
+        for area, variance in zip(areas, np.diagonal(covariance), strict=True)
+    ]
+    estimate = MetricEstimate(areas, np.array(ends), covariance, images, _distinct(columns))
+    return {AUC: estimate}
 
 
 def estimate_arm(
@@ -182,17 +257,14 @@ def estimate_arm(
 
 
 def _interval(metric: MetricEstimate, chosen: Sequence[int]) -> tuple[float, float]:
-    values, covariance = metric.values[chosen], metric.covariance[np.ix_(chosen, chosen)]
-    mean, ends = float(values.mean()), []
-    if len(chosen) > 1:
-        ends.append(significance.mean_interval(values, covariance, metric.images))
-    if metric.drawn is None:  # an area, whose interval is never narrower than that of one network
-        ends.append(intervals.area_interval(mean, float(covariance.mean()), round(metric.images)))
-    elif len(chosen) == 1:
-        low, high = np.quantile(metric.drawn[chosen[0]], significance.TAILS)
-        ends.append((float(low), float(high)))
-    lows, highs = zip(*ends, strict=True)
-    return max(0.0, min(mean, *lows)), min(1.0, max(mean, *highs))
+    """Return the interval of the mean; equal runs count as what they are, one network."""
+    rows, number = list(chosen), metric.distinct[list(chosen)]
+    covariance = metric.covariance[np.ix_(rows, rows)]
+    error = np.sqrt(np.diagonal(covariance))
+    covariance = np.where(number[:, None] == number, np.outer(error, error), covariance)
+    low, high = significance.mean_interval(metric.values[rows], metric.ends[rows], covariance)
+    mean = float(metric.values[rows].mean())
+    return max(0.0, min(mean, low)), min(1.0, max(mean, high))
 
 
 def contrast_arms(
@@ -200,6 +272,7 @@ def contrast_arms(
     arm: Sequence[int],
     other: Sequence[int],
     metrics: Mapping[str, MetricEstimate],
+    margin: float = MARGIN,
 ) -> Contrast:
     """Compare the runs at the positions `arm` with those at `other`; p is not yet corrected."""
     both = [*arm, *other]
@@ -210,6 +283,7 @@ def contrast_arms(
         for name, m in metrics.items()
     }
     first, second = runs[arm[0]], runs[other[0]]
+    rare = rarest_class(first.predictions)
     return Contrast(
         recipe=first.recipe,
         arm=first.arm,
@@ -219,7 +293,10 @@ def contrast_arms(
         seeds=(len(arm), len(other)),
         differences=differences,
         mcnemar=_mcnemar([runs[i] for i in arm], [runs[i] for i in other]),
-        p_holm=differences[TESTED].p,
+        p=differences[tested_metric(differences)].p,
+        p_as_predicted=differences[GMEAN].p,
+        margin=margin,
+        rare=(rare, first.predictions.actual.count(rare)),
     )
 
 
@@ -235,8 +312,25 @@ def _correct(run: RunResult) -> Flags:
     return np.asarray(predictions.actual_index == predictions.predicted_index)
 
 
-def apply_holm(contrasts: Sequence[Contrast]) -> tuple[Contrast, ...]:
-    """Return the contrasts with p-values corrected for all of them."""
-    ps = significance.holm([c.tested.p for c in contrasts])
-    pairs = zip(contrasts, ps, strict=True)
-    return tuple(replace(c, p_holm=p, tests=len(contrasts)) for c, p in pairs)
+def correct_contrasts(
+    contrasts: Sequence[Contrast], primary: tuple[str, str, str] | None = None
+) -> tuple[Contrast, ...]:
+    """Return the contrasts with the p-values of the exploratory ones corrected for all of them.
+
+    `primary` is recipe, arm and against of the one that was declared.
+    """
+    keys = [(c.recipe, c.arm, c.against) for c in contrasts]
+    number = keys.index(primary) if primary in keys else None
+    ps = correct_exploratory([c.tested.p for c in contrasts], number)
+    as_predicted = correct_exploratory([c.as_predicted.p for c in contrasts], number)
+    others = len(contrasts) - (number is not None)
+    return tuple(
+        replace(
+            contrast,
+            p=p,
+            p_as_predicted=plain,
+            primary=place == number,
+            tests=1 if place == number else others,
+        )
+        for place, (contrast, p, plain) in enumerate(zip(contrasts, ps, as_predicted, strict=True))
+    )

@@ -9,20 +9,20 @@ measured by benchmarks/advise.py.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from toolkit.evaluation import ranking
 from toolkit.evaluation.contrasts import MetricEstimate, estimate_metrics
+from toolkit.evaluation.judgment import correct_exploratory, judge
 from toolkit.evaluation.results import RunResult
-from toolkit.metrics import significance, thresholds
+from toolkit.metrics import significance
 from toolkit.metrics.arrays import Flags, Floats, Labels
+from toolkit.metrics.params import MARGIN
 from toolkit.metrics.predictions import Predictions
-from toolkit.metrics.significance import CONFIDENCE, Difference
+from toolkit.metrics.significance import Difference
 
-BETTER, WORSE, EQUAL, UNKNOWN = "better", "worse", "practically equal", "not yet known"
-MARGIN = 0.02
-"""G-means that differ by less are practically equal."""
 GMEAN, AUC = "gmean", "roc_auc"
 
 
@@ -135,39 +135,13 @@ class RemedyComparison:
 def decide(images: HeldOutImages, scores: Floats, folds: Labels, *, tuned: bool) -> Predictions:
     """Return predictions from held-out scores [N, K].
 
-    `tuned`: with two classes at the threshold with the best smoothed G-mean on the other folds,
-    with more after dividing the scores by the classes' frequencies there. No image has a part in
+    `tuned`: at thresholds chosen on the other folds (`ranking.decide_at_threshold`). No image has a part in
     the decision about itself.
     """
     actual = tuple(images.classes[k] for k in images.labels)
     likeliest = tuple(images.classes[k] for k in scores.argmax(axis=1))
     plain = Predictions(images.classes, images.ids, actual, likeliest, scores)
-    if not tuned:
-        return plain
-    predicted = np.empty(len(actual), dtype=object)
-    for fold in np.unique(folds):
-        own = np.flatnonzero(folds == fold)
-        others = np.flatnonzero(folds != fold)
-        predicted[own] = _decide_fold(plain, own, others, images.rare)
-    return replace(plain, predicted=tuple(predicted))
-
-
-def _decide_fold(plain: Predictions, own: Labels, others: Labels, rare: str) -> list[str]:
-    if len(plain.classes) > 2:
-        counts = np.bincount(plain.actual_index[others], minlength=len(plain.classes))
-        scores = plain.required_scores("a decision")[own] / np.maximum(1, counts)
-        return [plain.classes[k] for k in scores.argmax(axis=1)]
-    threshold = thresholds.smooth_threshold(_rows(plain, others), rare)
-    return list(thresholds.apply_threshold(_rows(plain, own), rare, threshold).predicted)
-
-
-def _rows(predictions: Predictions, rows: Labels) -> Predictions:
-    ids, actual, predicted = (
-        tuple(values[row] for row in rows)
-        for values in (predictions.ids, predictions.actual, predictions.predicted)
-    )
-    scores = predictions.required_scores("a decision")[rows]
-    return Predictions(predictions.classes, ids, actual, predicted, scores)
+    return ranking.decide_out_of_fold(plain, folds) if tuned else plain
 
 
 # --- comparison -------------------------------------------------------------------------------
@@ -216,9 +190,9 @@ def compare_remedies(
             ranking=rankings[number],
             beyond_control=beyond[number],
             p=ps[number],
-            verdict=judge(differences[number], ps[number], margin),
-            ranking_verdict=judge(rankings[number], ranking_ps[number], margin),
-            control_verdict=judge(beyond[number], control_ps[number], margin),
+            verdict=_judge(differences[number], ps[number], margin),
+            ranking_verdict=_judge(rankings[number], ranking_ps[number], margin),
+            control_verdict=_judge(beyond[number], control_ps[number], margin),
             seconds=remedy.seconds,
         )
         for number, remedy in enumerate(remedies)
@@ -230,18 +204,8 @@ def compare_remedies(
     return RemedyComparison(images.rare, results, chosen, declared, detectable)
 
 
-def judge(difference: Difference | None, p: float, margin: float = MARGIN) -> str:
-    """Return better, worse, practically equal or not yet known; "" for nothing to compare with.
-
-    Practically equal: the whole 95% interval lies within `margin` of 0.
-    """
-    if difference is None:
-        return ""
-    if -margin < difference.low and difference.high < margin:
-        return EQUAL
-    if p >= 1 - CONFIDENCE or difference.value == 0:
-        return UNKNOWN
-    return BETTER if difference.value > 0 else WORSE
+def _judge(difference: Difference | None, p: float, margin: float) -> str:
+    return "" if difference is None else judge(difference, p, margin)
 
 
 def _decisions(
@@ -304,14 +268,11 @@ def _corrected(
     names: Sequence[str], differences: Sequence[Difference | None], declared: str
 ) -> list[float]:
     """Return p-values: the declared one as it is, the others corrected for all of them."""
-    exploratory = [
-        number
-        for number, (name, of) in enumerate(zip(names, differences, strict=True))
-        if of is not None and name != declared
-    ]
-    ps = [1.0 if of is None else of.p for of in differences]
-    adjusted = significance.holm([ps[number] for number in exploratory])
-    for number, p in zip(exploratory, adjusted, strict=True):
+    compared = [number for number, of in enumerate(differences) if of is not None]
+    places = {names[number]: place for place, number in enumerate(compared)}
+    known = [of.p for of in differences if of is not None]
+    ps = [1.0] * len(names)
+    for number, p in zip(compared, correct_exploratory(known, places.get(declared)), strict=True):
         ps[number] = p
     return ps
 
@@ -362,7 +323,7 @@ def images_needed(result: RemedyResult) -> int | None:
     difference = result.difference
     if difference is None or difference.value == 0:
         return None
-    detectable = difference.detectable(1)
-    if not math.isfinite(detectable):
-        return None
-    return math.ceil(result.errors.rare * max(1.0, (detectable / abs(difference.value)) ** 2))
+    if difference.detectable() <= abs(difference.value):
+        return result.errors.rare
+    times = difference.images_needed(abs(difference.value))
+    return None if times is None else math.ceil(result.errors.rare * times)

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from toolkit.evaluation.comparison import Comparison, compare_groups
-from toolkit.evaluation.contrasts import BETTER, INCONCLUSIVE, TESTED, WORSE, ArmEstimate, Contrast
+from toolkit.evaluation.contrasts import ArmEstimate, Contrast
+from toolkit.evaluation.judgment import BETTER, EQUAL, UNKNOWN, WORSE
 from toolkit.evaluation.results import RunResult
 from toolkit.evaluation.verdict import format_difference
 from toolkit.io import csv
 from toolkit.metrics.params import CompareParams
 
-EFFECT = {BETTER: "helps", WORSE: "harms", INCONCLUSIVE: "not known"}
+EFFECT = {BETTER: "helps", WORSE: "harms", EQUAL: "does nothing", UNKNOWN: "not yet known"}
 LESS = "less one transform"
 """The arm that the whole policy is compared with; no arm of params.yaml can have this name."""
 
@@ -60,7 +62,7 @@ def compare_targets(
     results: Mapping[int, Sequence[RunResult]], params: CompareParams
 ) -> dict[int, Comparison]:
     """Compare the arms with the baseline at each target; p is corrected for all targets."""
-    return compare_groups(results, params.baseline, resamples=params.resamples, seed=params.seed)
+    return compare_groups(results, params.baseline, **_settings(params))
 
 
 def compare_transforms(
@@ -76,7 +78,11 @@ def compare_transforms(
         for name, without in runs.items()
         if name is not None
     }
-    return compare_groups(groups, LESS, resamples=params.resamples, seed=params.seed)
+    return compare_groups(groups, LESS, **_settings(params))
+
+
+def _settings(params: CompareParams) -> dict[str, Any]:
+    return {"resamples": params.resamples, "seed": params.seed, "margin": params.margin}
 
 
 def sweep_points(comparisons: Mapping[int, Comparison]) -> list[SweepPoint]:
@@ -93,7 +99,8 @@ def sweep_points(comparisons: Mapping[int, Comparison]) -> list[SweepPoint]:
 
 
 def _point(estimate: ArmEstimate, target: int | None, contrast: Contrast | None) -> SweepPoint:
-    numbers = (len(estimate.seeds), estimate.mean(TESTED), *estimate.intervals[TESTED])
+    metric = estimate.metric
+    numbers = (len(estimate.seeds), estimate.mean(metric), *estimate.intervals[metric])
     return SweepPoint(estimate.arm, estimate.recipe, target, *numbers, contrast)
 
 
@@ -111,7 +118,7 @@ def transform_effects(comparisons: Mapping[str, Comparison]) -> list[TransformEf
 def _effect(
     transform: str, contrast: Contrast, estimates: Iterable[ArmEstimate]
 ) -> TransformEffect:
-    means = {of.arm: of.mean(TESTED) for of in estimates if of.recipe == contrast.recipe}
+    means = {of.arm: of.mean(contrast.metric) for of in estimates if of.recipe == contrast.recipe}
     whole, without = means[contrast.arm], means[contrast.against]
     return TransformEffect(transform, contrast.recipe, whole, without, contrast)
 
@@ -173,7 +180,7 @@ def _effect_fields(effect: TransformEffect) -> list[object]:
 
 def _contrast_fields(contrast: Contrast) -> list[object]:
     of = contrast.tested
-    return [*_rounded(of.value, of.low, of.high, contrast.p_holm), contrast.verdict]
+    return [*_rounded(of.value, of.low, of.high, contrast.p), contrast.verdict]
 
 
 def _rounded(*numbers: float) -> list[object]:

@@ -1,19 +1,23 @@
 """A comparison in sentences, as a table of text, and as the scalars of summary.json."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from toolkit.evaluation import judgment
 from toolkit.evaluation.comparison import Comparison
-from toolkit.evaluation.contrasts import BETTER, INCONCLUSIVE, TESTED, WORSE, ArmEstimate, Contrast
+from toolkit.evaluation.contrasts import AUC, GMEAN, RANKING, ArmEstimate, Contrast, tested_metric
+from toolkit.io.text import shorten
 from toolkit.metrics.intervals import FEWEST
-from toolkit.metrics.significance import Difference
+from toolkit.metrics.significance import MOST_RUNS, Difference
 
-TABLE_METRICS = (TESTED, "accuracy", "recall")
+TABLE_METRICS = (RANKING, GMEAN, "accuracy", "recall")
 """Metrics in the printed table, if they were compared."""
-PAGE_METRICS = (*TABLE_METRICS, "balanced_accuracy", "roc_auc")
+PAGE_METRICS = (*TABLE_METRICS, "balanced_accuracy", AUC)
 """Metrics in the tables of the page."""
-SUMMARY_METRICS = (*TABLE_METRICS, "roc_auc")
+SUMMARY_METRICS = (*TABLE_METRICS, AUC)
 """Metrics in summary.json, if they were compared: few, because DVC gives each a column."""
+RAISED = 20
+"""Seeds of each arm that more test images are counted for, where neither alone settles."""
 
 Scalars = dict[str, float | str]
 Summary = dict[str, dict[str, Scalars]]
@@ -22,9 +26,10 @@ Summary = dict[str, dict[str, Scalars]]
 def metric_title(metric: str, positive: str | None = None) -> str:
     """Return the name of a compared metric in tables."""
     names = {
-        "gmean": "G-mean",
+        GMEAN: "G-mean",
+        RANKING: "G-mean at threshold",
         "accuracy": "accuracy",
-        "roc_auc": "ROC AUC",
+        AUC: "ROC AUC",
         "balanced_accuracy": "balanced accuracy",
         "recall": f"recall of {positive}",
     }
@@ -48,19 +53,24 @@ def format_difference(difference: Difference) -> str:
     return f"{difference.value:+z.3f} {ends}"
 
 
-def _difference(difference: Difference) -> str:
+def _difference(difference: Difference, name: str = "G-mean") -> str:
     low, high = difference.low, difference.high
-    return f"G-mean {difference.value:+z.3f} (95% interval {low:+z.3f} to {high:+z.3f})"
+    return f"{name} {difference.value:+z.3f} (95% interval {low:+z.3f} to {high:+z.3f})"
 
 
 # --- sentences --------------------------------------------------------------------------------
 
 
 def verdict_headline(compared: Comparison) -> list[str]:
-    """Return a sentence for each arm against the baseline, and one against the control."""
-    others = [c for c in compared.contrasts if c.arm != compared.control] or compared.contrasts
-    pairs = dict.fromkeys((c.arm, c.against) for c in others)
-    return [_overall([c for c in others if (c.arm, c.against) == pair]) for pair in pairs]
+    """Return the primary contrast's sentence, then one for each other pair of arms."""
+    primary = [contrast for contrast in compared.contrasts if contrast.primary]
+    others = [c for c in compared.contrasts if c.arm != compared.control or c.primary]
+    exploratory = [c for c in others or compared.contrasts if not c.primary]
+    pairs = dict.fromkeys((c.arm, c.against) for c in exploratory)
+    return [
+        *map(verdict_sentence, primary),
+        *(_overall([c for c in exploratory if (c.arm, c.against) == pair]) for pair in pairs),
+    ]
 
 
 def _overall(group: Sequence[Contrast]) -> str:
@@ -70,7 +80,7 @@ def _overall(group: Sequence[Contrast]) -> str:
         verdict: [
             f"{c.recipe} (G-mean {c.tested.value:+z.3f})" for c in group if c.verdict == verdict
         ]
-        for verdict in (BETTER, WORSE, INCONCLUSIVE)
+        for verdict in judgment.VERDICTS
     }
     parts = [f"{verdict} with {_listed(names)}" for verdict, names in verdicts.items() if names]
     return f"{group[0].arm} against {group[0].against}: {'; '.join(parts)}."
@@ -81,23 +91,40 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def verdict_sentence(contrast: Contrast) -> str:
-    """Return the verdict in plain words, with the difference, its interval and its p-value."""
-    verdict = f"{contrast.arm} against {contrast.against}, {contrast.recipe}: {contrast.verdict}"
-    difference = _difference(contrast.tested)
-    if contrast.scope == "networks" and contrast.trained:
-        return (
-            f"{verdict}. These networks differ by {difference}, which accounts for the sampling of "
-            "the test images only: one run per arm cannot show what another training run would "
-            "give. Train at least three seeds."
+    """Return the verdict in plain words: on the ranking, then at .5, and what would settle it."""
+    role = "primary" if contrast.primary else "exploratory"
+    title = f"{contrast.arm} against {contrast.against}, {contrast.recipe}"
+    return " ".join([f"{title}: {contrast.verdict} ({role}).", *_reasons(contrast)])
+
+
+def _reasons(contrast: Contrast) -> Iterator[str]:
+    if contrast.single:
+        yield (
+            f"These networks differ by {_difference(contrast.tested)}, which accounts for the "
+            "sampling of the test images only: one run per arm cannot show what another training "
+            "run would give. Train at least three seeds."
         )
-    p = f"{p_statement(contrast.p_holm)}{_uncorrected(contrast)}"
-    if contrast.verdict != INCONCLUSIVE:
-        return f"{verdict}. {difference}, {p}."
-    return f"{verdict}. {difference}, {p}. {detectable_difference(contrast)}."
+        return
+    p = f"{p_statement(contrast.p)}{_uncorrected(contrast)}"
+    if contrast.metric == RANKING:
+        area = contrast.differences.get(AUC)
+        beside = f"; {_difference(area, 'ROC AUC')}" if area else ""
+        yield f"In ranking: {_difference(contrast.tested, 'G-mean at threshold')}, {p}{beside}."
+        yield f"At .5: {_difference(contrast.as_predicted)}, {contrast.verdict_as_predicted}."
+    else:
+        yield f"{_difference(contrast.tested)}, {p}; without scores there is no ranking."
+    moved = judgment.threshold_moved(contrast.verdict_as_predicted, contrast.verdict)
+    if contrast.metric == RANKING and moved:
+        yield f"{moved[0].upper()}{moved[1:]}."
+    if contrast.verdict == judgment.UNKNOWN:
+        yield f"{detectable_statement(contrast)}."
+        yield from settling_statement(contrast)
 
 
-def detectable_difference(contrast: Contrast) -> str:
+def detectable_statement(contrast: Contrast) -> str:
     """State the true difference that would have been detected with power 0.8."""
+    if contrast.tested.arm == contrast.tested.other == 0:
+        return "Neither arm ever recognizes one of the classes: two G-means of 0 say nothing"
     if math.isnan(contrast.detectable):
         return "With a G-mean of 0 or 1 it is unknown what difference would have been detected"
     if math.isinf(contrast.detectable):
@@ -105,35 +132,102 @@ def detectable_difference(contrast: Contrast) -> str:
     return f"A true difference of {contrast.detectable:.3f} would have been detected 4 times in 5"
 
 
+def settling_statement(contrast: Contrast) -> Iterator[str]:
+    """Say how many seeds or test images would settle what is not yet known, if any would."""
+    if contrast.verdict != judgment.UNKNOWN or contrast.single or math.isnan(contrast.detectable):
+        return
+    seeds, images = seeds_to_settle(contrast), images_to_settle(contrast)
+    name = repr(shorten(contrast.rare[0], 40))
+    ways = [
+        *([f"{seeds} seeds of each arm"] if seeds else []),
+        *([f"{images} test images of {name}"] if images else []),
+    ]
+    size = contrast.to_settle
+    if not ways and (both := images_to_settle(contrast, (RAISED, RAISED))):
+        ways = [f"{RAISED} seeds of each arm with {both} test images of {name}"]
+    if ways:
+        yield f"A difference of {size:.3f} would be settled by {' or by '.join(ways)}."
+    else:
+        yield f"Not even {MOST_RUNS} seeds of each arm would settle a difference of {size:.3f}."
+
+
+def seeds_to_settle(contrast: Contrast) -> int | None:
+    """Return how many seeds of each arm would settle it with these images; None for no number."""
+    return contrast.tested.runs_needed(contrast.to_settle, contrast.tests)
+
+
+def images_to_settle(contrast: Contrast, runs: tuple[int, int] | None = None) -> int | None:
+    """Return how many test images of the rarest class would settle it; None for no number."""
+    times = contrast.tested.images_needed(contrast.to_settle, contrast.tests, runs)
+    return None if times is None else math.ceil(contrast.rare[1] * times)
+
+
 def _uncorrected(contrast: Contrast) -> str:
     """Mention the uncorrected p-value if the correction changed it."""
     p = contrast.tested.p
-    return f" ({format_p(p)} uncorrected)" if format_p(p) != format_p(contrast.p_holm) else ""
+    return f" ({format_p(p)} uncorrected)" if format_p(p) != format_p(contrast.p) else ""
 
 
 def comparison_notes(*comparisons: Comparison) -> list[str]:
     """Return sentences to print below tables of comparisons: what the numbers rest on."""
-    test_images = comparisons[0].test_images
+    first, test_images = comparisons[0], comparisons[0].test_images
     rarest = min(test_images, key=lambda name: test_images[name])
     images = test_images[rarest]
     estimates = [estimate for compared in comparisons for estimate in compared.estimates]
-    contrasts = sum(len(compared.contrasts) for compared in comparisons)
+    contrasts = [contrast for compared in comparisons for contrast in compared.contrasts]
     notes = [
         *dict.fromkeys(warning for compared in comparisons for warning in compared.warnings),
         f"Class {rarest!r} has {images} test image{'' if images == 1 else 's'}, so each of them is "
         f"{1 / images:.3f} of its recall.",
         _interval_note(sorted({len(estimate.seeds) for estimate in estimates})),
+        *_ranking_note(first),
+        *_correction_note(contrasts),
     ]
-    if comparisons[0].positive and images < FEWEST:
+    if images < FEWEST:
         notes.append(f"Fewer than {FEWEST} images of a class are too few to compare ROC AUCs.")
-    if contrasts > 1:
-        notes.append(f"p-values are Holm-corrected for all {contrasts} comparisons.")
-    if any(0.0 in estimate.values[TESTED] for estimate in estimates):
+    if any(contrast.trained for contrast in contrasts) and first.control is None:
         notes.append(
+            "There is no control: name an arm of plain copies in compare.control, and more of the "
+            "same is told from new images."
+        )
+    notes += _end_notes(estimates)
+    return notes
+
+
+def _ranking_note(compared: Comparison) -> Iterator[str]:
+    if RANKING in compared.metrics:
+        what = "threshold" if len(compared.test_images) == 2 else "factor for each class"
+        yield (
+            f"In ranking: at the {what} with the best G-mean on validation images, or on the other "
+            "fifths of the test images where there are none. At .5: as predicted."
+        )
+
+
+def _correction_note(contrasts: Sequence[Contrast]) -> Iterator[str]:
+    others = sum(not contrast.primary for contrast in contrasts)
+    if len(contrasts) > others:
+        yield "The primary contrast was declared before any result and is tested at 5%."
+    if others > 1:
+        yield f"p-values of the {others} exploratory comparisons are Holm-corrected."
+
+
+def _end_notes(estimates: Sequence[ArmEstimate]) -> Iterator[str]:
+    """Say why an interval ends at its own value, and what a G-mean of 0 means."""
+    shown = [
+        (metric, row.mean(metric), row.intervals[metric])
+        for row in estimates
+        for metric in PAGE_METRICS
+        if metric in row.values
+    ]
+    ends = {value for _, value, interval in shown if value in interval}
+    if ends:
+        listed = " and ".join(f"{value:.3g}" for value in sorted(ends))
+        yield f"An interval that ends at its own value does so because metrics end there: {listed}."
+    if any(0.0 in row.values[metric] for row in estimates for metric in {GMEAN, row.metric}):
+        yield (
             "A G-mean of 0 means that a class was never predicted correctly: its interval says "
             "little."
         )
-    return notes
 
 
 def _interval_note(counts: Sequence[int]) -> str:
@@ -153,12 +247,13 @@ def comparison_table(compared: Comparison) -> list[list[str]]:
     """Return rows of text, header first: means, differences, p-values and verdicts."""
     metrics = [metric for metric in TABLE_METRICS if metric in compared.metrics]
     names = [metric_title(metric, compared.positive) for metric in metrics]
-    header = ["recipe", "arm", "seeds", *names, f"G-mean against {compared.baseline}"]
+    tested = metric_title(tested_metric(compared.metrics))
+    header = ["recipe", "arm", "seeds", *names, f"{tested} against {compared.baseline}"]
     contrasts = {(c.recipe, c.arm): c for c in compared.against(compared.baseline)}
     body = [
         _cells(row, metrics, contrasts.get((row.recipe, row.arm))) for row in compared.estimates
     ]
-    return [[*header, "p", "verdict"], *body]
+    return [[*header, "p", "verdict", "at .5"], *body]
 
 
 def _cells(row: ArmEstimate, metrics: Sequence[str], contrast: Contrast | None) -> list[str]:
@@ -167,15 +262,16 @@ def _cells(row: ArmEstimate, metrics: Sequence[str], contrast: Contrast | None) 
         low, high = row.intervals[metric]
         cells.append(f"{row.mean(metric):.3f} ({low:.3f} to {high:.3f})")
     if contrast is None:
-        return [*cells, "baseline", "", ""]
+        return [*cells, "baseline", "", "", ""]
     change = format_difference(contrast.tested)
-    return [*cells, change, format_p(contrast.p_holm), contrast.verdict]
+    verdicts = (contrast.verdict, contrast.verdict_as_predicted)
+    return [*cells, change, format_p(contrast.p), *verdicts]
 
 
 def comparison_markdown(compared: Comparison) -> str:
     """Return the table and its notes as GitHub Markdown."""
     header, *body = [[_escape(cell) for cell in row] for row in comparison_table(compared)]
-    rule = ["---"] * 2 + ["---:"] * (len(header) - 3) + ["---"]
+    rule = ["---"] * 2 + ["---:"] * (len(header) - 4) + ["---"] * 2
     lines = [f"| {' | '.join(cells)} |" for cells in (header, rule, *body)]
     return "\n".join(
         [*lines, "", *(f"- {_escape(note)}" for note in comparison_notes(compared)), ""]
@@ -194,8 +290,9 @@ def _escape(text: str) -> str:
 def summarize_comparison(compared: Comparison) -> Summary:
     """Return scalars by recipe and arm for summary.json, because DVC's tables leave lists out.
 
-    These are means over the seeds, and for the tested metric also the interval, the standard
-    deviation over the seeds (`spread`), the differences and the verdicts.
+    These are means over the seeds, for G-means also the interval and the standard deviation over
+    the seeds (`spread`), the differences, and the verdicts. docs/comparing.md says what each key
+    means.
     """
     nested: Summary = {recipe: {} for recipe in compared.recipes}
     for row in compared.estimates:
@@ -208,20 +305,36 @@ def summarize_comparison(compared: Comparison) -> Summary:
 
 
 def _scalars(row: ArmEstimate, compared: Sequence[str]) -> Scalars:
-    (low, high), spread = row.intervals[TESTED], row.std(TESTED)
-    ends: Scalars = {"seeds": len(row.seeds), f"{TESTED}_low": low, f"{TESTED}_high": high}
-    if spread is not None:
-        ends[f"{TESTED}_spread"] = spread
-    return ends | {metric: row.mean(metric) for metric in SUMMARY_METRICS if metric in compared}
+    scalars: Scalars = {"seeds": len(row.seeds)}
+    for metric in dict.fromkeys((row.metric, GMEAN)):
+        (low, high), spread = row.intervals[metric], row.std(metric)
+        scalars |= {f"{metric}_low": low, f"{metric}_high": high}
+        if spread is not None:
+            scalars[f"{metric}_spread"] = spread
+    return scalars | {metric: row.mean(metric) for metric in SUMMARY_METRICS if metric in compared}
 
 
 def _contrast_scalars(contrast: Contrast) -> Scalars:
-    tested, detectable = contrast.tested, contrast.detectable
-    return {
-        f"{TESTED}_difference": tested.value,
-        f"{TESTED}_difference_low": tested.low,
-        f"{TESTED}_difference_high": tested.high,
-        "p": contrast.p_holm,
-        **({"detectable": detectable} if math.isfinite(detectable) else {}),
+    scalars: Scalars = {
         "verdict": contrast.verdict,
+        "role": "primary" if contrast.primary else "exploratory",
+        "p": contrast.p,
+        "verdict_as_predicted": contrast.verdict_as_predicted,
+        "p_as_predicted": contrast.p_as_predicted,
     }
+    for metric in (RANKING, AUC, GMEAN):
+        if of := contrast.differences.get(metric):
+            scalars |= {
+                f"{metric}_difference": of.value,
+                f"{metric}_difference_low": of.low,
+                f"{metric}_difference_high": of.high,
+            }
+    if contrast.verdict == judgment.UNKNOWN and not math.isnan(contrast.detectable):
+        needed = {
+            "seeds_to_settle": seeds_to_settle(contrast),
+            "images_to_settle": images_to_settle(contrast),
+        }
+        scalars |= {name: value for name, value in needed.items() if value is not None}
+    if math.isfinite(contrast.detectable):
+        scalars["detectable"] = contrast.detectable
+    return scalars

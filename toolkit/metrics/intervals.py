@@ -5,7 +5,7 @@ proportions and DeLong's for areas under ROC curves. benchmarks/coverage.py meas
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -57,6 +57,29 @@ def confidence_intervals(
         if name in values and np.isfinite(each).all()
     }
     return {name: each for name, each in within.items() if each[0] < each[1]}
+
+
+def network_intervals(
+    matrix: confusion.Matrix,
+    classes: tuple[str, ...],
+    metrics: Sequence[str],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, ConfidenceInterval]:
+    """Return what `confidence_intervals` does for some of METRICS, and for recall_<class>."""
+    drawn = bootstrap.resample_matrices(np.random.default_rng(seed), matrix, resamples)
+    ends = dict[str, ConfidenceInterval]()
+    for name in metrics:
+        metric, k = confusion.METRICS[name], len(classes)
+        value = float(metric(matrix))
+        ends[name] = _within(_range(name, k), value, *_percentiles(name, value, metric(drawn), k))
+    return ends | {
+        f"recall_{label}": wilson(int(correct), int(support))
+        for label, correct, support in zip(
+            classes, np.diagonal(matrix), matrix.sum(axis=1), strict=True
+        )
+    }
 
 
 def _range(name: str, classes: int) -> ConfidenceInterval:
@@ -114,13 +137,15 @@ def _percentiles(name: str, value: float, drawn: Floats, classes: int) -> Confid
 def _proportions(
     matrix: confusion.Matrix, classes: tuple[str, ...], positive: str | None
 ) -> dict[str, ConfidenceInterval]:
-    """Return the intervals of accuracy, and of each class's recall and specificity.
+    """Return the intervals of each class's recall and specificity.
 
-    Precision is no such proportion: how often a network predicts a class is random as well.
+    Precision is no such proportion: how often a network predicts a class is random as well. Neither
+    is accuracy: the numbers of test images of the classes are given, and what is not random (a
+    network that always predicts the same class) must not widen its interval.
     """
     total, correct = int(matrix.sum()), np.diagonal(matrix)
     support, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
-    ends = {"accuracy": wilson(int(correct.sum()), total)}
+    ends = dict[str, ConfidenceInterval]()
     for k, label in enumerate(classes):
         negatives = total - int(support[k])
         true_negatives = negatives - int(predicted[k] - correct[k])

@@ -1,5 +1,6 @@
 """The sections `evaluate` and `compare` of params.yaml."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -15,10 +16,12 @@ from toolkit.io.schema import (
 )
 
 Resamples = Annotated[Integer, Field(ge=200)]
+MARGIN = 0.02
+"""G-means that differ by less are practically equal."""
 
 
 class GmeanRule(Section):
-    """The threshold with the highest G-mean."""
+    """The threshold with the highest smoothed G-mean (`thresholds.smooth_threshold`)."""
 
     rule: Literal["gmean"]
 
@@ -54,6 +57,28 @@ class EvaluateParams(Section):
     seed: Seed = 0
 
 
+class PrimaryContrast(Section):
+    """The one contrast that is declared before any result: `arm` against `against`."""
+
+    recipe: Name
+    arm: Name
+    against: Name
+
+
+def declare_primary(
+    baseline: str, control: str | None, arms: Sequence[str], recipes: Sequence[str]
+) -> tuple[str, str, str] | None:
+    """Return recipe, arm and against of the primary contrast by rule; None with nothing to compare.
+
+    It is that of the first arm besides the control with the baseline, with the first recipe.
+    """
+    others = [arm for arm in arms if arm not in (baseline, control)]
+    others += [arm for arm in arms if arm == control != baseline]
+    if not others or not recipes:
+        return None
+    return recipes[0], others[0], baseline
+
+
 class CompareParams(Section):
     """Which arms, recipes and seeds are trained and compared with the baseline.
 
@@ -67,6 +92,18 @@ class CompareParams(Section):
     recipes: Distinct[Name]
     seeds: Distinct[Seed]
     """At least three: one run cannot separate the effect of an arm from the noise of training."""
+    primary: PrimaryContrast | None = None
+    """The contrast tested at 5% without correction; null for that of `declare_primary`. The others
+    are exploratory, and Holm-corrected."""
+    margin: Annotated[Number, Field(ge=0, le=0.5)] = MARGIN
+    """G-means that differ by less are practically equal."""
     resamples: Resamples = 2000
     """Bootstrap resamples for the confidence intervals of the differences."""
     seed: Seed = 0
+
+    @property
+    def declared(self) -> tuple[str, str, str] | None:
+        """Recipe, arm and against of the primary contrast: the one that is named, or by rule."""
+        if self.primary:
+            return self.primary.recipe, self.primary.arm, self.primary.against
+        return declare_primary(self.baseline, self.control, self.arms, self.recipes)

@@ -11,27 +11,61 @@ Distributions come from scipy.special: importing scipy.stats takes 0.5 s, as lon
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolkit.metrics.arrays import Flags, Floats
+from toolkit.metrics.arrays import Flags, Floats, Labels
 
 CONFIDENCE = 0.95
 """Confidence level of every interval. A verdict asks for p below 1 - CONFIDENCE."""
 TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 POWER = 0.8
 """Probability that a detectable difference is found."""
+MOST_RUNS, MOST_IMAGES = 50, 100.0
+"""Runs of each arm, and times the test images, up to which it is searched what would settle."""
 
 StandardError = tuple[float, float]
 """A standard error and its degrees of freedom."""
 
 
 @dataclass(frozen=True)
+class VarianceParts:
+    """Where the variance of the difference between two arms' means comes from.
+
+    `runs` are those of each arm and `training` the variance of one run of each due to training,
+    None where it is about these very networks. `shared` is the variance that the test images give
+    the difference between the arms themselves, `own` what they add for one run of each arm.
+    `images` is how many images these are estimated from.
+    """
+
+    runs: tuple[int, int]
+    training: tuple[float, float] | None
+    shared: float
+    own: tuple[float, float]
+    images: float
+
+    def error(self, runs: tuple[int, int] | None = None, times: float = 1.0) -> StandardError:
+        """Return the standard error with these or other runs, and `times` as many test images.
+
+        Where few runs happen to agree, that of these very networks may be larger, and is taken.
+        """
+        counts, freedom = runs or self.runs, max(1, self.images * times - 1)
+        alone = self.shared + sum(part / n for part, n in zip(self.own, counts, strict=True))
+        networks = _combined([(max(0.0, alone) / times, freedom)])
+        if self.training is None:
+            return networks
+        # Not Welch's degrees of freedom: with few runs of unequal luck they are too many by chance.
+        training = sum(part / n for part, n in zip(self.training, counts, strict=True))
+        parts = [(training, min(counts) - 1), (max(0.0, self.shared) / times, freedom)]
+        return max(_combined(parts), networks, key=_reach)
+
+
+@dataclass(frozen=True)
 class Difference:
     """The means of two arms, and the first minus the second with its 95% confidence interval.
 
-    `p` is two-sided; `error` is the standard error of the difference, with its degrees of freedom.
+    `p` is two-sided; `parts` are those of the variance of the difference.
     """
 
     arm: float
@@ -39,26 +73,88 @@ class Difference:
     low: float
     high: float
     p: float
-    error: StandardError
+    parts: VarianceParts
 
     @property
     def value(self) -> float:
         """The difference."""
         return self.arm - self.other
 
-    def detectable(self, tests: int) -> float:
+    def detectable(
+        self, tests: int = 1, runs: tuple[int, int] | None = None, times: float = 1.0
+    ) -> float:
         """Return the size of a true difference that would be found with the probability POWER.
 
-        In the least favorable case of Holm's correction for that many tests. Infinite if metrics
-        from 0 to 1 cannot differ so much; NaN if an arm's mean is 0 or 1, where its variance says
-        nothing about other values.
+        In the least favorable case of Holm's correction for that many tests; with other numbers of
+        runs and `times` as many test images, if they are given. Infinite if metrics from 0 to 1
+        cannot differ so much; NaN if an arm's mean is 0 or 1, where its variance says nothing about
+        other values.
         """
         if {self.arm, self.other} & {0.0, 1.0}:
             return math.nan
-        error, freedom = self.error
-        reach = t_quantile(1 - (1 - TAILS[1]) / tests, freedom)
-        size = (reach + t_quantile(POWER, freedom)) * error
+        size = detectable_difference(self.parts.error(runs, times), tests)
         return size if size <= max(self.other, 1 - self.other) else math.inf
+
+    def runs_needed(self, size: float, tests: int = 1) -> int | None:
+        """Return the fewest runs of each arm that make a difference of that size detectable.
+
+        None if these are enough already, if even MOST_RUNS are not, and without runs to vary.
+        """
+        if self.parts.training is None or not self.detectable(tests) > size:
+            return None
+        counts = range(max(self.parts.runs) + 1, MOST_RUNS + 1)
+        return next((n for n in counts if self.detectable(tests, (n, n)) <= size), None)
+
+    def images_needed(
+        self, size: float, tests: int = 1, runs: tuple[int, int] | None = None
+    ) -> float | None:
+        """Return how many times the test images make a difference of that size detectable.
+
+        None if these are enough already, and if even MOST_IMAGES times as many are not.
+        """
+        if (
+            not self.detectable(tests, runs) > size
+            or self.detectable(tests, runs, MOST_IMAGES) > size
+        ):
+            return None
+        low, high = 1.0, MOST_IMAGES
+        while high / low > 1.001:
+            middle = math.sqrt(low * high)
+            enough = self.detectable(tests, runs, middle) <= size
+            low, high = (low, middle) if enough else (middle, high)
+        return high
+
+
+def detectable_difference(error: StandardError, tests: int = 1) -> float:
+    """Return the size of a true difference that such an error finds with the probability POWER."""
+    reach = t_quantile(1 - (1 - TAILS[1]) / tests, error[1])
+    return (reach + t_quantile(POWER, error[1])) * error[0]
+
+
+def expected_parts(
+    images: Sequence[int], runs: int, *, recall: float, spread: float, shared: float
+) -> VarianceParts:
+    """Return what to expect of the variance of a difference in G-mean before any result.
+
+    `images` are those of each class; both arms have this `recall` of every class, and runs that
+    vary by the standard deviation `spread`. `shared` is the correlation between two networks of
+    what they recognize.
+    """
+    classes, counts = len(images), np.asarray(images, dtype=np.float64)
+    one = float((recall * (1 - recall) / counts).sum()) / classes**2  # the variance of one G-mean
+    own = one * (1 - shared) / 2
+    training = (spread**2, spread**2) if runs > 1 else None
+    return VarianceParts((runs, runs), training, 2 * own, (own, own), effective_images(counts))
+
+
+def effective_images(counts: Floats | Labels) -> float:
+    """Return the size of one sample that knows its variance as well as these [K] know theirs.
+
+    Each class adds a variance in proportion to 1 / n with n - 1 degrees of freedom (Satterthwaite).
+    """
+    parts = 1 / counts
+    freedom = parts.sum() ** 2 / (parts**2 / np.maximum(1, counts - 1)).sum()
+    return 1 + float(freedom)
 
 
 @dataclass(frozen=True)
@@ -161,64 +257,56 @@ def difference(arm: Floats, other: Floats, covariance: Floats, images: float) ->
     for the test images alone. Where few runs happen to agree, the wider of the two is taken: what
     is uncertain about these networks is uncertain about their arms.
     """
-    return _with_error(arm, other, _difference_error(arm, other, covariance, images))
-
-
-def mean_interval(values: Floats, covariance: Floats, images: float) -> tuple[float, float]:
-    """Return the 95% confidence interval of the mean of `values` [A], at least two runs.
-
-    It accounts for test images and training, and is never narrower than that of these very
-    networks, which accounts for the test images alone.
-    """
-    between = (max(0.0, _between(covariance)), max(1, images - 1))
-    both = _combined([_training(values), between])
-    weights = np.full(len(values), 1 / len(values))
-    reach = max(map(_reach, (both, _images_alone(weights, covariance, images))))
-    mean = _mean(values)
-    return mean - reach, mean + reach
+    return _with_parts(arm, other, _parts(arm, other, covariance, images))
 
 
 def networks_difference(
     arm: Floats, other: Floats, covariance: Floats, images: float
 ) -> Difference:
     """Return `difference` for these very networks: it accounts for the test images alone."""
-    return _with_error(arm, other, _contrast_alone(arm, other, covariance, images))
+    parts = replace(_parts(arm, other, covariance, images), training=None)
+    return _with_parts(arm, other, parts)
 
 
-def _with_error(arm: Floats, other: Floats, error: StandardError) -> Difference:
-    means = _mean(arm), _mean(other)
+def _with_parts(arm: Floats, other: Floats, parts: VarianceParts) -> Difference:
+    means, error = (_mean(arm), _mean(other)), parts.error()
     value, reach = means[0] - means[1], _reach(error)
     low, high = max(-1.0, value - reach), min(1.0, value + reach)
     p = _p_value(abs(value) / error[0], error[1]) if error[0] else float(value == 0)
-    return Difference(*means, low, high, p, error)
+    return Difference(*means, low, high, p, parts)
 
 
-def _difference_error(
-    arm: Floats, other: Floats, covariance: Floats, images: float
-) -> StandardError:
-    a, b = len(arm), len(other)
-    alone = _contrast_alone(arm, other, covariance, images)
-    if min(a, b) < 2:
-        return alone
-    shared = _between(covariance[:a, :a]) + _between(covariance[a:, a:])
-    shared -= 2 * float(covariance[:a, a:].mean())
-    images_part = (max(0.0, shared), max(1, images - 1))
-    # Not Welch's degrees of freedom: with few runs of unequal luck they are too many by chance.
-    training = _training(arm)[0] + _training(other)[0], min(a, b) - 1
-    return max(_combined([training, images_part]), alone, key=_reach)
+def _parts(arm: Floats, other: Floats, covariance: Floats, images: float) -> VarianceParts:
+    a = len(arm)
+    blocks = covariance[:a, :a], covariance[a:, a:]
+    between = [_between(block) for block in blocks]
+    own = tuple(float(np.trace(of)) / len(of) - c for of, c in zip(blocks, between, strict=True))
+    trained = min(a, len(other)) > 1
+    return VarianceParts(
+        runs=(a, len(other)),
+        training=(float(arm.var(ddof=1)), float(other.var(ddof=1))) if trained else None,
+        shared=sum(between) - 2 * float(covariance[:a, a:].mean()),
+        own=(own[0], own[1]),
+        images=images,
+    )
 
 
-def _contrast_alone(arm: Floats, other: Floats, covariance: Floats, images: float) -> StandardError:
-    """Return the standard error of the difference between these networks' means."""
-    a, b = len(arm), len(other)
-    weights = np.concatenate([np.full(a, 1 / a), np.full(b, -1 / b)])
-    return _images_alone(weights, covariance, images)
+def mean_interval(values: Floats, ends: Floats, covariance: Floats) -> tuple[float, float]:
+    """Return the 95% confidence interval of the mean of one metric of several runs, `values` [A].
 
-
-def _images_alone(weights: Floats, covariance: Floats, images: float) -> StandardError:
-    """Return the standard error of a weighted sum of these networks' metrics."""
-    variance = max(0.0, float(weights @ covariance @ weights))
-    return _combined([(variance, max(1, images - 1))])
+    `ends` [A, 2] are each network's own interval, which accounts for the test images, and
+    `covariance` [A, A] that of the networks' metrics over samples of them. What training adds is
+    combined with it by its square (MOVER: Zou and Donner, 2008), so that the interval of one run,
+    or of equal ones without training to vary, is that of its evaluation.
+    """
+    mean, alone = _mean(values), float(np.sqrt(np.diagonal(covariance)).mean())
+    shared = math.sqrt(max(0.0, float(covariance.mean()))) / alone if alone else 1.0
+    training = 0.0
+    if len(values) > 1:
+        error = math.sqrt(float((values - values[0]).var(ddof=1)) / len(values))
+        training = t_quantile(TAILS[1], len(values) - 1) * error
+    below, above = np.abs(ends - values[:, None]).mean(axis=0)
+    return mean - math.hypot(shared * below, training), mean + math.hypot(shared * above, training)
 
 
 def _reach(error: StandardError) -> float:
@@ -231,14 +319,11 @@ def _mean(values: Floats) -> float:
     return float(values[0] + (values - values[0]).mean())
 
 
-def _training(values: Floats) -> tuple[float, float]:
-    """Return the variance of the mean due to training, and its degrees of freedom."""
-    return float(values.var(ddof=1)) / len(values), len(values) - 1
-
-
 def _between(covariance: Floats) -> float:
-    """Return the mean covariance of two different runs of one arm [A, A]."""
+    """Return the mean covariance of two different runs of one arm [A, A]; of one, its variance."""
     runs = len(covariance)
+    if runs == 1:
+        return float(covariance[0, 0])
     return float(covariance.sum() - np.trace(covariance)) / (runs * (runs - 1))
 
 

@@ -1,7 +1,9 @@
 """The decision threshold on the positive class's score: chosen on valid, applied to test.
 
-Only the scores that a threshold lies between matter, so a rule of params.yaml picks one of the gaps
-between adjacent scores on valid, and the threshold is the middle of that gap.
+The rule `gmean` takes the best smoothed G-mean (`smooth_threshold`). For the others only the scores
+that a threshold lies between matter: they pick one of the gaps between adjacent scores on valid,
+and the threshold is the middle of that gap. With more than two classes a threshold is a factor for
+each class (`class_factors`).
 """
 
 from collections.abc import Callable
@@ -13,13 +15,15 @@ import numpy.typing as npt
 
 from toolkit.errors import InputError
 from toolkit.metrics import params
-from toolkit.metrics.arrays import Floats, Labels
+from toolkit.metrics.arrays import Flags, Floats, Labels
 from toolkit.metrics.predictions import Predictions
 
-CUTS = np.arange(-12, 12.01, 0.05)
-"""Log-odds that a smoothed threshold is chosen among."""
-SMALLEST = 1e-6
+LARGEST, COARSE, FINE = 28.0, 0.25, 0.05
+"""Largest log-odds that a smoothed threshold is searched among, and the steps of the search."""
+SMALLEST = 1e-12
 """Scores are at least this far from 0 and 1, for their log-odds to be finite."""
+ROUNDS = 100
+"""Rounds in which the factors of the classes are fitted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +45,14 @@ class Gaps:
 def choose_threshold(valid: Predictions, positive: str, settings: params.EvaluateParams) -> float:
     """Return the threshold on the score of `positive` that the rule in `settings` picks on `valid`.
 
-    Of several best gaps the widest is taken, where a few new images change least; then the one
-    nearest to 0.5, then the lower. Raises InputError unless there are two classes with images and
-    scores, `positive` one of them.
+    That of the rule `gmean` is smoothed. For the others, of several best gaps the widest is taken,
+    where a few new images change least; then the one nearest to 0.5, then the lower. Raises
+    InputError unless there are two classes with images and scores, `positive` one of them.
     """
-    gaps = _gaps(valid, positive)
     rule = settings.threshold
+    if isinstance(rule, params.GmeanRule):
+        return smooth_threshold(valid, positive)
+    gaps = _gaps(valid, positive)
     middle = (gaps.low + gaps.high) / 2
     keys = (np.abs(middle - 0.5), gaps.low - gaps.high, -RULES[rule.rule](gaps, rule))
     best = np.lexsort(keys)[0]  # stable: equal gaps stay in ascending order
@@ -64,28 +70,63 @@ def smooth_threshold(predictions: Predictions, positive: str) -> float:
     """
     from scipy.special import expit, logit
 
-    column = _column(predictions, positive)
-    inside = predictions.actual_index == column
-    if not inside.any() or inside.all():
-        raise InputError("a threshold needs images of both classes")
-    scores = np.clip(_scores(predictions)[:, column], SMALLEST, 1 - SMALLEST)
-    odds = np.asarray(logit(scores))
-    recalls, specificities = (
-        np.array([expit(sign * (some - cut)).mean() for cut in CUTS])
-        for sign, some in ((1, odds[inside]), (-1, odds[~inside]))
-    )
-    return float(expit(CUTS[np.argmax(recalls * specificities)]))
+    inside, scores = _both_classes(predictions, positive)
+    odds = np.asarray(logit(np.clip(scores, SMALLEST, 1 - SMALLEST)))
+
+    def best(cuts: Floats) -> float:
+        recalls, specificities = (
+            np.array([expit(sign * (some - cut)).mean() for cut in cuts])
+            for sign, some in ((1, odds[inside]), (-1, odds[~inside]))
+        )
+        return float(cuts[np.argmax(recalls * specificities)])
+
+    coarse = best(np.arange(-LARGEST, LARGEST + COARSE, COARSE))
+    return float(expit(best(coarse + np.arange(-COARSE, COARSE + FINE, FINE))))
+
+
+def class_factors(valid: Predictions) -> Floats:
+    """Return a factor for the scores of each class [K] that makes up for the class balance.
+
+    Multiplied by them and divided by their sum, the scores on `valid` are those of a prior that is
+    the same for all classes: their mean, each class weighing the same, is 1 / K for every class
+    (the maximum likelihood of one intercept per class). Raises InputError for a class without
+    images, and without scores.
+    """
+    scores = np.maximum(_scores(valid), SMALLEST)
+    counts = np.bincount(valid.actual_index, minlength=len(valid.classes))
+    if not counts.all():
+        name = valid.classes[int(np.argmin(counts))]
+        raise InputError(f"valid has no image of class {name!r}, so no factor can be chosen on it")
+    weights = (1 / counts / len(counts))[valid.actual_index]
+    factors = np.ones(len(counts))
+    for _ in range(ROUNDS):
+        scaled = scores * factors
+        means = weights @ (scaled / scaled.sum(axis=1, keepdims=True))
+        factors /= means * len(counts)
+    return np.asarray(factors / factors.sum())
+
+
+def apply_factors(predictions: Predictions, factors: Floats) -> Predictions:
+    """Return the predictions with the class whose score times its factor is the highest."""
+    labels = (_scores(predictions) * factors).argmax(axis=1)
+    return replace(predictions, predicted=tuple(predictions.classes[k] for k in labels))
+
+
+def _both_classes(valid: Predictions, positive: str) -> tuple[Flags, Floats]:
+    """Return which images are of `positive`, and its scores. Raises InputError as said above."""
+    column = _column(valid, positive)
+    inside = valid.actual_index == column
+    if inside.all() or not inside.any():
+        name = valid.classes[1 - column] if inside.any() else positive
+        message = f"valid has no image of class {name!r}, so no threshold can be chosen on it"
+        raise InputError(f"{message}; add images of it or leave valid out")
+    return np.asarray(inside), _scores(valid)[:, column]
 
 
 def _gaps(valid: Predictions, positive: str) -> Gaps:
-    column = _column(valid, positive)
-    actual, scores = valid.actual_index == column, _scores(valid)[:, column]
+    actual, scores = _both_classes(valid, positive)
     edges, place = np.unique(scores, return_inverse=True)
     true, false = (_at_least(place[of], len(edges)) for of in (actual, ~actual))
-    if not true[0] or not false[0]:
-        name = valid.classes[1 - column] if true[0] else positive
-        message = f"valid has no image of class {name!r}, so no threshold can be chosen on it"
-        raise InputError(f"{message}; add images of it or leave valid out")
     low = np.append(0.0, edges)
     high = np.append(edges, max(1.0, np.nextafter(edges[-1], 2)))
     return Gaps(low, high, true, false, int(true[0]), int(false[0]))
@@ -174,16 +215,11 @@ def describe_rule(rule: params.ThresholdRule) -> str:
     """Return the rule in words."""
     match rule:
         case params.GmeanRule():
-            return "best G-mean"
+            return "best smoothed G-mean"
         case params.CostRule():
             return f"lowest cost, a false negative costing {rule.ratio:g} false positives"
         case params.RecallRule():
             return f"recall of at least {rule.recall:g}"
-
-
-def _gmean(gaps: Gaps, _: params.GmeanRule) -> Floats:
-    # Its square, times a constant: in whole numbers, equal G-means are exactly equal.
-    return (gaps.true_positives * (gaps.negatives - gaps.false_positives)).astype(float)
 
 
 def _cost(gaps: Gaps, rule: params.CostRule) -> Floats:
@@ -197,8 +233,7 @@ def _recall(gaps: Gaps, rule: params.RecallRule) -> Floats:
 
 
 RULES: dict[str, Callable[[Gaps, Any], Floats]] = {
-    "gmean": _gmean,
     "cost": _cost,
     "recall": _recall,
 }
-"""evaluate.threshold.rule -> the utility of each gap, [G]; the highest is best."""
+"""evaluate.threshold.rule -> the utility of each gap, [G]; the highest is best. Not of `gmean`."""

@@ -36,11 +36,25 @@ class Params(Section):
             ("compare.recipes", self.compare.recipes, list(self.train.recipes)),
             ("compare.baseline", [self.compare.baseline], self.compare.arms),
             ("compare.control", filter(None, [self.compare.control]), self.compare.arms),
+            *self._primary_names(),
         ):
             for name in names:
                 if name not in known:
                     raise ValueError(f"{key} must name some of {known}, got {name!r}")
         return self
+
+    def _primary_names(self) -> list[tuple[str, list[str], list[str]]]:
+        """Return the keys of compare.primary, their values, and what these may be."""
+        compare = self.compare
+        if (primary := compare.primary) is None:
+            return []
+        against = list(filter(None, [compare.baseline, compare.control]))
+        others = [arm for arm in compare.arms if arm not in (compare.baseline, primary.against)]
+        return [
+            ("compare.primary.recipe", [primary.recipe], compare.recipes),
+            ("compare.primary.against", [primary.against], against),
+            ("compare.primary.arm", [primary.arm], others),
+        ]
 
 
 def load_params(path: Path) -> Params:

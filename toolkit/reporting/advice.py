@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.checks.findings import Audit
-from toolkit.evaluation import advice, remedies
+from toolkit.evaluation import advice, judgment
 from toolkit.evaluation.advice import Advice
 from toolkit.evaluation.remedies import ErrorImage, RemedyResult
 from toolkit.evaluation.verdict import format_difference
@@ -33,10 +33,10 @@ CONTENTS = (
     ("method", "Method"),
 )
 TONES = {
-    remedies.BETTER: "good",
-    remedies.WORSE: "bad",
-    remedies.EQUAL: "",
-    remedies.UNKNOWN: "open",
+    judgment.BETTER: "good",
+    judgment.WORSE: "bad",
+    judgment.EQUAL: "",
+    judgment.UNKNOWN: "open",
     "": "",
 }
 

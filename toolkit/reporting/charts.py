@@ -6,6 +6,7 @@ from typing import Any
 
 from toolkit.evaluation import verdict
 from toolkit.evaluation.comparison import Comparison
+from toolkit.evaluation.contrasts import Contrast
 from toolkit.reporting.arms import Probes
 from toolkit.reporting.plots import forest, panels, svg
 from toolkit.reporting.plots.panels import Bar, Interval, Style
@@ -49,21 +50,24 @@ def _swatch(name: str, style: Style) -> Drawing:
 
 
 def difference_chart(compared: Comparison) -> Chart | None:
-    """Draw the difference in G-mean of every contrast; None if there are no contrasts."""
+    """Draw the difference that each verdict is about; None if there are no contrasts."""
     rows = forest.difference_intervals(compared)
     if not rows:
         return None
     details = [
-        f"{verdict.p_statement(of.tested.p)}, {verdict.format_p(of.p_holm)} corrected\n"
-        f"{verdict.detectable_difference(of)}"
-        for of in compared.contrasts
+        "\n".join((_p_detail(of), verdict.detectable_statement(of))) for of in compared.contrasts
     ]
     names = ("recipe", "arms", "difference in G-mean")
     return _interval_chart("differences", names, rows, forest.DIFFERENCE, 0, details)
 
 
+def _p_detail(of: Contrast) -> str:
+    corrected = "primary" if of.primary else f"{verdict.format_p(of.p)} corrected"
+    return f"{verdict.p_statement(of.tested.p)}, {corrected}"
+
+
 def gmean_chart(compared: Comparison) -> Chart:
-    """Draw the G-mean of every arm."""
+    """Draw the G-mean of every arm that the verdicts are about."""
     rows = forest.arm_intervals(compared)
     details = [f"seeds: {', '.join(f'{dot:.3f}' for dot in row.dots)}" for row in rows]
     names = ("recipe", "arm", "G-mean")

@@ -10,9 +10,15 @@ from typing import Any
 from toolkit.checks import thumbnails
 from toolkit.checks.findings import Audit
 from toolkit.evaluation.comparison import Comparison
+from toolkit.evaluation.contrasts import tested_metric
 from toolkit.evaluation.curves import DIAGRAMS
 from toolkit.evaluation.results import RunResult
-from toolkit.evaluation.verdict import PAGE_METRICS, comparison_notes, verdict_headline
+from toolkit.evaluation.verdict import (
+    PAGE_METRICS,
+    comparison_notes,
+    metric_title,
+    verdict_headline,
+)
 from toolkit.io import files, manifest
 from toolkit.io.manifest import SPLITS, Manifest
 from toolkit.io.text import count_reasons
@@ -81,11 +87,13 @@ def page_sections(inputs: PageInputs) -> dict[str, Any]:
 def verdict_section(compared: Comparison) -> dict[str, Any]:
     """Return section 1: the verdict."""
     recalls = [f"recall_{name}" for name in compared.test_images]
-    others = [metric for metric in PAGE_METRICS if metric not in ("gmean", "recall")]
+    tested = tested_metric(compared.metrics)
+    others = [metric for metric in PAGE_METRICS if metric not in (tested, "gmean", "recall")]
     drawn = len(recalls) * len(compared.arms) <= MAX_RECALLS
     recall_charts = [charts.recall_chart(compared, r) for r in compared.recipes if drawn]
     return {
         "headline": verdict_headline(compared),
+        "tested": metric_title(tested),
         "notes": comparison_notes(compared),
         "differences": charts.difference_chart(compared),
         "gmeans": charts.gmean_chart(compared),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from toolkit.evaluation import verdict
 from toolkit.evaluation.comparison import Comparison
-from toolkit.evaluation.contrasts import ArmEstimate, Contrast
+from toolkit.evaluation.contrasts import ArmEstimate, Contrast, tested_metric
 from toolkit.evaluation.results import RunResult
 from toolkit.io.manifest import Manifest
 from toolkit.metrics.confusion import matrix_of, normalize_rows
@@ -26,28 +26,37 @@ def arm_table(compared: Comparison) -> Table:
     """Return the means of every arm with their intervals, and the spread over its seeds."""
     metrics = [metric for metric in verdict.PAGE_METRICS if metric in compared.metrics]
     names = [verdict.metric_title(metric, compared.positive) for metric in metrics]
-    header = ["recipe", "arm", "seeds", *names, "SD of G-mean over seeds"]
+    header = ["recipe", "arm", "seeds", *names, "SD over seeds"]
     return [header, *([row.recipe, row.arm, *_means(row, metrics)] for row in compared.estimates)]
 
 
 def _means(row: ArmEstimate, metrics: Sequence[str]) -> list[str]:
     ends = {metric: row.intervals[metric] for metric in metrics}
     cells = [f"{row.mean(m):.3f} ({low:.3f} to {high:.3f})" for m, (low, high) in ends.items()]
-    spread = row.std("gmean")
+    spread = row.std(row.metric)
     return [str(len(row.seeds)), *cells, "" if spread is None else f"{spread:.3f}"]
 
 
 def contrast_table(compared: Comparison) -> Table:
-    """Return the difference in G-mean of every contrast, its tests and its verdict."""
-    header = ["recipe", "arms", "verdict", "G-mean", "95% interval", "p", "p, corrected"]
-    return [[*header, "detectable"], *(_contrast(contrast) for contrast in compared.contrasts)]
+    """Return both statements on every contrast: the ranking and its tests, and as predicted."""
+    ranking = [verdict.metric_title(tested_metric(compared.metrics)), "95% interval"]
+    header = ["recipe", "arms", "role", "verdict", *ranking, "p", "p, corrected", "detectable"]
+    return [
+        [*header, "verdict at .5", "G-mean at .5", "interval at .5"],
+        *(_contrast(contrast) for contrast in compared.contrasts),
+    ]
 
 
 def _contrast(of: Contrast) -> list[str]:
-    value, low, high = _signed(of, "gmean")
-    ps = [verdict.format_p(of.tested.p), verdict.format_p(of.p_holm)]
+    value, low, high = _signed(of, of.metric)
+    plain, plain_low, plain_high = _signed(of, "gmean")
+    ps = [verdict.format_p(of.tested.p), verdict.format_p(of.p)]
     size = f"{of.detectable:.3f}" if math.isfinite(of.detectable) else "none"
-    return [of.recipe, arm_pair(of), of.verdict, value, f"{low} to {high}", *ps, size]
+    role = "primary" if of.primary else "exploratory"
+    return [
+        *(of.recipe, arm_pair(of), role, of.verdict, value, f"{low} to {high}", *ps, size),
+        *(of.verdict_as_predicted, plain, f"{plain_low} to {plain_high}"),
+    ]
 
 
 def _signed(of: Contrast, metric: str) -> tuple[str, str, str]:

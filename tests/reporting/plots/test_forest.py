@@ -22,7 +22,7 @@ def test_every_contrast_has_a_row_with_its_verdict(compared):
     for row, contrast in zip(rows, compared.contrasts, strict=True):
         assert (row.value, row.low) == (contrast.tested.value, contrast.tested.low)
         assert row.note.startswith(contrast.verdict)
-        assert row.strong == (contrast.verdict != "inconclusive")
+        assert row.strong == (contrast.verdict != "not yet known")
 
 
 def test_recalls_are_set_against_the_baseline_class_by_class(compared):
@@ -40,8 +40,8 @@ def test_with_one_arm_its_name_does_not_stand_under_every_class():
 
 def test_an_arm_shows_its_seeds(compared):
     row = forest.arm_intervals(compared)[0]
-    assert row.dots == compared.estimates[0].values["gmean"]
-    assert row.value == compared.estimates[0].mean("gmean")
+    assert row.dots == compared.estimates[0].values["threshold_gmean"]
+    assert row.value == compared.estimates[0].mean("threshold_gmean")
 
 
 @pytest.mark.parametrize(

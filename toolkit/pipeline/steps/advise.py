@@ -26,6 +26,7 @@ from toolkit.io.manifest import Manifest, Sample
 from toolkit.io.schema import build
 from toolkit.metrics import confusion
 from toolkit.metrics.arrays import Labels
+from toolkit.metrics.params import MARGIN
 from toolkit.pipeline.steps.augment import augment
 from toolkit.progress import Track, silent
 from toolkit.reporting.advice import advice_page
@@ -53,7 +54,7 @@ def advise(
     folds: int = 5,
     repeats: int = 2,
     most: int = 2000,
-    margin: float = remedies.MARGIN,
+    margin: float = MARGIN,
     seed: int = 0,
     threads: int = 2,
     workers: int = 0,

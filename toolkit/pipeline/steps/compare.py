@@ -12,6 +12,7 @@ from toolkit.evaluation.results import METRICS_FILE, RunResult, read_result
 from toolkit.io import files
 from toolkit.metrics.classification import compute_metrics
 from toolkit.metrics.columns import USUAL, Names, ToldColumns, as_names
+from toolkit.metrics.params import MARGIN
 from toolkit.metrics.predictions import Predictions
 from toolkit.reporting.comparison import write_comparison
 
@@ -31,6 +32,8 @@ def compare(
     logits: bool = False,
     resamples: int = 2000,
     seed: int = 0,
+    primary: tuple[str, str, str] | None = None,
+    margin: float = MARGIN,
     output: Path | str | None = None,
     say: Callable[[str], object] = lambda _: None,
 ) -> Comparison:
@@ -43,9 +46,11 @@ def compare(
     the class of precision and recall in predictions. `actual`, `predicted` and `id` name the
     columns of other tools' tables, several names if the tables differ; without them they are found
     by their usual names, and `say` is told what was understood. `logits` says that scores which are
-    no probabilities are logits. The intervals take `resamples` of a bootstrap
-    and its `seed`. `output` is a summary.json, beside which curves and pictures are written. Raises
-    InputError for results on different test images.
+    no probabilities are logits. The intervals take `resamples` of a bootstrap and its `seed`.
+    `primary` is recipe, arm and against of the one contrast that is tested without correction, by
+    default the first arm against the baseline with the first recipe. G-means that differ by less
+    than `margin` are practically equal. `output` is a summary.json, beside which curves and
+    pictures are written. Raises InputError for results on different test images.
     """
     files.check_output(output, file=True)
     columns = comparable_columns(actual, predicted, id, logits=logits, positive=positive)
@@ -55,7 +60,13 @@ def compare(
     for sentence in matched:
         say(sentence)
     compared = compare_results(
-        results, baseline or results[0].arm, control, resamples=resamples, seed=seed
+        results,
+        baseline or results[0].arm,
+        control,
+        resamples=resamples,
+        seed=seed,
+        primary=primary,
+        margin=margin,
     )
     if output:
         write_comparison(Path(output), compared, results)

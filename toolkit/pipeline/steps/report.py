@@ -10,6 +10,7 @@ from toolkit.evaluation.comparison import compare_results
 from toolkit.io import files
 from toolkit.io.notebook import html_table
 from toolkit.io.text import strip_credentials
+from toolkit.metrics.params import MARGIN
 from toolkit.pipeline import paths
 from toolkit.pipeline.steps.compare import evaluation_folders, read_results
 from toolkit.reporting.comparison import comparison_page
@@ -35,13 +36,15 @@ def report(
     control: str | None = None,
     resamples: int = 2000,
     seed: int = 0,
+    primary: tuple[str, str, str] | None = None,
+    margin: float = MARGIN,
 ) -> Report:
     """Write one HTML page that shows everything and needs no network.
 
-    `output` is its path, `runs` are the evaluations; `baseline`, `control`, `resamples` and `seed`
-    are those of `compare`. What else the working folder holds of a project is shown too:
-    reports/audit.json, data/prepared, data/arms, reports/probe and params.yaml. Raises InputError
-    for files that cannot be read.
+    `output` is its path, `runs` are the evaluations; `baseline`, `control`, `resamples`, `seed`,
+    `primary` and `margin` are those of `compare`. What else the working folder holds of a project
+    is shown too: reports/audit.json, data/prepared, data/arms, reports/probe and params.yaml.
+    Raises InputError for files that cannot be read.
     """
     files.check_output(output, file=True)
     several = [runs] if isinstance(runs, Path | str) else runs
@@ -50,7 +53,13 @@ def report(
         raise InputError("there is no evaluation to show; write one with `toolkit evaluate`")
     results = read_results(folders)
     compared = compare_results(
-        results, baseline or results[0].arm, control, resamples=resamples, seed=seed
+        results,
+        baseline or results[0].arm,
+        control,
+        resamples=resamples,
+        seed=seed,
+        primary=primary,
+        margin=margin,
     )
     inputs = PageInputs(
         compared,

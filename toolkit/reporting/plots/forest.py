@@ -3,13 +3,14 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from toolkit.evaluation.judgment import UNKNOWN
 from toolkit.io.text import shorten
 from toolkit.reporting.plots.panels import Interval, Style
 from toolkit.reporting.plots.style import arm_styles
 
 if TYPE_CHECKING:
     from toolkit.evaluation.comparison import Comparison
-    from toolkit.evaluation.contrasts import Contrast
+    from toolkit.evaluation.contrasts import ArmEstimate, Contrast
 
 DIFFERENCE = "← worse\u2003difference in G-mean\u2003better →"
 RECALL = "← worse\u2003difference in recall\u2003better →"
@@ -18,14 +19,14 @@ MINUS = "\u2212"
 
 
 def difference_intervals(compared: "Comparison") -> list[Interval]:
-    """Return the difference in G-mean of every contrast, with its verdict."""
+    """Return the difference that each verdict is about, with the verdict."""
     styles = arm_styles(compared.arms)
     return [_difference(contrast, styles[contrast.arm]) for contrast in compared.contrasts]
 
 
 def _difference(contrast: "Contrast", style: Style) -> Interval:
-    row = _change(contrast, "gmean", contrast.recipe, style)
-    conclusive = contrast.verdict != "inconclusive"
+    row = _change(contrast, contrast.metric, contrast.recipe, style)
+    conclusive = contrast.verdict != UNKNOWN
     return replace(row, note=f"{contrast.verdict}\u2002{row.note}", strong=conclusive)
 
 
@@ -58,18 +59,16 @@ def recall_intervals(compared: "Comparison", recipe: str) -> list[Interval]:
     )
 
 
-def arm_intervals(compared: "Comparison", metric: str = "gmean") -> list[Interval]:
-    """Return every arm's mean of a metric with its interval, and a dot for each seed."""
+def arm_intervals(compared: "Comparison") -> list[Interval]:
+    """Return every arm's mean of the tested metric with its interval, and a dot for each seed."""
     styles = arm_styles(compared.arms)
-    return [
-        replace(
-            plain_interval(
-                row.recipe, row.arm, (row.mean(metric), *row.intervals[metric]), styles[row.arm]
-            ),
-            dots=row.values[metric],
-        )
-        for row in compared.estimates
-    ]
+    return [_arm(row, styles[row.arm]) for row in compared.estimates]
+
+
+def _arm(row: "ArmEstimate", style: Style) -> Interval:
+    numbers = (row.mean(row.metric), *row.intervals[row.metric])
+    plain = plain_interval(row.recipe, row.arm, numbers, style)
+    return replace(plain, dots=row.values[row.metric])
 
 
 def plain_interval(

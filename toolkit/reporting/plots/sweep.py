@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from toolkit.evaluation.contrasts import BETTER, INCONCLUSIVE, WORSE
+from toolkit.evaluation.judgment import BETTER, EQUAL, UNKNOWN, WORSE
 from toolkit.evaluation.sweep import EFFECT, SweepPoint, TransformEffect
 from toolkit.io.text import shorten
 from toolkit.reporting.plots.style import (
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-EFFECT_COLORS = {BETTER: "blue", WORSE: "vermilion", INCONCLUSIVE: "gray"}
-EFFECT_MARKERS = {BETTER: "o", WORSE: "D", INCONCLUSIVE: "s"}
+EFFECT_COLORS = {BETTER: "blue", WORSE: "vermilion", EQUAL: "green", UNKNOWN: "gray"}
+EFFECT_MARKERS = {BETTER: "o", WORSE: "D", EQUAL: "v", UNKNOWN: "s"}
 
 
 def response_figure(points: Sequence[SweepPoint]) -> bytes:

@@ -1,0 +1,77 @@
+"""Decisions at thresholds that were chosen on other images: what ranking is judged by."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from toolkit.errors import InputError
+from toolkit.evaluation.results import RunResult
+from toolkit.metrics import thresholds
+from toolkit.metrics.arrays import Labels
+from toolkit.metrics.predictions import Predictions
+
+FOLDS = 5
+"""Folds of the test images in which a threshold is chosen where there are no valid predictions."""
+
+
+def at_thresholds(runs: Sequence[RunResult]) -> list[Predictions] | None:
+    """Return the runs' predictions at thresholds; None unless each run allows it.
+
+    The threshold of a run is chosen on its valid predictions; without them out of fold, for each
+    fifth of the test images on the others. None without scores, or with too few images of a class.
+    """
+    try:
+        return [_at_threshold(run) for run in runs]
+    except InputError:
+        return None
+
+
+def _at_threshold(run: RunResult) -> Predictions:
+    if run.valid is not None and run.valid.scores is not None:
+        return decide_at_threshold(run.predictions, run.valid)
+    return decide_out_of_fold(run.predictions, _folds(run.predictions))
+
+
+def decide_at_threshold(predictions: Predictions, tuning: Predictions) -> Predictions:
+    """Return the predictions at a threshold that is chosen on `tuning`, other images.
+
+    With two classes that with the best smoothed G-mean, with more a factor for each class. Raises
+    InputError without scores, and for a class without images in `tuning`.
+    """
+    if len(predictions.classes) > 2:
+        return thresholds.apply_factors(predictions, thresholds.class_factors(tuning))
+    rare = rarest_class(tuning)
+    threshold = thresholds.smooth_threshold(tuning, rare)
+    return thresholds.apply_threshold(predictions, rare, threshold)
+
+
+def rarest_class(predictions: Predictions) -> str:
+    """Return the class with the fewest images."""
+    return min(predictions.classes, key=predictions.actual.count)
+
+
+def decide_out_of_fold(predictions: Predictions, folds: Labels) -> Predictions:
+    """Return what `decide_at_threshold` does, for each fold [N] on the images of the other folds."""
+    predicted = np.empty(len(folds), dtype=object)
+    for fold in np.unique(folds):
+        own, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        predicted[own] = decide_at_threshold(_rows(predictions, own), _rows(predictions, others)).predicted
+    return replace(predictions, predicted=tuple(predicted))
+
+
+def _rows(predictions: Predictions, rows: Labels) -> Predictions:
+    ids, actual, predicted = (
+        tuple(values[row] for row in rows)
+        for values in (predictions.ids, predictions.actual, predictions.predicted)
+    )
+    scores = predictions.required_scores("a decision")[rows]
+    return Predictions(predictions.classes, ids, actual, predicted, scores)
+
+
+def _folds(predictions: Predictions) -> Labels:
+    """Deal the images of each class, by id, to FOLDS folds, [N]."""
+    order = np.lexsort((np.array(predictions.ids), predictions.actual_index))
+    folds = np.empty(len(order), dtype=np.int64)
+    folds[order] = np.arange(len(order)) % FOLDS
+    return folds
