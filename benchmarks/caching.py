@@ -33,6 +33,7 @@ SETTINGS = {
     "evaluate.resamples": 200,
     "compare.arms": ["original", "augmented"],
     "compare.control": None,
+    "compare.primary": None,
     "compare.recipes": ["first", "second"],
     "compare.seeds": [0],
     "compare.resamples": 200,

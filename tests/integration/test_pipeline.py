@@ -86,6 +86,7 @@ def project(tmp_path_factory) -> Path:
     edit(folder, "augment.arms", {"augmented": {"policy": "homework"}})
     edit(folder, "compare.arms", ["original", "augmented"])
     edit(folder, "compare.control", None)
+    edit(folder, "compare.primary.recipe", "first")
     edit(folder, "compare.seeds", [0])
     edit(folder, "train.threads", 1)
     sh(folder, "dvc", "exp", "run", "--quiet", "--set-param", "augment.target=30")  # at once

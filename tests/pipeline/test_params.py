@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from toolkit.errors import InputError
+from toolkit.metrics.params import CompareParams
 from toolkit.pipeline import params, project
 
 BASE = {
@@ -49,6 +50,17 @@ def test_defaults_fill_what_is_left_out():
             "evaluate.threshold.rule must be one of 'gmean'.*got 'best'",
         ),
         ("compare.control", "copies", r"compare.control must name some of .*got 'copies'"),
+        (
+            "compare.primary",
+            {"recipe": "a", "arm": "copies", "against": "original"},
+            r"compare.primary.arm must name some of \[\], got 'copies'",
+        ),
+        (
+            "compare.primary",
+            {"recipe": "b", "arm": "original", "against": "original"},
+            r"compare.primary.recipe must name some of \['a'\], got 'b'",
+        ),
+        ("compare.margin", 0.7, "compare.margin must be less than or equal to 0.5"),
         (
             "augment.arms",
             {"m": {"policy": [{"transform": "rotate", "weight": -1}]}},
@@ -180,5 +192,17 @@ def test_whatever_stands_there_is_settings_or_one_mistake(section, data, tmp_pat
 
 
 @pytest.mark.parametrize("preset", project.PRESETS)
-def test_presets_are_valid(preset):
-    params.load_params(Path(project.__file__).parent / "presets" / f"{preset}.yaml")
+def test_presets_are_valid_and_name_the_primary_contrast_that_the_rule_would(preset):
+    settings = params.load_params(Path(project.__file__).parent / "presets" / f"{preset}.yaml")
+    compare = settings.compare
+    assert (compare.primary is None) == (len(compare.arms) == 1)
+    assert compare.declared == compare.model_copy(update={"primary": None}).declared
+
+
+def test_the_primary_contrast_is_the_first_arm_besides_the_control_unless_it_is_named():
+    named = {"recipe": "b", "arm": "augmented", "against": "duplicated"}
+    section = {"arms": ["original", "duplicated", "augmented"], "recipes": ["a", "b"], "seeds": [0]}
+    by_rule = CompareParams(**section, control="duplicated")
+    assert by_rule.declared == ("a", "augmented", "original")
+    assert CompareParams(**section, primary=named).declared == ("b", "augmented", "duplicated")
+    assert CompareParams(**section | {"arms": ["original"]}).declared is None

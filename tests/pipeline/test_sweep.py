@@ -186,7 +186,7 @@ def test_the_table_of_targets_has_its_columns(points):
 def test_a_transform_helps_where_the_policy_is_better_with_it(effects):
     assert {e.transform: row[-1] for e, row in zip(effects, effect_table(effects)[1:],
                                                    strict=True)} == {
-        "rotate": "helps", "blur": "harms", "flip": "not known",
+        "rotate": "helps", "blur": "harms", "flip": "not yet known",
     }  # fmt: skip
     rotate = effects[0]
     assert rotate.contrast.tested.value == pytest.approx(rotate.whole - rotate.without)
@@ -196,7 +196,7 @@ def test_a_transform_helps_where_the_policy_is_better_with_it(effects):
 def test_the_table_of_transforms_has_its_columns(effects):
     rows = table(effects_csv(effects))
     assert tuple(rows[0]) == EFFECT_COLUMNS
-    assert [row["effect"] for row in rows] == ["helps", "harms", "not known"]
+    assert [row["effect"] for row in rows] == ["helps", "harms", "not yet known"]
     assert rows[0]["seeds"] == "3"
 
 

@@ -150,6 +150,7 @@ def prepare(
 
     Example: toolkit prepare data/raw --audit reports/audit.json --output data/prepared
     """
+    from toolkit.evaluation.verdict import design_sentence
     from toolkit.pipeline.steps.prepare import prepare as run
 
     settings = options.read_project()
@@ -174,6 +175,9 @@ def prepare(
         console.say(f"{raw}: {told}; all are listed in {listed}", quiet=quiet)
     for split, part in prepared.splits.items():
         console.say(f"{output / split}: {_counted(part.counts())}", quiet=quiet)
+    test = prepared.splits["test"].counts()
+    if min(test.values()):
+        console.say(design_sentence(test, len(settings.compare.seeds)), quiet=quiet)
 
 
 @options.reads_images

@@ -7,8 +7,8 @@ from statistics import stdev
 
 import numpy as np
 
-from toolkit.evaluation.ranking import rarest_class
 from toolkit.evaluation.judgment import UNKNOWN, correct_exploratory, judge
+from toolkit.evaluation.ranking import rarest_class
 from toolkit.evaluation.results import RunResult
 from toolkit.metrics import bootstrap, confusion, intervals, significance
 from toolkit.metrics.arrays import Flags, Floats, Labels

@@ -52,11 +52,13 @@ def rarest_class(predictions: Predictions) -> str:
 
 
 def decide_out_of_fold(predictions: Predictions, folds: Labels) -> Predictions:
-    """Return what `decide_at_threshold` does, for each fold [N] on the images of the other folds."""
+    """Return what `decide_at_threshold` does: each fold [N] on the images of the others."""
     predicted = np.empty(len(folds), dtype=object)
     for fold in np.unique(folds):
         own, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        predicted[own] = decide_at_threshold(_rows(predictions, own), _rows(predictions, others)).predicted
+        predicted[own] = decide_at_threshold(
+            _rows(predictions, own), _rows(predictions, others)
+        ).predicted
     return replace(predictions, predicted=tuple(predicted))
 
 

@@ -135,8 +135,8 @@ class RemedyComparison:
 def decide(images: HeldOutImages, scores: Floats, folds: Labels, *, tuned: bool) -> Predictions:
     """Return predictions from held-out scores [N, K].
 
-    `tuned`: at thresholds chosen on the other folds (`ranking.decide_at_threshold`). No image has a part in
-    the decision about itself.
+    `tuned`: at thresholds chosen on the other folds (`ranking.decide_at_threshold`). No image has a
+    part in the decision about itself.
     """
     actual = tuple(images.classes[k] for k in images.labels)
     likeliest = tuple(images.classes[k] for k in scores.argmax(axis=1))

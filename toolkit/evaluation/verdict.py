@@ -1,14 +1,19 @@
 """A comparison in sentences, as a table of text, and as the scalars of summary.json."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from toolkit.evaluation import judgment
 from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.contrasts import AUC, GMEAN, RANKING, ArmEstimate, Contrast, tested_metric
 from toolkit.io.text import shorten
 from toolkit.metrics.intervals import FEWEST
-from toolkit.metrics.significance import MOST_RUNS, Difference
+from toolkit.metrics.significance import (
+    MOST_RUNS,
+    Difference,
+    detectable_difference,
+    expected_parts,
+)
 
 TABLE_METRICS = (RANKING, GMEAN, "accuracy", "recall")
 """Metrics in the printed table, if they were compared."""
@@ -16,6 +21,8 @@ PAGE_METRICS = (*TABLE_METRICS, "balanced_accuracy", AUC)
 """Metrics in the tables of the page."""
 SUMMARY_METRICS = (*TABLE_METRICS, AUC)
 """Metrics in summary.json, if they were compared: few, because DVC gives each a column."""
+RECALL, SHARED, SPREADS = 0.9, 0.5, (0.0, 0.04)
+"""What is expected of runs before any result: recalls, correlation, and spread over the seeds."""
 RAISED = 20
 """Seeds of each arm that more test images are counted for, where neither alone settles."""
 
@@ -88,6 +95,30 @@ def _overall(group: Sequence[Contrast]) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def design_sentence(test_images: Mapping[str, int], seeds: int) -> str:
+    """Say before any result what difference so many test images and seeds will find."""
+    rare = min(test_images, key=lambda name: test_images[name])
+    images = f"{test_images[rare]} test images of {shorten(rare, 40)!r}"
+    if seeds < 2:
+        return (
+            f"With {images} and one seed a verdict on arms is not possible: name at least three "
+            "seeds in compare.seeds"
+        )
+    sizes = [
+        detectable_difference(
+            expected_parts(
+                list(test_images.values()), seeds, recall=RECALL, spread=spread, shared=SHARED
+            ).error()
+        )
+        for spread in SPREADS
+    ]
+    return (
+        f"With {images} and {seeds} seeds a true difference in G-mean is found four times in five "
+        f"from {sizes[0]:.2f} if training hardly varies, and from {min(1.0, sizes[1]):.2f} if runs "
+        f"of an arm vary by {SPREADS[1]:g}"
+    )
 
 
 def verdict_sentence(contrast: Contrast) -> str:
