@@ -11,7 +11,7 @@ import numpy as np
 
 from tests.faults import injections
 from tests.faults.injections import Tally
-from tests.faults.project import OTHERS, Project, build
+from tests.faults.project import OTHERS, STAGES, Project, build
 
 KILLS = {
     "fetch": 100,
@@ -34,7 +34,9 @@ def main() -> None:
     """Inject all faults; the first loss raises AssertionError."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--long", action="store_true", help="hundreds of kills: about 3 hours")
-    parser.add_argument("--kills", type=int, help="of each stage")
+    parser.add_argument(
+        "--tries", type=int, help="kills, signals of each kind, flipped bits, of each stage"
+    )
     parser.add_argument("--fault", action="append", choices=FAULTS, help="only this; repeatable")
     parser.add_argument(
         "--stage", action="append", choices=[*KILLS, *OTHERS], help="only this; may be repeated"
@@ -42,10 +44,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
-        project = build(Path(root) / "a project")
+        names = arguments.stage or [*KILLS, *OTHERS]
+        needed = tuple(names) if STAGES.keys() >= set(names) else ()
+        project = build(Path(root) / "a project", needed)
         _print_row(HEADER)
         _print_row(["---"] * len(HEADER))
-        for name in arguments.stage or [*KILLS, *OTHERS]:
+        for name in names:
             for fault, inject in FAULTS.items():
                 if fault in (arguments.fault or FAULTS):
                     _print_row(_row(project, name, fault, inject, arguments))
@@ -70,7 +74,7 @@ def _row(
 
 
 def _kills(project: Project, name: str, arguments: Arguments) -> Tally | None:
-    count = arguments.kills or (KILLS.get(name) if arguments.long else FEW)
+    count = arguments.tries or (KILLS.get(name) if arguments.long else FEW)
     return injections.kills(project, name, count or 0, _rng(arguments)) if name in KILLS else None
 
 
@@ -100,13 +104,15 @@ def _killed_worker(project: Project, name: str, arguments: Arguments) -> Tally |
 
 
 def _signals(project: Project, name: str, arguments: Arguments) -> Tally:
-    return injections.signals(project, name, 10 if arguments.long else 1, _rng(arguments))
+    count = arguments.tries or (10 if arguments.long else 1)
+    return injections.signals(project, name, count, _rng(arguments))
 
 
 def _flips(project: Project, name: str, arguments: Arguments) -> Tally | None:
-    if name not in KILLS or name == "fetch":  # the photos of a stranger have no hashes
+    if name not in STAGES or not STAGES[name].inputs:  # the photos of a stranger have no hashes
         return None
-    return injections.flips(project, name, 50 if arguments.long else 3, _rng(arguments))
+    count = arguments.tries or (50 if arguments.long else 3)
+    return injections.flips(project, name, count, _rng(arguments))
 
 
 def _rng(arguments: Arguments) -> np.random.Generator:

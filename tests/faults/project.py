@@ -1,10 +1,12 @@
 """A tiny project whose stages ran once undisturbed, as every disturbed run must end."""
 
 import hashlib
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from tests.conftest import fill
 from tests.helpers.waiting import TIMEOUT, wait_until
+from toolkit.cli.main import main
 
 PARAMS = """
 fetch: {source: folder, path: photos}
@@ -41,11 +44,12 @@ def command(arguments: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Stage:
-    """A command of the toolkit and its output."""
+    """A command of the toolkit, its output, and the files and folders that it reads."""
 
     name: str
     arguments: str
     output: str
+    inputs: tuple[str, ...] = ()
 
     def command(self, output: str = "") -> list[str]:
         """Return the command line, which writes to `output` instead of the stage's own if given."""
@@ -96,6 +100,19 @@ class Project:
         """Run a command to its end."""
         return finish(self.start(command, preexec_fn=prepare))
 
+    def run_forked(self, command: list[str]) -> Result:
+        """Run a command of the toolkit in a fork of this process: what is imported, stays so."""
+        with tempfile.TemporaryFile("w+") as stderr:
+            arguments = (self, command, stderr.fileno())
+            child = multiprocessing.get_context("fork").Process(target=_become, args=arguments)
+            child.start()
+            child.join(TIMEOUT)
+            code = child.exitcode
+            child.kill()
+            stderr.seek(0)
+            assert code is not None, f"{command} hangs"
+            return Result(code, stderr.read())
+
     def running(self) -> list[int]:
         """Return the ids of the processes started here that still run."""
         return [int(p.parent.name) for p in Path("/proc").glob("[0-9]*/environ") if self._ours(p)]
@@ -105,6 +122,16 @@ class Project:
             return f"{MARK}={self.environment[MARK]}".encode() in environ.read_bytes().split(b"\0")
         except OSError:
             return False
+
+
+def _become(project: Project, command: list[str], stderr: int) -> None:
+    os.chdir(project.root)
+    os.environ.update(project.environment)
+    with open(os.devnull, "w") as nothing:  # noqa: PTH123
+        os.dup2(nothing.fileno(), 1)
+    os.dup2(stderr, 2)
+    sys.argv = command[2:]
+    main()
 
 
 def finish(process: subprocess.Popen[str]) -> Result:
@@ -174,28 +201,37 @@ STAGES = {
     for stage in (
         Stage("provenance", "provenance", "provenance"),
         Stage("fetch", "fetch", "data/raw"),
-        Stage("audit", "audit data/raw --workers 2", "reports/audit.json"),
+        Stage("audit", "audit data/raw --workers 2", "reports/audit.json", ("data/raw",)),
         Stage(
             "prepare",
             "prepare data/raw --audit reports/audit.json --workers 2",
             "data/prepared",
+            ("data/raw", "reports/audit.json"),
         ),
         Stage(
             "augment",
             "augment data/prepared/train --arm augmented --only-new --workers 2",
             "data/arms/augmented",
+            ("data/prepared/train",),
         ),
         Stage(
             "train",
             "train --arm data/arms/augmented --valid data/prepared/valid --recipe small --seed 0",
             "models/augmented-small-0",
+            ("data/arms/augmented", "data/prepared/train", "data/prepared/valid"),
         ),
         Stage(
             "evaluate",
             "evaluate models/augmented-small-0 --test data/prepared/test",
             "reports/runs/augmented-small-0",
+            ("models/augmented-small-0", "data/prepared/valid", "data/prepared/test"),
         ),
-        Stage("probe", "probe data/arms/augmented --workers 2", "reports/probe/augmented.json"),
+        Stage(
+            "probe",
+            "probe data/arms/augmented --workers 2",
+            "reports/probe/augmented.json",
+            ("data/arms/augmented", "data/prepared/train"),
+        ),
         Stage(
             "arm original",
             "augment data/prepared/train --arm original",
@@ -211,8 +247,8 @@ STAGES = {
             "evaluate models/original-small-0 --test data/prepared/test",
             "reports/runs/original-small-0",
         ),
-        Stage("compare", "compare reports/runs", "reports/summary.json"),
-        Stage("report", "report", "reports/index.html"),
+        Stage("compare", "compare reports/runs", "reports/summary.json", ("reports/runs",)),
+        Stage("report", "report", "reports/index.html", ("reports", "data")),
     )
 }
 """In the order in which they run; those of the arm `original` are only run."""
