@@ -169,7 +169,7 @@ def check_classes(table: Manifest, where: object, least: int = 1) -> None:
     if len(table.classes) < least:
         only = f"found only {table.classes[0]!r}, with {table.samples[0].path}"
         message = f"{where}: at least two classes are needed, {only}; {layouts.LAYOUT}"
-        raise InputError(f"{message}: give the folder that holds the classes")
+        raise InputError(f"{message}, {layouts.OTHERWISE}; give the folder that holds the classes")
 
 
 def name_split_folders(table: Manifest, folder: Path) -> str:
