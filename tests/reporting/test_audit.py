@@ -61,7 +61,9 @@ def test_every_reference_has_its_target(page):
 
 
 def test_a_clean_folder_and_an_empty_one_say_so():
-    clean = Parsed(audit.audit_page(Audit({"all": {"a": 3}}, ()), {}, "photos")).text
+    scanned = Audit({"all": {"a": 3}}, (), read="1 class (<a>), 3 images")
+    clean = Parsed(audit.audit_page(scanned, {}, "photos")).text
+    assert "Read as 1 class (<a>), 3 images." in clean
     assert "3 images: no problems found." in clean
     assert "There are no images." in Parsed(audit.audit_page(Audit({}, ()), {}, "photos")).text
 

@@ -34,6 +34,7 @@ def audit_values(audit: Audit, pictures: Thumbnails, folder: str) -> dict[str, A
     return {
         "folder": folder,
         "headline": audit_headline(audit),
+        "read": audit.read,
         "counts": class_count_table(audit),
         "outcomes": outcome_table(audit),
         "checks": checks,
