@@ -6,10 +6,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
+# DVC unpickles its index: it lies in a folder that nobody else can write to.
+PRIVATE := mkdir -p .dvc/tmp && mkdir -p -m 700 .dvc/tmp/site
+
 .PHONY: repro test docs audit format clean
 
 repro: .venv/main
-	@mkdir -p .dvc/tmp && mkdir -p -m 700 .dvc/tmp/site
+	@$(PRIVATE)
 	@PATH="$$PWD/$(BIN):$$PATH" DVC_SITE_CACHE_DIR="$$PWD/.dvc/tmp/site" dvc repro
 	@echo
 	@$(BIN)/toolkit compare reports/runs
@@ -17,7 +20,8 @@ repro: .venv/main
 
 test: .venv/dev docs
 	$(BIN)/pre-commit run --all-files
-	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile --max-worker-restart 0
+	@$(PRIVATE)
+	PATH="$$PWD/$(BIN):$$PATH" DVC_SITE_CACHE_DIR="$$PWD/.dvc/tmp/site" $(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile --max-worker-restart 0
 
 docs: .venv/dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

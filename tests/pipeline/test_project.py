@@ -62,15 +62,20 @@ def test_every_preset_makes_a_project(tmp_path, preset):
 
 
 def test_what_dvc_unpickles_is_the_users_alone(tmp_path, monkeypatch):
+    """From its first command on, and in a project that was cloned or begun by DVC alone."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a cache"))
+    monkeypatch.delenv("DVC_SITE_CACHE_DIR", raising=False)
     start(tmp_path / "p", None, "quick")
     place = tmp_path / "a cache" / repository.DISTRIBUTION / "dvc"
     assert place.stat().st_mode & 0o777 == 0o700
-    subprocess.run(
-        [sys.executable, "-m", "dvc", "status"], cwd=tmp_path / "p", check=False, timeout=TIMEOUT
-    )
-    assert (place / "repo").is_dir()
-    assert "site_cache_dir" not in (tmp_path / "p" / ".dvc" / "config").read_text()
+    assert (place / "repo").is_dir()  # `dvc init` used it
+    shared, own = (tmp_path / "p" / ".dvc" / name for name in ("config", "config.local"))
+    assert "site_cache_dir" not in shared.read_text()
+    written = own.read_text()
+    assert f"site_cache_dir = {place}" in written
+    own.unlink()
+    repository.start_repositories(tmp_path / "p")
+    assert own.read_text() == written
 
 
 def test_a_folder_inside_a_repository_becomes_a_sub_project(tmp_path):

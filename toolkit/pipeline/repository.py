@@ -17,16 +17,23 @@ IDENTITY = (
 
 
 def start_repositories(folder: Path) -> None:
-    """Start git and DVC where they are not started yet; DVC below a repository of git as well."""
+    """Start git and DVC where they are not started yet; DVC below a repository of git as well.
+
+    Whichever started it, DVC gets a private folder for its index, unless its settings name one.
+    """
+    dvc = (sys.executable, "-m", "dvc")  # ours, whatever the PATH says
+    # DVC's own default is writable for everyone, and it unpickles what it finds there.
+    cache = str(_private_cache())
     if not _git_root(folder):
         _run(folder, "git", "init", "--quiet")
     if not (folder / ".dvc").is_dir():
         inside = _git_root(folder) != files.resolve(folder)
-        dvc = (sys.executable, "-m", "dvc")  # ours, whatever the PATH says
-        _run(folder, *dvc, "init", "--quiet", *(["--subdir"] if inside else []))
+        options = ["--subdir"] if inside else []
+        _run(folder, *dvc, "init", "--quiet", *options, DVC_SITE_CACHE_DIR=cache)
         _run(folder, *dvc, "config", "core.analytics", "false")
-        # DVC's own default is writable for everyone, and it unpickles what it finds there.
-        _run(folder, *dvc, "config", "--local", "core.site_cache_dir", str(_private_cache()))
+    settings = [folder / ".dvc" / name for name in ("config", "config.local")]
+    if not any(path.is_file() and "site_cache_dir" in path.read_text() for path in settings):
+        _run(folder, *dvc, "config", "--local", "core.site_cache_dir", cache)
 
 
 def commit_files(folder: Path, names: Sequence[str], message: str) -> list[str]:
@@ -72,11 +79,12 @@ def _git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
 
 
-def _run(folder: Path, *command: str) -> None:
+def _run(folder: Path, *command: str, **environment: str) -> None:
     try:
         subprocess.run(  # noqa: S603
             command,
             cwd=folder,
+            env={**os.environ, **environment},
             check=True,
             capture_output=True,
             text=True,
