@@ -1,6 +1,7 @@
 """Every path option of every command: what cannot be written or read is one message, at once."""
 
 import inspect
+import itertools
 import os
 from importlib import resources
 from pathlib import Path
@@ -73,7 +74,6 @@ IMAGES = {
     "train arm": "train --arm {} --valid photos --output out",
     "train valid": "train --arm photos --valid {} --output out",
     "evaluate": "evaluate photos --test {} --output out",
-    "evaluate valid": "evaluate photos --test photos --valid {} --output out",
     "predict": "predict photos {}",
 }
 """Where IMAGES may be a folder, an archive, an address, or a data set of a hub."""
@@ -106,22 +106,31 @@ def names(folder: Path) -> list[str]:
     return sorted(str(path) for path in folder.rglob("*") if ".toolkit" not in path.parts)
 
 
-PATH_OPTIONS = [
-    (command.__name__, f"--{name.replace('_', '-')}")
+PATHS = [
+    (command.__name__, f"--{name}".replace("_", "-") if "OptionInfo" in kind else name)
     for command in COMMANDS
     for name, parameter in inspect.signature(command).parameters.items()
-    if "pathlib.Path" in str(parameter.annotation) and "OptionInfo" in str(parameter.annotation)
+    if "pathlib.Path" in (kind := str(parameter.annotation)) or name in ("policy", "reports")
 ]
+"""Each command with its options and arguments that are paths; an argument has no dashes."""
 
 
-@pytest.mark.parametrize(("command", "option"), PATH_OPTIONS)
-def test_every_path_option_is_tried_here(command, option):
-    lines = (*FOLDERS.values(), *INSIDE.values(), *FILES.values(), *INPUTS.values())
-    assert any(line.startswith(command) and f"{option} {{}}" in line for line in lines)
+@pytest.mark.parametrize(("command", "option"), PATHS)
+def test_every_path_is_tried_here(command, option):
+    tables = (FOLDERS, INSIDE, FILES, INPUTS, IMAGES)
+    lines = [line.split() for table in tables for line in table.values()]
+    pairs = [pair for line in lines if line[0] == command for pair in itertools.pairwise(line)]
+    before = [word for word, path in pairs if path.startswith("{}")]
+    assert option in before if option.startswith("--") else any(w[0] != "-" for w in before)
+
+
+def test_paths_are_found():
+    assert {"--html", "--output", "images", "--policy"} <= {option for _, option in PATHS}
+    assert len(PATHS) > 30
 
 
 BAD = (
-    (FOLDERS, ("", ".", "..", "/", "photos/..", "file", "file/x", "pipe", "circle")),
+    (FOLDERS, ("photos", "", ".", "..", "/", "photos/..", "file", "file/x", "pipe", "circle")),
     (INSIDE, ("file", "file/x", "pipe")),
     (FILES, ("", ".", "..", "/", "photos", "file/x", "pipe")),
 )

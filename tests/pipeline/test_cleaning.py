@@ -45,6 +45,12 @@ def test_all_checkpoints_are_removed_and_said(project):
     assert "3.0 MB were removed" in output
 
 
+def test_unpacked_archives_are_removed_too(project):
+    files.write_file(paths.UNPACKED / "0123" / "photos" / "a" / "1.png", bytes(500_000))
+    assert "0123: 0.5 MB, 0 days old" in clean()
+    assert not list(paths.UNPACKED.iterdir())
+
+
 def test_only_those_untouched_for_so_long(project):
     assert "2.0 MB were removed" in clean("--days", "7")
     assert left() == [1]
@@ -60,7 +66,7 @@ def test_one_that_a_training_is_using_stays(project, monkeypatch):
     with files.exclusive(paths.CHECKPOINTS / f"{10:016x}"):
         output = clean()
     assert left() == [10]
-    assert "000000000000000a: 1.0 MB, 10 days old: kept, for a training is using it" in output
+    assert "000000000000000a: 1.0 MB, 10 days old: kept, for another process is using it" in output
     assert "2.0 MB were removed" in output
 
 

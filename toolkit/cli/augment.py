@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from toolkit.augmentation import render, summary
+from toolkit.augmentation import plan, render, summary
 from toolkit.augmentation.params import AugmentParams
 from toolkit.augmentation.transforms import parsing
 from toolkit.augmentation.transforms.policy import Policy
@@ -84,7 +84,7 @@ def augment_from_options(options: AugmentOptions) -> None:
     output = options.output or ARMS / options.arm
     if options.arm == "original":
         reading = build(ReadParams, options.reading, "reading")
-        files.check_output(output)
+        files.check_replaceable(output, plan.TABLE)
         kept = render.write_original(_opened(train, options), output, reading=reading)
         listed = ", ".join(f"{n} {name}" for name, n in kept.counts().items())
         rejected = kept.notes.get("rejected", ())

@@ -50,7 +50,7 @@ def provenance(output: Output = paths.PROVENANCE, quiet: Quiet = False) -> None:
     from toolkit.io import files
     from toolkit.pipeline import provenance as of
 
-    files.check_output(output)
+    files.check_replaceable(output, f"{of.SOURCE}.json")
     found = of.collect_provenance(options.read_project(), output)
     for line in of.describe_changes(output, found):
         console.say(line, quiet=quiet)

@@ -127,22 +127,23 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, only list.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Remove the checkpoints of trainings that were interrupted, which can then not be resumed.
+    """Remove unpacked archives, and checkpoints of interrupted trainings, which then start anew.
 
     Example: toolkit clean --days 7 --dry-run
 
-    A training removes those that are older than 30 days. Runs and other outputs stay.
+    Both go by themselves after 30 days without use. Runs and other outputs stay.
     """
     from toolkit.pipeline.cleaning import find_saved, remove_saved
 
     total = 0
-    for saved in find_saved(paths.CHECKPOINTS, days):
+    places = (paths.CHECKPOINTS, paths.UNPACKED)
+    for saved in (saved for place in places for saved in find_saved(place, days)):
         what = f"{saved.folder}: {saved.size / 1e6:,.1f} MB, {saved.days:.0f} days old"
         if dry_run or remove_saved(saved):
             total += saved.size
             console.say(what, quiet=quiet)
         else:
-            console.say(f"{what}: kept, for a training is using it")
+            console.say(f"{what}: kept, for another process is using it")
     typer.echo(f"{total / 1e6:,.1f} MB {'would be' if dry_run else 'were'} removed")
 
 

@@ -232,6 +232,9 @@ def check_output(path: Path | str | None, option: str = "--output", *, file: boo
     above = next((folder for folder in real.parents if folder.exists()), real.parent)
     if not above.is_dir():
         raise InputError(f"{place}: {above} is a file, not a folder; name another {option}")
+    if not os.access(above, os.W_OK | os.X_OK):
+        reason = f"{above} is a folder that this user may not write to"
+        raise InputError(f"{place}: {reason}; name another {option}")
 
 
 def missing(path: Path, kind: str, remedy: str = "") -> InputError:
@@ -276,13 +279,21 @@ def flush(folder: Path) -> None:
         os.close(descriptor)
 
 
-def check_replaceable(path: Path, marker: str, *, force: bool | None = None) -> None:
-    """Raise InputError for a path that `new_folder` would not replace."""
-    check_output(path)
+def check_replaceable(
+    path: Path | str | None, marker: str, option: str = "--output", *, force: bool | None = None
+) -> None:
+    """Raise InputError, before any work, for a path that `new_folder` would not replace.
+
+    None is no output.
+    """
+    check_output(path, option)
+    if path is None:
+        return
+    path = Path(path)
     if not _may_be_replaced(path, marker) and not (force and path.is_dir()):
         message = f"{path}: exists and was not written by the toolkit; move it away"
-        option = "" if force is None else ", or replace it with --force"
-        raise InputError(f"{message} or choose another --output{option}")
+        remedy = "" if force is None else ", or replace it with --force"
+        raise InputError(f"{message} or choose another {option}{remedy}")
 
 
 def _replace(path: Path, building: Path, replaced: Path) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints that nobody goes on with."""
+"""Checkpoints that nobody goes on with, and archives that were unpacked."""
 
 import shutil
 import time
@@ -14,31 +14,31 @@ DAY = 86_400  # seconds
 
 
 @dataclass(frozen=True)
-class SavedTraining:
-    """A folder of a checkpoint, or of the note that a training was finished; `size` in bytes."""
+class SavedFolder:
+    """A folder of a checkpoint, of a finished training's note, or unpacked; `size` in bytes."""
 
     folder: Path
     size: int
     days: float
 
 
-def find_saved(place: Path, days: float = 0) -> list[SavedTraining]:
-    """Return what trainings saved in `place` and did not touch for `days`, the oldest first."""
-    now, saved = time.time(), list[SavedTraining]()
+def find_saved(place: Path, days: float = 0) -> list[SavedFolder]:
+    """Return what was saved in `place` and not touched for `days`, the oldest first."""
+    now, saved = time.time(), list[SavedFolder]()
     for folder in place.glob("[!.]*/"):
         try:
             statuses = [path.stat() for path in (folder, *folder.iterdir())]
+            sizes = [path.lstat().st_size for path in folder.rglob("*") if path.is_file()]
         except FileNotFoundError:  # a training is replacing its checkpoint now
             continue
         age = (now - max(status.st_mtime for status in statuses)) / DAY
         if age >= days:
-            size = sum(status.st_size for status in statuses[1:])
-            saved.append(SavedTraining(folder, size, max(0.0, age)))
+            saved.append(SavedFolder(folder, sum(sizes), max(0.0, age)))
     return sorted(saved, key=lambda one: (-one.days, one.folder))
 
 
-def remove_saved(saved: SavedTraining) -> bool:
-    """Remove a folder; return False where a training is at work in it."""
+def remove_saved(saved: SavedFolder) -> bool:
+    """Remove a folder; return False where another process is at work in it."""
     try:
         with files.exclusive(saved.folder):
             shutil.rmtree(saved.folder, ignore_errors=True)

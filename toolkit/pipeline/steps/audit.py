@@ -7,7 +7,7 @@ from typing import Any
 from toolkit.checks.audit import run_checks
 from toolkit.checks.findings import Audit, write_audit
 from toolkit.checks.params import AuditParams
-from toolkit.checks.thumbnails import make_thumbnails, write_thumbnails
+from toolkit.checks.thumbnails import TABLE, make_thumbnails, write_thumbnails
 from toolkit.datasets import folders
 from toolkit.datasets.local import open_images
 from toolkit.datasets.params import PrepareParams, ReadParams
@@ -48,7 +48,7 @@ def audit(
     processes = workers or parallel.cores()
     files.check_output(output, file=True)
     files.check_output(html, "--html", file=True)
-    files.check_output(pictures, "--pictures")
+    files.check_replaceable(pictures, TABLE, "--pictures")
     folder = open_images(images, Path(work), track, say).folder
     for place in (output, html, Path(pictures) / "000.jpg" if pictures else None):
         if place:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit.augmentation import contact_sheet, render, summary
+from toolkit.augmentation import contact_sheet, plan, render, summary
 from toolkit.augmentation.params import AugmentParams, PolicyParams, Target
 from toolkit.augmentation.render import AugmentationResult, OutputFormat
 from toolkit.augmentation.transforms.policy import Policy
@@ -85,7 +85,7 @@ def augment(
     request = {"target": target, "classes": classes, "draw": draw, "seed": seed, "format": format}
     request["limit"] = limit
     settings: Any = build(AugmentParams, request, "")
-    files.check_output(folder)
+    files.check_replaceable(folder, plan.TABLE, force=force)
     sheet, changed, numbers = (folder.with_name(f"{folder.name}{end}") for end in BESIDE)
     for path in (sheet, changed, numbers):
         check_free(path, f"a file of the output {folder}", force=force)

@@ -10,7 +10,7 @@ from toolkit.datasets.local import open_images
 from toolkit.datasets.params import ReadParams
 from toolkit.errors import InputError
 from toolkit.evaluation.evaluate import Evaluation, RunOutputs, evaluate_run
-from toolkit.evaluation.results import RunKey
+from toolkit.evaluation.results import METRICS_FILE, RunKey
 from toolkit.io import files
 from toolkit.io.manifest import is_file_name
 from toolkit.io.schema import build
@@ -63,7 +63,7 @@ def evaluate(
     predictions, metrics, confusion matrix and, of a run, curves and mistakes. Raises InputError for
     images or predictions that do not fit together.
     """
-    files.check_output(output)
+    files.check_replaceable(output, METRICS_FILE)
     params = {
         "positive": positive,
         "threshold": thresholds.parse_rule(threshold) if isinstance(threshold, str) else threshold,

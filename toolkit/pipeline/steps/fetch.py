@@ -9,7 +9,7 @@ from pydantic import RootModel
 from toolkit.datasets.params import FetchParams
 from toolkit.datasets.sources import fetch_source
 from toolkit.io import files
-from toolkit.io.manifest import Manifest
+from toolkit.io.manifest import SIDECAR, Manifest
 from toolkit.io.schema import Section, build
 from toolkit.progress import Track, silent
 
@@ -35,6 +35,6 @@ def fetch(
     `work`, and an interrupted one goes on. Raises InputError for a source that cannot be
     read or differs from its sha256, and for an output that is not ours.
     """
-    files.check_output(output)
+    files.check_replaceable(output, SIDECAR)
     settings: Any = source if isinstance(source, Section) else build(_Source, source, "source").root
     return fetch_source(settings, Path(output), Path(work), track)

@@ -9,7 +9,7 @@ from toolkit.checks.findings import Audit, read_audit
 from toolkit.datasets import folders
 from toolkit.datasets.local import open_images
 from toolkit.datasets.params import PrepareParams, ReadParams
-from toolkit.datasets.prepare import Selection, write_splits
+from toolkit.datasets.prepare import MARKER, Selection, write_splits
 from toolkit.io import files, parallel
 from toolkit.io.images import LIMITS, ImageLimits
 from toolkit.io.manifest import Manifest
@@ -75,7 +75,7 @@ def prepare(
     what one image file may cost; `workers` are processes, 0 for one per core. Raises InputError for
     a split that the images do not allow, and for files changed since the audit.
     """
-    files.check_output(output)
+    files.check_replaceable(output, MARKER)
     params = {
         "size": size,
         "seed": seed,

@@ -11,6 +11,7 @@ from toolkit.io import files
 from toolkit.io.schema import Seed, build, check
 from toolkit.pipeline import cleaning, paths
 from toolkit.progress import EpochSummary, Track, silent
+from toolkit.training import runs
 from toolkit.training.distributed import is_writer
 from toolkit.training.params import RECIPES, Checkpoint, Minutes, Recipe, TrainParams
 from toolkit.training.runs import Run
@@ -91,7 +92,7 @@ def train_all(
 ) -> list[Run]:
     """Train with several seeds, seed -> the run's folder, on images that are decoded once."""
     for output in outputs.values():
-        files.check_output(output)
+        files.check_replaceable(output, runs.SIDE)
     for seed in outputs:
         check(Seed, seed, "seed")
     check(Minutes | None, options.max_minutes, "max_minutes")
