@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.random import default_rng
 from PIL import Image, ImageCms
 
 from tests.fuzz import label_tables
+from tests.helpers import formats
 from tests.helpers.tools import TOLD, TOOLS
 from toolkit.augmentation import plan
 from toolkit.augmentation.transforms import compose, parsing
@@ -119,7 +121,11 @@ def images(rng: np.random.Generator) -> list[bytes]:
         (alpha, "WEBP", {"lossless": True}), (image, "WEBP", frames), (image, "PPM", {}),
         (image, "JPEG2000", {}), (alpha, "AVIF", {}),
     ]  # fmt: skip
-    return [_encode(*variant) for variant in variants]
+    extra = [formats.heic(image), formats.heic(alpha)] if find_spec("pillow_heif") else []
+    if find_spec("pydicom"):
+        window = {"WindowCenter": 40, "WindowWidth": 400}
+        extra += [formats.dicom(np.asarray(deep) >> 4, **window), formats.dicom(np.asarray(image))]
+    return [*(_encode(*variant) for variant in variants), *extra]
 
 
 def _encode(image: Image.Image, form: str, options: dict[str, object]) -> bytes:

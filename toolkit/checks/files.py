@@ -16,7 +16,9 @@ from toolkit.io.text import EMPTY
 EXTENSIONS = {
     "AVIF": ("avif", "avifs"),
     "BMP": ("bmp", "dib"),
+    "DICOM": ("dcm", "dicom", "ima"),
     "GIF": ("gif",),
+    "HEIF": ("heic", "heif", "hif"),
     "JPEG": ("jpg", "jpeg", "jpe", "jfif"),
     "JPEG2000": ("jp2", "j2k", "j2c", "jpc", "jpf", "jpx"),
     "MPO": ("jpg", "jpeg", "jpe", "mpo"),  # some cameras write it for JPEG

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -24,6 +25,7 @@ JUNK = frozenset({
     "system volume information",
 })  # fmt: skip
 """What systems put beside files, in lower case."""
+WAYS = 4  # of showing gray levels that are told
 
 
 def scan(
@@ -79,16 +81,17 @@ def rescan(
     chosen = [file for file in reading.left_out if file.reason in choice.SETTINGS]
     others = [file for file in reading.left_out if file.reason not in choice.SETTINGS]
     rejected = [{"path": str(file.path), "reason": file.reason} for file in others]
-    hash_or_reason = partial(_hash_or_reason, images.verify if whole else images.identify, folder)
+    hash_or_reason = partial(_hash_or_reason, partial(images.inspect, whole=whole), folder)
     paths = [place.path for place in reading.places]
     results = sandboxed_map(hash_or_reason, paths, workers, chunksize=CHUNK)
-    digests = track(results, "scan", len(paths))
+    digests, shown = track(results, "scan", len(paths)), Counter[str]()
     for place, result in zip(reading.places, digests, strict=True):
-        digest, reason = ("", result.reason) if isinstance(result, Stopped) else result
+        digest, text = ("", result.reason) if isinstance(result, Stopped) else result
         if digest:
             accepted.append((place, digest))
+            shown[text] += 1
         else:
-            rejected.append({"path": str(place.path), "reason": reason})
+            rejected.append({"path": str(place.path), "reason": text})
     ids = manifest.unique_ids(digest for _, digest in accepted)
     samples = tuple(
         Sample(ident, str(place.path), place.label, place.split, group=place.group or digest)
@@ -102,8 +105,17 @@ def rescan(
         layouts.describe_reading(reading, len(table.samples), rejected),
         *choice.describe_left_out(file.reason for file in chosen),
         *choice.describe_classes(classes, whole_table.counts()),
+        *_describe_shown(shown),
     ]
     return replace(table, notes={"rejected": rejected, "read": "; ".join(said)})
+
+
+def _describe_shown(shown: Counter[str]) -> list[str]:
+    """Say how gray levels of more than 8 bits become pixels, the most frequent ways first."""
+    del shown[""]
+    more = f" and {len(shown) - WAYS} other ways" if len(shown) > WAYS else ""
+    ways = [f"{way} ({count:,})" for way, count in shown.most_common(WAYS)]
+    return [f"gray levels: {', '.join(ways)}{more}"] if ways else []
 
 
 def read_folder(folder: Path, settings: ReadParams, name: object = "") -> Reading:
@@ -227,15 +239,15 @@ def _check_name(root: Path, path: PurePosixPath) -> None:
 
 
 def _hash_or_reason(
-    check: Callable[[bytes], object], folder: Path, path: PurePosixPath
+    inspect: Callable[[bytes], str], folder: Path, path: PurePosixPath
 ) -> tuple[str, str]:
-    """Return the sha256 of an image file, or "" and why the file is rejected."""
+    """Return the sha256 of an image file and how it is shown, or "" and why it is rejected."""
     try:
         data = read_listed(folder, path)
-        check(data)
+        shown = inspect(data)
     except InputError as error:
         return "", str(error)
-    return hashlib.sha256(data).hexdigest(), ""
+    return hashlib.sha256(data).hexdigest(), shown
 
 
 def read_listed(folder: Path, path: PurePosixPath) -> bytes:

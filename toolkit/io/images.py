@@ -22,6 +22,8 @@ from pydantic import Field
 from toolkit.errors import InputError
 from toolkit.io import inside, sandbox
 from toolkit.io.color import DECODING_ERRORS, bands, to_rgb
+from toolkit.io.formats.dicom import SCALE
+from toolkit.io.formats.extras import open_extra
 from toolkit.io.schema import Number, Positive, Section
 from toolkit.io.text import describe_content
 
@@ -76,6 +78,21 @@ Image.preinit()  # import the plugins of COMMON_FORMATS once, not in every forke
 def identify(data: bytes, limits: ImageLimits = LIMITS) -> str:
     """Return the format, such as "JPEG", from the header. Raises InputError if it is no image."""
     return examine(data, lambda image: str(image.format), limits)
+
+
+def inspect(data: bytes, limits: ImageLimits = LIMITS, *, whole: bool = False) -> str:
+    """Return how gray levels of more than 8 bits are shown, "" for other images.
+
+    The header is read, or with `whole` the file to its end. Raises InputError if it is no image.
+    """
+
+    def shown(image: Image.Image) -> str:
+        scale = str(image.info.get(SCALE, ""))
+        if whole:
+            _draft(image)
+        return scale
+
+    return examine(data, shown, limits)
 
 
 def dimensions(data: bytes) -> tuple[int, int]:
@@ -211,7 +228,7 @@ def _examine(data: bytes, action: Callable[[Image.Image], T], limits: ImageLimit
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with _opened(data) as image:
+            with _opened(data, limits) as image:
                 _check_size(image, limits)
                 return action(image)
     except UnidentifiedImageError:
@@ -224,7 +241,7 @@ def _examine(data: bytes, action: Callable[[Image.Image], T], limits: ImageLimit
     except MemoryError:
         raise InputError(NO_MEMORY) from None
     except DECODING_ERRORS as error:
-        reason = f"{type(error).__name__}: {str(error)[:200]}{_told}"
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}{_told}"
         raise InputError(f"damaged image ({reason})") from error
 
 
@@ -243,15 +260,17 @@ class _Told(logging.Handler):
 
 
 _told = _Told()
-logging.getLogger("PIL").addHandler(_told)
+for _decoder in ("PIL", "pydicom"):
+    logging.getLogger(_decoder).addHandler(_told)
 
 
-def _opened(data: bytes) -> Image.Image:
+def _opened(data: bytes, limits: ImageLimits) -> Image.Image:
     """Try rare formats last: for them, Pillow imports some 40 modules."""
     try:
         return Image.open(io.BytesIO(data), formats=COMMON_FORMATS)
     except UnidentifiedImageError:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        extra = open_extra(data, limits.pixels)
+        return extra or Image.open(io.BytesIO(data), formats=FORMATS)
 
 
 def _check_size(image: Image.Image, limits: ImageLimits) -> None:
