@@ -15,7 +15,7 @@ SCALE = "toolkit:scale"  # key of an image's info: how its gray levels became 8 
 Values = npt.NDArray[np.float64]
 
 
-def begins(data: bytes) -> bool:
+def is_dicom(data: bytes) -> bool:
     """Return whether this is the head of a DICOM file."""
     return data[128:132] == b"DICM"
 

@@ -8,7 +8,7 @@ BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"
 FORMAT = "HEIF"
 
 
-def begins(data: bytes) -> bool:
+def is_heif(data: bytes) -> bool:
     """Return whether this is the head of such a file, and not of AVIF, which Pillow reads."""
     size = min(int.from_bytes(data[:4], "big"), 256)
     brands = {data[at : at + 4] for at in range(8, size, 4)}
