@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from toolkit.datasets import choice, groups, layouts
 from toolkit.datasets.layouts import LeftOut, Place, Reading
 from toolkit.datasets.params import BY_NAME, ReadParams
+from toolkit.datasets.tables.parsing import MAX_TABLE, may_be_table
+from toolkit.datasets.tables.reading import read_names
 from toolkit.errors import InputError, explain_error
 from toolkit.io import images, inside, manifest
 from toolkit.io.files import missing
@@ -123,12 +125,17 @@ def read_folder(folder: Path, settings: ReadParams, name: object = "") -> Readin
 
     Errors in how it is laid out begin with `name`, or else with the folder.
     """
-    chosen = choice.choose_files(*list_tree(folder), settings.only, settings.leave_out)
+    paths, directories = list_tree(folder)
+    chosen = choice.choose_files(paths, directories, settings.only, settings.leave_out)
+    unwanted = {path for path, setting in chosen.left_out.items() if setting == choice.LEAVE_OUT}
+    tables = [path for path in paths if may_be_table(path) and path not in unwanted]
     try:
-        reading = layouts.read_layout(chosen.files, chosen.folders, settings)
+        read = partial(_read_table, folder)
+        reading = read_names(chosen.files, chosen.folders, tables, read, settings)
     except InputError as error:
         raise InputError(f"{name or folder}: {error}") from error
-    left_out = [_with_reason(folder, file) for file in reading.left_out]
+    listed = set(paths)  # a row of a table may name any other path
+    left_out = [_with_reason(folder, f) if f.path in listed else f for f in reading.left_out]
     left_out = [file for file in left_out if not _is_document(file)]
     left_out += [LeftOut(path, setting) for path, setting in chosen.left_out.items()]
     return _grouped(replace(reading, left_out=tuple(left_out)), settings.group)
@@ -147,6 +154,10 @@ def _grouped(reading: Reading, group: str) -> Reading:
     said = f"{reading.said}, {len(set(names) - {''}):,} groups by fetch.group"
     said += f" ({alone:,} files have none)" if alone else ""
     return replace(reading, places=tuple(places), said=said)
+
+
+def _read_table(folder: Path, path: PurePosixPath) -> bytes:
+    return inside.read_inside(folder, str(path), MAX_TABLE)
 
 
 def _with_reason(folder: Path, file: LeftOut) -> LeftOut:

@@ -86,13 +86,15 @@ class LeftOut:
 class Reading:
     """Where each file belongs, all classes, also those without a file, and what is left out.
 
-    `said` is how the folder was understood, in words, without the number of images.
+    `said` is how the folder was understood, in words, without the number of images. `settings` are
+    keys of ReadParams, found and not given, that lead to this reading again.
     """
 
     places: tuple[Place, ...]
     classes: tuple[str, ...]
     left_out: tuple[LeftOut, ...] = ()
     said: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -281,6 +283,12 @@ def _split_words(names: Sequence[str], settings: ReadParams) -> dict[str, str]:
             found[name] = (split[0], rest)
             rests[rest] += 1
     return {name: word for name, (word, rest) in found.items() if not rest or rests[rest] > 1}
+
+
+def name_splits(names: Iterable[str], settings: ReadParams) -> dict[str, str]:
+    """Return those names that are of splits, with the split that each means; folds are none."""
+    words = _split_words(list(names), settings)
+    return _meanings({name: word for name, word in words.items() if word != "fold"})
 
 
 def _meanings(words: Mapping[str, str]) -> dict[str, str]:

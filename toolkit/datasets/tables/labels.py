@@ -210,7 +210,7 @@ def _read_rows(
         line, row = table.rows[number][0], ImageRow(labels[number], splits[number], groups[number])
         if isinstance(image, str):
             problems.append(
-                (texts[number] or f"line {line}", f"{image} ({table.path}, line {line})")
+                (texts[number][:200] or f"line {line}", f"{image} ({table.path}, line {line})")
             )
         else:
             rows[image].add(row)
