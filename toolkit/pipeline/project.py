@@ -142,7 +142,8 @@ def _fit(settings: Any, folder: Path, opened: LocalImages, reading: ReadParams) 
     folders.check_classes(manifest, images, 2)
     counts = manifest.counts()
     _set_source(settings["fetch"], opened.source, folder)
-    settings["fetch"].update(reading.model_dump(exclude_defaults=True))
+    found = folders.read_folder(place, reading).settings
+    settings["fetch"].update({**found, **reading.model_dump(exclude_defaults=True)})
     settings["prepare"]["size"] = size = _size(place, manifest)
     choice = choose_split(
         manifest.samples, manifest.classes, PrepareParams(seed=settings["prepare"]["seed"])
