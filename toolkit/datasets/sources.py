@@ -11,6 +11,7 @@ from typing import Any
 from toolkit.datasets import archives, choice, folders, git, hubs, params
 from toolkit.datasets.archives import SourceFile
 from toolkit.datasets.faces import draw
+from toolkit.datasets.tables.parsing import may_be_table
 from toolkit.errors import InputError, explain_error
 from toolkit.io import files, inside
 from toolkit.io.closure import find_version
@@ -124,7 +125,7 @@ def _write_files(
     """
     rejected, left_out, written = list[dict[str, str]](), dict[PurePosixPath, str](), False
     for path, data in entries:
-        if setting := choice.is_left_out(path, settings.only, settings.leave_out):
+        if setting := _unused(path, settings):
             left_out[path] = setting
         elif isinstance(data, InputError):
             inside.make_folder(folder, str(path.parent))
@@ -135,6 +136,12 @@ def _write_files(
     if left_out and not written:
         raise choice.refuse_choice(left_out, settings.only, settings.leave_out)
     return rejected, list(left_out.values())
+
+
+def _unused(path: PurePosixPath, settings: params.ReadParams) -> str:
+    """Return the setting that leaves a file out, or ""; `only` chooses images and not tables."""
+    setting = choice.is_left_out(path, settings.only, settings.leave_out)
+    return "" if setting == choice.ONLY and may_be_table(path) else setting
 
 
 def _remove_unused(folder: Path, manifest: Manifest) -> None:
@@ -178,8 +185,7 @@ def _folder(section: params.Folder, _work: Path, track: Track) -> Iterator[Fetch
     paths, _ = folders.list_tree(root)
     for path in track(paths, "read", len(paths)):
         try:
-            unused = choice.is_left_out(path, section.only, section.leave_out)
-            yield path, b"" if unused else folders.read_listed(root, path)
+            yield path, b"" if _unused(path, section) else folders.read_listed(root, path)
         except InputError as error:
             yield path, error
 

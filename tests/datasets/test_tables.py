@@ -1,0 +1,102 @@
+"""Folders with a table of labels: what `scan` and `fetch_source` make of them."""
+
+import pytest
+
+from tests.datasets.test_folders import make_files
+from toolkit.datasets import folders, params, sources
+from toolkit.errors import InputError
+
+PATHS = [f"photos/{n}.png" for n in range(6)]
+TABLE = "patient;file;class\n" + "".join(f"p{n // 2};{n};{'aab'[n % 3]}\n" for n in range(6))
+
+
+def write(root, **tables):
+    """A folder of images, and tables of labels beside it."""
+    make_files(root, *PATHS)
+    for name, text in tables.items():
+        (root / f"{name}.csv").write_text(text)
+    return root
+
+
+def scan(root, **settings):
+    return folders.scan(root, settings=params.ReadParams.model_validate(settings))
+
+
+def test_a_table_beside_the_images_gives_classes_and_groups(tmp_path):
+    scanned = scan(write(tmp_path, labels=TABLE))
+    assert scanned.counts() == {"a": 4, "b": 2}
+    assert [sample.group for sample in scanned.samples] == ["p0", "p0", "p1", "p1", "p2", "p2"]
+    assert scanned.notes == {
+        "rejected": [],
+        "read": "labels.csv (separated by semicolons): images by file, labels by class, groups by "
+        "patient: 2 classes (a, b), 6 images",
+    }
+
+
+def test_rows_without_images_and_images_without_rows_are_listed(tmp_path):
+    table = TABLE.replace("p0;1;a", "p0;../../etc/passwd;a").replace("p2;5;b", "p2;5;")
+    rejected = scan(write(tmp_path, labels=table)).notes["rejected"]
+    assert rejected == [
+        {"path": "../../etc/passwd", "reason": "there is no such image (labels.csv, line 3)"},
+        {"path": "photos/1.png", "reason": "not in labels.csv"},
+        {"path": "photos/5.png", "reason": "no label in labels.csv"},
+    ]
+
+
+def test_fetch_reads_the_table_and_keeps_the_images_alone(tmp_path):
+    write(tmp_path / "in", labels=TABLE)
+    section = params.Folder(
+        source="folder", path=str(tmp_path / "in"), labels="labels.csv", only=["*.png"]
+    )
+    fetched = sources.fetch_source(section, tmp_path / "out", tmp_path / "work")
+    assert fetched.counts() == {"a": 4, "b": 2}
+    assert not (tmp_path / "out" / "labels.csv").exists()
+
+
+def test_folders_and_a_table_that_say_the_same_go_together(tmp_path):
+    make_files(tmp_path, *(f"{'cat' if n % 2 else 'dog'}/{n}.png" for n in range(6)))
+    rows = "".join(f"{n}.png,{n % 2},{n // 3}\n" for n in range(6))
+    (tmp_path / "metadata.csv").write_text(f"file_name,label,patient\n{rows}")
+    scanned = scan(tmp_path)
+    assert scanned.counts() == {"cat": 3, "dog": 3}
+    assert {sample.group for sample in scanned.samples} == {"0", "1"}
+
+
+def test_folders_and_a_table_that_differ_are_a_question(tmp_path):
+    make_files(tmp_path, *(f"{'cat' if n % 2 else 'dog'}/{n}.png" for n in range(8)))
+    rows = "".join(f"{n}.png,{'cat' if n % 2 and n > 1 else 'dog'}\n" for n in range(8))
+    (tmp_path / "metadata.csv").write_text(f"file_name,label\n{rows}")
+    question = r"two readings fit: 2 classes \(cat, dog\), or metadata\.csv: .*; say which: "
+    with pytest.raises(InputError, match=question + "`--layout class` or `--labels metadata"):
+        scan(tmp_path)
+    assert scan(tmp_path, layout="class").counts() == {"cat": 4, "dog": 4}
+    assert scan(tmp_path, labels="metadata.csv").counts() == {"cat": 3, "dog": 5}
+
+
+def test_folders_that_are_parts_of_a_collection_are_no_classes(tmp_path):
+    make_files(tmp_path, *(f"HAM_part_{n % 2 + 1}/{n}.png" for n in range(8)))
+    rows = "".join(f"{n},{'nv' if n < 4 else 'mel'}\n" for n in range(8))
+    (tmp_path / "metadata.csv").write_text(f"image_id,dx\n{rows}")
+    assert scan(tmp_path).counts() == {"mel": 4, "nv": 4}
+
+
+def test_splits_may_be_folders_and_labels_a_table(tmp_path):
+    make_files(tmp_path, *(f"{'train' if n % 3 else 'test'}/{n}.png" for n in range(6)))
+    rows = "".join(f"{n},{'ab'[n // 2 % 2]}\n" for n in range(6))
+    (tmp_path / "labels.csv").write_text(f"image,label\n{rows}")
+    scanned = scan(tmp_path)
+    assert scanned.counts("train") == {"a": 3, "b": 1}
+    assert scanned.counts("test") == {"a": 1, "b": 1}
+
+
+def test_the_class_is_in_the_name(tmp_path):
+    make_files(tmp_path, *(f"{name}.{n}.png" for name in ("cat", "dog") for n in range(3)), "x.png")
+    scanned = scan(tmp_path, label=r"^([a-z]+)\.\d")
+    assert scanned.counts() == {"cat": 3, "dog": 3}
+    assert scanned.notes["rejected"] == [{"path": "x.png", "reason": "no class in its name"}]
+
+
+def test_a_table_that_is_asked_for_and_not_there_is_told(tmp_path):
+    write(tmp_path)
+    with pytest.raises(InputError, match=r"no table of labels is there, but --label dx is given"):
+        scan(tmp_path, label="dx")
