@@ -21,6 +21,7 @@ FOLDERS = {
     "augment arm": "augment photos --arm original --output {}",
     "train": "train --arm nowhere --valid nowhere --output {}",
     "evaluate": "evaluate nowhere --output {}",
+    "predict sorted": "predict nowhere nowhere.png --sort-into {}",
 }
 INSIDE = {
     "train seeds": "train --arm nowhere --valid nowhere --seeds 0,1 --output {}/{{seed}}",
@@ -34,6 +35,7 @@ FILES = {
     "augment explain": "augment --explain nowhere.png --output {}",
     "probe": "probe nowhere --output {}",
     "predict": "predict nowhere nowhere.png --output {}",
+    "predict page": "predict nowhere nowhere.png --html {}",
     "gradients": "gradients nowhere --output {}",
     "compare": "compare nowhere.csv --output {}",
     "report": "report --output {}",

@@ -1,6 +1,7 @@
 """Commands that train networks and apply them."""
 
 import contextlib
+import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -297,22 +298,56 @@ def predict(
     run: Annotated[Path, typer.Argument(help="A folder that `train` wrote.")],
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A CSV file.")] = None,
+    positive: options.PositiveClass = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(help="A probability, or gmean, cost:RATIO, recall:MINIMUM."),
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="The network's own scores; the highest decides.")
+    ] = False,
+    sort_into: Annotated[
+        Path | None, typer.Option(help="A new folder with a copy of each image in its class.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="A page, the least certain first.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of CSV.")] = False,
     quiet: Quiet = False,
     *,
     reading: Reading,
 ) -> None:
-    """Predict the class of each image, with a score per class.
+    """Predict the class of each image, with a calibrated probability per class.
 
     Example: toolkit predict models/augmented-resnet18-0 photo.jpg
+
+    Temperature and threshold are the run's own, chosen on its validation images; in a project by
+    the rule and for the class of the section evaluate.
+
+    Example: toolkit predict models/augmented-resnet18-0 photos --threshold recall:0.95
+    --sort-into sorted --html predicted.html
     """
     from toolkit.io.text import describe_rejected
+    from toolkit.metrics.params import EvaluateParams
     from toolkit.metrics.predictions import predictions_csv
-    from toolkit.pipeline.steps.predict import left_out_path
+    from toolkit.pipeline.steps.predict import left_out_path, prediction_summary
     from toolkit.pipeline.steps.predict import predict as step
 
-    track = console.track(quiet)
-    predictions = step(run, images, output=output, reading=reading, track=track, say=console.say)
-    if not output:
+    settings = options.read_section("evaluate", EvaluateParams)
+    predictions = step(
+        run,
+        images,
+        output=output,
+        positive=positive or settings.positive,
+        threshold=threshold or settings.threshold,
+        raw=raw,
+        sort_into=sort_into,
+        html=html,
+        reading=reading,
+        track=console.track(quiet),
+        say=partial(console.say, quiet=quiet),
+    )
+    if as_json:
+        typer.echo(json.dumps(prediction_summary(predictions), indent=2))
+    elif not output:
         typer.echo(predictions_csv(predictions), nl=False)
     if predictions.problems:
         rejected = [{"path": path, "reason": why} for path, why in predictions.problems.items()]

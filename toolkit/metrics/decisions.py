@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from toolkit.metrics import calibration, params, thresholds
 from toolkit.metrics.predictions import Predictions
 
@@ -49,9 +47,9 @@ def apply_decisions(predictions: Predictions, decisions: Decisions) -> Predictio
     return calibration.apply_temperature(decided, decisions.temperature)
 
 
-def at_calibrated(decisions: Decisions, positive: str, threshold: float) -> Decisions:
-    """Return the decisions with another threshold, on the softened score of `positive`, 0..1."""
+def at_calibrated(decisions: Decisions, threshold: float) -> Decisions:
+    """Return the decisions with another threshold, on the softened score of the positive class."""
     raw = threshold
     if 0 < threshold < 1:
         raw = float(1 / (1 + ((1 - threshold) / threshold) ** decisions.temperature))
-    return replace(decisions, positive=positive, threshold=float(np.clip(raw, 0, 2)))
+    return replace(decisions, threshold=raw)

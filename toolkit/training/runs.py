@@ -104,6 +104,13 @@ class Run(Section):
         """The epoch whose weights were kept."""
         return self.history[self.best_epoch - 1]
 
+    def located(self) -> Path:
+        """Return where the run lies. Raises InputError if it lies nowhere."""
+        if self.folder is None:
+            remedy = "read it with the folder that `train` wrote"
+            raise InputError(f"the run lies in no folder: {remedy}")
+        return self.folder
+
     @property
     def conditions(self) -> dict[str, str]:
         """What has to be equal for runs to differ by nothing but their arm and seed."""
@@ -205,9 +212,7 @@ def read_valid(run: Run) -> Predictions:
 
     Raises InputError that names the file and the problem.
     """
-    if run.folder is None:
-        raise InputError("the run lies in no folder: read it with the folder that `train` wrote")
-    return read_predictions(run.folder / VALID)
+    return read_predictions(run.located() / VALID)
 
 
 def load_run(folder: Path) -> tuple[Run, nn.Module]:

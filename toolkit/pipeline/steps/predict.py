@@ -1,6 +1,8 @@
 """`toolkit predict`, and `toolkit.predict`."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,24 @@ from toolkit.datasets import archives, folders
 from toolkit.datasets.local import open_images
 from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError
-from toolkit.io import files, manifest
+from toolkit.io import files, inside, manifest
 from toolkit.io.csv import csv_text
 from toolkit.io.images import NamedImage
+from toolkit.io.samples import sample_bytes
 from toolkit.io.schema import build
-from toolkit.io.text import describe_rejected
+from toolkit.io.text import describe_rejected, shorten
+from toolkit.metrics.calibration import fit_temperature
+from toolkit.metrics.decisions import Decisions, apply_decisions, at_calibrated, choose_decisions
+from toolkit.metrics.params import EvaluateParams, GmeanRule, ThresholdRule
 from toolkit.metrics.predictions import Predictions, write_predictions
-from toolkit.progress import Track, silent
+from toolkit.metrics.thresholds import parse_rule
+from toolkit.progress import Track, ignore, silent
+from toolkit.reporting.predictions import Photo, prediction_page
 from toolkit.training import inference, runs
 from toolkit.training.runs import Run
+
+SORTED = "predictions.csv"
+"""In the folder of sorted images: what was predicted, as in the CSV file."""
 
 
 def predict(
@@ -26,33 +37,149 @@ def predict(
     images: Path | str | Sequence[Path | str],
     *,
     output: Path | str | None = None,
+    positive: str | None = None,
+    threshold: str | float | ThresholdRule = "gmean",
+    raw: bool = False,
+    sort_into: Path | str | None = None,
+    html: Path | str | None = None,
     reading: ReadParams | Mapping[str, Any] | None = None,
     track: Track = silent,
     say: Callable[[str], object] = lambda _: None,
 ) -> Predictions:
-    """Predict the class of images of any size, with a probability per class.
+    """Predict the class of images of any size, with a calibrated probability per class.
 
     `run` is what `train` returned, or its folder. `images` are image files, or a folder, read as
     the keys of the section `fetch` in `reading` say: where it has classes, the predictions can be
     evaluated; else `actual` is empty. The ids are the paths, or those of the folder's manifest.
-    `problems` names the files that cannot be read. `output` is a CSV file to write. Raises
-    InputError if a class folder is none of the run's classes, and if no file can be read.
+    `problems` names the files that cannot be read.
+
+    The temperature and, with two classes, the threshold are the run's, chosen on its validation
+    images: the latter for the class `positive`, by default the one with fewer original training
+    images, by a rule ("gmean", "cost:RATIO", "recall:MINIMUM"), or given as a probability. `raw`
+    takes neither: the network's own scores, of which the highest decides. `output` is a CSV file
+    to write, `sort_into` a folder with a copy of each image in a folder of its class, `html` a page
+    that shows the least certain images first. Raises InputError if a class folder is none of the
+    run's classes, and if no file can be read.
     """
     files.check_output(output, file=True)
-    folder = run.folder if isinstance(run, Run) else Path(run)
-    if folder is None:
-        raise InputError("the run lies in no folder: read it with the folder that `train` wrote")
+    files.check_output(html, "--html", file=True)
+    files.check_output(sort_into, "--sort-into")
     places = [images] if isinstance(images, str | Path) else images
     several = [_opened(place, track, say) for place in places]
+    about = run if isinstance(run, Run) else runs.read_run(Path(run))
+    decisions = Decisions() if raw else read_decisions(about, positive, threshold)
+    folder = about.located()
     settings = build(ReadParams, reading, "reading")
     if len(several) == 1 and (several[0] / manifest.TABLE).is_file():
         predictions = inference.predict_folder(folder, several[0], track, say, settings)
     else:
         predictions = _of_files(folder, several, settings, track, say)
+    if not raw:
+        predictions = apply_decisions(predictions, decisions)
+        say(describe_decisions(decisions, threshold))
     if output:
         write_predictions(Path(output), predictions)
         _list_problems(left_out_path(Path(output)), predictions)
+    if sort_into or html:
+        photos = _photos(several, predictions)
+        if sort_into:
+            _sort(Path(sort_into), predictions, photos)
+        if html:
+            page = prediction_page(predictions, decisions, photos, Path(folder).name)
+            files.write_file(Path(html), page)
     return predictions
+
+
+def read_decisions(
+    run: Run, positive: str | None = None, threshold: str | float | ThresholdRule = "gmean"
+) -> Decisions:
+    """Return the temperature and threshold for a run, as `predict` takes them.
+
+    Raises InputError for a threshold that is neither a rule nor a probability, a class that is not
+    one of two, and for one where there is no single class with fewer images.
+    """
+    valid, positive = runs.read_valid(run), positive or run.rarest
+    if len(run.classes) != 2 or positive is None:
+        if threshold in ("gmean", GmeanRule(rule="gmean")):  # no other one was asked for
+            return Decisions(fit_temperature(valid))
+        kind = "two classes" if len(run.classes) != 2 else "a positive class: name it by --positive"
+        raise InputError(f"a threshold needs {kind}; the run has {', '.join(run.classes)}")
+    number = _probability(threshold)
+    rule = parse_rule(threshold) if isinstance(threshold, str) and number is None else threshold
+    settings = {"threshold": rule} if number is None else {}
+    decisions = choose_decisions(valid, EvaluateParams(positive=positive, **settings))
+    return decisions if number is None else at_calibrated(decisions, number)
+
+
+def _probability(threshold: str | float | ThresholdRule) -> float | None:
+    """Return a threshold given as a number; None for a rule. Raises InputError beyond 0..1."""
+    try:
+        number = float(threshold)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    if not 0 <= number <= 1:
+        raise InputError(f"--threshold must be a probability from 0 to 1, got {threshold}")
+    return number
+
+
+def describe_decisions(
+    decisions: Decisions, threshold: str | float | ThresholdRule = "gmean"
+) -> str:
+    """Return in a sentence how scores become classes."""
+    temperature = f"temperature {decisions.temperature:.3g}"
+    if decisions.positive is None:
+        return f"the likeliest class is predicted ({temperature}, fitted on valid)"
+    chosen = "as given" if _probability(threshold) is not None else "chosen on valid"
+    least = f"{decisions.calibrated_threshold:.3g} or more"
+    name = shorten(decisions.positive, 40)
+    return f"{name} is predicted from a probability of {least} ({chosen}; {temperature})"
+
+
+def prediction_summary(predictions: Predictions) -> dict[str, Any]:
+    """Return what `predict --json` prints: each image with its class and probabilities.
+
+    `actual` is null where it is not known; a file that cannot be read has a `problem` alone.
+    """
+    scores = predictions.required_scores("JSON")
+    images = [
+        {
+            "file": ident,
+            "actual": predictions.actual[row] if predictions.actual else None,
+            "predicted": predictions.predicted[row],
+            "scores": dict(zip(predictions.classes, scores[row].tolist(), strict=True)),
+        }
+        for row, ident in enumerate(predictions.ids)
+    ]
+    failed = [{"file": path, "problem": why} for path, why in predictions.problems.items()]
+    return {"classes": [*predictions.classes], "images": [*images, *failed]}
+
+
+# --- what is written --------------------------------------------------------------------------
+
+
+def _photos(places: Sequence[Path], predictions: Predictions) -> list[Photo]:
+    """Return the predicted files, in the order of the predictions."""
+    if len(places) == 1 and (places[0] / manifest.TABLE).is_file():
+        table = manifest.read_manifest(places[0]).by_id
+        samples = [table[ident] for ident in predictions.ids]
+        return [Photo(each.path, partial(sample_bytes, places[0], each)) for each in samples]
+    found = {str(photo.path): photo for place in places for photo in image_files(place, ignore)}
+    return [Photo(ident, found[ident].content) for ident in predictions.ids]
+
+
+def _sort(place: Path, predictions: Predictions, photos: Sequence[Photo]) -> None:
+    """Copy each file to a folder of its class; one whose name is taken gets a number."""
+    taken = Counter[tuple[str, str]]()
+    with files.new_folder(place, marker=SORTED) as building:
+        for label in predictions.classes:
+            inside.make_folder(building, label)
+        for label, photo in zip(predictions.predicted, photos, strict=True):
+            name = Path(photo.name)
+            taken[label, name.name] += 1
+            number = taken[label, name.name]
+            unique = f"{name.stem}-{number}{name.suffix}" if number > 1 else name.name
+            inside.write_inside(building, f"{label}/{unique}", photo.content(), replace=False)
+        write_predictions(building / SORTED, predictions)
 
 
 def _opened(place: Path | str, track: Track, say: Callable[[str], object]) -> Path:

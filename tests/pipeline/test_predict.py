@@ -1,0 +1,108 @@
+"""Predictions take the run's decisions; they are sorted, shown and printed."""
+
+import json
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+import toolkit
+from tests.helpers.arms import arm, trained
+from toolkit.cli.main import app
+from toolkit.errors import InputError
+from toolkit.io import files
+from toolkit.metrics import thresholds
+from toolkit.metrics.decisions import apply_decisions
+from toolkit.metrics.params import EvaluateParams
+from toolkit.training import inference, runs
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return arm(tmp_path / "photos", {"a": 4, "b": 3}, seed=2)
+
+
+def without_manifest(folder):
+    for name in ("manifest.csv", "manifest.json"):
+        (folder / name).unlink()
+    return folder
+
+
+def test_a_run_carries_what_it_predicts_for_valid(run):
+    about = runs.read_run(run)
+    again = inference.predict_folder(run, run.parent / "valid")
+    assert (runs.read_valid(about).scores == again.scores).all()
+    assert runs.read_valid(about).ids == again.ids
+
+
+def test_scores_are_calibrated_and_the_runs_threshold_decides(run, photos):
+    about, raw = runs.read_run(run), toolkit.predict(run, photos, raw=True)
+    assert raw.predicted == inference.predict_folder(run, photos).predicted
+    decided = toolkit.predict(run, photos, positive="b")
+    valid = runs.read_valid(about)
+    chosen = thresholds.choose_threshold(valid, "b", EvaluateParams())
+    assert decided.predicted == thresholds.apply_threshold(raw, "b", chosen).predicted
+    assert about.rarest == "b"
+    assert (toolkit.predict(run, photos).scores == decided.scores).all()
+    assert (apply_decisions(raw, about.decisions).scores == decided.scores).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": 1.5}, "must be a probability from 0 to 1, got 1.5"),
+        ({"threshold": "best"}, "--threshold must be gmean, cost:RATIO"),
+        ({"positive": "c"}, "got 'c' of"),
+    ],
+)
+def test_decisions_that_cannot_be_are_refused(run, photos, options, message):
+    with pytest.raises(InputError, match=message):
+        toolkit.predict(run, photos, **options)
+
+
+def test_a_probability_may_be_given(run, photos):
+    assert set(toolkit.predict(run, photos, threshold=0.0).predicted) == {"b"}
+    assert set(toolkit.predict(run, photos, threshold="1").predicted) == {"a"}
+
+
+def test_each_image_is_copied_to_its_class_once(run, photos, tmp_path):
+    first = without_manifest(photos)
+    shutil.copytree(first, tmp_path / "more" / "again")
+    places = [first, tmp_path / "more"]
+    found = toolkit.predict(run, places, sort_into=tmp_path / "sorted")
+    copies = sorted((tmp_path / "sorted").rglob("*.png"))
+    assert len(copies) == len(found.ids) == 14
+    assert {files.sha256(path) for path in copies} == {
+        files.sha256(path) for path in first.rglob("*.png")
+    }
+    assert {path.parent.name for path in copies} == set(found.predicted)
+    assert (tmp_path / "sorted" / "predictions.csv").is_file()
+
+
+def test_the_page_shows_the_least_certain_first(run, photos, tmp_path):
+    found = toolkit.predict(run, photos, html=tmp_path / "page.html", threshold=0.5)
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<img") == 7
+    column = found.classes.index("b")
+    closest = min(range(7), key=lambda row: abs(found.scores[row][column] - 0.5))
+    table = page[page.index("<tbody>") :]
+    assert f"{found.scores[closest][column]:.4f}" in table[: table.index("</tr>")]
+
+
+def test_json_has_an_entry_for_each_file(run, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (without_manifest(photos) / "a" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    done = CliRunner().invoke(app, ["predict", str(run), "photos", "--json", "--quiet"])
+    content = json.loads(done.stdout)
+    *read, failed = content["images"]
+    assert content["classes"] == ["a", "b"]
+    assert len(read) == 7
+    assert set(read[0]) == {"file", "actual", "predicted", "scores"}
+    assert sum(read[0]["scores"].values()) == pytest.approx(1)
+    assert failed["file"] == "photos/a/broken.png"
+    assert isinstance(done.exception, InputError)
