@@ -7,6 +7,7 @@ from toolkit.datasets import folders, params, sources
 from toolkit.errors import InputError
 
 PATHS = [f"photos/{n}.png" for n in range(6)]
+NUMBERED = r"^(.+?)[ ._-]*[(]?[0-9]+[)]?[.][^.]+$"
 TABLE = "patient;file;class\n" + "".join(f"p{n // 2};{n};{'aab'[n % 3]}\n" for n in range(6))
 
 
@@ -100,3 +101,20 @@ def test_a_table_that_is_asked_for_and_not_there_is_told(tmp_path):
     write(tmp_path)
     with pytest.raises(InputError, match=r"no table of labels is there, but --label dx is given"):
         scan(tmp_path, label="dx")
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        ("cat.0.jpg cat.1.jpg dog.0.jpg dog.1.jpg", NUMBERED),
+        ("big_owl_1.jpg big_owl_2.jpg owl(1).png owl(2).png", NUMBERED),
+        ("cat-a.jpg cat-b.jpg dog-a.jpg dog-b.jpg", r"^([^\W\d_]+)[ ._-]"),
+        ("001_cat_x.jpg 002_cat_y.jpg 003_dog_z.jpg 004_dog_w.jpg", r"^[0-9]+[ ._-]+([^\W\d_]+)"),
+    ],
+)  # fmt: skip
+def test_classes_in_names_are_suggested_and_then_read(tmp_path, names, pattern):
+    make_files(tmp_path, *names.split())
+    with pytest.raises(InputError, match="no class folder; names of files look like") as error:
+        folders.check_classes(scan(tmp_path), "x")
+    assert f"--label '{pattern}'" in str(error.value)
+    assert len(scan(tmp_path, label=pattern).classes) == 2

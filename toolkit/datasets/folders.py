@@ -178,8 +178,12 @@ def check_classes(table: Manifest, where: object, least: int = 1) -> None:
     The error begins with `where`, and tells why the files that there are were not taken.
     """
     rejected = table.notes.get("rejected", ())
+    paths = [sample.path for sample in table.samples] + [file["path"] for file in rejected]
+    images = [path for path in map(PurePosixPath, paths) if layouts.may_be_image(path)]
     if not table.classes:
         told = f"; {describe_rejected(rejected, len(rejected))}" if rejected else ""
+        if suggested := groups.suggest_label(images):
+            raise InputError(f"{where}: no class folder; {suggested}{told}")
         raise InputError(
             f"{where}: no class folder; {layouts.LAYOUT}, {layouts.OTHERWISE}; if it is the folder "
             f"of one class, give the one above{told}"
@@ -191,6 +195,8 @@ def check_classes(table: Manifest, where: object, least: int = 1) -> None:
             )
     if len(table.classes) < least:
         only = f"found only {table.classes[0]!r}, with {table.samples[0].path}"
+        if suggested := groups.suggest_label(images):
+            raise InputError(f"{where}: at least two classes are needed, {only}; {suggested}")
         message = f"{where}: at least two classes are needed, {only}; {layouts.LAYOUT}"
         raise InputError(f"{message}, {layouts.OTHERWISE}; give the folder that holds the classes")
 

@@ -163,3 +163,28 @@ NAME_PATTERNS = (
     r"^(.+)[_. -][^_. -]+[.][^.]+$",
 )
 """Beginnings of file names, coarse ones first: parts, a word with a number, all but the last."""
+
+
+# --- classes that names look like -------------------------------------------------------------
+
+
+def suggest_label(paths: Sequence[PurePosixPath]) -> str:
+    """Return words about the classes that names of files look like, with the option; "" if none."""
+    for pattern in CLASS_PATTERNS:
+        names = _search(pattern, [path.name for path in paths], "")
+        counts = Counter(name for name in names if name)
+        many = 1 < len(counts) <= MOST_CLASSES and counts.total() >= NAMED * len(paths)
+        if many and min(counts.values()) > 1:
+            listed = ", ".join(f"{name} {n}" for name, n in counts.most_common(SHOWN))
+            more = ", ..." if len(counts) > SHOWN else ""
+            return f"names of files look like classes ({listed}{more}): --label '{pattern}'"
+    return ""
+
+
+MOST_CLASSES, SHOWN = 200, 6
+CLASS_PATTERNS = (
+    r"^(.+?)[ ._-]*[(]?[0-9]+[)]?[.][^.]+$",
+    r"^([^\W\d_]+)[ ._-]",
+    r"^[0-9]+[ ._-]+([^\W\d_]+)",
+)
+"""Where a class may be in a name: before the last number, first, or behind a number."""

@@ -143,7 +143,9 @@ def _fit(settings: Any, folder: Path, opened: LocalImages, reading: ReadParams) 
     counts = manifest.counts()
     _set_source(settings["fetch"], opened.source, folder)
     found = folders.read_folder(place, reading).settings
-    settings["fetch"].update({**found, **reading.model_dump(exclude_defaults=True)})
+    read = {**found, **reading.model_dump(exclude_defaults=True)}
+    for at, (key, value) in enumerate(read.items(), start=1):
+        settings["fetch"].insert(at, key, value)
     settings["prepare"]["size"] = size = _size(place, manifest)
     choice = choose_split(
         manifest.samples, manifest.classes, PrepareParams(seed=settings["prepare"]["seed"])
