@@ -58,6 +58,7 @@ def compare(
     Example: toolkit compare --rev main HEAD
     """
     from toolkit.evaluation import verdict
+    from toolkit.evaluation.leaderboard import leaderboard_table
     from toolkit.io import files
     from toolkit.pipeline.steps.compare import comparable_columns, read_results
     from toolkit.pipeline.steps.compare import compare as run
@@ -78,6 +79,9 @@ def compare(
         typer.echo(verdict.comparison_markdown(compared), nl=False)
         return
     typer.echo(console.table(verdict.comparison_table(compared)))
+    typer.echo()
+    typer.echo(console.table(leaderboard_table(compared.leaderboard)))
+    typer.echo()
     sentences = map(verdict.verdict_sentence, compared.contrasts)
     for line in (*sentences, *verdict.comparison_notes(compared)):
         typer.echo(line)

@@ -10,12 +10,21 @@ import numpy as np
 
 from toolkit.errors import InputError
 from toolkit.evaluation.contrasts import (
+    GMEAN,
+    RANKING,
     ArmEstimate,
     Contrast,
     contrast_arms,
     correct_contrasts,
     estimate_arm,
     estimate_metrics,
+)
+from toolkit.evaluation.leaderboard import (
+    Drawn,
+    RemedyTitles,
+    Standing,
+    arm_standings,
+    rank_standings,
 )
 from toolkit.evaluation.ranking import at_thresholds
 from toolkit.evaluation.results import RunResult
@@ -32,7 +41,8 @@ class Comparison:
     separate the effect of new images from that of more training. `primary` is recipe, arm and
     against of the contrast that was declared before any result. `metrics` are those compared,
     `test_images` the number of test images of each class. `warnings` are sentences on what differs
-    between the runs besides arm, recipe and seed.
+    between the runs besides arm, recipe and seed. The `leaderboard` has the arms as remedies, the
+    highest G-mean first.
     """
 
     baseline: str
@@ -44,6 +54,7 @@ class Comparison:
     positive: str | None = None
     warnings: tuple[str, ...] = ()
     primary: tuple[str, str, str] | None = None
+    leaderboard: tuple[Standing, ...] = ()
 
     def __repr__(self) -> str:
         verdicts = Counter(contrast.verdict for contrast in self.contrasts)
@@ -98,13 +109,20 @@ def compare_results(
     tuned = at_thresholds(results)
     estimates: list[ArmEstimate] = []
     contrasts: list[Contrast] = []
+    standings: list[Drawn] = []
+    titles = RemedyTitles(baseline, control)
+    rng = np.random.default_rng([seed, len(results)])
     for recipe in dict.fromkeys(result.recipe for result in results):
         chosen = [n for n, result in enumerate(results) if result.recipe == recipe]
         runs = [results[n] for n in chosen]
         arms = _arms(runs, baseline)
         at = [tuned[n] for n in chosen] if tuned else None
         metrics = estimate_metrics(runs, positive, resamples, seed, at)
-        estimates += [estimate_arm(runs, of_arm, metrics) for of_arm in arms.values()]
+        rows = [estimate_arm(runs, of_arm, metrics) for of_arm in arms.values()]
+        estimates += rows
+        decided = {GMEAN: [run.predictions for run in runs]} | ({RANKING: at} if at else {})
+        for row in rows:
+            standings += arm_standings(row, arms[row.arm], metrics, decided, titles, rng)
         contrasts += [
             contrast_arms(runs, arms[arm], arms[other], metrics, margin)
             for other in dict.fromkeys((baseline, control))
@@ -123,6 +141,7 @@ def compare_results(
         positive,
         (*_warnings(results), *_missing(contrasts, primary)),
         primary,
+        rank_standings(standings),
     )
 
 

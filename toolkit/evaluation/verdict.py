@@ -328,6 +328,9 @@ def summarize_comparison(compared: Comparison) -> Summary:
     nested: Summary = {recipe: {} for recipe in compared.recipes}
     for row in compared.estimates:
         nested[row.recipe][row.arm] = _scalars(row, compared.metrics)
+    for of in compared.leaderboard:
+        if of.metric == tested_metric(compared.metrics):
+            nested[of.recipe][of.arm]["probability_best"] = of.best
     for contrast in compared.contrasts:
         suffix = "" if contrast.against == compared.baseline else f"_against_{contrast.against}"
         scalars = {f"{name}{suffix}": value for name, value in _contrast_scalars(contrast).items()}

@@ -12,6 +12,7 @@ from toolkit.checks.findings import Audit
 from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.contrasts import tested_metric
 from toolkit.evaluation.curves import DIAGRAMS
+from toolkit.evaluation.leaderboard import leaderboard_table
 from toolkit.evaluation.results import RunResult
 from toolkit.evaluation.verdict import (
     PAGE_METRICS,
@@ -94,6 +95,7 @@ def verdict_section(compared: Comparison) -> dict[str, Any]:
     return {
         "headline": verdict_headline(compared),
         "tested": metric_title(tested),
+        "leaderboard": leaderboard_table(compared.leaderboard),
         "notes": comparison_notes(compared),
         "differences": charts.difference_chart(compared),
         "gmeans": charts.gmean_chart(compared),

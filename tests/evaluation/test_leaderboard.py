@@ -1,0 +1,66 @@
+"""The leaderboard: who stands on it, in what order, and how probably each is the best."""
+
+import dataclasses
+
+import pytest
+
+from tests.evaluation.test_comparison import BASE, GOOD, arms, scored
+from toolkit.evaluation.comparison import compare_results
+from toolkit.evaluation.leaderboard import COPIES, NOTHING, THRESHOLD, leaderboard_table
+
+
+def board(*groups):
+    runs = [run for group in groups for run in group]
+    return compare_results(runs, control="duplicated", resamples=400).leaderboard
+
+
+@pytest.fixture(scope="module")
+def standings():
+    """Copies only move the threshold; new images teach something."""
+    return board(
+        [scored("original", seed, 2.0, -2.0) for seed in range(3)],
+        [dataclasses.replace(scored("original", seed, 2.0), arm="duplicated") for seed in range(3)],
+        [scored("augmented", seed, 3.0) for seed in range(3)],
+    )
+
+
+def test_the_baseline_stands_there_twice_and_the_control_as_copies(standings):
+    assert standings[0].title == "augmented"
+    assert {of.title for of in standings} == {NOTHING, THRESHOLD, COPIES, "augmented"}
+    assert standings[-1].title == NOTHING
+    by_title = {of.title: of for of in standings}
+    assert by_title[THRESHOLD].gmean == pytest.approx(by_title[COPIES].gmean, abs=0.01)
+
+
+def test_the_best_is_found_and_the_probabilities_add_up(standings):
+    assert standings[0].best > 0.9
+    assert sum(of.best for of in standings) == pytest.approx(1)
+
+
+def test_counts_are_those_of_the_decisions(standings):
+    nothing = standings[-1]
+    runs = [scored("original", seed, 2.0, -2.0).predictions for seed in range(3)]
+    right = [
+        actual == predicted == "b"
+        for run in runs
+        for actual, predicted in zip(run.actual, run.predicted, strict=True)
+    ]
+    assert (nothing.found, nothing.rare, nothing.others) == (sum(right) / 3, 90, 500)
+    header, *rows = leaderboard_table(standings)
+    assert header == ["remedy", "recipe", "G-mean", "found", "false alarms", "best"]
+    assert rows[-1][3] == f"{nothing.found:.0f} of 90"
+
+
+def test_equal_remedies_are_the_best_equally_probably():
+    same = [scored("original", seed, 2.0) for seed in range(2)]
+    copies = [dataclasses.replace(run, arm="duplicated") for run in same]
+    shares = [of.best for of in board(same, copies) if of.title in (THRESHOLD, COPIES)]
+    assert shares[0] == pytest.approx(shares[1], abs=0.1)
+
+
+def test_without_scores_only_decisions_stand_there():
+    bare = [
+        dataclasses.replace(run, predictions=dataclasses.replace(run.predictions, scores=None))
+        for run in arms(original=BASE, augmented=GOOD)
+    ]
+    assert [of.title for of in board(bare)] == ["augmented", NOTHING]
