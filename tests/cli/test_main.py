@@ -179,6 +179,8 @@ def test_evaluate_and_compare_take_any_tools_predictions(tmp_path):
     assert "0.8944" in done.stdout
     done = toolkit(tmp_path, "compare", "original.csv", "augmented.csv")
     assert "+0.054" in done.stdout
+    assert "do nothing" in done.stdout  # the leaderboard
+    assert "without scores there is no ranking" in done.stdout
     assert not (tmp_path / "summary.json").exists()
 
 

@@ -261,6 +261,28 @@ def test_a_threshold_is_not_chosen_on_the_images_that_it_decides_about():
     assert [after.predicted[n] for n in fold] == [decided.predicted[n] for n in fold]
 
 
+def test_with_three_classes_a_changed_balance_is_no_gain_either():
+    """The scores of rare classes are higher by a factor, as after training with more of them."""
+    actual = np.repeat([0, 1, 2], [300, 100, 60])
+    names, runs = np.array(["a", "b", "c"]), []
+    for arm, factors in (("original", (20, 3, 1)), ("augmented", (1, 1, 1))):
+        for seed in range(2):
+            parts = []
+            for split in (0, 1):
+                rng = np.random.default_rng(split)
+                scores = np.exp(rng.standard_normal((460, 3)) + 3 * np.eye(3)[actual]) * factors
+                scores /= scores.sum(axis=1, keepdims=True)
+                labels = names[scores.argmax(axis=1)]
+                ids = tuple(f"{split}-{n}" for n in range(460))
+                parts.append(
+                    Predictions(tuple(names), ids, tuple(names[actual]), tuple(labels), scores)
+                )
+            runs.append(RunResult(arm, "net", seed, {}, parts[0], None, None, parts[1]))
+    (contrast,) = compare_results(runs, resamples=500).contrasts
+    assert contrast.verdict_as_predicted == "better"
+    assert contrast.verdict == "practically equal"
+
+
 def test_without_scores_the_decisions_as_predicted_are_judged():
     runs = [
         dataclasses.replace(run, predictions=dataclasses.replace(run.predictions, scores=None))
