@@ -11,7 +11,7 @@ from toolkit.checks import records
 from toolkit.checks.records import RECORD
 from toolkit.datasets import folders
 from toolkit.errors import InputError
-from toolkit.io import closure, files, images
+from toolkit.io import closure, files, images, manifest
 
 
 @pytest.fixture
@@ -35,6 +35,15 @@ def test_an_image_that_changed_is_measured_again(photos):
     audits.run(photos)
     shutil.copy(photos / "a" / "000.png", photos / "b" / "001.png")
     assert audits.flagged(audits.run(photos))["exact_duplicates"] == ["a/000.png", "b/001.png"]
+
+
+def test_an_image_that_changed_since_its_manifest_is_left_out(photos):
+    """Pillow skips the checksums of a PNG's pixels."""
+    manifest.write_manifest(photos, folders.scan(photos))
+    shutil.copy(photos / "a" / "000.png", photos / "b" / "001.png")
+    (finding,) = audits.run(photos).findings_of("unreadable")
+    assert (finding.paths, finding.action) == (("b/001.png",), "drop")
+    assert finding.message == "changed since the manifest was written"
 
 
 def test_other_code_measures_again(photos, monkeypatch):

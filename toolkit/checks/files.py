@@ -149,7 +149,7 @@ FILE_CHECKS: dict[str, Check] = {
     "truncated": Check(partial(_undecodable, "truncated"), "the file ends before the image does"),
     "unreadable": Check(
         partial(_undecodable, "unreadable"),
-        "damaged in another way, a link, outside the class folders, or beyond audit.limits",
+        "damaged in another way, changed after fetch, a link, in no class, or beyond audit.limits",
     ),
     "wrong_extension": Check(_wrong_extension, "the extension belongs to another format"),
     "animated": Check(_animated, "more than one frame or page"),

@@ -30,7 +30,7 @@ from toolkit.errors import InputError
 from toolkit.io import closure, files, images, inside, sandbox
 from toolkit.io.color import bands, to_rgb
 from toolkit.io.images import ImageLimits, Picture
-from toolkit.io.manifest import Sample
+from toolkit.io.manifest import Sample, content_hash
 
 REASON = 160
 """Bytes that are kept of the reason why a file could not be decoded."""
@@ -152,13 +152,12 @@ def _measured(
     processes: int,
     track: progress.Track,
 ) -> Iterator[tuple[bytes, bytes]]:
-    measure: Callable[[str], tuple[bytes, bytes]] = partial(measure_file, folder, limits, index)
-    paths = [sample.path for sample in samples]
+    measure: Callable[[Sample], tuple[bytes, bytes]] = partial(measure_file, folder, limits, index)
     results = sandbox.sandboxed_map(
-        measure, paths, processes, seconds=limits.seconds, memory=limits.memory
+        measure, samples, processes, seconds=limits.seconds, memory=limits.memory
     )
-    for path, result in zip(paths, track(results, "audit", len(paths)), strict=True):
-        yield _unread(path, result.reason) if isinstance(result, sandbox.Stopped) else result
+    for sample, result in zip(samples, track(results, "audit", len(samples)), strict=True):
+        yield _unread(sample.path, result.reason) if isinstance(result, sandbox.Stopped) else result
 
 
 def _append(stream: int, record: bytes, row: int, path: Path) -> None:
@@ -173,14 +172,16 @@ def _append(stream: int, record: bytes, row: int, path: Path) -> None:
 
 
 def measure_file(
-    folder: Path, limits: ImageLimits, index: Mapping[bytes, int], path: str
+    folder: Path, limits: ImageLimits, index: Mapping[bytes, int], sample: Sample
 ) -> tuple[bytes, bytes]:
     """Return the sha256 of a file and its record, which is empty if the `index` has it."""
     try:
-        data = inside.read_inside(folder, path, limits.bytes)
+        data = inside.read_inside(folder, sample.path, limits.bytes)
     except InputError as error:
-        return _unread(path, str(error))
+        return _unread(sample.path, str(error))
     digest = hashlib.sha256(data).digest()
+    if digest.hex() != content_hash(sample):
+        return _unread(sample.path, "changed since the manifest was written")
     if digest in index:
         return digest, b""
     try:
@@ -188,7 +189,7 @@ def measure_file(
         measure = partial(_record, digest=digest, size=len(data), multiframe=multiframe)
         return digest, images.examine(data, measure, limits)
     except InputError as error:
-        return _unread(path, str(error))
+        return _unread(sample.path, str(error))
 
 
 def _unread(path: str, reason: str) -> tuple[bytes, bytes]:
