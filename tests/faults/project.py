@@ -224,7 +224,7 @@ STAGES = {
             "evaluate",
             "evaluate models/augmented-small-0 --test data/prepared/test",
             "reports/runs/augmented-small-0",
-            ("models/augmented-small-0", "data/prepared/valid", "data/prepared/test"),
+            ("models/augmented-small-0", "data/prepared/test"),
         ),
         Stage(
             "probe",
