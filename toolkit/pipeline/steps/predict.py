@@ -55,7 +55,7 @@ def predict(
 
     The temperature and, with two classes, the threshold are the run's, chosen on its validation
     images: the latter for the class `positive`, by default the one with fewer original training
-    images, by a rule ("gmean", "cost:RATIO", "recall:MINIMUM"), or given as a probability. `raw`
+    images; `threshold` is a rule ("gmean", "cost:RATIO", "recall:MINIMUM") or a probability. `raw`
     takes neither: the network's own scores, of which the highest decides. `output` is a CSV file
     to write, `sort_into` a folder with a copy of each image in a folder of its class, `html` a page
     that shows the least certain images first. Raises InputError if a class folder is none of the
@@ -63,7 +63,7 @@ def predict(
     """
     files.check_output(output, file=True)
     files.check_output(html, "--html", file=True)
-    files.check_output(sort_into, "--sort-into")
+    files.check_replaceable(sort_into, SORTED, "--sort-into")
     places = [images] if isinstance(images, str | Path) else images
     several = [_opened(place, track, say) for place in places]
     about = run if isinstance(run, Run) else runs.read_run(Path(run))
