@@ -63,6 +63,16 @@ def test_folders_and_a_table_that_say_the_same_go_together(tmp_path):
     assert {sample.group for sample in scanned.samples} == {"0", "1"}
 
 
+def test_a_table_of_groups_leaves_the_labels_to_the_folders(tmp_path):
+    make_files(tmp_path, *(f"{'cat' if n % 2 else 'dog'}/{n}.png" for n in range(8)))
+    rows = "".join(f"{n},{n // 4},{'mf'[n // 4]}\n" for n in range(8))
+    (tmp_path / "owners.csv").write_text(f"image,patient,sex\n{rows}")
+    scanned = scan(tmp_path)
+    assert scanned.counts() == {"cat": 4, "dog": 4}
+    assert {sample.group for sample in scanned.samples} == {"0", "1"}
+    assert "; owners.csv: groups by patient for 8 images" in scanned.notes["read"]
+
+
 def test_folders_and_a_table_that_differ_are_a_question(tmp_path):
     make_files(tmp_path, *(f"{'cat' if n % 2 else 'dog'}/{n}.png" for n in range(8)))
     rows = "".join(f"{n}.png,{'cat' if n % 2 and n > 1 else 'dog'}\n" for n in range(8))

@@ -15,11 +15,17 @@ from toolkit.errors import InputError
 
 SAMPLED = 5_000  # rows from which columns are chosen
 MOST_NAMES = 6
+MOST_EXAMPLES, MOST_TEXT = 3, 20  # texts of a column that a message shows, and their characters
 CLOSE = 0.9  # a column that names this fraction of the images of the best one is its rival
 SURE = 0.9  # fraction of the rows with just one 1, for columns of 0 and 1 to be classes
 NO_VALUE = frozenset({"", "na", "n/a", "nan", "<na>", "null", "nil"})
 WHOLE = re.compile(r"([+-]?\d+)[.,]0*")
 UPLOAD = re.compile(r"[0-9a-f]{8}-")  # what Label Studio puts before the name of an upload
+NO_COLUMN = "\0"
+"""Wanted as `label` of a table whose labels are in another one."""
+ENDINGS = frozenset({
+    "jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp", "dcm", "heic", "jp2", "ppm", "pgm",
+})  # fmt: skip
 BITS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 USUAL = {
     option: frozenset(names.split())
@@ -41,7 +47,8 @@ USUAL = {
 class Columns:
     """The columns that are read; `labels` has several names if they are classes of 0 and 1.
 
-    Where there are no labels, `candidates` are the columns that might be.
+    Where no column has a usual name for labels, `candidates` are those that might be, and a single
+    one is taken.
     """
 
     image: str
@@ -62,27 +69,37 @@ class ImageNames:
         self.paths = tuple(paths)
 
     @cached_property
-    def _by_name(self) -> Sequence[Mapping[str, Sequence[PurePosixPath]]]:
-        """The images by name, by name in small letters, by stem, and by stem in small letters."""
-        tables = tuple(defaultdict[str, list[PurePosixPath]](list) for _ in range(4))
+    def _by_key(self) -> Mapping[tuple[int, str], Sequence[PurePosixPath]]:
+        """The images by each of their keys (see `_image_keys`)."""
+        images = defaultdict[tuple[int, str], list[PurePosixPath]](list)
         for path in self.paths:
-            name, stem = _normal(path.name), _normal(path.stem)
-            for table, key in zip(
-                tables, (name, name.casefold(), stem, stem.casefold()), strict=True
-            ):
-                table[key].append(path)
-        return tables
+            for key in enumerate(_image_keys(path)):
+                images[key].append(path)
+        return images
 
     def find(self, text: str) -> Sequence[PurePosixPath]:
         """Return the images that a text of a table may mean; best none or one."""
         for parts in _spellings(text):
-            folded = parts[-1].casefold()
-            for table, key in zip(
-                self._by_name, (parts[-1], folded, parts[-1], folded), strict=True
-            ):
-                if key in table:
-                    return _nearest(table[key], parts)
+            for key in enumerate(_text_keys(parts[-1])):
+                if key in self._by_key:
+                    return _nearest(self._by_key[key], parts)
         return ()
+
+
+def _image_keys(path: PurePosixPath) -> tuple[str, ...]:
+    """Return what a text may call an image, exact names first: by name, by stem, by number."""
+    name, stem = _normal(path.name), _normal(path.stem)
+    number = stem.lstrip("0") if stem.isdecimal() else name
+    return name, name.casefold(), stem, stem.casefold(), number, stem.casefold()
+
+
+def _text_keys(name: str) -> tuple[str, ...]:
+    """Return the keys of the image that a name means; it may have another image's ending."""
+    whole = WHOLE.fullmatch(name)
+    number = (whole[1] if whole else name).lstrip("0")
+    stem, _, ending = name.rpartition(".")
+    stem = stem if ending.casefold() in ENDINGS else name
+    return name, name.casefold(), name, name.casefold(), number, stem.casefold()
 
 
 def _normal(text: str) -> str:
@@ -160,13 +177,15 @@ def choose_columns(
     texts.pop(split, None)
     group = _given(table, wanted, "group") or _group_column(table, texts)
     texts.pop(group, None)
+    if wanted.get("label") == NO_COLUMN:
+        return Columns(image, (), group, split)
     if wanted.get("label"):
         return Columns(image, _given_labels(table, wanted), group, split)
     labels = _label_columns(sample.path, texts) or _one_hot_columns(texts)
     left = [name for name, column in texts.items() if _may_be_labels(column)]
-    if not labels and len(left) == 1:
-        labels = (left[0],)
-    return Columns(image, labels, group, split, () if labels else tuple(left))
+    if labels:
+        return Columns(image, labels, group, split)
+    return Columns(image, tuple(left) if len(left) == 1 else (), group, split, tuple(left))
 
 
 def _take_sample(table: LabelTable, names: ImageNames) -> _Sample:
@@ -192,6 +211,14 @@ def _find_column(table: LabelTable, name: str, option: str) -> str:
     return same[0]
 
 
+def has_columns(table: LabelTable, text: str) -> bool:
+    """Return whether a table has the column that a text names, or all that it names with commas."""
+    header = {name.casefold() for name in table.header}
+    return text.strip().casefold() in header or all(
+        name.strip().casefold() in header for name in text.split(",")
+    )
+
+
 def _given_labels(table: LabelTable, wanted: Mapping[str, str]) -> tuple[str, ...]:
     """Return the column that `label` names, or the columns, with commas between them."""
     text = wanted["label"]
@@ -212,7 +239,7 @@ def _image_column(sample: _Sample) -> str:
         if not _all_same(sample.images[column] for column in rivals):
             rivals = [c for c in rivals if prefer(c, sample)] or rivals
     if not _all_same(sample.images[column] for column in rivals):
-        raise undecided(sample.path, "image", rivals)
+        raise undecided(sample.path, "image", {name: sample.texts[name] for name in rivals})
     return next((column for column in rivals if _is_usual(column, sample)), rivals[0])
 
 
@@ -251,7 +278,7 @@ def _split_column(
         and values == name_splits(sorted(values)).keys()
     ]
     if len(fit) > 1 and not _all_same(texts[name] for name in fit):
-        raise undecided(path, "split", fit)
+        raise undecided(path, "split", {name: texts[name] for name in fit})
     return fit[0] if fit else ""
 
 
@@ -273,7 +300,7 @@ def _label_columns(path: str, texts: Mapping[str, Sequence[str]]) -> tuple[str, 
         if is_usual(name, "label") and 1 < len(classes := _classes(column)) < classes.total()
     ]
     if not all(_decides(texts[one], texts[other]) for one in fit for other in fit):
-        raise undecided(path, "label", fit)
+        raise undecided(path, "label", {name: texts[name] for name in fit})
     return tuple(sorted(fit, key=lambda name: all(map(_is_number, texts[name])))[:1])
 
 
@@ -322,12 +349,19 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def undecided(path: str, option: str, columns: Iterable[str]) -> InputError:
+def undecided(path: str, option: str, columns: Mapping[str, Sequence[str]]) -> InputError:
     """Return the error for several columns that may be read, with the option that decides."""
-    listed = list_some(columns)
+    listed = list_some(f"{name} ({_examples(texts)})" for name, texts in columns.items())
     return InputError(
         f"{path}: several columns may be the {option}: {listed}; give one by {_setting(option)}"
     )
+
+
+def _examples(texts: Sequence[str]) -> str:
+    """Return the most frequent texts of a column."""
+    counts = Counter(text for text in texts if text)
+    most = [text[:MOST_TEXT] for text, _ in counts.most_common(MOST_EXAMPLES)]
+    return ", ".join(most) + ", ..." * (len(counts) > MOST_EXAMPLES)
 
 
 def _setting(option: str) -> str:

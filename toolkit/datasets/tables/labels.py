@@ -1,18 +1,22 @@
 """Labels of images from a table beside them: which table it is, and what it says of each image."""
 
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 from toolkit.datasets.tables.columns import (
+    NO_COLUMN,
     NO_VALUE,
     WHOLE,
     Columns,
     ImageNames,
     choose_columns,
     common_folders,
+    has_columns,
     is_one,
     list_some,
     path_parts,
@@ -22,6 +26,8 @@ from toolkit.datasets.tables.parsing import SEVERAL, LabelTable, may_be_table, p
 from toolkit.errors import InputError
 from toolkit.io.csv import CUT
 
+A = TypeVar("A")
+B = TypeVar("B")
 ReadBytes = Callable[[PurePosixPath], bytes]
 """Returns the content of a table. Raises InputError."""
 NameSplits = Callable[[Iterable[str]], Mapping[str, str]]
@@ -29,6 +35,7 @@ NameSplits = Callable[[Iterable[str]], Mapping[str, str]]
 OTHERWISE = (".txt", ".json")  # endings of files that are tables of labels now and then
 MOST_TABLES = 50  # that are read to find the labels
 NO_IMAGE = "there is no such image"
+DIVIDERS = re.compile(r"[|;,]")  # between several labels in one text
 COVERED = 0.5  # of the images, or of its rows, that a table must name to be one of labels
 
 
@@ -57,13 +64,25 @@ class TableLabels:
 
 
 @dataclass(frozen=True)
+class _Opened:
+    """A table, and the images that it may name."""
+
+    table: LabelTable
+    names: ImageNames
+
+
+@dataclass(frozen=True)
 class _Read:
-    """What one table says of the images, and its rows that say nothing, each with the reason."""
+    """What one table says of the images, and its rows that say nothing, each with the reason.
+
+    `groups` is the path of another table that the groups are from, if they are.
+    """
 
     table: LabelTable
     columns: Columns
     rows: Mapping[PurePosixPath, ImageRow]
     problems: Sequence[tuple[str, str]]
+    groups: str = ""
 
 
 def find_labels(
@@ -80,21 +99,52 @@ def find_labels(
     named is one of labels if it names most images, or if most of its rows name one. Raises
     InputError where several tables or columns fit, and for a table that cannot be read.
     """
-    if wanted.get("labels"):
-        tables = _named_tables(files, wanted["labels"])
-        fit = [_read_table(path, images, read, wanted, name_splits) for path in tables]
-        return _join(_choose(fit), images, name_splits)
-    fit, problems = [], list[InputError]()
-    for path in _likely_tables(files, images):
-        try:
-            one = _read_table(path, images, read, wanted, name_splits)
-        except InputError as error:
-            problems += [error] if path.suffix.lower() not in OTHERWISE else []
-        else:
-            fit += [one] if _fits(one, images) else []
-    if problems and not fit:
+    named = wanted.get("labels", "")
+    paths = _named_tables(files, named) if named else _likely_tables(files, images)
+    opened, unopened = _attempt_all(paths, lambda path: _open_table(path, images, read))
+    tables, unread = _attempt_all(
+        opened,
+        lambda one: _read_table(one, _wanted_of(one.table, opened, wanted), name_splits),
+    )
+    fit = tables if named else [table for table in tables if _fits(table, images)]
+    failed = [*unopened, *((PurePosixPath(one.table.path), error) for one, error in unread)]
+    problems = [error for path, error in failed if named or path.suffix.lower() not in OTHERWISE]
+    if problems and (named or not fit):
         raise problems[0]
     return _join(_choose(fit), images, name_splits) if fit else None
+
+
+def _attempt_all(
+    items: Iterable[A], action: Callable[[A], B]
+) -> tuple[list[B], list[tuple[A, InputError]]]:
+    """Return what an action gives for the items, and those that it refuses, with the errors."""
+    results, refused = list[B](), list[tuple[A, InputError]]()
+    for item in items:
+        try:
+            results.append(action(item))
+        except InputError as error:
+            refused.append((item, error))
+    return results, refused
+
+
+def _wanted_of(
+    table: LabelTable, opened: Sequence[_Opened], wanted: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Return the columns that are wanted of a table: not those that only others have.
+
+    Without labels of its own it gives none: "label" is then NO_COLUMN.
+    """
+    chosen = {key: value for key, value in wanted.items() if key != "labels" and value}
+    elsewhere = {
+        key
+        for key, text in chosen.items()
+        if not has_columns(table, text) and any(has_columns(one.table, text) for one in opened)
+    }
+    return {
+        key: NO_COLUMN if key in elsewhere and key == "label" else text
+        for key, text in chosen.items()
+        if key == "label" or key not in elsewhere
+    }
 
 
 # --- which tables -----------------------------------------------------------------------------
@@ -112,7 +162,7 @@ def _named_tables(files: Iterable[PurePosixPath], named: str) -> list[PurePosixP
             )
             raise InputError(
                 f"--labels (fetch.labels in params.yaml): no table {pattern!r} lies in the folder; "
-                f"expected a file .csv, .tsv, .txt, .jsonl or .json, {there}"
+                f"expected a file .csv, .tsv, .txt, .jsonl or .json there or below, {there}"
             )
         chosen += fit
     return list(dict.fromkeys(chosen))
@@ -137,25 +187,47 @@ def _choose(fit: Sequence[_Read]) -> Sequence[_Read]:
     """Return one table, or several that share the images. Raises InputError for tables that differ.
 
     Of tables that say the same, the one with more columns is taken; one with labels comes first.
+    If they have no groups, these may be in one other table.
     """
-    fit = [one for one in fit if one.columns.labels] or fit
+    sure = [one for one in fit if one.columns.labels and not one.columns.candidates]
+    labelled = sure or [one for one in fit if one.columns.labels]
+    paths = {one.table.path for one in labelled}
+    others = [one for one in fit if one.table.path not in paths and one.columns.group]
+    chosen = _choose_like(labelled, "label") if labelled else _choose_like(others, "group")
+    if not labelled or not others or chosen[0].columns.group:
+        return chosen
+    for groups in _choose_like(others, "group"):
+        chosen = [_add_groups(one, groups) for one in chosen]
+    return chosen
+
+
+def _choose_like(fit: Sequence[_Read], key: str) -> Sequence[_Read]:
     first, *others = sorted(fit, key=lambda one: -len(set(vars(one.columns).values())))
-    if all(_same_labels(first, other) for other in others):
+    if all(_values(first, key) == _values(other, key) for other in others):
         return [first]
     disjoint = sum(len(one.rows) for one in fit) == len({path for one in fit for path in one.rows})
     if disjoint and all(other.columns == first.columns for other in others):
         return fit
     listed = "; ".join(_describe(one) for one in fit)
     raise InputError(
-        f"several tables may hold the labels: {listed}; give one by --labels (fetch.labels in "
+        f"several tables may hold the {key}s: {listed}; give one by --labels (fetch.labels in "
         f"params.yaml), as --labels {first.table.path}"
     )
 
 
-def _same_labels(one: _Read, other: _Read) -> bool:
-    return one.rows.keys() == other.rows.keys() and all(
-        one.rows[path].label == row.label for path, row in other.rows.items()
-    )
+def _add_groups(one: _Read, groups: _Read) -> _Read:
+    """Return a table with the groups of another one."""
+    rows = {
+        path: replace(row, group=groups.rows[path].group if path in groups.rows else row.group)
+        for path, row in one.rows.items()
+    }
+    columns = replace(one.columns, group=groups.columns.group)
+    return replace(one, columns=columns, rows=rows, groups=groups.table.path)
+
+
+def _values(one: _Read, key: str) -> Mapping[PurePosixPath, str]:
+    """Return the label, or the group, of each image in a table."""
+    return {path: getattr(row, key) for path, row in one.rows.items()}
 
 
 def _describe(one: _Read) -> str:
@@ -167,24 +239,23 @@ def _describe(one: _Read) -> str:
 # --- one table --------------------------------------------------------------------------------
 
 
-def _read_table(
-    path: PurePosixPath,
-    images: Sequence[PurePosixPath],
-    read: ReadBytes,
-    wanted: Mapping[str, str],
-    name_splits: NameSplits,
-) -> _Read:
-    """Read a table; if images lie in its folder, or below it, its rows name none of the others."""
+def _open_table(path: PurePosixPath, images: Sequence[PurePosixPath], read: ReadBytes) -> _Opened:
+    """Parse a table; if images lie in its folder, or below it, its rows name none of the others."""
     try:
         data = read(path)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     below = [image for image in images if image.is_relative_to(path.parent)]
     names = ImageNames(below or images)
-    table = _with_header(parse_labels(str(path), data), names)
+    return _Opened(_with_header(parse_labels(str(path), data), names), names)
+
+
+def _read_table(opened: _Opened, wanted: Mapping[str, str], name_splits: NameSplits) -> _Read:
+    table, names = opened.table, opened.names
     columns = choose_columns(table, names, wanted, name_splits)
-    if columns.candidates and not columns.group:
-        raise undecided(table.path, "label", columns.candidates)
+    if columns.candidates and not columns.labels and not columns.group:
+        texts = {name: table.column(name) for name in columns.candidates}
+        raise undecided(table.path, "label", texts)
     return _read_rows(table, columns, names, name_splits)
 
 
@@ -238,9 +309,16 @@ def _labels(table: LabelTable, columns: Columns) -> list[str]:
         for text, match in zip(labels, whole, strict=True)
         if text
     )
-    return [
-        match[1] if match and numbers else text for text, match in zip(labels, whole, strict=True)
-    ]
+    if numbers:
+        return [match[1] if match else text for text, match in zip(labels, whole, strict=True)]
+    several = {text for text in set(labels) if _is_list(text, set(labels))}
+    return [SEVERAL if text in several else text for text in labels]
+
+
+def _is_list(text: str, labels: Container[str]) -> bool:
+    """Return whether a text is several of the other labels, as `a|b`."""
+    parts = [part.strip() for part in DIVIDERS.split(text)]
+    return len(parts) > 1 and all(part in labels for part in parts)
 
 
 def _only(names: Sequence[str]) -> str:
@@ -330,7 +408,8 @@ def _join(
         mentioned = {*rows, *(PurePosixPath(path) for path, _ in problems)}
         problems += [(str(p), f"not in {where}") for p in images if p not in mentioned]
         rows = {path: row for path, row in rows.items() if path not in unlabelled}
-    return TableLabels(tables, columns, rows, tuple(problems), _say(chosen, divided=divided))
+    used = dict.fromkeys((*tables, *(one.groups for one in chosen if one.groups)))
+    return TableLabels(tuple(used), columns, rows, tuple(problems), _say(chosen, divided=divided))
 
 
 def _named_splits(tables: Sequence[str], name_splits: NameSplits) -> list[str]:
@@ -345,7 +424,8 @@ def _say(chosen: Sequence[_Read], *, divided: bool) -> str:
     about = f" ({', '.join(first.said)})" if first.said else ""
     parts = [f"images by {columns.image}"]
     parts += [f"labels by {list_some(columns.labels)}"] if columns.labels else []
-    parts += [f"groups by {columns.group}"] if columns.group else []
+    of = f" of {chosen[0].groups}" if chosen[0].groups else ""
+    parts += [f"groups by {columns.group}{of}"] if columns.group else []
     parts += [f"splits by {columns.split}"] if columns.split else []
     parts += ["splits by the names of the tables"] if divided else []
     return f"{list_some(one.table.path for one in chosen)}{about}: {', '.join(parts)}"

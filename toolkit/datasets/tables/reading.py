@@ -13,6 +13,7 @@ from toolkit.datasets.params import ReadParams
 from toolkit.datasets.tables.columns import list_some
 from toolkit.datasets.tables.labels import ReadBytes, TableLabels, find_labels
 from toolkit.errors import InputError
+from toolkit.io.manifest import is_file_name
 
 T = TypeVar("T")
 
@@ -80,6 +81,8 @@ def _decide(
     if isinstance(by_tables, TableLabels) and by_tables.columns.labels:
         if isinstance(by_folders, InputError) or not is_plain:
             return _by_table(files, by_tables, settings)
+        if by_tables.columns.candidates:  # of no usual name: folders are rather the classes
+            return _add(by_folders, by_tables) if by_tables.columns.group else by_folders
         return _compare(files, settings, by_folders, by_tables)
     if isinstance(by_tables, InputError) and not is_plain:
         raise by_tables
@@ -132,7 +135,8 @@ def _told(pairs: Mapping[tuple[str, str], int]) -> float:
 
 def _by_table(files: Sequence[PurePosixPath], found: TableLabels, settings: ReadParams) -> Reading:
     """Return what tables say of the images; splits may be folders."""
-    splits = {} if found.columns.split else _folder_splits(list(found.rows), settings)
+    divided = any(row.split for row in found.rows.values())
+    splits = {} if divided else _folder_splits(list(found.rows), settings)
     places = [
         Place(path, row.label, row.split or splits.get(path, ""), row.group)
         for path, row in sorted(found.rows.items())
@@ -141,6 +145,11 @@ def _by_table(files: Sequence[PurePosixPath], found: TableLabels, settings: Read
     mentioned = {*found.rows, *(file.path for file in left_out), *map(PurePosixPath, found.tables)}
     left_out += [LeftOut(path, layouts.OUTSIDE) for path in files if path not in mentioned]
     classes = tuple(sorted({place.label for place in places}))
+    if unfit := [label for label in classes if not is_file_name(label)]:
+        raise InputError(
+            f"{list_some(found.tables)}: the label {unfit[0][:80]!r} cannot be the name of a "
+            "folder; write it in another way in the table, without '/'"
+        )
     said = f"{found.said}: {len(classes)} classes ({list_some(classes)})"
     if splits:
         said += f", splits by folders ({list_some(sorted(set(splits.values())))})"
@@ -149,7 +158,7 @@ def _by_table(files: Sequence[PurePosixPath], found: TableLabels, settings: Read
 
 def _add(by_folders: Reading, found: TableLabels) -> Reading:
     """Return what folders say, with the groups and splits of a table that says the same."""
-    rows = found.rows
+    rows, columns = found.rows, found.columns
     places = tuple(
         replace(
             place,
@@ -160,7 +169,11 @@ def _add(by_folders: Reading, found: TableLabels) -> Reading:
     )
     tables = {PurePosixPath(table) for table in found.tables}
     left_out = tuple(file for file in by_folders.left_out if file.path not in tables)
-    said = f"{by_folders.said}; {found.said} ({len(rows):,} of {len(places):,} images)"
+    parts = {"groups": columns.group, "splits": columns.split}
+    read = (
+        ", ".join(f"{what} by {name}" for what, name in parts.items() if name) or "the same labels"
+    )
+    said = f"{by_folders.said}; {list_some(found.tables)}: {read} for {len(rows):,} images"
     return replace(by_folders, places=places, left_out=left_out, said=said)
 
 
