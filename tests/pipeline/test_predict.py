@@ -7,13 +7,16 @@ import pytest
 from typer.testing import CliRunner
 
 import toolkit
+from tests.conftest import fill
 from tests.helpers.arms import arm, trained
 from toolkit.cli.main import app
+from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError
 from toolkit.io import files
 from toolkit.metrics import thresholds
 from toolkit.metrics.decisions import apply_decisions
 from toolkit.metrics.params import EvaluateParams
+from toolkit.pipeline.steps.predict import find_labels
 from toolkit.training import inference, runs
 
 
@@ -106,3 +109,36 @@ def test_json_has_an_entry_for_each_file(run, photos, tmp_path, monkeypatch):
     assert sum(read[0]["scores"].values()) == pytest.approx(1)
     assert failed["file"] == "photos/a/broken.png"
     assert isinstance(done.exception, InputError)
+
+
+def labels(tmp_path, *names, settings=BY_NAME):
+    """Return the labels of an image in each of these folders, and what is said."""
+    folder = fill(tmp_path / "photos", dict.fromkeys(names, 1))
+    lines: list[str] = []
+    paths = [folder / name / "000.png" for name in names]
+    return find_labels(folder, paths, ["ill", "well"], settings, lines.append), lines
+
+
+def test_they_are_the_class_folders_wherever_these_are(tmp_path):
+    found, lines = labels(tmp_path, "x/Testing/ill", "x/Testing/well", "x/train/ill")
+    assert found == ("ill", "well", "ill")
+    assert "in x: 2 splits (train, Testing -> test) x 2 classes (ill, well)" in lines[0]
+
+
+@pytest.mark.parametrize("names", [[""], ["2023/jan", "2024/feb"], ["train", "test"]])
+def test_folders_that_are_no_classes_give_none(tmp_path, names):
+    assert labels(tmp_path, *names) == ((), [])
+
+
+def test_a_class_that_the_run_does_not_know_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"must be among \['ill', 'well'\], got sick; rename"):
+        labels(tmp_path, "sick", "well")
+
+
+def test_where_two_readings_fit_there_are_none_unless_an_option_decides(tmp_path):
+    sites = ("A/ill", "A/well", "B/ill", "B/well")
+    found, lines = labels(tmp_path, *sites)
+    assert found == ()
+    assert "the column actual stays empty: " in lines[0]
+    found, _ = labels(tmp_path, *sites, settings=ReadParams(layout="any/class"))
+    assert found == ("ill", "well", "ill", "well")

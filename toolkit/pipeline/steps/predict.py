@@ -222,14 +222,14 @@ def _of_files(
     return Predictions(
         classes=classes,
         ids=tuple(str(guess.path) for guess in read),
-        actual=_labels(places[0], paths, classes, settings, say) if one_folder else (),
+        actual=find_labels(places[0], paths, classes, settings, say) if one_folder else (),
         predicted=tuple(guess.predicted for guess in read),
         scores=np.array([guess.scores for guess in read]),
         problems={str(guess.path): guess.problem for guess in guesses if guess.problem},
     )
 
 
-def _labels(
+def find_labels(
     folder: Path,
     paths: Sequence[Path],
     classes: Sequence[str],
