@@ -249,6 +249,16 @@ def test_without_the_extra_one_message_says_what_to_type(tmp_path, monkeypatch, 
         open_images(text, tmp_path / "work")
 
 
+def test_a_set_of_archives_is_read_from_them(tmp_path):
+    for name in ("train", "test"):
+        shutil.make_archive(str(tmp_path / "data" / name), "zip", fill(tmp_path / name, COUNTS))
+        shutil.rmtree(tmp_path / name)
+    files = {str(path) for path, _ in hubs._read(tmp_path, "", "hf://datasets/x")}
+    assert {"data/train/a/000.png", "data/test/b/001.png"} <= files
+    files = {str(path) for path, _ in hubs._read(tmp_path, "data/test.zip", "hf://datasets/x")}
+    assert files == set(EXPECTED)
+
+
 def test_a_set_without_images_says_what_it_holds(tmp_path):
     (tmp_path / "train.parquet").touch()
     with pytest.raises(InputError, match=r"holds no image files, only 1 \.parquet; choose"):

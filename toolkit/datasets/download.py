@@ -21,7 +21,7 @@ from typing import BinaryIO
 from urllib.error import HTTPError
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, explain_error
 from toolkit.io import files
 from toolkit.io.text import WEB_PAGE, describe_content
 from toolkit.progress import Track, silent
@@ -258,7 +258,7 @@ def _reason(error: Exception) -> str:
     cause = getattr(error, "reason", error)
     if isinstance(cause, TimeoutError):
         return f"no answer for {STALL:g} seconds"
-    return str(cause) or type(cause).__name__
+    return explain_error(cause) if isinstance(cause, Exception) else str(cause)
 
 
 def _size(part: Path) -> int:

@@ -23,8 +23,10 @@ HubFile = tuple[PurePosixPath, bytes | InputError]
 EXTRAS = {"huggingface_hub": "huggingface", "kagglehub": "kaggle"}
 PICTURES = (
     ".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jp2", ".avif", ".heic",
-    ".ppm", ".pgm", ".dcm", ".zip", ".tar", ".gz", ".xz", ".bz2",
+    ".ppm", ".pgm", ".dcm",
 )  # fmt: skip
+PACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+"""A set without images is read from these, each of which becomes a folder of its name."""
 
 
 def find_commit(name: str, revision: str | None, folder: str) -> str:
@@ -98,6 +100,12 @@ def _read(place: Path, folder: str, name: str) -> Iterator[HubFile]:
         yield from archives.unpack_archive(base)
         return
     paths, _ = folders.list_tree(base)
+    packed = [path for path in paths if path.name.lower().endswith(PACKED)]
+    if packed and not any(path.suffix.lower() in PICTURES for path in paths):
+        for path in packed:
+            for below, data in archives.unpack_archive(base / path):
+                yield path.with_name(path.name.split(".")[0]) / below, data
+        return
     kinds = Counter(path.suffix.lower() for path in paths)
     if not any(kinds[suffix] for suffix in PICTURES):
         listed = ", ".join(f"{count} {kind or 'without ending'}" for kind, count in kinds.items())

@@ -43,6 +43,8 @@ def fetch_source(
     image.
     """
     check_places(settings, output, work)
+    listed = inspect_source(settings) or {}
+    files.check_space(output, listed.get("bytes", 0), "the images of fetch")
     try:
         with files.new_folder(output) as building:
             entries = SOURCES[settings.source](settings, work, track)

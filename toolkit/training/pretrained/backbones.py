@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from toolkit.errors import InputError, unknown_name
+from toolkit.errors import InputError, explain_error, unknown_name
 from toolkit.io import inside
 from toolkit.training.pretrained.efficientnet import EfficientNetLite0
 
@@ -80,7 +80,7 @@ def load_backbone(name: str = DEFAULT) -> Backbone:
     except (URLError, OSError) as error:
         raise InputError(
             f"backbone {name}: its weights are not on this machine and cannot be downloaded "
-            f"({error}); connect once, or take {DEFAULT}, whose weights are installed"
+            f"({explain_error(error)}); connect once, or take {DEFAULT}, whose weights are here"
         ) from error
     network = network.eval().requires_grad_(requires_grad=False)
     digest = _digest(network)
