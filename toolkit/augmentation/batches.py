@@ -49,12 +49,14 @@ class Batch:
 class RenderJob:
     """All that the new images depend on.
 
-    `units` are the indices of batches that are rendered together: those of a shard, or one batch.
+    `bits` are those of 16 that gray levels use, None for all. `units` are the indices of batches
+    that are rendered together: those of a shard, or one batch.
     """
 
     folder: Path
     building: Path
     size: int | None
+    bits: int | None
     format: str
     policy: Policy
     seed: int
@@ -178,7 +180,7 @@ def _render_batch(
         put(batch.home, data)
     if not batch.numbers:
         return []
-    parent = samples.sample_picture(job.folder, job.size, batch.parent, data)
+    parent = samples.sample_picture(job.folder, job.size, batch.parent, data, job.bits)
     original = sample_grays(parent)
     done, rows = dict[tuple[str, str], _EncodedImage](), list[_RenderedRow]()
     for row, rendered in plan.plan_rows(batch.parent, batch.numbers, job.policy, job.seed, parent):

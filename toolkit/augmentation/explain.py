@@ -110,7 +110,9 @@ def render_again(trace: TracedImage) -> bytes:
     """
     size, file_format = trace.codec["size"], trace.codec["format"]
     data = samples.sample_bytes(trace.folder, trace.parent)
-    picture = samples.sample_picture(trace.folder, size, trace.parent, data)
+    picture = samples.sample_picture(
+        trace.folder, size, trace.parent, data, images.noted_bits(trace.codec)
+    )
     again = images.ENCODERS[file_format](_apply(trace, picture))
     if hashlib.sha256(again).hexdigest() != manifest.content_hash(trace.child):
         raise InputError(f"{_row(trace)}: gives other bytes here than it did: {_reason(trace)}")

@@ -116,7 +116,8 @@ def augment_folder(  # noqa: PLR0913 - how it reads and how it writes
     if not form.only_new:
         originals.verify_copies(source, folder, track, workers)
     kept = originals.place_originals(source, folder, output, form.only_new, form.shards)
-    codec_notes = _codec_notes(settings.format, size, chosen)
+    bits = images.noted_bits(source.notes)
+    codec_notes = _codec_notes(settings.format, size, chosen) | ({"bits": bits} if bits else {})
     rest = (quotas, settings.draw, settings.seed, chosen, codec_notes, form.only_new, form.shards)
     key = _journal_key((*source.samples, rest, closure.package_digest()))
     assigned = plan.assign_parents(source.samples, quotas, draw=settings.draw, seed=settings.seed)
@@ -140,6 +141,7 @@ def augment_folder(  # noqa: PLR0913 - how it reads and how it writes
             folder=folder,
             building=building,
             size=size,
+            bits=bits,
             format=settings.format,
             policy=chosen,
             seed=settings.seed,
@@ -173,7 +175,9 @@ def write_original(
 
 def _notes(source: Manifest) -> dict[str, Any]:
     """Return the notes on how a folder was read, and on its files that are not used."""
-    return {key: value for key, value in source.notes.items() if key in ("read", "rejected")}
+    return {
+        key: value for key, value in source.notes.items() if key in ("read", "rejected", "bits")
+    }
 
 
 def describe_summary(result: AugmentationResult) -> list[str]:

@@ -17,6 +17,7 @@ from toolkit.checks.params import AuditParams
 from toolkit.checks.shortcuts import SHORTCUT_CHECKS
 from toolkit.datasets import folders
 from toolkit.datasets.params import PrepareParams, Split
+from toolkit.io.images import noted_bits
 from toolkit.io.manifest import SPLITS, Manifest
 
 
@@ -41,7 +42,7 @@ def run_checks(
         folders.check_classes(manifest, folder)
     if settings.label_errors != "skip":
         confident.require_cleanlab()
-    limits = settings.limits
+    limits = settings.limits.scaled(noted_bits(manifest.notes))
     measurements = records.measure_samples(
         folder, manifest.samples, limits, work, processes=processes, track=track
     )

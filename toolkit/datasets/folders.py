@@ -15,7 +15,9 @@ from toolkit.datasets.tables.parsing import MAX_TABLE, may_be_table
 from toolkit.datasets.tables.reading import read_names
 from toolkit.errors import InputError, explain_error
 from toolkit.io import images, inside, manifest
+from toolkit.io.color import DEEPEST
 from toolkit.io.files import missing
+from toolkit.io.images import Grays
 from toolkit.io.manifest import SPLITS, Manifest, Sample
 from toolkit.io.samples import CHUNK
 from toolkit.io.sandbox import Stopped, sandboxed_map
@@ -86,14 +88,14 @@ def rescan(
     hash_or_reason = partial(_hash_or_reason, partial(images.inspect, whole=whole), folder)
     paths = [place.path for place in reading.places]
     results = sandboxed_map(hash_or_reason, paths, workers, chunksize=CHUNK)
-    digests, shown = track(results, "scan", len(paths)), Counter[str]()
+    digests, found = track(results, "scan", len(paths)), Counter[Grays]()
     for place, result in zip(reading.places, digests, strict=True):
-        digest, text = ("", result.reason) if isinstance(result, Stopped) else result
-        if digest:
+        digest, grays = (result.reason, None) if isinstance(result, Stopped) else result
+        if grays:
             accepted.append((place, digest))
-            shown[text] += 1
+            found[grays] += 1
         else:
-            rejected.append({"path": str(place.path), "reason": text})
+            rejected.append({"path": str(place.path), "reason": digest})
     ids = manifest.unique_ids(digest for _, digest in accepted)
     samples = tuple(
         Sample(ident, str(place.path), place.label, place.split, group=place.group or digest)
@@ -107,13 +109,18 @@ def rescan(
         layouts.describe_reading(reading, len(table.samples), rejected),
         *choice.describe_left_out(file.reason for file in chosen),
         *choice.describe_classes(classes, whole_table.counts()),
-        *_describe_shown(shown),
+        *_describe_grays(found),
     ]
-    return replace(table, notes={"rejected": rejected, "read": "; ".join(said)})
+    bits = {"bits": max(grays.bits for grays in found)} if any(g.bits for g in found) else {}
+    return replace(table, notes={"rejected": rejected, "read": "; ".join(said), **bits})
 
 
-def _describe_shown(shown: Counter[str]) -> list[str]:
-    """Say how gray levels of more than 8 bits become pixels, the most frequent ways first."""
+def _describe_grays(found: Counter[Grays]) -> list[str]:
+    """Say how gray levels of more than 8 bits become pixels: all integers by the same bits."""
+    shown = Counter({grays.shown: count for grays, count in found.items() if not grays.bits})
+    if deep := [grays for grays in found if grays.bits]:
+        bits = max(grays.bits for grays in deep)
+        shown[f"{bits} bits of {DEEPEST}"] = sum(found[grays] for grays in deep)
     del shown[""]
     more = f" and {len(shown) - WAYS} other ways" if len(shown) > WAYS else ""
     ways = [f"{way} ({count:,})" for way, count in shown.most_common(WAYS)]
@@ -256,15 +263,15 @@ def _check_name(root: Path, path: PurePosixPath) -> None:
 
 
 def _hash_or_reason(
-    inspect: Callable[[bytes], str], folder: Path, path: PurePosixPath
-) -> tuple[str, str]:
-    """Return the sha256 of an image file and how it is shown, or "" and why it is rejected."""
+    inspect: Callable[[bytes], Grays], folder: Path, path: PurePosixPath
+) -> tuple[str, Grays | None]:
+    """Return the sha256 of an image file and its grays, or why it is rejected and None."""
     try:
         data = read_listed(folder, path)
-        shown = inspect(data)
+        grays = inspect(data)
     except InputError as error:
-        return "", str(error)
-    return hashlib.sha256(data).hexdigest(), shown
+        return str(error), None
+    return hashlib.sha256(data).hexdigest(), grays
 
 
 def read_listed(folder: Path, path: PurePosixPath) -> bytes:

@@ -60,7 +60,9 @@ def write_splits(
     left_out = [*selection.left_out, *_left_out(groups, assigned)]
     told = {"left_out": left_out, "cut": describe_cuts(assigned, settings)}
     told = {key: value for key, value in told.items() if value}
+    limits = limits.scaled(images.noted_bits(raw.notes))
     convert = functools.partial(_convert, folder, settings.size, limits)
+    shown = {"size": settings.size} | ({"bits": limits.bits} if limits.bits else {})
     manifests = {}
     with files.new_folder(output, MARKER) as building:
         for split, members in assigned.items():
@@ -71,7 +73,7 @@ def write_splits(
             )
             tracked = track(encoded, f"prepare {split}", len(samples))
             written = _write(building / split, samples, _checked(tracked, folder, samples))
-            notes = {"size": settings.size} | (told if split == "train" else {})
+            notes = shown | (told if split == "train" else {})
             manifests[split] = Manifest(raw.classes, written, notes)
             manifest.write_manifest(building / split, manifests[split])
     return manifests

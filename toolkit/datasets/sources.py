@@ -52,7 +52,7 @@ def fetch_source(
             scanned = folders.rescan(building, track, settings=settings, name="fetch")
             rejected = sorted(unreadable + scanned.notes["rejected"], key=lambda file: file["path"])
             read = "; ".join([scanned.notes["read"], *choice.describe_left_out(left_out)])
-            manifest = replace(scanned, notes={"rejected": rejected, "read": read})
+            manifest = replace(scanned, notes={**scanned.notes, "rejected": rejected, "read": read})
             folders.check_classes(manifest, "fetch", 2)
             _remove_unused(building, manifest)
             write_manifest(building, manifest)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 BAND = 4_000_000  # pixels converted at a time, which bounds the memory to 12 bytes per pixel
 GRAY_ALPHA, ALPHA = ("LA", "La"), ("P", "PA", "RGBA", "RGBa")
 SAME_COLOR = 2  # of 255 levels by which a profile of sRGB may differ from ours, by rounding
-INTEGER_WHITE, FLOAT_WHITE = 65535.0, 1.0
+FLOAT_WHITE = 1.0
+DEEPEST = 16  # bits of an integer's gray
+BITS = "toolkit:bits"  # key of an image's info: how many of these bits its files use
 # Pillow raises all of these for damaged files.
 DECODING_ERRORS = (
     OSError, ValueError, SyntaxError, TypeError, NotImplementedError, EOFError, IndexError,
@@ -29,9 +31,10 @@ UNREADABLE = tuple(error for error in DECODING_ERRORS if error is not MemoryErro
 def to_rgb(image: Image.Image) -> Image.Image:
     """Decode the pixels, apply EXIF orientation and color profile, and convert to RGB.
 
-    Integers of more than 8 bits are scaled from 0 to 65535, floats from 0 to 1, whatever this image
-    makes of it, and clipped; transparency becomes white. EXIF data and profiles that cannot be read
-    are ignored, as viewers do. Raises one of DECODING_ERRORS for a damaged file.
+    Integers of more than 8 bits are scaled from 0 to 65535, or by as many bits as its info names
+    (BITS), floats from 0 to 1, whatever this image makes of it, and clipped; transparency becomes
+    white. EXIF data and profiles that cannot be read are ignored, as viewers do. Raises one of
+    DECODING_ERRORS for a damaged file.
     """
     deep = image.format == "PNG" and any("RGB;16" in str(tile[-1]) for tile in image.tile)  # type: ignore[attr-defined]
     image.load()
@@ -90,7 +93,7 @@ def _color_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | Non
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image)
         opaque = None if clear is None else Image.fromarray(np.uint8(255) * (values != clear))
-        return _to_8_bits(values), opaque
+        return _to_8_bits(values, image.info.get(BITS, DEEPEST)), opaque
     if image.mode in GRAY_ALPHA or (image.mode == "L" and clear is not None):
         return image.convert("LA").split()  # type: ignore[return-value]
     if image.mode in ALPHA or clear is not None:
@@ -136,9 +139,9 @@ def _probe() -> npt.NDArray[np.uint8]:
     return np.stack([red, green, blue], axis=-1).reshape(-1, len(levels), 3)
 
 
-def _to_8_bits(values: npt.NDArray[np.generic]) -> Image.Image:
-    """Scale gray of 16 bits, integers or floats by the range of their type; no value is black."""
-    white = FLOAT_WHITE if values.dtype.kind == "f" else INTEGER_WHITE
+def _to_8_bits(values: npt.NDArray[np.generic], bits: int) -> Image.Image:
+    """Scale integers by their bits, and floats by the range of their type; no value is black."""
+    white = FLOAT_WHITE if values.dtype.kind == "f" else float(2**bits - 1)
     gray = values.astype(np.float64) / white
     scaled = np.floor(np.clip(np.where(np.isfinite(gray), gray, 0), 0, 1) * 255 + 0.5)
     return Image.fromarray(scaled.astype(np.uint8))

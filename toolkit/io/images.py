@@ -7,11 +7,11 @@ caller need know whether an image is a stranger's.
 import io
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from pydantic import Field
 
 from toolkit.errors import InputError
 from toolkit.io import inside, sandbox
-from toolkit.io.color import DECODING_ERRORS, bands, to_rgb
+from toolkit.io.color import BITS, DECODING_ERRORS, DEEPEST, bands, to_rgb
 from toolkit.io.formats.dicom import SCALE
 from toolkit.io.formats.extras import open_extra
 from toolkit.io.schema import Number, Positive, Section
@@ -62,14 +62,21 @@ class ImageLimits(Section):
     bytes: Positive = 200_000_000
     seconds: Annotated[Number, Field(gt=0, le=3600)] = 5.0
     """CPU time (see `sandbox`)."""
+    bits: Literal[8, 10, 12, 14, 16] | None = None
+    """Bits that files with 16 bits of gray use; null for those that all images need."""
 
     @property
     def memory(self) -> int:
         """Bytes of memory for the largest file: 12 per pixel, and the file itself."""
         return 12 * self.pixels + self.bytes
 
+    def scaled(self, bits: int | None) -> "ImageLimits":
+        """Return the same limits with the bits that the images need, unless these were set."""
+        return self if self.bits or not bits else self.model_copy(update={"bits": bits})
+
 
 LIMITS = ImageLimits()
+NEEDED = (8, 10, 12, 14)  # bits of a camera or microscope, in files of 16
 NO_MEMORY = "takes more memory than there is for one image"
 
 Image.preinit()  # import the plugins of COMMON_FORMATS once, not in every forked worker
@@ -80,19 +87,40 @@ def identify(data: bytes, limits: ImageLimits = LIMITS) -> str:
     return examine(data, lambda image: str(image.format), limits)
 
 
-def inspect(data: bytes, limits: ImageLimits = LIMITS, *, whole: bool = False) -> str:
-    """Return how gray levels of more than 8 bits are shown, "" for other images.
+@dataclass(frozen=True)
+class Grays:
+    """How an image's gray levels of more than 8 bits are shown, "" for others.
 
-    The header is read, or with `whole` the file to its end. Raises InputError if it is no image.
+    `bits` is the least number in NEEDED that holds all integers of an image; 0 for others.
     """
 
-    def shown(image: Image.Image) -> str:
-        scale = str(image.info.get(SCALE, ""))
+    shown: str = ""
+    bits: int = 0
+
+
+def inspect(data: bytes, limits: ImageLimits = LIMITS, *, whole: bool = False) -> Grays:
+    """Return what is known of an image's gray levels.
+
+    The header is read, or the file to its end: with `whole`, and for integers of more than 8 bits.
+    Raises InputError if it is no image.
+    """
+
+    def grays(image: Image.Image) -> Grays:
+        found = Grays(str(image.info.get(SCALE, "")))
+        if image.mode.startswith("I"):
+            highest = int(np.asarray(image).max())
+            bits = next((bits for bits in NEEDED if highest < 2**bits), DEEPEST)
+            return Grays(f"{bits} bits of {DEEPEST}", bits)
         if whole:
             _draft(image)
-        return scale
+        return found
 
-    return examine(data, shown, limits)
+    return examine(data, grays, limits)
+
+
+def noted_bits(notes: Mapping[str, Any]) -> int | None:
+    """Return the bits that all images of a manifest with these notes need; None for all 16."""
+    return notes["bits"] if notes.get("bits") in NEEDED else None
 
 
 def dimensions(data: bytes) -> tuple[int, int]:
@@ -118,9 +146,9 @@ def decode(data: bytes, limits: ImageLimits = LIMITS) -> Pixels:
     return to_pixels(examine(data, to_rgb, limits))
 
 
-def decode_resized(data: bytes, size: int) -> Pixels:
+def decode_resized(data: bytes, size: int, limits: ImageLimits = LIMITS) -> Pixels:
     """Decode whole, then resize to `size` x `size`. Raises as `decode` does."""
-    return resize(decode(data), size)
+    return resize(decode(data, limits), size)
 
 
 def decode_picture(data: bytes, size: int | None = None, limits: ImageLimits = LIMITS) -> Picture:
@@ -172,9 +200,9 @@ class NamedImage:
         relative = self.path.relative_to(self.folder).as_posix()
         return inside.read_inside(self.folder, relative, LIMITS.bytes)
 
-    def picture(self) -> Picture:
+    def picture(self, limits: ImageLimits = LIMITS) -> Picture:
         """Read and decode the file. Raises InputError with the reason."""
-        return decode_reduced(self.content(), MAX_SIDE)
+        return decode_reduced(self.content(), MAX_SIDE, limits)
 
 
 def read_image(path: Path) -> Pixels:
@@ -190,14 +218,14 @@ def read_picture(path: Path) -> Picture:
         raise InputError(f"{path}: {error}") from error
 
 
-def decode_reduced(data: bytes, min_side: int) -> Picture:
+def decode_reduced(data: bytes, min_side: int, limits: ImageLimits = LIMITS) -> Picture:
     """Decode, a JPEG perhaps at reduced size, but no side below `min_side`. Raises as `decode`."""
 
     def scaled(image: Image.Image) -> Picture:
         image.draft("RGB", (min_side, min_side))
         return to_rgb(image)
 
-    return examine(data, scaled, LIMITS)
+    return examine(data, scaled, limits)
 
 
 def read_bounded(path: Path, limits: ImageLimits = LIMITS) -> bytes:
@@ -230,6 +258,8 @@ def _examine(data: bytes, action: Callable[[Image.Image], T], limits: ImageLimit
             warnings.simplefilter("ignore")
             with _opened(data, limits) as image:
                 _check_size(image, limits)
+                if limits.bits:
+                    image.info[BITS] = limits.bits
                 return action(image)
     except UnidentifiedImageError:
         name = next((name for magic, name in MAGIC.items() if data.startswith(magic)), "")

@@ -64,9 +64,12 @@ def _read(folder: Path, sample: Sample) -> bytes:
     return inside.read_hashed(folder, sample.path, sha256, images.LIMITS.bytes)
 
 
-def sample_picture(folder: Path, size: int | None, sample: Sample, data: bytes) -> Picture:
+def sample_picture(
+    folder: Path, size: int | None, sample: Sample, data: bytes, bits: int | None = None
+) -> Picture:
     """Decode a sample's file (see `images.decode_picture`). Raises InputError that names it."""
-    return _decoded(folder, sample, partial(images.decode_picture, data, size))
+    limits = images.LIMITS.scaled(bits)
+    return _decoded(folder, sample, partial(images.decode_picture, data, size, limits))
 
 
 def reduced_picture(folder: Path, min_side: int, sample: Sample) -> Picture:

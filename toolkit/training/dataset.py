@@ -45,6 +45,15 @@ class LabeledFolder:
         return self.path.resolve().name
 
     @property
+    def bits(self) -> int | None:
+        """The bits of 16 that gray levels use; None for all."""
+        return images.noted_bits(self.table.notes)
+
+    def scaled(self, bits: int | None) -> "LabeledFolder":
+        """Return the same images with gray levels of so many bits, as those of another folder."""
+        return replace(self, table=replace(self.table, notes={**self.table.notes, "bits": bits}))
+
+    @property
     def samples(self) -> tuple[Sample, ...]:
         """The rows of the table."""
         return self.table.samples
@@ -80,7 +89,8 @@ class LabeledFolder:
     @property
     def sha256(self) -> str:
         """A hash of the table, and so of the images, whose ids are hashes of their files."""
-        rows = [self.classes, *map(manifest.row_fields, self.samples)]
+        bits = [[str(self.bits)]] if self.bits else []
+        rows = [self.classes, *map(manifest.row_fields, self.samples), *bits]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
@@ -149,7 +159,7 @@ def decode_samples(
 
     Raises InputError as `load_tensors` does.
     """
-    decode = partial(images.decode_resized, size=size)
+    decode = partial(images.decode_resized, size=size, limits=images.LIMITS.scaled(folder.bits))
     return map_samples(folder.path, samples, decode, workers or parallel.cores())
 
 

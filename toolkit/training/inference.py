@@ -67,7 +67,7 @@ def predict_folder(
     `dataset.open_folder` and `dataset.load_tensors` do.
     """
     run, network = runs.load_run(run_folder)
-    folder = dataset.open_folder(images_folder, track, say, reading)
+    folder = dataset.open_folder(images_folder, track, say, reading).scaled(run.bits)
     if unknown := sorted(set(folder.classes) - set(run.classes)):
         problem = f"the classes must be those of {run_folder}, {list(run.classes)}"
         remedy = "rename the folder, or train again"
@@ -100,7 +100,7 @@ def predict_files(
     batch of images is in memory at a time. Raises InputError as `runs.load_run` does.
     """
     run, network = runs.load_run(run_folder)
-    read = partial(_read, run.size)
+    read = partial(_read, run.size, images.LIMITS.scaled(run.bits))
     results = sandbox.sandboxed_map(read, photos, parallel.cores(), chunksize=CHUNK)
     remaining = iter(track(zip(photos, results, strict=True), "predict", len(photos)))
     guesses: list[Guess] = []
@@ -124,10 +124,10 @@ def _guess(
             yield Guess(photo.path, run.classes[row.argmax()], tuple(row.tolist()))
 
 
-def _read(size: int, photo: images.NamedImage) -> Pixels | str:
+def _read(size: int, limits: images.ImageLimits, photo: images.NamedImage) -> Pixels | str:
     """Return pixels [size, size, 3], or what is wrong with the file."""
     try:
-        return images.resize(images.to_pixels(photo.picture()), size)
+        return images.resize(images.to_pixels(photo.picture(limits)), size)
     except InputError as error:
         return str(error)
 
@@ -164,7 +164,7 @@ def explain_examples(
     if not examples:
         return ()
     run, network = runs.load_run(run_folder)
-    folder = dataset.open_folder(images_folder, reading=reading)
+    folder = dataset.open_folder(images_folder, reading=reading).scaled(run.bits)
     samples = [folder.table.by_id[example.id] for example in examples]
     photos = list(dataset.decode_samples(folder, samples, run.size))
     labels = [run.classes.index(example.label) for example in examples]

@@ -62,7 +62,8 @@ class Run(Section):
     `recipe` is the recipe's name, `settings` its content; `counts` the images of each class that it
     was trained on, `original_counts` those of them that were not made from others; `mean` and
     `deviation` what is subtracted from pixels 0..1 and divided by; `drawn` the weights that
-    `settings.weights` lacked; `size` the images' height and width in pixels; `device`, `precision`
+    `settings.weights` lacked; `size` the images' height and width in pixels; `bits` those
+    of 16 that gray levels use, null for all; `device`, `precision`
     and `threads` what was used; `processes` how many trained it together; `parts` in how many parts
     batches were taken, for lack of memory. `complete` is false where the time was up before the
     last epoch, or where a `problem` ended the training; `best_epoch` (from 1) is the one whose
@@ -79,6 +80,7 @@ class Run(Section):
     counts: dict[str, Positive]
     original_counts: dict[str, Count]
     size: Positive
+    bits: Positive | None = None
     mean: float = device.MEAN
     deviation: float = device.DEVIATION
     settings: Recipe

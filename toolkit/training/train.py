@@ -101,10 +101,9 @@ def train_seeds(
     options, where = options or TrainingOptions(), device.resolve_device(settings.device)
     trainings = {seed: state.training_job(settings, name, seed) for seed in outputs}
     state.check_recipe(settings, name)
-    folders = arm, valid = (
-        dataset.open_folder(arm_folder, options.track, options.say, options.reading),
-        dataset.open_folder(valid_folder, options.track, options.say, options.reading),
-    )
+    arm = dataset.open_folder(arm_folder, options.track, options.say, options.reading)
+    valid = dataset.open_folder(valid_folder, options.track, options.say, options.reading)
+    folders = arm, valid = arm, valid.scaled(arm.bits)
     size = settings.recipes[name].size or dataset.choose_size(arm, valid, options.say)
     state.check_recipe(settings, name, size)
     with distributed.group(where) as group:
@@ -314,6 +313,7 @@ def _describe(
         counts=dataset.class_counts(data),
         original_counts=folders[0].original_counts,
         size=data.size,
+        bits=folders[0].bits,
         settings=job.recipe,
         drawn=result.drawn,
         device=machine.device.type,

@@ -13,6 +13,7 @@ from toolkit.datasets.local import open_images
 from toolkit.datasets.params import PrepareParams, ReadParams
 from toolkit.errors import InputError
 from toolkit.io import files, parallel
+from toolkit.io.images import noted_bits
 from toolkit.io.schema import build
 from toolkit.progress import Track, silent
 from toolkit.reporting.audit import audit_page
@@ -66,8 +67,9 @@ def audit(
     if output:
         write_audit(Path(output), result)
     if html or pictures:
+        limits = settings.limits.scaled(noted_bits(manifest.notes))
         thumbnails = make_thumbnails(
-            result, manifest, folder, settings.limits, processes=processes, track=track
+            result, manifest, folder, limits, processes=processes, track=track
         )
         if html:
             files.write_file(Path(html), audit_page(result, thumbnails, files.resolve(folder).name))
