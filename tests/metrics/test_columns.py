@@ -92,7 +92,8 @@ def test_ours_is_read_without_a_word(read):
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("1", "1.0"), ("True", "1"), ("Cat", "cat "), ("\xe9", "e\u0301")]
+    ("one", "other"),
+    [("1", "1.0"), ("True", "1"), ("1", "LABEL_1"), ("Cat", "cat "), ("\xe9", "e\u0301")],
 )
 def test_spellings_of_a_label_are_one_and_said(read, one, other):
     got, said = read(f"y_true,y_pred\n{one},{other}\nx,x\n")
@@ -157,6 +158,14 @@ def test_columns_of_scores_are_named_in_many_ways(read, header):
     names = ",".join(header.format(name) for name in ("cat", "dog", "owl"))
     got, _ = read(f"y_true,y_pred,{names},loss\ncat,cat,0.8,0.1,0.1,3\ndog,cat,0.8,0.1,0.1,4\n")
     assert got.classes == ("cat", "dog", "owl")
+
+
+@pytest.mark.parametrize("values", [("p0", "p1", 0.25, 0.75), ("a", "b", "25%", "75.0%"),
+                                    ("P(a) %", "P(b) %", 25, "75,0")])  # fmt: skip
+def test_numbers_of_classes_and_percent_are_understood(read, values):
+    first, second, low, high = values
+    got, _ = read(f"y_true;y_pred;{first};{second}\na;b;{low};{high}\nb;a;{high};{low}\n")
+    assert got.scores.tolist() == [[0.25, 0.75], [0.75, 0.25]]
 
 
 def test_ids_that_occur_twice_are_no_ids(read):

@@ -253,10 +253,10 @@ def to_float(text: str) -> float:
 
 
 def label_key(label: str) -> str:
-    """Return what labels that are one class share: `1` and `1.0`, "Cat" and "cat "."""
+    """Return what labels that are one class share: `1`, `1.0` and "LABEL_1", "Cat" and "cat "."""
     text = unicodedata.normalize("NFC", label).strip().casefold()
     text = {"true": "1", "false": "0"}.get(text, text)
-    return re.sub(r"^([+-]?\d+)\.0*$", r"\1", text)
+    return re.sub(r"^(?:label_)?([+-]?\d+)(?:\.0*)?$", r"\1", text)
 
 
 def same_spelling(

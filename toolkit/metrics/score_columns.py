@@ -85,7 +85,9 @@ class Question:
         commas = any("," in text for text in texts) and not any("." in text for text in texts)
         if commas and "decimal commas" not in self.said:
             self.said.append("decimal commas")
-        values = [to_float(text.replace(",", ".", 1) if commas else text) for text in texts]
+        values = [_number(text.replace(",", ".", 1) if commas else text) for text in texts]
+        if "%" in self.table.header[column]:
+            values = [value / 100 for value in values]
         for line, text, value in zip(self.table.lines, texts, values, strict=True):
             if not math.isfinite(value):
                 name = self.table.header[column]
@@ -94,13 +96,17 @@ class Question:
 
     def is_numeric(self, column: int) -> bool:
         """Return whether the column holds finite numbers only."""
-        return all(
-            math.isfinite(to_float(text.replace(",", ".", 1))) for text in self.table[column]
-        )
+        texts = self.table[column]
+        return all(math.isfinite(_number(text.replace(",", ".", 1))) for text in texts)
 
     def name(self, columns: Iterable[int]) -> str:
         """Return the names of columns, for a message."""
         return ", ".join(repr(self.table.header[column]) for column in list(columns)[:SHOWN])
+
+
+def _number(text: str) -> float:
+    """Return the number that a text is, perhaps in percent; NaN for other texts."""
+    return to_float(text[:-1]) / 100 if text.endswith("%") else to_float(text)
 
 
 def find_scores(asked: Question) -> ClassScores | None:
@@ -140,7 +146,7 @@ def _worded(asked: Question) -> ClassScores | None:
     groups = defaultdict[tuple[str, str], dict[str, int]](dict)
     for column in asked.rest:
         for pattern in PATTERNS:
-            if match := pattern.fullmatch(asked.table.header[column]):
+            if match := pattern.fullmatch(asked.table.header[column].strip("% ")):
                 groups[pattern.pattern, plain_name(match["word"])][match["label"]] = column
     for (_, word), group in groups.items():
         if scores := _grouped(asked, word, group):
@@ -273,7 +279,8 @@ def _listed(asked: Question) -> ClassScores | None:
             continue
         rows = [[to_float(part) for part in re.split(r"[\s,]+", t[1:-1].strip())] for t in texts]
         if all(len(row) == len(asked.labels) and all(map(math.isfinite, row)) for row in rows):
-            return _indexed(asked, np.array(rows), asked.name([column]), logits=False)
+            logits = "logit" in asked.table.plain[column]
+            return _indexed(asked, np.array(rows), asked.name([column]), logits=logits)
     return None
 
 
@@ -373,6 +380,7 @@ def _count_disagreements(scores: ClassScores, guess: Sequence[str], said: list[s
 _WORD = "|".join(sorted((word.replace("_", "[ _.]?") for word in WORDS), key=len, reverse=True))
 PATTERNS = (
     re.compile(rf"[\W_]*(?P<word>{_WORD})\s*[\s_.:/([-]\s*(?P<label>.+?)\s*[)\]]?$", re.IGNORECASE),
+    re.compile(rf"(?P<word>{_WORD})(?P<label>\d+)", re.IGNORECASE),
     re.compile(rf"(?P<label>.+?)[\s_.:/-]+(?P<word>{_WORD})", re.IGNORECASE),
 )
 """Names of the columns of scores that hold a word and the class."""
