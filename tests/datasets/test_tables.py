@@ -100,6 +100,15 @@ def test_splits_may_be_folders_and_labels_a_table(tmp_path):
     assert scanned.counts("test") == {"a": 1, "b": 1}
 
 
+def test_splits_of_a_table_are_kept_by_a_project(tmp_path):
+    rows = "".join(f"{n},{'ab'[n % 2]},{'test' if n > 3 else 'train'}\n" for n in range(6))
+    write(tmp_path, labels=f"image,label,split\n{rows}")
+    scanned = scan(tmp_path)
+    assert scanned.counts("test") == {"a": 1, "b": 1}
+    remedy = folders.suggest_splits(scanned, tmp_path)
+    assert remedy.startswith("make a project, which keeps them: `toolkit init my-project --images")
+
+
 def test_the_class_is_in_the_name(tmp_path):
     make_files(tmp_path, *(f"{name}.{n}.png" for name in ("cat", "dog") for n in range(3)), "x.png")
     scanned = scan(tmp_path, label=r"^([a-z]+)\.\d")
@@ -128,3 +137,9 @@ def test_classes_in_names_are_suggested_and_then_read(tmp_path, names, pattern):
         folders.check_classes(scan(tmp_path), "x")
     assert f"--label '{pattern}'" in str(error.value)
     assert len(scan(tmp_path, label=pattern).classes) == 2
+
+
+def test_a_table_beside_the_folder_of_images_is_told(tmp_path):
+    write(tmp_path / "data", labels=TABLE)
+    with pytest.raises(InputError, match=r"labels.csv lies beside it; give .*data, which holds"):
+        scan(tmp_path / "data" / "photos")

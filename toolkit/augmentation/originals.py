@@ -32,12 +32,12 @@ def load_originals(
         raise InputError(f"{output}: the output must lie apart from the images' folder {folder}")
     source = folders.scan(folder, track, workers, whole=True, settings=reading)
     check_originals(source, folder)
-    where = folders.name_split_folders(source, folder)
+    remedy = folders.suggest_splits(source, folder)
     for sample in source.samples:
         if sample.split not in ("", "train"):
             raise InputError(
                 f"{folder}: holds images of the split {sample.split!r} ({sample.path}); only "
-                f"training images are augmented: give one of {where}, or choose with --only"
+                f"training images are augmented: {remedy}, or choose with --only"
             )
         if sample.derived:
             raise InputError(

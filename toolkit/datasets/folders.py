@@ -29,6 +29,8 @@ JUNK = frozenset({
     "system volume information",
 })  # fmt: skip
 """What systems put beside files, in lower case."""
+TABLES = (".csv", ".tsv", ".jsonl")
+"""Endings of files that are most often tables of labels, where images lie beside them."""
 WAYS = 4  # of showing gray levels that are told
 
 
@@ -141,6 +143,11 @@ def read_folder(folder: Path, settings: ReadParams, name: object = "") -> Readin
         reading = read_names(chosen.files, chosen.folders, tables, read, settings)
     except InputError as error:
         raise InputError(f"{name or folder}: {error}") from error
+    if not reading.places and (beside := _table_beside(folder)):
+        raise InputError(
+            f"{name or folder}: no class folder, but {beside} lies beside it; give "
+            f"{folder.parent}, which holds both"
+        )
     listed = set(paths)  # a row of a table may name any other path
     left_out = [_with_reason(folder, f) if f.path in listed else f for f in reading.left_out]
     left_out = [file for file in left_out if not _is_document(file)]
@@ -161,6 +168,18 @@ def _grouped(reading: Reading, group: str) -> Reading:
     said = f"{reading.said}, {len(set(names) - {''}):,} groups by fetch.group"
     said += f" ({alone:,} files have none)" if alone else ""
     return replace(reading, places=tuple(places), said=said)
+
+
+def _table_beside(folder: Path) -> str:
+    """Return the name of a table beside a folder that a person gave, "" if there is none."""
+    if is_hidden(PurePosixPath(folder.name)):
+        return ""
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder.parent) if entry.is_file())
+    except OSError:
+        return ""
+    tables = (n for n in names if n.lower().endswith(TABLES) and not is_hidden(PurePosixPath(n)))
+    return next(tables, "")
 
 
 def _read_table(folder: Path, path: PurePosixPath) -> bytes:
@@ -208,14 +227,19 @@ def check_classes(table: Manifest, where: object, least: int = 1) -> None:
         raise InputError(f"{message}, {layouts.OTHERWISE}; give the folder that holds the classes")
 
 
-def name_split_folders(table: Manifest, folder: Path) -> str:
-    """Return the folders of the splits in a scanned folder, those of training first."""
+def suggest_splits(table: Manifest, folder: Path) -> str:
+    """Say what to give instead of a folder of several splits: one of theirs, those of train first.
+
+    Splits that a table of labels tells lie in one folder: a project keeps them.
+    """
     splits = dict[str, None]()
     for sample in sorted(table.samples, key=lambda sample: SPLITS.index(sample.split or "train")):
         parts = PurePosixPath(sample.path).parts[:-1]
         above = parts[: parts.index(sample.label)] if sample.label in parts else ()
         splits[str(folder.joinpath(*above))] = None
-    return ", ".join(splits)
+    if str(folder) in splits:
+        return f"make a project, which keeps them: `toolkit init my-project --images {folder}`"
+    return f"give one of {', '.join(splits)}"
 
 
 def _why_empty(label: str, rejected: Sequence[Mapping[str, str]]) -> str:

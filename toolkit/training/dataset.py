@@ -115,8 +115,7 @@ def open_folder(
         rejected = table.notes["rejected"]
         say(f"{path}: {table.notes['read']}")
         if len({sample.split for sample in table.samples}) > 1:
-            names = folders.name_split_folders(table, path)
-            raise InputError(f"{path}: holds several splits; name one of {names}")
+            raise InputError(f"{path}: holds several splits; {folders.suggest_splits(table, path)}")
     if not table.samples:
         message = f"{path}: no images; expected <class>/file, at least one"
         reasons = [describe_rejected(rejected, len(rejected))] if rejected else []

@@ -165,12 +165,12 @@ def usable_images(
     splits = sorted({sample.split for sample in table.samples})
     if len(splits) > 1:
         raise InputError(
-            f"{folder}: holds the splits {', '.join(splits)}; name the one to learn from, of "
-            f"{folders.name_split_folders(table, folder)}"
+            f"{folder}: holds the splits {', '.join(splits)}, and learns from one; "
+            f"{folders.suggest_splits(table, folder)}"
         )
     audited = run_checks(table, folder, AuditParams(), work, processes=workers, track=track)
     rejected = table.notes.get("rejected", ())
-    notes = [f"{len(rejected)} files are no images"] if rejected else []
+    notes = [f"{len(rejected)} files are not used"] if rejected else []
     readable = [sample for sample in table.samples if sample.id not in audited.dropped]
     if len(readable) < len(table.samples):
         notes.append(f"{len(table.samples) - len(readable)} damaged or unusable images")
