@@ -153,7 +153,8 @@ def _left_out(
 
 def _opened(train: Path, options: AugmentOptions) -> Path:
     say = partial(console.say, quiet=options.quiet)
-    return open_images(train, track=console.track(options.quiet), say=say).folder
+    links = build(ReadParams, options.reading, "reading").follow_links
+    return open_images(train, track=console.track(options.quiet), say=say, links=links).folder
 
 
 def _explain(image: Path, options: AugmentOptions) -> None:

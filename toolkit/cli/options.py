@@ -41,12 +41,12 @@ READING: dict[str, tuple[Any, str]] = {
     "labels": (str | None, "A table of labels beside the images."),
     "image": (str | None, "Its column with the images' names."),
     "label": (str | None, "Its column with the classes; or a pattern of paths."),
-    "group": (str | None, "What stays in one split: a column, or a pattern of paths."),
+    "group": (str | None, "What stays in one split: a column, a pattern of paths, a level."),
     "split": (str | None, "Its column with the splits."),
     "only": (list[str] | None, "Use only the files of this pattern; may be repeated."),
     "leave_out": (list[str] | None, "Leave out the files of this pattern; may be repeated."),
     "classes": (str | None, "Which classes, as '{leave_out: [a], merge: {b: [c, d]}}'."),
-    "follow_links": (bool, "Take symbolic links to files."),
+    "follow_links": (str | None, "Read links that lead to files in this folder."),
 }
 """How a folder of images is read, for every command that takes one: key -> type and help."""
 

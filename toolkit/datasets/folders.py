@@ -32,6 +32,8 @@ JUNK = frozenset({
 TABLES = (".csv", ".tsv", ".jsonl")
 """Endings of files that are most often tables of labels, where images lie beside them."""
 WAYS = 4  # of showing gray levels that are told
+MANY_FOLDERS = 2
+"""Parts of a path that no folder to follow links into has: the system's, and that of a user."""
 
 
 def scan(
@@ -103,7 +105,7 @@ def rescan(
         Sample(ident, str(place.path), place.label, place.split, group=place.group or digest)
         for ident, (place, digest) in zip(ids, accepted, strict=True)
     )
-    rejected.sort(key=lambda file: file["path"])
+    rejected = explain_links(folder, sorted(rejected, key=lambda file: file["path"]))
     whole_table = Manifest(reading.classes, samples)
     classes = choice.choose_classes(whole_table.counts(), settings.classes)
     table = choice.rename_classes(whole_table, classes)
@@ -298,14 +300,37 @@ def _hash_or_reason(
     return hashlib.sha256(data).hexdigest(), grays
 
 
-def read_listed(folder: Path, path: PurePosixPath) -> bytes:
+def read_listed(folder: Path, path: PurePosixPath, links: Path | None = None) -> bytes:
     """Return the bytes of a file that `list_tree` listed. Raises InputError with the reason alone.
 
-    A link was not made by DVC, as in a folder with a manifest: its reason is said in short.
+    A link is followed if it leads into the folder `links`. One that is not followed was not made by
+    DVC, as in a folder with a manifest: its reason is said in short.
     """
-    if (folder / path).is_symlink():
+    if not (folder / path).is_symlink():
+        return inside.read_inside(folder, str(path), images.LIMITS.bytes)
+    if links is None:
         raise InputError(inside.LINK)
-    return inside.read_inside(folder, str(path), images.LIMITS.bytes)
+    return inside.read_linked(folder, str(path), links, images.LIMITS.bytes)
+
+
+def explain_links(folder: Path, rejected: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Return rejected files with what to do about those that are links, where that is known."""
+    links = [file["path"] for file in rejected if file["reason"] == inside.LINK]
+    reasons = _link_reasons(folder, links) if links else {}
+    return [{**file, "reason": reasons.get(file["path"], file["reason"])} for file in rejected]
+
+
+def _link_reasons(folder: Path, links: Sequence[str]) -> dict[str, str]:
+    targets = {path: Path(os.path.realpath(folder / path)) for path in links}
+    homes = {str(target.parent) for target in targets.values() if target.is_file()}
+    root = os.path.commonpath(homes) if homes else ""
+    where = root if len(Path(root).parts) > MANY_FOLDERS else "the folder that they lead into"
+    told = {
+        True: f"{inside.LINK}; to read such links, set fetch.follow_links (or --follow-links) to "
+        f"{where}",
+        False: f"{inside.LINK}; it leads to no file",
+    }
+    return {path: told[target.is_file()] for path, target in targets.items()}
 
 
 def is_hidden(path: PurePosixPath) -> bool:

@@ -10,10 +10,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from toolkit.datasets import archives, download, hubs, params
-from toolkit.datasets.sources import SOURCES
+from toolkit.datasets.sources import SOURCES, inspect_source, read_tree
 from toolkit.errors import InputError
 from toolkit.io import files, inside
 from toolkit.io.manifest import is_file_name
+from toolkit.io.text import describe_rejected
 from toolkit.progress import Track, silent
 
 WORK, UNPACKED = Path(".toolkit"), Path("unpacked")
@@ -53,8 +54,11 @@ def open_images(
     say: Callable[[str], object] = lambda _: None,
     *,
     unpacked: Path | None = None,
+    links: str = "",
 ) -> LocalImages:
     """Return IMAGES as a folder: a folder as it is, anything else unpacked once, and its hash said.
+
+    A folder whose links lead into the folder `links` is copied like that, with files for links.
 
     IMAGES may be a zip or tar, its http(s) address, hf://datasets/<name> or kaggle://<owner>/<name>
     (each with @<revision> and /<folder> if wanted); a lone folder that wraps the rest is entered.
@@ -63,17 +67,18 @@ def open_images(
     not fit on the disk, and as `archives.unpack_archive` does.
     """
     text = _address(images)
-    if "://" not in text and not Path(text).is_file():
+    local = "://" not in text and not Path(text).is_file()
+    if local and not links:
         return LocalImages(text, Path(text), params.Folder(source="folder", path=text))
-    source, said, size = _pin(text, work, track)
-    about = source.model_dump_json(exclude_defaults=True)
+    source, said, size = _list_links(text, links) if local else _pin(text, work, track)
+    about = f"{source.model_dump_json(exclude_defaults=True)}{said if local else ''}"
     digest = hashlib.sha256(about.encode()).hexdigest()[:16]
     place = (unpacked or work / UNPACKED) / digest / folder_name(text)
     if place.is_dir():
         place.parent.touch()
     else:
         files.check_space(place, size, f"the images of {text}")
-        _unpack(source, place, work, track)
+        _unpack(source, place, work, track, say)
     say(f"{text}: {said}" + ("" if unpacked else f", unpacked in {place}"))
     _remove_old(work / UNPACKED)
     return LocalImages(text, place, source)
@@ -86,6 +91,15 @@ def _address(images: Path | str) -> str:
     for page, address in WEB_PAGES.items():
         text = page.sub(address, text) if page.fullmatch(text) else text
     return text
+
+
+def _list_links(text: str, links: str) -> tuple[Any, str, int]:
+    """Return what `_pin` does, of a folder with links; what is said has a hash of its listing."""
+    if not Path(text).is_dir():
+        raise files.missing(Path(text), "folder")
+    source = params.Folder(source="folder", path=text, follow_links=links)
+    listed = inspect_source(source) or {}
+    return source, f"{listed['files']} files, listing {listed['listing']}", listed["bytes"]
 
 
 def _pin(text: str, work: Path, track: Track) -> tuple[Any, str, int]:
@@ -149,12 +163,22 @@ def _remove_old(place: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unpack(source: Any, place: Path, work: Path, track: Track) -> None:
+def _unpack(
+    source: Any, place: Path, work: Path, track: Track, say: Callable[[str], object]
+) -> None:
+    rejected, count = list[dict[str, str]](), 0
+    linked = isinstance(source, params.Folder)
+    entries = read_tree(source, track) if linked else SOURCES[source.source](source, work, track)
     try:
         with files.new_folder(place) as building, inside.folder_writer(building) as write:
-            for path, data in SOURCES[source.source](source, work, track):
+            for path, data in entries:
+                count += 1
                 if isinstance(data, bytes):
                     write(str(path), data)
+                else:
+                    rejected.append({"path": str(path), "reason": str(data)})
     except BaseException:
         shutil.rmtree(place.parent, ignore_errors=True)
         raise
+    if rejected:
+        say(describe_rejected(rejected, count))

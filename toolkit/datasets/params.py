@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from toolkit.io.schema import (
     Commit,
@@ -20,6 +20,13 @@ LEVELS = ("split", "class", "group", "any")
 """What a level of folders may be in `fetch.layout`."""
 
 Side = Annotated[Integer, Field(ge=16, le=1024)]  # pixels
+
+
+Pattern = Annotated[str, Field(min_length=1)]
+
+
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) else value
 
 
 class ClassParams(Section):
@@ -41,7 +48,9 @@ class ReadParams(Section):
     `layout` names the levels of folders: split, class, group and any, such as split/class.
     `split_names` translates names of splits, as {Lernen: train}. `labels` is a table beside the
     images; `image`, `label`, `group` and `split` are its columns, and `group` and `label` may be
-    patterns over the path instead. `only` and `leave_out` are patterns of paths.
+    patterns over the path instead, or `group` the level of a folder. `only` and `leave_out` are
+    patterns of paths (see `choice.fits_pattern`). Links that lead to files in the folder
+    `follow_links` are read as these; others are not followed.
     """
 
     layout: str = ""
@@ -49,12 +58,18 @@ class ReadParams(Section):
     labels: str = ""
     image: str = ""
     label: str = ""
-    group: str = ""
+    group: Annotated[str, BeforeValidator(_as_text)] = ""
     split: str = ""
-    only: list[str] = []
-    leave_out: list[str] = []
+    only: list[Pattern] = []
+    leave_out: list[Pattern] = []
     classes: ClassParams = ClassParams()
-    follow_links: bool = False
+    follow_links: str = ""
+
+    @model_validator(mode="after")
+    def _check_links(self) -> "ReadParams":
+        if self.follow_links and getattr(self, "source", "folder") != "folder":
+            raise ValueError("follow_links goes with source folder; links of others are not read")
+        return self
 
     @model_validator(mode="after")
     def _check_layout(self) -> "ReadParams":

@@ -50,6 +50,8 @@ def fetch_source(
             entries = SOURCES[settings.source](settings, work, track)
             unreadable, left_out = _write_files(entries, building, settings)
             scanned = folders.rescan(building, track, settings=settings, name="fetch")
+            if isinstance(settings, params.Folder):
+                unreadable = folders.explain_links(locate(settings.path), unreadable)
             rejected = sorted(unreadable + scanned.notes["rejected"], key=lambda file: file["path"])
             read = "; ".join([scanned.notes["read"], *choice.describe_left_out(left_out)])
             manifest = replace(scanned, notes={**scanned.notes, "rejected": rejected, "read": read})
@@ -71,7 +73,7 @@ def inspect_source(settings: params.FetchParams) -> dict[str, Any] | None:
     match settings:
         case params.Folder(path=text) if (root := locate(text)).is_dir():
             paths, directories = folders.list_tree(root)
-            return _listing(root, paths, directories)
+            return _listing(root, paths, directories, follow=bool(settings.follow_links))
         case params.Archive(location=text) if (path := locate(text)).is_file():
             return _listing(path.parent, [PurePosixPath(path.name)], [])
         case params.Elpv():
@@ -80,12 +82,18 @@ def inspect_source(settings: params.FetchParams) -> dict[str, Any] | None:
 
 
 def _listing(
-    root: Path, paths: Iterable[PurePosixPath], directories: Iterable[PurePosixPath]
+    root: Path,
+    paths: Iterable[PurePosixPath],
+    directories: Iterable[PurePosixPath],
+    *,
+    follow: bool = False,
 ) -> dict[str, Any]:
     """The time is that of the last change to the file or its name, which no program can set."""
     digest, total, count = hashlib.sha256(), 0, 0
     for path in paths:
         about = os.lstat(root / path)
+        if follow and (root / path).is_file():
+            about = (root / path).stat()
         digest.update(f"{path}\0{about.st_size}\0{about.st_ctime_ns}\0".encode())
         total, count = total + about.st_size, count + 1
     digest.update("\0".join(map(str, directories)).encode())
@@ -109,6 +117,8 @@ def check_places(settings: params.FetchParams, output: Path, work: Path) -> None
         case params.Folder(path=text) | params.Archive(location=text) | params.Git(url=text):
             if "://" not in text:
                 sources.append(locate(text))
+    if settings.follow_links:
+        sources.insert(0, locate(settings.follow_links))
     for path in sources:
         if files.resolve(path).is_relative_to(target):
             raise InputError(f"{path}: must not be inside the output, {output}")
@@ -172,10 +182,7 @@ def _synthetic(section: params.Synthetic, _work: Path, track: Track) -> Iterator
 
 
 def _folder(section: params.Folder, _work: Path, track: Track) -> Iterator[FetchedFile]:
-    """Links, devices and files of over `images.LIMITS` are not copied, but reported.
-
-    Files that the settings leave out are not read.
-    """
+    """Yield the files of a folder as `read_tree` does."""
     root = locate(section.path)
     if not root.is_dir():
         raise files.missing(root, "folder", "check fetch.path")
@@ -184,10 +191,22 @@ def _folder(section: params.Folder, _work: Path, track: Track) -> Iterator[Fetch
     for label in reading.classes:
         if label not in filled and label not in section.classes.leave_out:
             raise InputError(f"{root}: class {label!r} has no image: its folder is empty")
+    yield from read_tree(section, track)
+
+
+def read_tree(section: params.Folder, track: Track) -> Iterator[FetchedFile]:
+    """Yield all files of a folder. Those that the settings leave out are not read, but empty.
+
+    Links (unless `follow_links` names the folder that they lead into), devices and files of over
+    `images.LIMITS` are not read, but reported.
+    """
+    root = locate(section.path)
+    links = locate(section.follow_links) if section.follow_links else None
     paths, _ = folders.list_tree(root)
     for path in track(paths, "read", len(paths)):
         try:
-            yield path, b"" if _unused(path, section) else folders.read_listed(root, path)
+            unused = _unused(path, section)
+            yield path, b"" if unused else folders.read_listed(root, path, links)
         except InputError as error:
             yield path, error
 

@@ -130,7 +130,13 @@ def _settings(
         return settings, []
     lines = list[str]()
     with tempfile.TemporaryDirectory() as unpacked:
-        opened = open_images(images, folder / ".toolkit", say=lines.append, unpacked=Path(unpacked))
+        opened = open_images(
+            images,
+            folder / ".toolkit",
+            say=lines.append,
+            unpacked=Path(unpacked),
+            links=reading.follow_links,
+        )
         return settings, lines + _fit(settings, folder, opened, reading)
 
 
@@ -143,7 +149,7 @@ def _fit(settings: Any, folder: Path, opened: LocalImages, reading: ReadParams) 
     counts = manifest.counts()
     _set_source(settings["fetch"], opened.source, folder)
     found = folders.read_folder(place, reading).settings
-    read = {**found, **reading.model_dump(exclude_defaults=True)}
+    read = {**found, **reading.model_dump(exclude_defaults=True, exclude={"follow_links"})}
     for at, (key, value) in enumerate(read.items(), start=1):
         settings["fetch"].insert(at, key, value)
     settings["prepare"]["size"] = size = _size(place, manifest)
@@ -174,7 +180,7 @@ def _fit(settings: Any, folder: Path, opened: LocalImages, reading: ReadParams) 
 def _set_source(section: Any, source: ReadParams, folder: Path) -> None:
     """Fill the section `fetch`, in which local paths are relative to the project."""
     values = source.model_dump(exclude_defaults=True)
-    for key in ("path", "location"):
+    for key in ("path", "location", "follow_links"):
         if key in values and "://" not in values[key]:
             values[key] = _relative(Path(values[key]), folder)
     comments = section.ca.items.pop("path", None)

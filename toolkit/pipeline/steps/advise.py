@@ -80,8 +80,9 @@ def advise(
     files.check_output(html, "--html", file=True)
     started = time.process_time()
     processes = workers or parallel.cores()
-    folder = open_images(photos, Path(work), track, say).folder
-    table = folders.scan(folder, track, processes, settings=build(ReadParams, reading, "reading"))
+    how = build(ReadParams, reading, "reading")
+    folder = open_images(photos, Path(work), track, say, links=how.follow_links).folder
+    table = folders.scan(folder, track, processes, settings=how)
     if "read" in table.notes:
         say(f"{folder}: {table.notes['read']}")
     tested, audited, notes = usable_images(

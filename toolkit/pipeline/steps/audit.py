@@ -50,7 +50,8 @@ def audit(
     files.check_output(output, file=True)
     files.check_output(html, "--html", file=True)
     files.check_replaceable(pictures, TABLE, "--pictures")
-    folder = open_images(images, Path(work), track, say).folder
+    how = build(ReadParams, reading, "reading")
+    folder = open_images(images, Path(work), track, say, links=how.follow_links).folder
     for place in (output, html, Path(pictures) / "000.jpg" if pictures else None):
         if place:
             _check_apart(Path(place), folder)
@@ -58,9 +59,7 @@ def audit(
     if label_errors and settings.label_errors == "skip":
         settings = settings.model_copy(update={"label_errors": "warn"})
     split = build(PrepareParams, prepare, "prepare").split
-    manifest = folders.scan(
-        folder, track, processes, settings=build(ReadParams, reading, "reading")
-    )
+    manifest = folders.scan(folder, track, processes, settings=how)
     result = run_checks(
         manifest, folder, settings, Path(work), split=split, processes=processes, track=track
     )

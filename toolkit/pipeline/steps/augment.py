@@ -89,15 +89,16 @@ def augment(
     sheet, changed, numbers = (folder.with_name(f"{folder.name}{end}") for end in BESIDE)
     for path in (sheet, changed, numbers):
         check_free(path, f"a file of the output {folder}", force=force)
+    how = build(ReadParams, reading, "reading")
     result = render.augment_folder(
-        open_images(train, track=track, say=say).folder,
+        open_images(train, track=track, say=say, links=how.follow_links).folder,
         folder,
         settings,
         policy,
         size=size,
         form=OutputFormat(only_new, shards, force, yes),
         workers=processes,
-        reading=build(ReadParams, reading, "reading"),
+        reading=how,
         track=track,
     )
     pairs = [(m.parent, m.child, f"{m.moved:.0f} gray levels") for m in result.report.most_changed]

@@ -65,11 +65,11 @@ def predict(
     files.check_output(html, "--html", file=True)
     files.check_replaceable(sort_into, SORTED, "--sort-into")
     places = [images] if isinstance(images, str | Path) else images
-    several = [_opened(place, track, say) for place in places]
     about = run if isinstance(run, Run) else runs.read_run(Path(run))
     decisions = Decisions() if raw else read_decisions(about, positive, threshold)
     folder = about.located()
     settings = build(ReadParams, reading, "reading")
+    several = [_opened(place, settings, track, say) for place in places]
     if len(several) == 1 and (several[0] / manifest.TABLE).is_file():
         predictions = inference.predict_folder(folder, several[0], track, say, settings)
     else:
@@ -182,11 +182,13 @@ def _sort(place: Path, predictions: Predictions, photos: Sequence[Photo]) -> Non
         write_predictions(building / SORTED, predictions)
 
 
-def _opened(place: Path | str, track: Track, say: Callable[[str], object]) -> Path:
+def _opened(
+    place: Path | str, settings: ReadParams, track: Track, say: Callable[[str], object]
+) -> Path:
     """Return an image file as it is, and whatever else as a folder."""
     if Path(place).is_file() and not archives.is_archive(Path(place)):
         return Path(place)
-    return open_images(place, track=track, say=say).folder
+    return open_images(place, track=track, say=say, links=settings.follow_links).folder
 
 
 def left_out_path(output: Path) -> Path:

@@ -83,14 +83,15 @@ def prepare(
         "valid_fraction": valid_fraction,
         "test_fraction": test_fraction,
     }
-    folder, place = open_images(raw, track=track, say=say).folder, Path(output)
+    how, place = build(ReadParams, reading, "reading"), Path(output)
+    folder = open_images(raw, track=track, say=say, links=how.follow_links).folder
     result = read_audit(Path(audit)) if isinstance(audit, str | Path) else audit
     found = folders.scan(
         folder,
         track,
         workers or parallel.cores(),
         whole=result is None,
-        settings=build(ReadParams, reading, "reading"),
+        settings=how,
     )
     splits = write_splits(
         found,

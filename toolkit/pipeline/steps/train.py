@@ -101,7 +101,10 @@ def train_all(
         raise unknown_name("recipe", recipe, recipes)
     settings = settings.model_copy(update={"recipes": recipes})
     train_on, decide_on = (
-        open_images(of, track=options.track, say=options.say).folder for of in (arm, valid)
+        open_images(
+            of, track=options.track, say=options.say, links=options.reading.follow_links
+        ).folder
+        for of in (arm, valid)
     )
     trained = train_seeds(train_on, decide_on, recipe, settings, outputs=outputs, options=options)
     if options.checkpoints and is_writer():
