@@ -14,6 +14,7 @@ from toolkit.datasets.params import ReadParams
 from toolkit.errors import InputError
 from toolkit.io import manifest
 from toolkit.io.images import LIMITS, decode, encode_png
+from toolkit.io.inside import LINK
 
 RED = encode_png(decode(b"P6 1 1 255 " + bytes((255, 0, 0))))
 
@@ -76,9 +77,10 @@ def test_links_and_devices_are_not_followed(tmp_path):
     scanned = folders.scan(root)
     assert [s.path for s in scanned.samples] == ["a/1.png"]
     assert {item["path"]: item["reason"] for item in scanned.notes["rejected"]} == {
-        "a/link.png": "a symbolic link, which is not followed",
-        "a/more": "a symbolic link, which is not followed",
-        "class": "a symbolic link, which is not followed",
+        "a/link.png": f"{LINK}; to read such links, set fetch.follow_links (or --follow-links) to "
+        f"{(root / 'a').resolve()}",
+        "a/more": f"{LINK}; it leads to no file",
+        "class": f"{LINK}; it leads to no file",
         "a/pipe.png": "not a regular file",
     }
 

@@ -277,3 +277,22 @@ def test_a_set_without_images_says_what_it_holds(tmp_path):
 def test_addresses_of_hugging_face(text, parts):
     match = local.HUGGING_FACE.fullmatch(local._address(text))
     assert (match["name"], match["at"], match["folder"]) == parts
+
+
+def test_a_folder_of_links_is_copied_with_what_they_lead_to(tmp_path):
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    for name in ("1", "2"):
+        (tmp_path / "blobs" / name).write_bytes(name.encode())
+        (tmp_path / "in" / "a" / name).symlink_to(f"../../blobs/{name}")
+    (tmp_path / "in" / "a" / "3").symlink_to("../../none")
+    said = list[str]()
+    for contents in (b"1", b"changed"):
+        (tmp_path / "blobs" / "1").write_bytes(contents)
+        opened = local.open_images(
+            tmp_path / "in", tmp_path, say=said.append, links=str(tmp_path / "blobs")
+        )
+        assert (opened.folder / "a" / "1").read_bytes() == contents
+        assert not any(path.is_symlink() for path in opened.folder.rglob("*"))
+    assert opened.source.follow_links == str(tmp_path / "blobs")
+    assert said[0].startswith("1 file is not used, of 3: a symbolic link that leads nowhere (1)")

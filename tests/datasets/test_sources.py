@@ -159,7 +159,7 @@ def test_bytes_are_kept_whatever_the_format(tmp_path):
         assert (tmp_path / "raw" / path).read_bytes() == (root / path).read_bytes()
     rejected = {item["path"]: item["reason"] for item in fetched.notes["rejected"]}
     assert rejected["test/b/no.txt"].startswith("not an image")
-    assert rejected["train/a/link.png"] == "a symbolic link, which is not followed"
+    assert rejected["train/a/link.png"].startswith("a symbolic link, which is not followed; to")
     assert not os.path.lexists(tmp_path / "raw" / "train" / "a" / "link.png")
 
 
@@ -327,7 +327,7 @@ def test_links_pipes_and_huge_files_are_told_and_not_copied(tmp_path):
     fetched = sources.fetch_source(
         settings(source="folder", path=str(root)), tmp_path / "raw", tmp_path
     )
-    link = "a symbolic link, which is not followed"
+    link = "a symbolic link, which is not followed; it leads to no file"
     assert {item["path"]: item["reason"] for item in fetched.notes["rejected"]} == {
         "a/loop": link, "b/gone": link, "b/up": link, "out": link, "b/pipe": "not a regular file",
         "b/huge.png": "200,000,001 bytes are more than 200,000,000",
@@ -362,3 +362,109 @@ def test_in_dvcs_copy_of_a_project_paths_are_relative_to_the_project(tmp_path, m
         monkeypatch.chdir(place)
         assert sources.inspect_source(settings)["files"] == 2
         assert len(sources.fetch_source(settings, place / "raw", place / "work").samples) == 2
+
+
+# --- what is chosen, grouped and linked -------------------------------------------------------
+
+
+def test_what_the_settings_leave_out_is_counted_and_not_kept(tmp_path):
+    make_files(tmp_path / "in", "a/1.png", "a/1_mask.png", "b/2.png", "b/old/3.png", "c/4.jpg")
+    make_files(tmp_path / "in", "x/notes.txt", data=b"text")
+    chosen = settings(
+        source="folder", path=str(tmp_path / "in"), only=["*.png"], leave_out=["*_mask.*", "old"]
+    )
+    fetched = sources.fetch_source(chosen, tmp_path / "raw", tmp_path)
+    assert [s.path for s in fetched.samples] == ["a/1.png", "b/2.png"]
+    assert fetched.notes["rejected"] == []
+    said = "left out by fetch.leave_out: 2; left out by fetch.only: 2"
+    assert fetched.notes["read"].endswith(f"2 images; {said}")
+    kept = {path.name for path in (tmp_path / "raw").rglob("*.*")}
+    assert kept == {"1.png", "2.png", "manifest.csv", "manifest.json"}
+
+
+def test_the_same_is_left_out_of_an_archive(tmp_path):
+    make_files(tmp_path / "in", "a/1.png", "a/1_mask.png", "b/2.png")
+    digest = zipped(tmp_path / "in", tmp_path / "x.zip")
+    chosen = settings(source="archive", location=str(tmp_path / "x.zip"), sha256=digest,
+                      folder="top", leave_out=["*_mask.*"])  # fmt: skip
+    fetched = sources.fetch_source(chosen, tmp_path / "raw", tmp_path)
+    assert len(fetched.samples) == 2
+    with pytest.raises(InputError, match=r"fetch.only: \['\*.tif'\] leaves out all 3 files"):
+        sources.fetch_source(
+            chosen.model_copy(update={"only": ["*.tif"]}), tmp_path / "new", tmp_path
+        )
+    assert not (tmp_path / "new").exists()
+
+
+def test_classes_are_left_out_merged_and_small_ones_taken_together(tmp_path):
+    make_files(tmp_path / "in", *(f"{name}/{n}.png" for name in "aab" for n in range(3)))
+    make_files(tmp_path / "in", "c/1.png", "d/1.png", "e/1.png", "e/2.png", data=BLUE)
+    classes = {"leave_out": ["e"], "merge": {"ab": ["a", "b"]}, "smallest": 2,
+               "below": "merge"}  # fmt: skip
+    chosen = settings(source="folder", path=str(tmp_path / "in"), classes=classes)
+    fetched = sources.fetch_source(chosen, tmp_path / "raw", tmp_path)
+    assert fetched.counts() == {"ab": 6, "other": 2}
+    assert fetched.notes["read"].endswith(
+        "8 images; a, b -> ab; c, d -> other; left out by fetch.classes.leave_out: 2 (e)"
+    )
+    assert not list((tmp_path / "raw").glob("e/*"))
+
+
+def test_a_group_of_the_name_is_that_of_the_manifest(tmp_path):
+    make_files(tmp_path / "in", "a/p1_1.png", "a/p1_2.png", "b/p2_1.png", "b/x.png")
+    chosen = settings(source="folder", path=str(tmp_path / "in"), group="^(.+)_")
+    fetched = sources.fetch_source(chosen, tmp_path / "raw", tmp_path)
+    assert [s.group for s in fetched.samples[:3]] == ["p1", "p1", "p2"]
+    assert fetched.samples[3].group == fetched.samples[3].id
+    assert "2 groups by fetch.group (1 files have none)" in fetched.notes["read"]
+
+
+@pytest.fixture
+def linked(tmp_path):
+    """Two classes of links to files in the folder blobs, and one link to a secret beside it."""
+    make_files(tmp_path / "blobs", "1", "2", "3")
+    (tmp_path / "secret").write_bytes(RED)
+    for name, target in (("a/1.png", "blobs/1"), ("a/2.png", "blobs/2"), ("b/3.png", "blobs/3"),
+                         ("b/4.png", "secret"), ("b/5.png", "none")):  # fmt: skip
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).symlink_to(f"../../{target}")
+    return tmp_path
+
+
+def test_links_are_told_with_their_number_and_the_setting(linked):
+    (linked / "in" / "b" / "4.png").unlink()
+    chosen = settings(source="folder", path=str(linked / "in"))
+    message = (
+        "class 'a' has no image: 2 files are not used, of 2: a symbolic link, which is not "
+        r"followed \(2\); .*; to read such links, set fetch.follow_links .* to .*/blobs$"
+    )
+    with pytest.raises(InputError, match=message):
+        sources.fetch_source(chosen, linked / "raw", linked)
+
+
+def test_links_into_the_named_folder_become_files_and_no_others(linked):
+    chosen = settings(source="folder", path=str(linked / "in"), follow_links=str(linked / "blobs"))
+    fetched = sources.fetch_source(chosen, linked / "raw", linked)
+    assert [s.path for s in fetched.samples] == ["a/1.png", "a/2.png", "b/3.png"]
+    assert not any(path.is_symlink() for path in (linked / "raw").rglob("*"))
+    leads_out, nowhere = (file["reason"] for file in fetched.notes["rejected"])
+    assert leads_out.startswith("a symbolic link that leads out of")
+    assert nowhere.startswith("a symbolic link that leads nowhere")
+    assert RED not in [path.read_bytes() for path in (linked / "raw").rglob("*.png")]
+
+
+def test_a_change_to_what_a_link_leads_to_is_noticed(linked):
+    followed, not_followed = (
+        settings(source="folder", path=str(linked / "in"), follow_links=links)
+        for links in (str(linked / "blobs"), "")
+    )
+    before = sources.inspect_source(followed), sources.inspect_source(not_followed)
+    (linked / "blobs" / "1").write_bytes(BLUE)
+    assert sources.inspect_source(followed) != before[0]
+    assert sources.inspect_source(not_followed) == before[1]
+
+
+def test_links_of_an_archive_are_never_followed():
+    with pytest.raises(InputError, match="follow_links goes with source folder; links of others"):
+        parse_params({"fetch": {"source": "git", "url": "x", "commit": "0" * 40,
+                                "follow_links": "/"}})  # fmt: skip

@@ -7,8 +7,8 @@ import numpy as np
 
 from toolkit.checks.base import Check, CheckContext, CheckResult, picture_numbers
 from toolkit.checks.findings import Finding
-from toolkit.datasets.choice import find_companions
-from toolkit.datasets.groups import find_name_groups
+from toolkit.datasets.choice import describe_companions, find_companions
+from toolkit.datasets.groups import describe_name_groups, find_name_groups
 from toolkit.datasets.layouts import BESIDE
 from toolkit.io.manifest import content_hash
 from toolkit.io.text import EMPTY
@@ -110,13 +110,7 @@ def _companions(context: CheckContext) -> CheckResult:
     found = find_companions(paths, labels, [float(value) for value in entropy])
     if found is None:
         return None, []
-    picture, companion = found.example
-    others = f", which leaves out {found.others} others as well" if found.others else ""
-    message = (
-        f"{len(found.indices)} files go with a picture of the same name, as {companion} does with "
-        f"{picture}: masks, or the same picture twice? If they are no pictures of their class, "
-        f"set fetch.leave_out to {list(found.patterns)} (or --leave-out){others}"
-    )
+    message = describe_companions(found)
     return None, [context.finding("companions", found.indices, message)]
 
 
@@ -129,13 +123,8 @@ def _name_groups(context: CheckContext) -> CheckResult:
     found = find_name_groups(*_paths_and_labels(context), [int(number) for number in pictures])
     if found is None:
         return None, []
-    name, images = found.counts.most_common(1)[0]
-    message = (
-        f"file names look like {len(found.counts)} groups, such as patients or clips: {name!r} has "
-        f"{images} images. Images of one group in train and in test make results look too good: "
-        f"if they belong together, set fetch.group to {found.setting!r} (or --group)"
-    )
-    return None, [Finding("name_groups", context.settings.name_groups, message, ())]
+    action = context.settings.name_groups
+    return None, [Finding("name_groups", action, describe_name_groups(found), ())]
 
 
 def _paths_and_labels(context: CheckContext) -> tuple[list[PurePosixPath], list[str]]:

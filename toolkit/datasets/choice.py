@@ -262,6 +262,17 @@ def find_companions(
     return Companions(tuple(pairs), patterns, example, fitting - len(pairs))
 
 
+def describe_companions(found: Companions) -> str:
+    """Say how many files go with a picture, and the setting that leaves them out."""
+    picture, companion = found.example
+    others = f", which leaves out {found.others:,} others as well" if found.others else ""
+    return (
+        f"{len(found.indices):,} files go with a picture of the same name, as {companion} does "
+        f"with {picture}: masks, or the same picture twice? If they are no pictures of their "
+        f"class, set fetch.leave_out to {list(found.patterns)} (or --leave-out){others}"
+    )
+
+
 def _by_suffix(paths: Sequence[PurePosixPath]) -> Pairs:
     pictures = {(path.parent, _fold(path.stem)): at for at, path in enumerate(paths)}
     pairs = Pairs()

@@ -115,6 +115,16 @@ def find_name_groups(
     return None
 
 
+def describe_name_groups(found: NameGroups) -> str:
+    """Say that names look like groups, and the setting that makes them groups."""
+    name, images = found.counts.most_common(1)[0]
+    return (
+        f"file names look like {len(found.counts):,} groups, such as patients or clips: {name!r} "
+        f"has {images:,} images. Images of one group in train and in test make results look too "
+        f"good: if they belong together, set fetch.group to {found.setting!r} (or --group)"
+    )
+
+
 def _name_groups(paths: Sequence[PurePosixPath], setting: str) -> list[str]:
     if setting not in LEVELS:
         return _search(setting, [path.name for path in paths], "")

@@ -99,7 +99,8 @@ def _list_links(text: str, links: str) -> tuple[Any, str, int]:
         raise files.missing(Path(text), "folder")
     source = params.Folder(source="folder", path=text, follow_links=links)
     listed = inspect_source(source) or {}
-    return source, f"{listed['files']} files, listing {listed['listing']}", listed["bytes"]
+    said = f"{listed['files']} files and links into {links}, listing {listed['listing'][:16]}"
+    return source, said, listed["bytes"]
 
 
 def _pin(text: str, work: Path, track: Track) -> tuple[Any, str, int]:

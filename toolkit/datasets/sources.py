@@ -189,7 +189,7 @@ def _folder(section: params.Folder, _work: Path, track: Track) -> Iterator[Fetch
     reading = folders.read_folder(root, section)
     filled = {place.label for place in reading.places}
     for label in reading.classes:
-        if label not in filled and label not in section.classes.leave_out:
+        if label not in filled:
             raise InputError(f"{root}: class {label!r} has no image: its folder is empty")
     yield from read_tree(section, track)
 

@@ -7,7 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from importlib import metadata, resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from shlex import quote
 from typing import Any
 
@@ -15,6 +15,8 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from toolkit.datasets import folders
+from toolkit.datasets.choice import describe_companions, find_companions
+from toolkit.datasets.groups import describe_name_groups, find_name_groups
 from toolkit.datasets.local import LocalImages, open_images
 from toolkit.datasets.params import BY_NAME, PrepareParams, ReadParams
 from toolkit.datasets.sources import check_places
@@ -22,7 +24,7 @@ from toolkit.datasets.split import SplitChoice, choose_split
 from toolkit.errors import InputError
 from toolkit.io import files, parallel
 from toolkit.io.images import dimensions
-from toolkit.io.manifest import Manifest
+from toolkit.io.manifest import Manifest, content_hash
 from toolkit.io.samples import map_samples
 from toolkit.io.text import describe_rejected, one_line
 from toolkit.pipeline import params
@@ -169,11 +171,24 @@ def _fit(settings: Any, folder: Path, opened: LocalImages, reading: ReadParams) 
     return [
         *([f"{images}: {manifest.notes['read']}"] if "read" in manifest.notes else []),
         *([f"{images}: {told}; `toolkit audit {quote(images)}` lists all of them"] if told else []),
-        *(f"{images}: {line}" for line in choice.said),
+        *(f"{images}: {line}" for line in (*choice.said, *_name_hints(manifest))),
         f"{images}: {where}{listed}; classes with fewer than the largest: {rare}",
         f"prepare.size is {size}: every image is resized to {size} x {size} pixels",
         "augment.target is auto: every class of train becomes as large as the largest one; "
         "try another with: dvc exp run -S augment.target=N",
+    ]
+
+
+def _name_hints(manifest: Manifest) -> list[str]:
+    """Say what the names of files look like: masks beside images, and groups."""
+    paths = [PurePosixPath(sample.path) for sample in manifest.samples]
+    labels = [sample.label for sample in manifest.samples]
+    companions = find_companions(paths, labels, [0.0] * len(paths))
+    ungrouped = all(sample.group == content_hash(sample) for sample in manifest.samples)
+    found = find_name_groups(paths, labels, range(len(paths))) if ungrouped else None
+    return [
+        *([describe_companions(companions)] if companions else []),
+        *([describe_name_groups(found)] if found else []),
     ]
 
 
