@@ -234,7 +234,13 @@ def test_one_class_in_two_spellings_gets_one_name():
     choice, counts, said = choose(own({"Cat": 9, "dog": 9}, {"cat": 3, "Dog ": 3}))
     assert choice.rename == {"cat": "Cat", "Dog ": "dog"}
     assert counts["valid"] == {"Cat": 3, "dog": 3}
-    assert "class 'cat' is 'Cat' in another split" in said
+    assert "class 'cat' is 'Cat' in another split: fetch.classes renames it" in said
+
+
+def test_a_class_in_two_spellings_that_cannot_be_split_is_left_out_in_both():
+    samples = own({"a": 9, "b": 9, "One": 1}, {"a": 3, "b": 3, "one": 1})
+    choice, *_ = choose(samples)
+    assert (list(choice.leave_out), choice.rename) == (["One", "one"], {})
 
 
 def test_spellings_in_one_split_are_two_classes():
@@ -247,7 +253,7 @@ def test_classes_that_cannot_be_split_are_left_out_with_their_numbers():
     assert counts["test"] == {"common": 9, "three": 1}
     assert said == (
         "left out by fetch.classes, for no split may lack a class: one (1 image for train, valid, "
-        "test), two (2 images for train, valid, test)"
+        "test); two (2 images for train, valid, test)"
     )
 
 

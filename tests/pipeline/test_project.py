@@ -53,6 +53,30 @@ def test_own_photos_with_splits_of_their_own(tmp_path):
     assert settings.evaluate.positive is None
 
 
+def test_what_the_split_needs_is_decided_written_and_said(tmp_path):
+    counts = {"train/a": 9, "train/b": 8, "train/c": 1, "train/D": 9, "val/a": 3, "val/d": 3}
+    said = start(tmp_path / "p", fill(tmp_path / "photos", counts), commit=False)
+    text = (tmp_path / "p" / "params.yaml").read_text()
+    assert "  classes: {leave_out: [c], rename: {d: D}} # else a split would lack some" in text
+    assert "  split: source             # the images' own; what one lacks is cut from train" in text
+    assert params.load_params(tmp_path / "p" / "params.yaml").prepare.split == "source"
+    for sentence in (
+        "class 'd' is 'D' in another split: fetch.classes renames it",
+        "left out by fetch.classes, for no split may lack a class: c (1 image for train",
+        "there is no test split: 6 images of train become test (prepare.test_fraction)",
+        "class 'b' has no image in valid: of its 8 in train 2 become valid; else set prepare.split",
+        "in train: 9 D, 9 a, 8 b; classes with fewer than the largest: b",
+    ):
+        assert sentence in said
+
+
+def test_classes_that_cannot_be_split_stop_init_if_there_are_no_two_others(tmp_path):
+    photos = fill(tmp_path / "photos", {"a": 9, "b": 2})
+    with pytest.raises(InputError, match=r"fewer than two classes can be split: b \(2 images"):
+        start(tmp_path / "p", photos)
+    assert not (tmp_path / "p").exists()
+
+
 @pytest.mark.parametrize("preset", [p for p in project.PRESETS if p != "folder"])
 def test_every_preset_makes_a_project(tmp_path, preset):
     start(tmp_path, None, preset)

@@ -47,20 +47,25 @@ def choose_split(
     The source's own splits are kept if there are images in train and another one. Raises
     InputError if fewer than two classes can lie in every split.
     """
-    rename = _find_spellings(samples)
-    samples = [replace(s, label=rename.get(s.label, s.label)) for s in samples]
-    classes = sorted({rename.get(name, name) for name in classes})
+    spelled = _find_spellings(samples)
+    samples = [replace(s, label=spelled.get(s.label, s.label)) for s in samples]
     split = resolve_split("auto", samples)
     settings = settings.model_copy(update={"split": split})
-    leave_out = _find_unfit(group_samples(samples, ()), classes, settings)
-    used = [name for name in classes if name not in leave_out]
-    said = [f"class {old!r} is {new!r} in another split" for old, new in rename.items()]
+    names = sorted({spelled.get(name, name) for name in classes})
+    unfit = _find_unfit(group_samples(samples, ()), names, settings)
+    used = [name for name in names if name not in unfit]
+    if len(used) < 2:
+        raise InputError(f"fewer than two classes can be split: {_listed(unfit)}; add images")
+    rename = {old: new for old, new in spelled.items() if new in used}
+    new_names = {name: spelled.get(name, name) for name in classes}
+    leave_out = {name: unfit[new] for name, new in new_names.items() if new in unfit}
+    said = [
+        f"class {old!r} is {new!r} in another split: fetch.classes renames it"
+        for old, new in rename.items()
+    ]
     if leave_out:
         why = "for no split may lack a class"
         said.append(f"left out by fetch.classes, {why}: {_listed(leave_out)}")
-    if len(used) < 2:
-        message = f"fewer than two classes can be split: {_listed(leave_out)}"
-        raise InputError(f"{message}; add images of them")
     kept = [sample for sample in samples if sample.label in used]
     alone = {sample.split for sample in kept} - {""}
     if split != "source" and alone:
@@ -204,10 +209,11 @@ def _find_unfit(
         lacking = {name for _, name in _find_lacking(_have(assigned), requested)}
         if not lacking:
             return unfit
-        found = [(len(_holding(placed, name)), name) for name in sorted(lacking)]
+        holding = _by_class(placed)
+        found = [(len(holding[name]), name) for name in sorted(lacking)]
         wanted = {name: sum(requested[split][name] > 0 for split in SPLITS) for name in used}
         few = [name for n, name in found if n < wanted[name]] or [min(found)[1]]
-        unfit |= {name: _why(name, requested, placed) for name in few}
+        unfit |= {name: _why(name, requested, holding[name]) for name in few}
 
 
 def _assign(
@@ -287,7 +293,7 @@ def _take(groups: Iterable[SplitGroup], requested: Mapping[str, int]) -> list[Sp
     for group in groups:
         counts = Counter(sample.label for sample in group)
         if all(missing[label] >= n for label, n in counts.items()):
-            missing -= counts
+            missing.subtract(counts)
             taken.append(group)
     return taken
 
@@ -387,8 +393,13 @@ def _have(assigned: Assigned) -> dict[str, Counter[str]]:
     return {split: _labels(groups) for split, groups in assigned.items()}
 
 
-def _holding(groups: Iterable[SplitGroup], name: str) -> list[SplitGroup]:
-    return [group for group in groups if any(sample.label == name for sample in group)]
+def _by_class(groups: Iterable[SplitGroup]) -> dict[str, list[SplitGroup]]:
+    """Return the groups that hold an image of each class."""
+    holding = defaultdict[str, list[SplitGroup]](list)
+    for group in groups:
+        for name in {sample.label for sample in group}:
+            holding[name].append(group)
+    return holding
 
 
 def _labels(groups: Iterable[SplitGroup]) -> Counter[str]:
@@ -492,8 +503,8 @@ def _check_counts(assigned: Assigned, requested: Counts, groups: Sequence[SplitG
                 )
 
 
-def _why(name: str, requested: Counts, groups: Sequence[SplitGroup]) -> str:
-    holding = _holding(groups, name)
+def _why(name: str, requested: Counts, holding: Sequence[SplitGroup]) -> str:
+    """Say why a class cannot lie in every split, given the groups that hold images of it."""
     images = sum(sample.label == name for group in holding for sample in group)
     origins = {group[0].split for group in holding}
     if origins and not origins & {"", "train"}:
@@ -508,5 +519,12 @@ def _plural(n: int, noun: str) -> str:
 
 
 def _listed(reasons: Mapping[str, str]) -> str:
-    listed = ", ".join(f"{name} ({why})" for name, why in list(reasons.items())[:MOST_CLASSES])
-    return listed + (f" and {len(reasons) - MOST_CLASSES} more" * (len(reasons) > MOST_CLASSES))
+    """List classes with the reason that each of them has."""
+    alike = defaultdict[str, list[str]](list)
+    for name, why in reasons.items():
+        alike[why].append(name)
+    return "; ".join(f"{_some(names)} ({why})" for why, names in alike.items())
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_CLASSES]) + ", ..." * (len(names) > MOST_CLASSES)

@@ -26,7 +26,7 @@ from toolkit.io import files, parallel
 from toolkit.io.images import dimensions
 from toolkit.io.manifest import Manifest, content_hash
 from toolkit.io.samples import map_samples
-from toolkit.io.text import describe_rejected, one_line
+from toolkit.io.text import describe_rejected
 from toolkit.pipeline import params
 from toolkit.pipeline.repository import DISTRIBUTION, commit_files, start_repositories
 
@@ -212,16 +212,17 @@ def _set_split(settings: Any, choice: SplitChoice) -> None:
             "the images' own; what one lacks is cut from train", "split"
         )
     classes = settings["fetch"].get("classes", {})
+    if choice.leave_out and (classes.get("rename") or classes.get("merge")):
+        raise InputError(f"{'; '.join(choice.said)}; leave them out with --classes, by hand")
     if choice.leave_out:
         left_out = [*classes.get("leave_out", ()), *choice.leave_out]
         classes = {**classes, "leave_out": left_out}
     if choice.rename:
         classes = {**classes, "rename": {**classes.get("rename", {}), **choice.rename}}
     if choice.leave_out or choice.rename:
-        comment = "; ".join(f"{name}: {why}" for name, why in choice.leave_out.items())
         settings["fetch"].pop("classes", None)
         flow = YAML().load(json.dumps(classes, ensure_ascii=False))
-        settings["fetch"].insert(1, "classes", flow, comment=one_line(comment) or None)
+        settings["fetch"].insert(1, "classes", flow, comment="else a split would lack some")
 
 
 def _train_counts(manifest: Manifest, choice: SplitChoice) -> dict[str, int]:
