@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from tests.conftest import fill
 from tests.helpers.waiting import TIMEOUT
-from toolkit.datasets.params import BY_NAME
+from toolkit.datasets import fetch_source
+from toolkit.datasets.params import BY_NAME, FetchParams
 from toolkit.errors import InputError
 from toolkit.pipeline import params, project, repository
 
@@ -43,6 +45,27 @@ def test_a_zip_of_own_photos_is_named_with_its_hash_and_wrapper(tmp_path):
         "folder": "photos (1)/Größen",
     }  # fmt: skip
     assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_table_of_labels_is_found_and_its_columns_are_written(tmp_path, packed):
+    photos = fill(tmp_path / "tree" / "photos", {"images": 12}).parent
+    rows = [(path.stem, "nv" if n < 6 else "mel", f"L{n // 2}")
+            for n, path in enumerate(sorted((photos / "photos" / "images").iterdir()))]  # fmt: skip
+    text = "".join(f"{','.join(row)}\n" for row in [("image_id", "dx", "lesion_id"), *rows])
+    (photos / "photos" / "metadata.csv").write_text(text)
+    given = photos / "photos"
+    if packed:
+        given = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", photos))
+    settings, said = project._settings("folder", tmp_path / "p", given, BY_NAME)
+    columns = {"labels": "metadata.csv", "image": "image_id", "label": "dx", "group": "lesion_id"}
+    assert {key: settings["fetch"][key] for key in columns} == columns
+    assert any("metadata.csv: images by image_id, labels by dx, groups by" in line for line in said)
+    values = {**settings["fetch"], **({"location": str(given)} if packed else {"path": str(given)})}
+    section = TypeAdapter(FetchParams).validate_python(values)
+    fetched = fetch_source(section, tmp_path / "raw", tmp_path / "work")
+    assert fetched.counts() == {"mel": 6, "nv": 6}
+    assert len({sample.group for sample in fetched.samples}) == 6
 
 
 def test_own_photos_with_splits_of_their_own(tmp_path):
@@ -85,10 +108,10 @@ def test_every_preset_makes_a_project(tmp_path, preset):
     assert params.load_params(tmp_path / "params.yaml").version == project.installed_version()
 
 
-def test_what_dvc_unpickles_is_the_users_alone(tmp_path, monkeypatch):
+def test_what_dvc_unpickles_is_the_users_alone(tmp_path, valuespatch):
     """From its first command on, and in a project that was cloned or begun by DVC alone."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a cache"))
-    monkeypatch.delenv("DVC_SITE_CACHE_DIR", raising=False)
+    valuespatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a cache"))
+    valuespatch.delenv("DVC_SITE_CACHE_DIR", raising=False)
     start(tmp_path / "p", None, "quick")
     place = tmp_path / "a cache" / repository.DISTRIBUTION / "dvc"
     assert place.stat().st_mode & 0o777 == 0o700

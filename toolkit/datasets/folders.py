@@ -148,7 +148,7 @@ def read_folder(folder: Path, settings: ReadParams, name: object = "") -> Readin
     if not reading.places and (beside := _table_beside(folder)):
         raise InputError(
             f"{name or folder}: no class folder, but {beside} lies beside it; give "
-            f"{folder.parent}, which holds both"
+            f"{folder.absolute().parent}, which holds both"
         )
     listed = set(paths)  # a row of a table may name any other path
     left_out = [_with_reason(folder, f) if f.path in listed else f for f in reading.left_out]
@@ -177,7 +177,9 @@ def _table_beside(folder: Path) -> str:
     if is_hidden(PurePosixPath(folder.name)):
         return ""
     try:
-        names = sorted(entry.name for entry in os.scandir(folder.parent) if entry.is_file())
+        names = sorted(
+            entry.name for entry in os.scandir(folder.absolute().parent) if entry.is_file()
+        )
     except OSError:
         return ""
     tables = (n for n in names if n.lower().endswith(TABLES) and not is_hidden(PurePosixPath(n)))
