@@ -201,9 +201,9 @@ def test_every_file_has_one_place_or_is_left_out_or_it_is_asked(paths, layout):
 
 
 def test_names_of_classes_that_look_alike_are_said():
-    names = ("Cat", "cat", "Katze\u0308", "Katzë", "no mask", "no_mask", "dog")
+    names = ("Cat", "cat", "Katze\u0308", "Katzë", "no mask", "no_mask", "-1", "1", "<5", ">5")
     reading = layouts.Reading((), names, said="7 classes")
     said = layouts.describe_reading(reading, 1, [])
     assert said.startswith("7 classes, 1 image; the classes 'Cat' and 'cat' look alike: if they")
-    assert "--classes '{merge: {cat: [Cat]}}'" in said
+    assert """--classes '{"merge": {"cat": ["Cat"]}}\'""" in said
     assert said.count("look alike") == 3

@@ -16,7 +16,7 @@ from toolkit.io import files
 from toolkit.metrics import thresholds
 from toolkit.metrics.decisions import apply_decisions
 from toolkit.metrics.params import EvaluateParams
-from toolkit.pipeline.steps.predict import find_labels
+from toolkit.pipeline.steps.predict import folder_labels
 from toolkit.training import inference, runs
 
 
@@ -116,7 +116,7 @@ def labels(tmp_path, *names, settings=BY_NAME):
     folder = fill(tmp_path / "photos", dict.fromkeys(names, 1))
     lines: list[str] = []
     paths = [folder / name / "000.png" for name in names]
-    return find_labels(folder, paths, ["ill", "well"], settings, lines.append), lines
+    return folder_labels(folder, paths, ["ill", "well"], settings, lines.append), lines
 
 
 def test_they_are_the_class_folders_wherever_these_are(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from toolkit.datasets import choice, groups, layouts
+from toolkit.datasets import choice, groups, layouts, words
 from toolkit.datasets.layouts import LeftOut, Place, Reading
 from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.datasets.tables.parsing import MAX_TABLE, may_be_table
@@ -192,14 +192,15 @@ def _read_table(folder: Path, path: PurePosixPath) -> bytes:
 
 def _with_reason(folder: Path, file: LeftOut) -> LeftOut:
     """Return a file that is left out with the reason that lies in the file itself, if one does."""
-    linked = (folder / file.path).is_symlink()
+    path = file.path
+    linked = (folder / path).is_symlink()
     return replace(file, reason=inside.LINK) if linked else file
 
 
 def _is_document(file: LeftOut) -> bool:
     """Return whether a file at the top is nobody's image, as a README."""
     outside = len(file.path.parts) == 1 and file.reason == layouts.OUTSIDE
-    return outside and not layouts.may_be_image(file.path)
+    return outside and not words.may_be_image(file.path)
 
 
 def check_classes(table: Manifest, where: object, least: int = 1) -> None:
@@ -209,7 +210,7 @@ def check_classes(table: Manifest, where: object, least: int = 1) -> None:
     """
     rejected = table.notes.get("rejected", ())
     paths = [sample.path for sample in table.samples] + [file["path"] for file in rejected]
-    images = [path for path in map(PurePosixPath, paths) if layouts.may_be_image(path)]
+    images = [path for path in map(PurePosixPath, paths) if words.may_be_image(path)]
     if not table.classes:
         told = f"; {describe_rejected(rejected, len(rejected))}" if rejected else ""
         if suggested := groups.suggest_label(images):
@@ -240,7 +241,7 @@ def suggest_splits(table: Manifest, folder: Path) -> str:
     for sample in sorted(table.samples, key=lambda sample: SPLITS.index(sample.split or "train")):
         parts = PurePosixPath(sample.path).parts[:-1]
         above = parts[: parts.index(sample.label)] if sample.label in parts else ()
-        splits[str(folder.joinpath(*above))] = None
+        splits["/".join((str(folder), *above))] = None
     if str(folder) in splits:
         return f"make a project, which keeps them: `toolkit init my-project --images {folder}`"
     return f"give one of {', '.join(splits)}"

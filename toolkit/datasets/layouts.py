@@ -3,17 +3,26 @@
 No file is opened here. Where two readings fit, both are shown and nothing is guessed.
 """
 
-import re
+import json
 import shlex
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from toolkit.datasets.params import ReadParams
+from toolkit.datasets.words import (
+    ASIDE,
+    FILLERS,
+    FOLD,
+    VEHICLES,
+    find_alike,
+    find_split_words,
+    may_be_image,
+    name_words,
+    split_meanings,
+)
 from toolkit.errors import InputError
-from toolkit.io.manifest import SPLITS
 from toolkit.io.text import count_reasons
 
 Parts = tuple[str, ...]
@@ -22,40 +31,6 @@ Parts = tuple[str, ...]
 LAYOUT = "expected <split>/<class>/file or <class>/file"
 """The usual layouts."""
 OTHERWISE = "or a table of labels (--labels), or classes in names of files (--label)"
-SPLIT_WORDS = {
-    "train": "train", "training": "train", "trainval": "train", "trn": "train",
-    "valid": "valid", "val": "valid", "validation": "valid", "validate": "valid",
-    "dev": "dev", "development": "dev", "devel": "dev",
-    "eval": "eval", "evaluation": "eval",
-    "test": "test", "testing": "test", "tst": "test", "holdout": "test", "heldout": "test",
-}  # fmt: skip
-"""Words in names of splits; what dev and eval mean depends on what lies beside them."""
-VEHICLES = ("train", "trains")
-"""Names of classes too, where no other folder is one of a split."""
-FOLD = re.compile(r"(fold|cv|split)[ _-]*\d+|\d+[ _-]*fold", re.IGNORECASE)
-FILLERS = frozenset({
-    "set", "sets", "data", "dataset", "datasets", "image", "images", "img", "imgs", "photo",
-    "photos", "picture", "pictures", "jpg", "jpeg", "png", "split", "splits", "seg", "cls",
-    "folder", "final", "mask", "masks",
-})  # fmt: skip
-"""Words in names of folders that tell neither split nor class."""
-ASIDE = frozenset({
-    "annotation", "annotations", "label", "labels", "doc", "docs", "code", "src", "script",
-    "scripts", "meta", "metadata", "xml", "json", "csv", "txt", "log", "logs", "notebook",
-    "notebooks", "paper", "papers", "readme", "utils", "tools", "config", "configs", "weights",
-    "license", "licenses", "output", "outputs", "results", "models", "checkpoints", "runs", "tmp",
-    "temp", "cache",
-})  # fmt: skip
-"""Words in names of folders that go with the images, if no image lies in them."""
-NO_IMAGE = frozenset({
-    ".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml",
-    ".html", ".htm", ".pdf", ".py", ".ipynb", ".zip", ".tar", ".gz", ".7z", ".rar", ".mat",
-    ".npy", ".npz", ".h5", ".pkl", ".log", ".doc", ".docx", ".xls", ".xlsx", ".mp4", ".avi",
-    ".mov", ".wav", ".mp3", ".pt", ".pth", ".onnx",
-})  # fmt: skip
-"""Endings of files that are no images; any other file may be one."""
-COMPOUND = re.compile(rf"\b({'|'.join(SPLIT_WORDS)})({'|'.join(FILLERS)})\b")
-"""Two words in one: trainset."""
 OUTSIDE = "not in a class folder"
 BESIDE = "beside the splits"
 FEW = 10
@@ -110,7 +85,7 @@ class _Tree:
 
     def is_aside(self, folder: Parts) -> bool:
         """Return whether a folder has no images, and the name of one that goes with them."""
-        return not self.images[folder] and not ASIDE.isdisjoint(_words(folder[-1]))
+        return not self.images[folder] and not ASIDE.isdisjoint(name_words(folder[-1]))
 
     def direct(self, folder: Parts) -> int:
         """Return how many images lie in a folder itself."""
@@ -205,12 +180,6 @@ def _images(folders: Iterable[Parts]) -> Counter[Parts]:
     return total
 
 
-def may_be_image(path: PurePosixPath) -> bool:
-    """Return whether a name is that of an image or tells nothing: none of NO_IMAGE, no README."""
-    document = path.name.isalpha() and path.name.isupper()
-    return path.suffix.lower() not in NO_IMAGE and not document
-
-
 def _find_wrappers(tree: _Tree, levels: int, settings: ReadParams) -> frozenset[Parts]:
     """Return the lone folders around several others, at the top and in splits.
 
@@ -219,14 +188,14 @@ def _find_wrappers(tree: _Tree, levels: int, settings: ReadParams) -> frozenset[
     None is one if fewer than `levels` of folders with images are below it.
     """
     folder = Parts()
-    while (lone := _lone(tree, folder, levels)) and not _split_words([lone[-1]], settings):
+    while (lone := _lone(tree, folder, levels)) and not find_split_words([lone[-1]], settings):
         folder = lone
     inside = tree.used(folder)
-    if len(inside) == 1 and not _split_words(inside, settings):
+    if len(inside) == 1 and not find_split_words(inside, settings):
         folder = ()
     found = {folder[:n] for n in range(1, len(folder) + 1)}
     tops = [(*folder, name) for name in tree.used(folder)]
-    splits = len(_split_words(tree.used(folder), settings)) == len(tops)
+    splits = len(find_split_words(tree.used(folder), settings)) == len(tops)
     while lones := [lone for top in tops if (lone := _lone(tree, top, 1))]:
         everywhere = splits and len(lones) == len(tops)
         tops = [one for one in lones if everywhere or _tells_nothing(one[-1], one[-2])]
@@ -247,60 +216,12 @@ def _lone(tree: _Tree, folder: Parts, levels: int) -> Parts:
 
 
 def _tells_nothing(name: str, above: str) -> bool:
-    return name.casefold() == above.casefold() or FILLERS.issuperset(_words(name))
+    return name.casefold() == above.casefold() or FILLERS.issuperset(name_words(name))
 
 
 def _unwrap(folder: Parts, wrappers: frozenset[Parts]) -> Parts:
     """Return the names that lead to a folder, without those of wrappers."""
     return tuple(name for n, name in enumerate(folder, 1) if folder[:n] not in wrappers)
-
-
-# --- words ------------------------------------------------------------------------------------
-
-
-def _words(name: str) -> list[str]:
-    """Return the words in a name, without digits: TrainSet_2 -> train, set."""
-    parted = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
-    words = " ".join(re.findall(r"[^\W\d_]+", parted.casefold()))
-    return COMPOUND.sub(r"\1 \2", re.sub(r"\b(hold|held) out\b", r"\1out", words)).split()
-
-
-def _split_words(names: Sequence[str], settings: ReadParams) -> dict[str, str]:
-    """Return those names that are of splits or folds, with their word: Training_set -> train.
-
-    Beside the word there may only be ones that tell nothing, or the same in another name.
-    """
-    found, rests = dict[str, tuple[str, Parts]](), Counter[Parts]()
-    for name in names:
-        words = _words(name)
-        split = [SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS]
-        rest = tuple(word for word in words if word not in SPLIT_WORDS and word not in FILLERS)
-        if name in settings.split_names:
-            found[name] = (settings.split_names[name], ())
-        elif FOLD.fullmatch(name):
-            found[name] = ("fold", ())
-        elif len(split) == 1:
-            found[name] = (split[0], rest)
-            rests[rest] += 1
-    return {name: word for name, (word, rest) in found.items() if not rest or rests[rest] > 1}
-
-
-def name_splits(names: Iterable[str], settings: ReadParams) -> dict[str, str]:
-    """Return those names that are of splits, with the split that each means; folds are none."""
-    words = _split_words(list(names), settings)
-    return _meanings({name: word for name, word in words.items() if word != "fold"})
-
-
-def _meanings(words: Mapping[str, str]) -> dict[str, str]:
-    """Return the split that each name means, by all words that there are."""
-    there = set(words.values())
-    fixed = {
-        "fold": "train",
-        "dev": "valid" if there & {"train", "fold"} else "train",
-        "eval": "valid" if "test" in there else "test",
-    }
-    meanings = {name: fixed.get(word, word) for name, word in words.items()}
-    return dict(sorted(meanings.items(), key=lambda item: SPLITS.index(item[1])))
 
 
 # --- what the levels are ----------------------------------------------------------------------
@@ -314,24 +235,24 @@ def _given(tree: _Tree, levels: tuple[str, ...], settings: ReadParams) -> _Layou
     for _ in range(levels.index("split")):
         folders = [(*folder, name) for folder in folders for name in tree.used(folder)]
     names = sorted({name for folder in folders for name in tree.used(folder)})
-    words = _split_words(names, settings)
+    words = find_split_words(names, settings)
     if unknown := [name for name in names if name not in words]:
         raise InputError(
             f"layout {'/'.join(levels)} makes splits of the folders {_list(names)}, but what "
             f"{_list(unknown)} is for is not known; say so: --split-names {_example(unknown)}"
         )
-    return _Layout(levels, _meanings(words))
+    return _Layout(levels, split_meanings(words))
 
 
 def _find(tree: _Tree, settings: ReadParams) -> _Layout:
     """Return the layout that the names of folders show. Raises InputError where several fit."""
     tops = tree.used()
     below = {top: tree.used((top,)) for top in tops}
-    words = _split_words(tops, settings)
+    words = find_split_words(tops, settings)
     if words:
         return _find_splits(tree, below, words, settings)
     inner = sorted({name for names in below.values() for name in names})
-    inner_words = _split_words(inner, settings)
+    inner_words = find_split_words(inner, settings)
     if inner and len(inner_words) == len(inner) and all(below.values()):
         if set(inner_words.values()) == {"fold"}:
             return _Layout(("class", "group"))
@@ -345,7 +266,7 @@ def _find(tree: _Tree, settings: ReadParams) -> _Layout:
                 ),
                 (f"classes ({_list(tops)}) x splits ({_list(inner)})", "--layout class/split"),
             )
-        return _Layout(("class", "split"), _meanings(inner_words))
+        return _Layout(("class", "split"), split_meanings(inner_words))
     if _recur(below):
         raise _question(
             (
@@ -373,13 +294,13 @@ def _find_splits(
     if set(words.values()) == {"fold"} and not others:
         return _find_folds(below, settings)
     if not others:
-        return _Layout(("split", "class"), _meanings(words))
+        return _Layout(("split", "class"), split_meanings(words))
     if not splits and all(name.casefold() in VEHICLES for name in words):
         return _Layout(("class",))
     alike = [top for top in others if set(below[top]) & set(_all(splits))]
     used = [top for top in others if tree.images[top,]]
     if splits and not alike and (len(splits) > 1 or not used):
-        return _Layout(("split", "class"), _meanings(words), frozenset(others))
+        return _Layout(("split", "class"), split_meanings(words), frozenset(others))
     known = f"splits ({_list(list(words))})" + f" x classes ({_list(_all(splits))})" * bool(splits)
     readings = [
         (f"{known}, and {_list(alike)} too", f"--split-names {_example(alike)}"),
@@ -398,7 +319,7 @@ def _leave_out(names: Iterable[str]) -> str:
 
 def _find_folds(below: Mapping[str, Sequence[str]], settings: ReadParams) -> _Layout:
     """Return the layout of folders that are all folds. Raises InputError if each is split."""
-    if all(below.values()) and len(_split_words(_all(below), settings)) == len(_all(below)):
+    if all(below.values()) and len(find_split_words(_all(below), settings)) == len(_all(below)):
         raise InputError(
             f"each of {_list(list(below))} is split into {_list(_all(below))}: the same images, "
             f"divided several times; give one of them, such as {next(iter(below))}"
@@ -410,7 +331,7 @@ def _recur(below: Mapping[str, Sequence[str]]) -> bool:
     """Return whether at least two telling names, half of all, stand below several folders."""
     counts = Counter(name for names in below.values() for name in names)
     often = [name for name, n in counts.items() if n > 1]
-    telling = {name for name in often if not FILLERS.issuperset(_words(name))}
+    telling = {name for name in often if not FILLERS.issuperset(name_words(name))}
     return len(telling) > 1 and 2 * len(often) >= len(counts)
 
 
@@ -431,21 +352,13 @@ def describe_reading(reading: Reading, images: int, rejected: Sequence[Mapping[s
     said = f"{reading.said}, {images:,} image{'s' * (images != 1)}"
     if rejected:
         said += f"; not used: {count_reasons(rejected)}"
-    return said + "".join(f"; {alike}" for alike in _look_alike(reading.classes))
+    return said + "".join(f"; {_say_alike(names)}" for names in find_alike(reading.classes))
 
 
-def _look_alike(classes: Sequence[str]) -> list[str]:
-    """Say which names of classes differ in case, spaces or the form of Unicode alone."""
-    names = defaultdict[str, list[str]](list)
-    for name in classes:
-        plain = unicodedata.normalize("NFKC", name).casefold()
-        names[re.sub(r"[\W_]+", "", plain) or plain].append(name)
-    return [
-        f"the classes {' and '.join(map(repr, alike))} look alike: if they are one, "
-        f"--classes '{{merge: {{{alike[-1]}: [{', '.join(alike[:-1])}]}}}}'"
-        for alike in names.values()
-        if len(alike) > 1
-    ]
+def _say_alike(alike: Sequence[str]) -> str:
+    merged = json.dumps({"merge": {alike[-1]: alike[:-1]}}, ensure_ascii=False)
+    names = " and ".join(map(repr, alike))
+    return f"the classes {names} look alike: if they are one, --classes {shlex.quote(merged)}"
 
 
 def _say(layout: _Layout, names: Sequence[Sequence[str]], outer: Parts) -> str:

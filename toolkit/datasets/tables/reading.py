@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from toolkit.datasets import groups, layouts
+from toolkit.datasets import groups, layouts, words
 from toolkit.datasets.layouts import LeftOut, Place, Reading
 from toolkit.datasets.params import ReadParams
 from toolkit.datasets.tables.columns import list_some
@@ -36,12 +36,12 @@ def read_names(
     options that decide; and as `layouts.read_layout` and `find_labels` do.
     """
     by_folders = partial(layouts.read_layout, files, folders, settings)
-    images = [path for path in files if layouts.may_be_image(path)]
+    images = [path for path in files if words.may_be_image(path)]
     if "(" in settings.label:
         return _by_pattern(files, images, settings)
     wanted = _wanted(settings)
     by_tables = partial(
-        find_labels, tables, images, read, wanted, partial(layouts.name_splits, settings=settings)
+        find_labels, tables, images, read, wanted, partial(words.name_splits, settings=settings)
     )
     if wanted:
         found = by_tables()
@@ -200,7 +200,7 @@ def _folder_splits(
 ) -> dict[PurePosixPath, str]:
     """Return the split of each path if there is a level of folders that all are splits."""
     for level in range(min((len(path.parts) - 1 for path in paths), default=0)):
-        splits = layouts.name_splits(sorted({path.parts[level] for path in paths}), settings)
+        splits = words.name_splits(sorted({path.parts[level] for path in paths}), settings)
         if len(set(splits.values())) > 1 and all(path.parts[level] in splits for path in paths):
             return {path: splits[path.parts[level]] for path in paths}
     return {}

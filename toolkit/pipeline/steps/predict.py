@@ -224,14 +224,14 @@ def _of_files(
     return Predictions(
         classes=classes,
         ids=tuple(str(guess.path) for guess in read),
-        actual=find_labels(places[0], paths, classes, settings, say) if one_folder else (),
+        actual=folder_labels(places[0], paths, classes, settings, say) if one_folder else (),
         predicted=tuple(guess.predicted for guess in read),
         scores=np.array([guess.scores for guess in read]),
         problems={str(guess.path): guess.problem for guess in guesses if guess.problem},
     )
 
 
-def find_labels(
+def folder_labels(
     folder: Path,
     paths: Sequence[Path],
     classes: Sequence[str],
@@ -249,8 +249,8 @@ def find_labels(
             raise
         say(f"the column actual stays empty: {error}")
         return ()
-    found = {folder / place.path: place.label for place in reading.places}
-    labels = tuple(found.get(path, "") for path in paths)
+    found = {str(place.path): place.label for place in reading.places}
+    labels = tuple(found.get(path.relative_to(folder).as_posix(), "") for path in paths)
     unknown = sorted(set(labels) - set(classes))
     flat = all(path.parent.parent == folder for path in paths)
     if "" in unknown or (unknown and not flat and not set(labels) & set(classes)):
