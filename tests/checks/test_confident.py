@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from tests.helpers import audits
-from toolkit.checks import confident
+from toolkit.checks import confident, labels
+from toolkit.checks.base import DuplicateSet
 from toolkit.datasets import folders
 from toolkit.datasets.faces import draw
 from toolkit.errors import InputError
 from toolkit.io import files, images
+from toolkit.io.manifest import Sample
 
 CLASSES = draw.LABELS
 LIMITS = images.ImageLimits()
@@ -163,3 +165,12 @@ def test_without_cleanlab_the_audit_says_how_to_install_it(tmp_path, monkeypatch
     assert len(folders.scan(folder).samples) == 6
     with pytest.raises(InputError, match=r"needs cleanlab: pip install 'cleanlab>=2\.9'"):
         audits.run(folder, label_errors="warn")
+
+
+def test_images_of_one_group_are_held_out_together():
+    """Two patients with copies of one picture count as one; a crowd that looks alike does not."""
+    groups = ("1", "1", "2", "2", "3", "")
+    samples = [Sample(f"id{n}", f"a/{n}.png", "a", group=group) for n, group in enumerate(groups)]
+    copies = DuplicateSet((1, 2), 1.0, exact=True)
+    crowd = DuplicateSet((0, 4), 0.96, exact=False, crowd=True)
+    assert labels._held_out_together(samples, [copies, crowd]).tolist() == [0, 0, 0, 0, 4, 5]

@@ -131,3 +131,17 @@ def test_a_crowd_of_images_that_look_alike_is_not_one_picture():
     copies = Finding("near_duplicates", "group", "copies", ("a/0.png",), ids[:2])
     kept = [step._one_each(samples, Audit({}, (finding,))) for finding in (crowd, copies)]
     assert [[sample.id for sample in of] for of in kept] == [list(ids), ["id0", "id2", "id3"]]
+
+
+def test_a_group_lies_in_one_fold_with_the_groups_that_share_a_picture_with_it():
+    """Patients 1 and 2 have copies of one picture; each has another one of their own."""
+    groups = {"a1": "1", "a2": "1", "b1": "2", "b2": "2", "c": "3"}
+    samples = [Sample(ident, f"{ident}.png", "a", group=group) for ident, group in groups.items()]
+    copies = Finding("near_duplicates", "group", "copies", (), ("a1", "b1"))
+    kept = step._one_each(samples, Audit({}, (copies,)))
+    assert {sample.id: sample.group for sample in kept} == {
+        "a1": "a1", "a2": "a1", "b2": "a1", "c": "c",
+    }  # fmt: skip
+    assert step.fewest_groups(kept) == 2
+    with pytest.raises(InputError, match="class 'a' has images of one group alone"):
+        step.fewest_groups(kept[:3])

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from toolkit import progress
 from toolkit.checks import confident
 from toolkit.checks.base import (
@@ -11,12 +13,14 @@ from toolkit.checks.base import (
     CheckContext,
     CheckResult,
     DuplicateSet,
-    picture_numbers,
+    Numbers,
 )
 from toolkit.checks.confident import LabelIssues
 from toolkit.checks.findings import Finding
 from toolkit.checks.records import Measurements
+from toolkit.datasets.split import group_samples
 from toolkit.io.images import ImageLimits
+from toolkit.io.manifest import Sample
 
 
 def check_labels(
@@ -38,10 +42,21 @@ def check_labels(
     )
     indices = measurements.readable[decoded]
     labels = [measurements.samples[index].label for index in indices]
-    groups = picture_numbers(len(measurements.samples), duplicates)[indices]
+    groups = _held_out_together(measurements.samples, duplicates)[indices]
     result = confident.find_label_issues(vectors, labels, groups, workers=processes)
     issues = (replace(issue, index=int(indices[issue.index])) for issue in result.issues)
     return replace(result, issues=tuple(issues))
+
+
+def _held_out_together(samples: Sequence[Sample], duplicates: Sequence[DuplicateSet]) -> Numbers:
+    """Return the index of the first sample, [N], that each one must share a fold with."""
+    copies = [[samples[index].id for index in of.indices] for of in duplicates if not of.crowd]
+    index = {sample.id: number for number, sample in enumerate(samples)}
+    numbers = np.arange(len(samples), dtype=np.int64)
+    for group in group_samples(samples, copies):
+        rows = [index[sample.id] for sample in group]
+        numbers[rows] = min(rows)
+    return numbers
 
 
 def _label_errors(context: CheckContext) -> CheckResult:

@@ -92,13 +92,13 @@ def advise(
     rare = rare or min(counts, key=lambda name: (counts[name], name))
     if rare not in counts:
         raise InputError(f"rare must be one of {list(counts)}, got {rare!r}")
-    folds = min(folds, min(counts.values()))
+    folds = min(folds, fewest_groups(tested.samples))
     for note in notes:
         say(note)
     network = backbones.load_backbone(backbone)
     size = size or network.size
     rng = np.random.default_rng(seed)
-    groups = [sample.id for sample in tested.samples]
+    groups = [sample.group for sample in tested.samples]
     names = [sample.label for sample in tested.samples]
     drawn = tuple(assign_folds(names, groups, folds, rng) for _ in range(repeats))
     labels = tested.labels.numpy()
@@ -193,10 +193,33 @@ def usable_images(
 
 
 def _one_each(samples: Sequence[Sample], audited: Audit) -> list[Sample]:
-    """Return the first of each set of duplicates, and none of a set with several labels."""
-    groups = split.group_samples(samples, audited.grouped)
-    first = [group[0] for group in groups if len({sample.label for sample in group}) == 1]
-    return sorted(first, key=lambda sample: sample.path)
+    """Return the first of each set of duplicates, and none of a set with several labels.
+
+    Its group is that of all images which must stay in one fold: those of a patient and, where two
+    patients have copies of one picture, those of both.
+    """
+    together = split.group_samples(samples, audited.grouped)
+    group_of = {sample.id: group[0].id for group in together for sample in group}
+    alone = [replace(sample, group="") for sample in samples]
+    copies = split.group_samples(alone, audited.grouped)
+    first = [group[0] for group in copies if len({sample.label for sample in group}) == 1]
+    kept = [replace(sample, group=group_of[sample.id]) for sample in first]
+    return sorted(kept, key=lambda sample: sample.path)
+
+
+def fewest_groups(samples: Sequence[Sample]) -> int:
+    """Return the number of groups of the class with the fewest.
+
+    Raises InputError for a class of one group: nothing of it could be tested on others.
+    """
+    groups = Counter(label for label, _ in {(sample.label, sample.group) for sample in samples})
+    name = min(groups, key=lambda label: (groups[label], label))
+    if groups[name] < LEAST:
+        raise InputError(
+            f"class {name!r} has images of one group alone, so that nothing of it can be tested on "
+            "another; add images, or leave the class out with --classes"
+        )
+    return groups[name]
 
 
 def _at_most(samples: Sequence[Sample], most: int, rng: np.random.Generator) -> list[Sample]:
