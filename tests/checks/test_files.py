@@ -10,6 +10,7 @@ from PIL import Image
 from tests.helpers import audits
 from toolkit.checks import audit, params
 from toolkit.datasets import folders
+from toolkit.datasets.params import ReadParams
 from toolkit.io import images
 
 
@@ -169,3 +170,14 @@ def test_a_group_in_two_splits_of_the_source_is_a_leak(patients):
     assert leak.check == "leaks"
     assert leak.message == "6 groups are in several splits, such as 'a0': test, train"
     assert len(leak.paths) == 12
+
+
+def test_what_a_table_and_the_folder_do_not_share_is_no_finding(photos):
+    images_there = sorted(photos.rglob("*.png"))
+    rows = [f"{path.relative_to(photos)},{path.parent.name}\n" for path in images_there[1:]]
+    rows[-1] = f"{images_there[-1].relative_to(photos)},\n"
+    (photos / "labels.csv").write_text("".join(["image,label\n", *rows, "gone.png,a\n"]))
+    manifest = folders.scan(photos, settings=ReadParams(labels="labels.csv"))
+    assert len(manifest.notes["rejected"]) == 3
+    result = audit.run_checks(manifest, photos, params.AuditParams(), photos.parent / "work")
+    assert audits.flagged(result)["unreadable"] == [str(images_there[-1].relative_to(photos))]

@@ -85,7 +85,7 @@ def test_rows_without_images_and_images_without_rows_are_counted():
     assert found.left_out == (
         ("IMG_900", "there is no such image (metadata.csv, line 8)"),
         (IMAGES[1], "no label in metadata.csv"),
-        (IMAGES[0], "not in metadata.csv"),
+        (IMAGES[0], "no row in metadata.csv"),
     )
     assert len(found.rows) == 6
 

@@ -39,7 +39,7 @@ def test_rows_without_images_and_images_without_rows_are_listed(tmp_path):
     rejected = scan(write(tmp_path, labels=table)).notes["rejected"]
     assert rejected == [
         {"path": "../../etc/passwd", "reason": "there is no such image (labels.csv, line 3)"},
-        {"path": "photos/1.png", "reason": "not in labels.csv"},
+        {"path": "photos/1.png", "reason": "no row in labels.csv"},
         {"path": "photos/5.png", "reason": "no label in labels.csv"},
     ]
 

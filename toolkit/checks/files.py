@@ -10,6 +10,7 @@ from toolkit.checks.findings import Finding
 from toolkit.datasets.choice import describe_companions, find_companions
 from toolkit.datasets.groups import describe_name_groups, find_name_groups
 from toolkit.datasets.layouts import BESIDE
+from toolkit.datasets.tables.labels import NO_IMAGE, NO_ROW
 from toolkit.io.manifest import content_hash
 from toolkit.io.text import EMPTY
 
@@ -32,8 +33,8 @@ TRUNCATED = ("truncated", "eoferror", "unexpected end")
 
 
 def _kind(reason: str) -> str:
-    """Return the check that a reason for not decoding a file belongs to, "" if it is wanted."""
-    if reason.startswith(("fetch.", BESIDE)):
+    """Return the check that a reason for not using a file belongs to, "" if it is wanted."""
+    if reason.startswith(("fetch.", BESIDE, NO_IMAGE, NO_ROW)):
         return ""
     if EMPTY in reason:
         return "empty"

@@ -34,7 +34,8 @@ NameSplits = Callable[[Iterable[str]], Mapping[str, str]]
 """Returns those names that are of splits, with the split."""
 OTHERWISE = (".txt", ".json")  # endings of files that are tables of labels now and then
 MOST_TABLES = 50  # that are read to find the labels
-NO_IMAGE = "there is no such image"
+NO_IMAGE, NO_ROW = "there is no such image", "no row in"
+"""Reasons of what a table and a folder do not share."""
 DIVIDERS = re.compile(r"[|;,]")  # between several labels in one text
 COVERED = 0.5  # of the images, or of its rows, that a table must name to be one of labels
 
@@ -406,7 +407,7 @@ def _join(
             for p, label in unlabelled.items()
         ]
         mentioned = {*rows, *(PurePosixPath(path) for path, _ in problems)}
-        problems += [(str(p), f"not in {where}") for p in images if p not in mentioned]
+        problems += [(str(p), f"{NO_ROW} {where}") for p in images if p not in mentioned]
         rows = {path: row for path, row in rows.items() if path not in unlabelled}
     used = dict.fromkeys((*tables, *(one.groups for one in chosen if one.groups)))
     return TableLabels(tuple(used), columns, rows, tuple(problems), _say(chosen, divided=divided))
