@@ -209,8 +209,15 @@ def test_a_lone_split_is_one_pool(where):
     _, counts, said = choose(make_samples({"a": 40, "b": 20}, where))
     assert counts["test"] == {"a": 6, "b": 3}
     assert said == (
-        f"all images lie in {where}: they are split anew, 70% train, 15% valid and 15% test"
+        f"all images lie in {where}: all are split anew, 70% train, 15% valid and 15% test"
     )
+
+
+def test_images_in_no_split_beside_others_are_split_anew_with_them():
+    samples = [*own({"a": 9, "b": 9}, None, {"a": 9, "b": 9}), *make_samples({"a": 2, "b": 2})]
+    choice, _, said = choose(samples)
+    assert isinstance(choice.split, params.ByFractions)
+    assert said.startswith("some images lie in no split: all are split anew")
 
 
 def test_a_class_that_splits_of_the_source_lack_is_cut_from_train():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.helpers.pages import CLASSES, NASTY, arm, inputs, result, split
+from toolkit.checks.findings import Audit
 from toolkit.errors import InputError
 from toolkit.evaluation.comparison import compare_results
 from toolkit.io import files, manifest
@@ -67,13 +68,15 @@ def test_what_lies_in_no_split_is_listed_with_its_reason(bare, tmp_path):
     left_out = [{"path": f"{NASTY}{n}.png", "reason": "fetch.only"} for n in range(103)]
     notes = {"left_out": left_out, "cut": ["there is no test split: 10 become test"]}
     manifest.write_manifest(tmp_path / "prepared/train", replace(train, notes=notes))
-    shown = replace(bare, prepared=tmp_path / "prepared", arms=tmp_path / "arms")
+    audit = Audit({}, (), read=f"2 classes, {NASTY}; left out by fetch.classes.leave_out: 9 (c)")
+    shown = replace(bare, prepared=tmp_path / "prepared", arms=tmp_path / "arms", audit=audit)
     section = page.data_section(shown)
     assert section["left_out"][1] == [f"{NASTY}0.png", "fetch.only"]
     assert section["left_out"][-1][0] == "3 more"
     text = comparison_page(shown)
     assert "Left out of all splits: fetch.only (103)" in text
     assert "there is no test split: 10 become test" in text
+    assert "left out by fetch.classes.leave_out: 9 (c)." in text
     assert NASTY not in text
 
 

@@ -67,12 +67,11 @@ def choose_split(
         why = "for no split may lack a class"
         said.append(f"left out by fetch.classes, {why}: {_listed(leave_out)}")
     kept = [sample for sample in samples if sample.label in used]
-    alone = {sample.split for sample in kept} - {""}
-    if split != "source" and alone:
-        said.append(
-            f"all images lie in {' and '.join(sorted(alone))}: they are split anew, "
-            "70% train, 15% valid and 15% test"
-        )
+    there = {sample.split for sample in kept}
+    if split != "source" and there != {""}:
+        alone = f"all images lie in {' and '.join(sorted(there))}"
+        where = "some images lie in no split" if "" in there else alone
+        said.append(f"{where}: all are split anew, 70% train, 15% valid and 15% test")
     rng = np.random.default_rng(settings.seed)
     assigned = assign_splits(group_samples(kept, ()), used, settings, rng)
     return SplitChoice(split, rename, leave_out, (*said, *describe_cuts(assigned, settings)))

@@ -118,6 +118,7 @@ def data_section(inputs: PageInputs) -> dict[str, Any]:
     bars = tables.class_bars(manifests, arms) if manifests else []
     return {
         "counts": tables.count_table(splits, manifests) if splits else [],
+        "read": audit.read if audit else "",
         "cut": tables.cut_sentences(splits["train"]) if splits else [],
         "left_out": tables.left_out_table(splits["train"]) if splits else [],
         "reasons": count_reasons(splits["train"].notes.get("left_out", [])) if splits else "",
