@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from tests.helpers import arms
+from tests.helpers import arms, flips
 from toolkit.errors import InputError
 from toolkit.training import dataset
 from toolkit.training.pretrained import backbones, features, heads
@@ -102,12 +102,13 @@ def test_features_come_in_the_order_of_the_table_and_are_kept(tmp_path, backbone
 def test_features_that_were_changed_are_refused(tmp_path, backbone):
     folder = dataset.open_folder(arms.arm(tmp_path / "a", {"x": 2, "y": 2}))
     features.embed_folder(folder, backbone, tmp_path / "cache", size=32)
-    (table,) = (tmp_path / "cache").glob("*/features.npy")
-    data = bytearray(table.read_bytes())
-    data[-1] ^= 1
-    table.write_bytes(bytes(data))
-    with pytest.raises(InputError, match="changed since it was written; remove the folder"):
-        features.embed_folder(folder, backbone, tmp_path / "cache", size=32)
+    for path in (tmp_path / "cache").glob("*/features.*"):
+        whole = path.read_bytes()
+        for data in flips.flipped(whole, 200):
+            path.write_bytes(data)
+            with pytest.raises(InputError, match="remove the folder"):
+                features.embed_folder(folder, backbone, tmp_path / "cache", size=32)
+        path.write_bytes(whole)
 
 
 # --- heads ------------------------------------------------------------------------------------

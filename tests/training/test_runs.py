@@ -116,9 +116,7 @@ def test_one_flipped_bit_is_noticed(folder):
         runs.load_run(folder)
 
 
-@pytest.mark.parametrize(
-    "name", ["weights.safetensors", "run.json", "history.csv", "gradients.csv"]
-)
+@pytest.mark.parametrize("name", ["weights.safetensors", "run.json", *runs.TABLES])
 def test_every_one_of_many_flipped_bits_is_noticed(tmp_path, name):
     """In the header, the padding and the numbers, and the first and the last one."""
     write(tmp_path, "torchvision.mobilenet_v3_small", gradients=True)
