@@ -180,10 +180,12 @@ def assign_splits(
     over. Raises InputError if a class has fewer images than requested, or a split would lack a
     class.
     """
-    if settings.split == "source":
+    split = resolve_split(settings.split, (sample for group in groups for sample in group))
+    settings = settings.model_copy(update={"split": split})
+    if split == "source":
         _check_source(groups)
     assigned, requested, placed = _assign(groups, classes, settings, rng)
-    if isinstance(settings.split, params.ByCounts):
+    if isinstance(split, params.ByCounts):
         _check_counts(assigned, requested, placed)
     elif _find_lacking(_have(assigned), requested):
         unfit = _find_unfit(groups, classes, settings)
@@ -507,7 +509,8 @@ def _why(name: str, requested: Counts, holding: Sequence[SplitGroup]) -> str:
     images = sum(sample.label == name for group in holding for sample in group)
     origins = {group[0].split for group in holding}
     if origins and not origins & {"", "train"}:
-        return f"{_plural(images, 'image')} in {' and '.join(sorted(origins))}, none in train"
+        where = f"{_plural(images, 'image')} in {' and '.join(sorted(origins))}, none in train"
+        return f"{where}: only fractions as prepare.split would use them"
     wanted = [split for split in SPLITS if requested[split][name]]
     whole = f" of {_plural(len(holding), 'group')} that stay whole" * (len(holding) < images)
     return f"{_plural(images, 'image')}{whole} for {', '.join(wanted)}"
