@@ -326,3 +326,18 @@ def test_what_is_chosen_can_be_done(drawn, places):
     except InputError as error:
         refusal = str(error)
     assert not refusal or refusal.startswith("fewer than two classes can be split")
+
+
+def test_groups_that_the_source_divides_are_split_anew_where_nothing_would_be_left_to_train_on():
+    """Each of nine patients of a class has images in train and in test."""
+    samples = [
+        Sample(f"{c}{n}{split}", f"{split}/{c}/{n}.png", c, split, f"{c}{n}")
+        for c in "ab" for n in range(9) for split in ("train", "test")
+    ]  # fmt: skip
+    choice = choose_split(samples, "ab", params.PrepareParams())
+    assert isinstance(choice.split, params.ByFractions)
+    assert choice.leave_out == {}
+    message = "18 groups lie in several of the splits test, train: all are split anew"
+    assert choice.said[0].startswith(message)
+    few = [s if s.path.endswith("8.png") else replace(s, group="") for s in samples]
+    assert choose_split(few, "ab", params.PrepareParams()).split == "source"

@@ -52,7 +52,12 @@ def choose_split(
     split = resolve_split("auto", samples)
     settings = settings.model_copy(update={"split": split})
     names = sorted({spelled.get(name, name) for name in classes})
-    unfit = _find_unfit(group_samples(samples, ()), names, settings)
+    groups, divided = group_samples(samples, ()), _count_divided(samples)
+    unfit = _find_unfit(groups, names, settings)
+    if split == "source" and unfit and divided:
+        split = params.ByFractions()
+        settings = settings.model_copy(update={"split": split})
+        unfit = _find_unfit(groups, names, settings)
     used = [name for name in names if name not in unfit]
     if len(used) < 2:
         raise InputError(f"fewer than two classes can be split: {_listed(unfit)}; add images")
@@ -70,11 +75,22 @@ def choose_split(
     there = {sample.split for sample in kept}
     if split != "source" and there != {""}:
         alone = f"all images lie in {' and '.join(sorted(there))}"
+        if len(there) > 1:
+            alone = f"{divided} groups lie in several of the splits {', '.join(sorted(there))}"
         where = "some images lie in no split" if "" in there else alone
         said.append(f"{where}: all are split anew, 70% train, 15% valid and 15% test")
     rng = np.random.default_rng(settings.seed)
     assigned = assign_splits(group_samples(kept, ()), used, settings, rng)
     return SplitChoice(split, rename, leave_out, (*said, *describe_cuts(assigned, settings)))
+
+
+def _count_divided(samples: Iterable[Sample]) -> int:
+    """Return how many groups that were given lie in several splits."""
+    splits = defaultdict[str, set[str]](set)
+    for sample in samples:
+        if sample.group not in ("", content_hash(sample)):
+            splits[sample.group].add(sample.split)
+    return sum(len(of) > 1 for of in splits.values())
 
 
 def resolve_split(split: params.Split, samples: Iterable[Sample]) -> params.Split:
