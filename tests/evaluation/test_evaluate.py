@@ -244,7 +244,9 @@ def test_tuning_is_told_in_sentences():
     run = RunOutputs(KEY, drawn(0), drawn(1), {"no": 45, "yes": 45})
     result = evaluate.evaluate_run(run, YES)
     values, (threshold, temperature, prior) = result.metrics, result.notes
-    assert threshold.startswith(f"threshold {values['threshold']:.4g} (chosen on valid, best G-m")
+    assert threshold.startswith(
+        f"threshold {values['threshold']:.4g} (chosen on valid, best smoothed G-m"
+    )
     assert f"G-mean {values['gmean']:.4f} -> {values['threshold_gmean']:.4f}" in threshold
     assert f"ECE {values['ece']:.4f} -> {values['calibrated_ece']:.4f}" in temperature
     assert f"log loss {values['loss']:.4f} -> {values['prior_loss']:.4f}" in prior
