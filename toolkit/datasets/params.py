@@ -22,7 +22,7 @@ LEVELS = ("split", "class", "group", "any")
 Side = Annotated[Integer, Field(ge=16, le=1024)]  # pixels
 
 
-Pattern = Annotated[str, Field(min_length=1)]
+Pattern = Annotated[str, Field(pattern=r"\S")]
 
 
 def _as_text(value: object) -> object:

@@ -47,7 +47,9 @@ def read_names(
         found = by_tables()
         if found is None:
             given = " and ".join(f"--{key} {value}" for key, value in wanted.items())
-            raise InputError(f"no table of labels is there, but {given} is given; remove it")
+            other = ", or give a pattern with parentheses or the level of a folder"
+            remedy = f"remove it{other if list(wanted) == ['group'] else ''}"
+            raise InputError(f"no table of labels is there, but {given} is given; {remedy}")
         if found.columns.labels:
             return _by_table(files, found, settings)
         return _add(by_folders(), found)
