@@ -52,7 +52,7 @@ def test_a_command_says_what_it_understood(scans, capsys):
     assert json.loads((scans.parent / "a.json").read_text())["read"] == SAID
     _, told = run("augment scans --output new --workers 1", capsys)
     assert "error: scans: holds images of the split 'test'" in told
-    assert "give one of scans/Training, scans/Testing" in told
+    assert "are augmented: give scans/Training, or choose with --only" in told
     _, told = run("augment scans/Training --output new --workers 1 --quiet", capsys)
     assert told == ""
     _, told = run("augment scans/Training --output new --preview --force --workers 1", capsys)

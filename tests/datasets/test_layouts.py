@@ -172,6 +172,12 @@ def test_a_layout_with_splits_of_unknown_names_asks_what_they_are():
         read(both("SiteA", "SiteB"), layout="split/class")
 
 
+def test_names_with_a_comma_are_quoted():
+    path = PurePosixPath("ill, badly/1.jpg")
+    reading = layouts.read_layout([path], [path.parent], ReadParams())
+    assert reading.said == "1 class ('ill, badly')"
+
+
 def test_names_in_an_option_can_be_pasted():
     files = [PurePosixPath(f"Site {top}, old/{name}/1.jpg") for top in "AB" for name in "xy"]
     above = sorted({folder for file in files for folder in file.parents if folder.parts}, key=str)

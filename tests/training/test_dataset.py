@@ -141,7 +141,7 @@ def test_a_folder_of_links_says_why_it_is_empty(tmp_path):
 def test_a_folder_of_splits_is_refused_with_what_to_name(tmp_path):
     for split in ("train", "val"):
         photos(tmp_path / split, [(32, 32)])
-    with pytest.raises(InputError, match=r"holds several splits; give one of .*/train, .*/val"):
+    with pytest.raises(InputError, match=r"holds several splits; give .*/train or .*/val"):
         dataset.open_folder(tmp_path)
 
 

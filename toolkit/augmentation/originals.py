@@ -32,7 +32,8 @@ def load_originals(
         raise InputError(f"{output}: the output must lie apart from the images' folder {folder}")
     source = folders.scan(folder, track, workers, whole=True, settings=reading)
     check_originals(source, folder)
-    remedy = folders.suggest_splits(source, folder)
+    train = tuple(sample for sample in source.samples if sample.split == "train")
+    remedy = folders.suggest_splits(replace(source, samples=train or source.samples), folder)
     for sample in source.samples:
         if sample.split not in ("", "train"):
             raise InputError(

@@ -244,7 +244,7 @@ def suggest_splits(table: Manifest, folder: Path) -> str:
         splits["/".join((str(folder), *above))] = None
     if str(folder) in splits:
         return f"make a project, which keeps them: `toolkit init my-project --images {folder}`"
-    return f"give one of {', '.join(splits)}"
+    return f"give {' or '.join(splits)}"
 
 
 def _why_empty(label: str, rejected: Sequence[Mapping[str, str]]) -> str:

@@ -392,7 +392,8 @@ def _count(names: Sequence[str], noun: str) -> str:
 
 
 def _list(names: Sequence[str]) -> str:
-    return ", ".join(names[:MOST_NAMES]) + ", ..." * (len(names) > MOST_NAMES)
+    shown = [repr(name) if "," in name else name for name in names[:MOST_NAMES]]
+    return ", ".join(shown) + ", ..." * (len(names) > MOST_NAMES)
 
 
 def _all(below: Mapping[str, Sequence[str]]) -> list[str]:
