@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from tests.conftest import fill
 from tests.helpers.waiting import TIMEOUT
 from toolkit.datasets import fetch_source
-from toolkit.datasets.params import BY_NAME, FetchParams
+from toolkit.datasets.params import BY_NAME, FetchParams, ReadParams
 from toolkit.errors import InputError
 from toolkit.pipeline import params, project, repository
 
@@ -45,6 +45,27 @@ def test_a_zip_of_own_photos_is_named_with_its_hash_and_wrapper(tmp_path):
         "folder": "photos (1)/Größen",
     }  # fmt: skip
     assert not (tmp_path / "p").exists()
+
+
+def test_names_and_links_are_told_and_what_is_set_is_written(tmp_path):
+    """Photos of six patients, which are links into a folder beside them."""
+    blobs = fill(tmp_path / "blobs", {"sick": 12, "well": 12})
+    for path in sorted(blobs.glob("*/*")):
+        patient, view = divmod(int(path.stem), 4)
+        link = tmp_path / "photos" / path.parent.name / f"{path.parent.name[0]}{patient}_{view}.png"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+    with pytest.raises(InputError, match=f"to read such links, set fetch.follow_links .*{blobs}"):
+        start(tmp_path / "p", tmp_path / "photos")
+    reading = ReadParams(follow_links=str(blobs))
+    said = start(tmp_path / "p", tmp_path / "photos", reading=reading)
+    assert "file names look like 6 groups, such as patients or clips: 's0' has 4 images" in said
+    reading = ReadParams(follow_links=str(blobs), group="^([^_]+)_")
+    said = start(tmp_path / "p", tmp_path / "photos", reading=reading, force=True)
+    assert "6 groups by fetch.group, 24 images" in said
+    assert "look like" not in said
+    settings = params.load_params(tmp_path / "p" / "params.yaml").fetch
+    assert (settings.follow_links, settings.group) == ("../blobs", "^([^_]+)_")
 
 
 @pytest.mark.parametrize("packed", [False, True])

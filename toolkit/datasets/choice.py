@@ -56,6 +56,8 @@ def choose_files(
 
     Raises InputError if no file is left.
     """
+    if not only and not leave_out:
+        return FileChoice(list(files), list(folders), {})
     settings = {path: is_left_out(path, only, leave_out) for path in files}
     kept = [path for path, setting in settings.items() if not setting]
     left_out = {path: setting for path, setting in settings.items() if setting}

@@ -124,7 +124,7 @@ def _of_run(
 ) -> RunOutputs:
     from toolkit.training import inference, runs
 
-    test = open_images(test, **callbacks).folder
+    test = open_images(test, **callbacks, links=reading.follow_links).folder
     about = runs.read_run(run)
     predictions = inference.predict_folder(run, test, **callbacks, reading=reading)
     examples = mistakes.choose_examples(predictions, params.positive) if explain else ()
