@@ -376,7 +376,7 @@ def test_what_the_settings_leave_out_is_counted_and_not_kept(tmp_path):
     fetched = sources.fetch_source(chosen, tmp_path / "raw", tmp_path)
     assert [s.path for s in fetched.samples] == ["a/1.png", "b/2.png"]
     assert fetched.notes["rejected"] == []
-    said = "left out by fetch.leave_out: 2; left out by fetch.only: 2"
+    said = "left out by fetch.leave_out: 2; left out by fetch.only: 1"
     assert fetched.notes["read"].endswith(f"2 images; {said}")
     kept = {path.name for path in (tmp_path / "raw").rglob("*.*")}
     assert kept == {"1.png", "2.png", "manifest.csv", "manifest.json"}

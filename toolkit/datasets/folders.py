@@ -153,7 +153,11 @@ def read_folder(folder: Path, settings: ReadParams, name: object = "") -> Readin
     listed = set(paths)  # a row of a table may name any other path
     left_out = [_with_reason(folder, f) if f.path in listed else f for f in reading.left_out]
     left_out = [file for file in left_out if not _is_document(file)]
-    left_out += [LeftOut(path, setting) for path, setting in chosen.left_out.items()]
+    left_out += [
+        LeftOut(path, setting)
+        for path, setting in chosen.left_out.items()
+        if setting != choice.ONLY or not may_be_table(path)
+    ]
     return _grouped(replace(reading, left_out=tuple(left_out)), settings.group)
 
 
