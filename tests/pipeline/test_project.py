@@ -129,10 +129,10 @@ def test_every_preset_makes_a_project(tmp_path, preset):
     assert params.load_params(tmp_path / "params.yaml").version == project.installed_version()
 
 
-def test_what_dvc_unpickles_is_the_users_alone(tmp_path, valuespatch):
+def test_what_dvc_unpickles_is_the_users_alone(tmp_path, monkeypatch):
     """From its first command on, and in a project that was cloned or begun by DVC alone."""
-    valuespatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a cache"))
-    valuespatch.delenv("DVC_SITE_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a cache"))
+    monkeypatch.delenv("DVC_SITE_CACHE_DIR", raising=False)
     start(tmp_path / "p", None, "quick")
     place = tmp_path / "a cache" / repository.DISTRIBUTION / "dvc"
     assert place.stat().st_mode & 0o777 == 0o700

@@ -156,7 +156,7 @@ def test_an_unreadable_file_does_not_stop_the_others(run, test_split, tmp_path):
     paths = [tmp_path / "bad.png", good, tmp_path / "none.png"]
     bad, fine, none = inference.predict_files(run, named(paths))
     assert "not an image" in bad.problem
-    assert "No such file" in none.problem
+    assert "there is no such file" in none.problem
     assert (bad.predicted, bad.scores) == ("", ())
     assert fine.problem == ""
     assert fine.predicted
