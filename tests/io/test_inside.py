@@ -330,7 +330,6 @@ DATA = {"path", "paths", "name", "file", "home", "member", "relative", "sample",
 REVIEWED = {
     "datasets/hubs.py: base / path",
     """datasets/hubs.py: work / 'hub' / f"{name.replace('/', '--')}-{revision[:16]}\"""",
-    "datasets/local.py: work / UNPACKED / digest",
     # the gate, and names of samples in messages
     "io/inside.py: folder / relative",
     "io/inside.py: f'{shard.name}/{path.relative_to(shard)}'",
@@ -345,7 +344,6 @@ REVIEWED = {
     "metrics/predictions.py: path.read_bytes()",
     "datasets/sources.py: root / path",
     "pipeline/steps/predict.py: place / path",
-    "pipeline/steps/train.py: Path('models') / f'{Path(arm).name}-{recipe}-{seed}'",
     # a row's text: originals that are not copied, and a picture's name that is checked before
     "augmentation/originals.py: f'{base}/{sample.path}'",
     "evaluation/results.py: folder / name",
