@@ -107,7 +107,7 @@ def test_an_accessibility_checker_finds_nothing_serious(show, viewport, scheme):
 def column(page, number):
     rows = page.locator("table.sortable").first.locator("tbody tr")
     return [
-        float(text.replace("\u2212", "-"))
+        float(text.split()[0].replace("\u2212", "-"))
         for text in rows.locator(f":nth-child({number})").all_inner_texts()
     ]
 
@@ -119,19 +119,19 @@ def head(page, number):
 def test_a_click_on_a_columns_name_sorts_and_another_turns_the_order(show):
     page = show()
     page.locator("table.sortable").first.get_by_role("button", name="G-mean").click()
-    assert column(page, 4) == sorted(column(page, 4))
-    assert head(page, 4).get_attribute("aria-sort") == "ascending"
-    head(page, 4).get_by_role("button").click()
-    assert column(page, 4) == sorted(column(page, 4), reverse=True)
-    assert head(page, 4).get_attribute("aria-sort") == "descending"
+    assert column(page, 3) == sorted(column(page, 3))
+    assert head(page, 3).get_attribute("aria-sort") == "ascending"
+    head(page, 3).get_by_role("button").click()
+    assert column(page, 3) == sorted(column(page, 3), reverse=True)
+    assert head(page, 3).get_attribute("aria-sort") == "descending"
     assert head(page, 1).get_attribute("aria-sort") == "none"
 
 
 def test_the_keyboard_sorts_as_well(show):
     page = show()
-    head(page, 4).get_by_role("button").focus()
+    head(page, 3).get_by_role("button").focus()
     page.keyboard.press("Enter")
-    assert column(page, 4) == sorted(column(page, 4))
+    assert column(page, 3) == sorted(column(page, 3))
 
 
 def test_the_pointer_is_told_the_numbers_and_they_go_when_it_goes(show):
