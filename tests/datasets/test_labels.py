@@ -247,6 +247,7 @@ def test_coco_and_label_studio_are_read():
         ("t.jsonl", b'{"file_name": "IMG_001.jpg", "label": 1}\n{"file', "line 2 must be a JSON"),
         ("t.json", b'{"images": [], "annotations": [3], "categories": []}', "expected an object"),
         ("t.jsonl", rb'{"file_name": "IMG_001.jpg", "label": "\ud800"}', "text that can be shown"),
+        ("t.csv", b"image,label\nIMG_001,a\nIMG_002,a\n", "no column holds labels or groups"),
         ("t.csv", b"", "empty file"),
         ("t.csv", b"image,label\n", "has no rows"),
         ("t.csv", b"image,label\nx,a\ny,b\n", "no column names an image that is there"),

@@ -3,6 +3,7 @@
 import pytest
 
 from toolkit.errors import InputError
+from toolkit.io import csv
 from toolkit.io.csv import parse_table
 
 ROWS = [["1", "Übel, x"], ["2", "gut"]]
@@ -47,3 +48,10 @@ def test_lines_are_those_of_the_file_and_a_missing_end_is_told():
 def test_what_is_no_table_is_refused(data, message):
     with pytest.raises(InputError, match=message):
         parse_table(data)
+
+
+def test_the_number_of_rows_is_bounded(monkeypatch):
+    monkeypatch.setattr(csv, "MAX_ROWS", 3)
+    assert len(parse_table(b"a,b\n1,2\n3,4\n").rows) == 2
+    with pytest.raises(InputError, match="more than 3 rows"):
+        parse_table(b"a,b\n1,2\n3,4\n5,6\n")

@@ -30,6 +30,8 @@ CUT = (
 )
 EXCEL = "sep="  # a first line that tells Excel the separator
 SNIFFED = 50  # rows from which the separator is found
+MAX_ROWS = 3_000_000  # of a table of another program
+MAX_FIRST = 100  # characters of a line that may tell the separator
 
 TableRow = tuple[int, list[str]]
 """The fields of a row, and the number of the line that it ends on."""
@@ -137,18 +139,20 @@ def parse_table(data: bytes) -> TextTable:
     unequal length, for broken quotes, and for an empty file.
     """
     text, encoding = decode_text(data)
-    first, *_ = text.splitlines() or [""]
+    first = text[:MAX_FIRST].partition("\n")[0].rstrip("\r")
     separator = first[len(EXCEL) :] if first.lower().startswith(EXCEL) else ""
     if separator in SEPARATORS:
         text, skipped = text[len(first) :].lstrip("\r\n"), 1
     else:
         separator, skipped = _find_separator(text), 0
     try:
-        rows = [(line + skipped, row) for line, row in _rows(text, separator)]
+        rows = [(n + skipped, row) for n, row in islice(_rows(text, separator), MAX_ROWS + 1)]
     except csv.Error as error:
         raise InputError(f"broken table ({error}); save it again as CSV") from None
     if not rows:
         raise InputError("empty file; expected a line with the names of the columns")
+    if len(rows) > MAX_ROWS:
+        raise InputError(f"more than {MAX_ROWS:,} rows; divide the table")
     (_, header), body = rows[0], rows[1:]
     for line, row in body:
         if len(row) != len(header):

@@ -194,6 +194,12 @@ def _choose(fit: Sequence[_Read]) -> Sequence[_Read]:
     labelled = sure or [one for one in fit if one.columns.labels]
     paths = {one.table.path for one in labelled}
     others = [one for one in fit if one.table.path not in paths and one.columns.group]
+    if not labelled and not others:
+        path, header = fit[0].table.path, list_some(fit[0].table.header)
+        raise InputError(
+            f"{path}: no column holds labels or groups, with two different values at least; the "
+            f"columns are {header}; give one by --label (fetch.label in params.yaml)"
+        )
     chosen = _choose_like(labelled, "label") if labelled else _choose_like(others, "group")
     if not labelled or not others or chosen[0].columns.group:
         return chosen

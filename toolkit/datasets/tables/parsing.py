@@ -8,9 +8,9 @@ from typing import Any
 from toolkit.errors import InputError
 from toolkit.io.csv import TableRow, decode_text, parse_table
 from toolkit.io.files import parse_json
-from toolkit.io.inside import is_utf8
+from toolkit.io.inside import check_size, is_utf8
 
-MAX_TABLE = 100_000_000  # bytes
+MAX_TABLE, MAX_JSON = 100_000_000, 30_000_000  # bytes; JSON takes more memory
 SEVERAL = "\0"
 """Stands for several labels of one image; no text of a table holds this character."""
 CATEGORY = "category"  # the column for the categories of COCO
@@ -75,6 +75,7 @@ def _distinct(header: Iterable[str]) -> tuple[str, ...]:
 
 
 def _json_lines(path: str, data: bytes) -> LabelTable:
+    check_size(len(data), MAX_JSON)
     text, _ = decode_text(data)
     records = list[tuple[int, Record]]()
     for number, line in enumerate(text.split("\n"), start=1):
@@ -87,6 +88,7 @@ def _json_lines(path: str, data: bytes) -> LabelTable:
 
 
 def _json(path: str, data: bytes) -> LabelTable:
+    check_size(len(data), MAX_JSON)
     text, _ = decode_text(data)
     content = parse_json(text)
     if isinstance(content, dict) and content.keys() >= COCO:
