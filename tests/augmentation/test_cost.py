@@ -19,8 +19,10 @@ def test_more_than_the_limit_is_told_in_images_megabytes_and_minutes(tmp_path):
     megabytes = int(said.partition("about ")[2].partition(" MB")[0])
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
     toolkit.augment(photos, tmp_path / "out", target=60, limit=0.01, yes=True)
-    new = [path.stat().st_size for path in (tmp_path / "out").rglob("new-*")]
+    new = [path.stat().st_blocks * 512 for path in (tmp_path / "out").rglob("new-*")]
     assert 0.5 < megabytes * 1e6 / (sum(new) / len(new) * 5990) < 2
+    with pytest.raises(InputError, match="1,999,999,990 new images"):  # at once
+        toolkit.augment(photos, tmp_path / "big", target=10**9)
 
 
 def test_new_images_that_do_not_fit_on_the_disk_are_refused(tmp_path, monkeypatch):

@@ -10,10 +10,11 @@ from toolkit.augmentation.params import AugmentParams
 from toolkit.augmentation.transforms import compose
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.errors import InputError
-from toolkit.io import files, images, samples
+from toolkit.io import files, images, parallel, samples
 from toolkit.io.manifest import Sample
 
 MEASURED = 5  # originals
+BLOCK = 4096  # bytes that a file takes of most disks at least
 LARGEST_GROWTH = 20  # times the original's file, that of a new image at most
 
 
@@ -33,36 +34,35 @@ class AugmentationCost:
 def check_cost(
     folder: Path,
     output: Path,
-    assigned: Sequence[tuple[Sample, Sequence[int]]],
+    originals: Sequence[Sample],
+    count: int,
     policy: Policy,
     settings: AugmentParams,
     *,
     size: int | None,
     accepted: bool,
-    workers: int,
 ) -> None:
     """Raise InputError for new images that do not fit on the disk of `output`.
 
     And for more than `settings.limit` megabytes of them unless that is `accepted`. Nothing is
     measured where the originals' files show that there are far fewer.
     """
-    count = sum(len(numbers) for _, numbers in assigned)
-    chosen = assigned[:: max(1, len(assigned) // MEASURED)][:MEASURED]
-    files_bytes = [samples.sample_bytes(folder, parent) for parent, _ in chosen]
+    chosen = originals[:: max(1, len(originals) // MEASURED)][:MEASURED]
+    files_bytes = [samples.sample_bytes(folder, parent) for parent in chosen]
     at_most = LARGEST_GROWTH * count * max(map(len, files_bytes), default=0)
     if at_most < 1e6 * min(settings.limit, 100):
         return
     sizes, seconds = 0, 0.0
-    for (parent, numbers), data in zip(chosen, files_bytes, strict=True):
+    for parent, data in zip(chosen, files_bytes, strict=True):
         started = time.perf_counter()
         picture = samples.sample_picture(folder, size, parent, data)
         decoded = time.perf_counter()
-        row, new = next(plan.plan_rows(parent, numbers[:1], policy, settings.seed, picture))
+        row, new = next(plan.plan_rows(parent, [1], policy, settings.seed, picture))
         new = new or compose.apply_transform(row.transform, picture, row.params)
-        sizes += len(images.ENCODERS[settings.format](new))
-        seconds += time.perf_counter() - decoded + (decoded - started) / len(numbers)
+        sizes += -(-len(images.ENCODERS[settings.format](new)) // BLOCK) * BLOCK
+        seconds += time.perf_counter() - decoded + (decoded - started) * len(originals) / count
     share = count / len(chosen)
-    cost = AugmentationCost(count, sizes * share, seconds * share / workers)
+    cost = AugmentationCost(count, sizes * share, seconds * share / parallel.cores())
     if cost.bytes > 1e6 * settings.limit and not accepted:
         raise InputError(
             f"{output}: {cost}, more than augment.limit, {settings.limit:,.0f} MB; ask for it with "

@@ -113,6 +113,10 @@ def augment_folder(  # noqa: PLR0913 - how it reads and how it writes
     source = originals.load_originals(folder, output, track, workers, reading)
     quotas = plan.compute_quotas(source.counts(), settings.target, settings.classes)
     parsing.check_policy_classes(chosen, source.classes, quotas)
+    if not files.building_place(output).exists():  # an interrupted run goes on
+        growing = [s for s in source.samples if s.label in quotas and not s.derived]
+        count = sum(quotas.values())
+        check_cost(folder, output, growing, count, chosen, settings, size=size, accepted=form.yes)
     if not form.only_new:
         originals.verify_copies(source, folder, track, workers)
     kept = originals.place_originals(source, folder, output, form.only_new, form.shards)
@@ -122,17 +126,6 @@ def augment_folder(  # noqa: PLR0913 - how it reads and how it writes
     key = _journal_key((*source.samples, rest, closure.package_digest()))
     assigned = plan.assign_parents(source.samples, quotas, draw=settings.draw, seed=settings.seed)
     homes = None if form.only_new else kept
-    if not files.building_place(output).exists():  # an interrupted run goes on
-        check_cost(
-            folder,
-            output,
-            assigned,
-            chosen,
-            settings,
-            size=size,
-            accepted=form.yes,
-            workers=workers,
-        )
     all_batches = batches.make_batches(source, assigned, homes, form.shards)
     del assigned  # 36 bytes a row, and again in every worker that touches them
     same_run = partial(journal.matches, key=key)
