@@ -191,17 +191,17 @@ def _choose(fit: Sequence[_Read]) -> Sequence[_Read]:
     If they have no groups, these may be in one other table.
     """
     sure = [one for one in fit if one.columns.labels and not one.columns.candidates]
-    labelled = sure or [one for one in fit if one.columns.labels]
-    paths = {one.table.path for one in labelled}
+    labeled = sure or [one for one in fit if one.columns.labels]
+    paths = {one.table.path for one in labeled}
     others = [one for one in fit if one.table.path not in paths and one.columns.group]
-    if not labelled and not others:
+    if not labeled and not others:
         path, header = fit[0].table.path, list_some(fit[0].table.header)
         raise InputError(
             f"{path}: no column holds labels or groups, with two different values at least; the "
             f"columns are {header}; give one by --label (fetch.label in params.yaml)"
         )
-    chosen = _choose_like(labelled, "label") if labelled else _choose_like(others, "group")
-    if not labelled or not others or chosen[0].columns.group:
+    chosen = _choose_like(labeled, "label") if labeled else _choose_like(others, "group")
+    if not labeled or not others or chosen[0].columns.group:
         return chosen
     for groups in _choose_like(others, "group"):
         chosen = [_add_groups(one, groups) for one in chosen]
@@ -407,14 +407,14 @@ def _join(
         rows |= {p: replace(row, split=split) if divided else row for p, row in one.rows.items()}
     where = list_some(tables)
     if columns.labels:
-        unlabelled = {p: row.label for p, row in rows.items() if row.label in ("", SEVERAL)}
+        unlabeled = {p: row.label for p, row in rows.items() if row.label in ("", SEVERAL)}
         problems += [
             (str(p), f"{'several labels' if label else 'no label'} in {where}")
-            for p, label in unlabelled.items()
+            for p, label in unlabeled.items()
         ]
         mentioned = {*rows, *(PurePosixPath(path) for path, _ in problems)}
         problems += [(str(p), f"{NO_ROW} {where}") for p in images if p not in mentioned]
-        rows = {path: row for path, row in rows.items() if path not in unlabelled}
+        rows = {path: row for path, row in rows.items() if path not in unlabeled}
     used = dict.fromkeys((*tables, *(one.groups for one in chosen if one.groups)))
     return TableLabels(tuple(used), columns, rows, tuple(problems), _say(chosen, divided=divided))
 
