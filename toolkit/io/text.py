@@ -78,8 +78,12 @@ def describe_content(data: bytes) -> str:
         return "a video, or a kind of photo that is not known"
     if not data.strip(b"\0"):
         return "nothing but zeros, as after a copy that failed"
-    text = data[:64].decode("utf-8", "replace").removesuffix("\ufffd").strip()
-    if text and (text.isprintable() or text.replace("\n", "").replace("\r", "").isprintable()):
+    text = data[:64].decode("utf-8", "replace").rstrip("\ufffd").strip()
+    if (
+        text
+        and "\ufffd" not in text
+        and (text.isprintable() or text.replace("\n", "").replace("\r", "").isprintable())
+    ):
         return f"a text that begins with {shorten(text, 20)!r}"
     return "of a kind that is not known"
 

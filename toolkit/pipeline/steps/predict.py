@@ -65,11 +65,11 @@ def predict(
     files.check_output(html, "--html", file=True)
     files.check_replaceable(sort_into, SORTED, "--sort-into")
     places = [images] if isinstance(images, str | Path) else images
+    settings = build(ReadParams, reading, "reading")
+    several = [_opened(place, settings, track, say) for place in places]
     about = run if isinstance(run, Run) else runs.read_run(Path(run))
     decisions = Decisions() if raw else read_decisions(about, positive, threshold)
     folder = about.located()
-    settings = build(ReadParams, reading, "reading")
-    several = [_opened(place, settings, track, say) for place in places]
     if len(several) == 1 and (several[0] / manifest.TABLE).is_file():
         predictions = inference.predict_folder(folder, several[0], track, say, settings)
     else:
