@@ -79,11 +79,7 @@ def describe_content(data: bytes) -> str:
     if not data.strip(b"\0"):
         return "nothing but zeros, as after a copy that failed"
     text = data[:64].decode("utf-8", "replace").rstrip("\ufffd").strip()
-    if (
-        text
-        and "\ufffd" not in text
-        and (text.isprintable() or text.replace("\n", "").replace("\r", "").isprintable())
-    ):
+    if text and "\ufffd" not in text and re.sub(r"[\r\n]", "", text).isprintable():
         return f"a text that begins with {shorten(text, 20)!r}"
     return "of a kind that is not known"
 
