@@ -171,7 +171,7 @@ def read_only(project: Project, name: str) -> Result:
         result = project.run(stage.command(place))
     assert result.code == 1, result.stderr
     assert result.clean, result.stderr
-    assert "Read-only file system" in result.stderr, result.stderr
+    assert "may not write" in result.stderr, result.stderr
     return result
 
 

@@ -86,11 +86,11 @@ class Question:
         if commas and "decimal commas" not in self.said:
             self.said.append("decimal commas")
         values = [_number(text.replace(",", ".", 1) if commas else text) for text in texts]
-        if "%" in self.table.header[column]:
+        name = self.table.header[column]
+        if "%" in name and not name.startswith(SCORE):  # which a class may be called
             values = [value / 100 for value in values]
         for line, text, value in zip(self.table.lines, texts, values, strict=True):
             if not math.isfinite(value):
-                name = self.table.header[column]
                 raise InputError(f"line {line}: {name} must be a finite number, got {text!r}")
         return values
 

@@ -117,7 +117,7 @@ def test_dicom_is_shown_by_its_window_or_the_range_of_its_bits(
     data = dicom(RAMP, **attributes)
     gray = images.decode(data)[..., 0]
     assert (gray[0, 0], gray[6, 0], gray[-1, -1]) == (first, middle, last)
-    assert said in images.inspect(data)
+    assert said in images.inspect(data).shown
 
 
 @needs_dicom
