@@ -40,7 +40,12 @@ THERE = (  # what a stage needs that runs alone
     ),
 )
 
-PROVENANCE = (*(f"augment/{arm}" for arm in (QUOTED, LINES)), f"train/{QUOTED}", "evaluate")
+PROVENANCE = (
+    *(f"augment/{arm}" for arm in (QUOTED, LINES)),
+    f"train/{QUOTED}",
+    "evaluate",
+    "fetch",
+)
 
 
 @pytest.fixture(scope="module")
