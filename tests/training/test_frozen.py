@@ -44,7 +44,7 @@ def test_predictions_are_those_of_the_head_on_the_features(folders, tmp_path):
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     logits = values @ weights["fc.weight"].T + weights["fc.bias"]
     expected = np.exp(logits[:, 1]) / np.exp(logits).sum(axis=1)
-    scores = tk.predict(run, folders[1]).required_scores("a test")
+    scores = tk.predict(run, folders[1], raw=True).required_scores("a test")
     np.testing.assert_allclose(scores[:, 1], expected, atol=1e-3)
 
 

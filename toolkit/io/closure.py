@@ -22,6 +22,8 @@ DECIDING = {
     "jinja2": "jinja2",
     "matplotlib": "matplotlib",
     "numpy": "numpy",
+    "pillow_heif": "pillow-heif",
+    "pydicom": "pydicom",
     "scipy": "scipy",
     "sklearn": "scikit-learn",
     "torch": "torch",
