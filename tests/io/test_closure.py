@@ -38,5 +38,13 @@ def test_every_package_is_known_to_decide_results_or_not():
     assert others - set(closure.DECIDING) <= HARMLESS
 
 
+def test_what_python_is_compiling_is_no_resource(tmp_path):
+    module = tmp_path / "module.py"
+    for name in ("style.css", "other.py", "__pycache__/other.cpython-311.pyc.140123"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(closure._resources(module)) == [tmp_path / "style.css"]
+
+
 def test_a_package_that_is_not_installed_has_no_version():
     assert closure.find_version("no-such-package") is None

@@ -113,11 +113,14 @@ def _source(module: str) -> Path:
 
 
 def _resources(module: Path) -> Iterator[Path]:
-    return (
-        path
-        for path in module.parent.rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyi", ".pyc")
-    )
+    """Yield the files beside a module and below that are no code, nor what Python makes of code.
+
+    Another process may be writing the latter, under names that are gone a moment later.
+    """
+    for path in module.parent.rglob("*"):
+        compiled = "__pycache__" in path.parts
+        if path.is_file() and not compiled and path.suffix not in (".py", ".pyi"):
+            yield path
 
 
 @functools.cache
