@@ -237,7 +237,10 @@ def _ranking_note(compared: Comparison) -> Iterator[str]:
 def _correction_note(contrasts: Sequence[Contrast]) -> Iterator[str]:
     others = sum(not contrast.primary for contrast in contrasts)
     if len(contrasts) > others:
-        yield "The primary contrast was declared before any result and is tested at 5%."
+        yield (
+            "The primary contrast is tested at 5% without correction, which is right if it was "
+            "declared before any result."
+        )
     if others > 1:
         yield f"p-values of the {others} exploratory comparisons are Holm-corrected."
 
