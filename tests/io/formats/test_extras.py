@@ -121,6 +121,14 @@ def test_dicom_is_shown_by_its_window_or_the_range_of_its_bits(
 
 
 @needs_dicom
+def test_a_dicom_whose_header_has_a_wrong_length_is_damaged():
+    data = dicom(RAMP)
+    assert data[132:140] == b"\x02\0\0\0UL\x04\0"
+    with pytest.raises(InputError, match="damaged image"):
+        images.decode(data[:138] + b"\x05\0" + data[140:])
+
+
+@needs_dicom
 def test_a_dark_dicom_stays_dark():
     """Its range is that of its bits, and not of its brightest pixel."""
     assert images.decode(dicom(RAMP // 16)).max() == 16

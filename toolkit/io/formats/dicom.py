@@ -24,8 +24,18 @@ def open_dicom(data: bytes, pixels: int) -> Image.Image:
     """Decode the first frame to 8 bits: gray by the file's window, or by its BitsStored.
 
     The latter is the range of what wrote the file, and not of this picture. Raises InputError for a
-    file without pixels, with more than `pixels`, or in a compression that pydicom does not read.
+    file without pixels, with more than `pixels`, or in a compression that pydicom does not read,
+    ValueError and other errors of decoding for a damaged one.
     """
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    try:
+        return _decode(data, pixels)
+    except (BytesLengthException, InvalidDicomError) as error:  # exceptions of no built-in kind
+        raise ValueError(str(error)) from error
+
+
+def _decode(data: bytes, pixels: int) -> Image.Image:
     from pydicom import dcmread
 
     dataset = dcmread(io.BytesIO(data))
