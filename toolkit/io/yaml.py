@@ -26,7 +26,7 @@ def read_yaml(path: Path, remedy: str) -> Any:
         raise InputError(f"{path}: no such file; {remedy}") from None
     except OSError as error:
         raise InputError(f"{path}: {explain_error(error)}") from error
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, TypeError) as error:  # TypeError: a mapping as a key
         raise InputError(f"{path}: not valid YAML: {error}") from error
 
 

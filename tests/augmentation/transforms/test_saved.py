@@ -111,3 +111,19 @@ def test_values_that_were_not_saved_so_are_refused(tmp_path, node):
     (tmp_path / "a.json").write_text(json.dumps({"transform": node}))
     with pytest.raises(InputError, match=r"a\.json: "):
         parsing.make_policy(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "{transform: {__class_fullname__: Rotate, 0.5: 1}}",
+            "the keys of a transform must be text",
+        ),
+        ("{transform: {{a: b}: c}}", "not valid YAML"),
+    ],
+)
+def test_keys_that_are_no_text_are_refused(tmp_path, text, message):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        parsing.make_policy(tmp_path / "a.yaml")

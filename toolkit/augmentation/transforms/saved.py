@@ -45,6 +45,8 @@ def _convert(node: object, notes: list[str], *, forced: bool = False) -> EntryPa
     """Return an entry; None for what is left out. `forced`: it is applied whatever its p is."""
     if not isinstance(node, Mapping) or not isinstance(node.get(NAME), str):
         raise InputError(f"each transform must be a mapping with {NAME}, got {str(node)[:80]!r}")
+    if not all(isinstance(key, str) for key in node):
+        raise InputError(f"the keys of a transform must be text, got {str([*node])[:80]}")
     name = _class_name(node[NAME])
     p = 1.0 if forced else _probability(name, node)
     if name in FOR_TRAINING:
