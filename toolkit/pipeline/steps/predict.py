@@ -73,7 +73,7 @@ def predict(
     if len(several) == 1 and (several[0] / manifest.TABLE).is_file():
         predictions = inference.predict_folder(folder, several[0], track, say, settings)
     else:
-        predictions = _of_files(folder, several, settings, track, say)
+        predictions = _of_files(about, several, settings, track, say)
     if not raw:
         predictions = apply_decisions(predictions, decisions)
         say(describe_decisions(decisions, threshold))
@@ -205,26 +205,25 @@ def _list_problems(path: Path, predictions: Predictions) -> None:
 
 
 def _of_files(
-    folder: Path,
+    run: Run,
     places: Sequence[Path],
     settings: ReadParams,
     track: Track,
     say: Callable[[str], object],
 ) -> Predictions:
     photos = [photo for place in places for photo in image_files(place, say)]
-    guesses = inference.predict_files(folder, photos, track)
+    guesses = inference.predict_files(run.located(), photos, track)
     read = [guess for guess in guesses if not guess.problem]
     if not read:
         rejected = [{"path": str(guess.path), "reason": guess.problem} for guess in guesses]
         told = describe_rejected(rejected, len(rejected)) if rejected else "no image was given"
         raise InputError(f"nothing to predict: {told}")
-    classes = runs.read_run(folder).classes
     paths = [guess.path for guess in read]
     one_folder = len(places) == 1 and places[0].is_dir()
     return Predictions(
-        classes=classes,
+        classes=run.classes,
         ids=tuple(str(guess.path) for guess in read),
-        actual=folder_labels(places[0], paths, classes, settings, say) if one_folder else (),
+        actual=folder_labels(places[0], paths, run.classes, settings, say) if one_folder else (),
         predicted=tuple(guess.predicted for guess in read),
         scores=np.array([guess.scores for guess in read]),
         problems={str(guess.path): guess.problem for guess in guesses if guess.problem},
