@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from toolkit.augmentation.params import AugmentParams
 from toolkit.augmentation.transforms import parsing
 from toolkit.datasets import sources
 from toolkit.errors import InputError
@@ -43,10 +44,7 @@ def collect_provenance(settings: Params, previous: Path) -> Provenance:
         "prepare": _of("prepare", prepare=settings.prepare, limits=settings.audit.limits),
         "original": _of("augment"),
         **{
-            f"augment/{name}": _of(
-                "augment",
-                augment=augment.model_copy(update={"arms": {name: augment.arms[name]}, "limit": 1}),
-            )
+            f"augment/{name}": _of("augment", augment=_arm_settings(augment, name))
             | {"external": parsing.policy_versions(policy)}
             for name, policy in arms.items()
         },
@@ -65,6 +63,12 @@ def collect_provenance(settings: Params, previous: Path) -> Provenance:
         "compare": _of("compare", compare=settings.compare),
         "report": _of("report", compare=settings.compare),
     }
+
+
+def _arm_settings(augment: AugmentParams, name: str) -> dict[str, Any]:
+    """Return the settings that decide an arm: not the other arms, nor what it may cost."""
+    only = augment.model_copy(update={"arms": {name: augment.arms[name]}})
+    return only.model_dump(mode="json", exclude={"limit"})
 
 
 def _of_source(settings: Params, previous: Path) -> dict[str, Any]:

@@ -43,10 +43,7 @@ def convert_saved(data: Node) -> tuple[list[EntryParams], tuple[str, ...]]:
 
 def _convert(node: object, notes: list[str], *, forced: bool = False) -> EntryParams | None:
     """Return an entry; None for what is left out. `forced`: it is applied whatever its p is."""
-    if not isinstance(node, Mapping) or not isinstance(node.get(NAME), str):
-        raise InputError(f"each transform must be a mapping with {NAME}, got {str(node)[:80]!r}")
-    if not all(isinstance(key, str) for key in node):
-        raise InputError(f"the keys of a transform must be text, got {str([*node])[:80]}")
+    node = _checked(node)
     name = _class_name(node[NAME])
     p = 1.0 if forced else _probability(name, node)
     if name in FOR_TRAINING:
@@ -69,6 +66,15 @@ def _convert(node: object, notes: list[str], *, forced: bool = False) -> EntryPa
             return EntryParams(transform=transform, arguments={**own, "p": p})
         return _maybe(EntryParams(transform=transform, arguments=own), p)
     return EntryParams(transform=f"{PACKAGE}.{name}", arguments={**arguments, "p": p})
+
+
+def _checked(node: object) -> Node:
+    """Return the mapping that a transform must be."""
+    if not isinstance(node, Mapping) or not isinstance(node.get(NAME), str):
+        raise InputError(f"each transform must be a mapping with {NAME}, got {str(node)[:80]!r}")
+    if not all(isinstance(key, str) for key in node):
+        raise InputError(f"the keys of a transform must be text, got {str([*node])[:80]}")
+    return node
 
 
 def _class_name(full: str) -> str:
