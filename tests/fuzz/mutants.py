@@ -121,7 +121,7 @@ def images(rng: np.random.Generator) -> list[bytes]:
         (alpha, "WEBP", {"lossless": True}), (image, "WEBP", frames), (image, "PPM", {}),
         (image, "JPEG2000", {}), (alpha, "AVIF", {}),
     ]  # fmt: skip
-    extra = [formats.heic(image), formats.heic(alpha)] if find_spec("pillow_heif") else []
+    extra = [formats.HEIC, formats.HEIC_TURNED] if find_spec("pi_heif") else []
     if find_spec("pydicom"):
         window = {"WindowCenter": 40, "WindowWidth": 400}
         extra += [formats.dicom(np.asarray(deep) >> 4, **window), formats.dicom(np.asarray(image))]

@@ -22,7 +22,7 @@ DECIDING = {
     "jinja2": "jinja2",
     "matplotlib": "matplotlib",
     "numpy": "numpy",
-    "pillow_heif": "pillow-heif",
+    "pi_heif": "pi-heif",
     "pydicom": "pydicom",
     "scipy": "scipy",
     "sklearn": "scikit-learn",

@@ -8,14 +8,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers.formats import HEIC_HEAD, dicom, heic
+from tests.helpers.formats import (
+    HEIC,
+    HEIC_HEAD,
+    HEIC_LARGE,
+    HEIC_TURNED,
+    HEIC_WITH_THUMBNAIL,
+    dicom,
+)
 from toolkit.datasets import folders
 from toolkit.errors import InputError
 from toolkit.io import images
 from toolkit.io.formats import extras
 
 PHOTO = Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4) * 15).resize((32, 24), 3)
-HAS_HEIC, HAS_DICOM = (importlib.util.find_spec(m) for m in ("pillow_heif", "pydicom"))
+HAS_HEIC, HAS_DICOM = (importlib.util.find_spec(m) for m in ("pi_heif", "pydicom"))
 needs_heic = pytest.mark.skipif(not HAS_HEIC, reason="the extra [heic] is not installed")
 needs_dicom = pytest.mark.skipif(not HAS_DICOM, reason="the extra [dicom] is not installed")
 RAMP = np.linspace(0, 4095, 192).astype(np.uint16).reshape(12, 16)
@@ -69,31 +76,28 @@ def test_other_tiffs_are_no_raw(data):
 
 @needs_heic
 def test_heic_is_decoded_upright_and_whole():
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    data = heic(PHOTO.convert("RGB"), exif=exif.tobytes())
-    assert images.identify(data) == "HEIF"
+    assert images.identify(HEIC_TURNED) == "HEIF"
     expected = np.asarray(PHOTO.transpose(Image.Transpose.ROTATE_270), dtype=int)
-    assert np.abs(images.decode(data)[..., 0].astype(int) - expected).mean() < 4
-    assert images.decode_picture(data, 8).size == (8, 8)
+    assert np.abs(images.decode(HEIC_TURNED)[..., 0].astype(int) - expected).mean() < 4
+    assert images.decode_picture(HEIC_TURNED, 8).size == (8, 8)
 
 
 @needs_heic
 def test_heic_has_the_same_limits_and_reasons():
-    data = heic(PHOTO.convert("RGB"))
     with pytest.raises(InputError, match="32 x 24 pixels are more than 100"):
-        images.decode(data, images.ImageLimits(pixels=100))
+        images.decode(HEIC, images.ImageLimits(pixels=100))
     with pytest.raises(InputError, match="damaged image"):
-        images.decode(data[: len(data) // 2])
+        images.decode(HEIC[: len(HEIC) // 2])
     with pytest.raises(InputError, match="damaged image"):
         images.decode(HEIC_HEAD)
 
 
 @needs_heic
 def test_the_thumbnail_in_a_heic_is_not_taken_for_the_picture():
-    image = PHOTO.convert("RGB").resize((256, 192))
-    whole, small = heic(image), heic(image, thumbnails=[64])
-    one, other = (np.asarray(images.decode_picture(data, 16), dtype=int) for data in (whole, small))
+    one, other = (
+        np.asarray(images.decode_picture(data, 16), dtype=int)
+        for data in (HEIC_LARGE, HEIC_WITH_THUMBNAIL)
+    )
     assert np.abs(one - other).max() <= 1
 
 

@@ -81,6 +81,6 @@ RAW = (
 )
 """Where the first bytes of RAW files stand, what they are, and whose they are."""
 EXTRAS = (
-    Extra("a HEIC photo", "pillow_heif", "heic", heif.is_heif, heif.open_heif),
+    Extra("a HEIC photo", "pi_heif", "heic", heif.is_heif, heif.open_heif),
     Extra("a DICOM file", "pydicom", "dicom", dicom.is_dicom, dicom.open_dicom),
 )

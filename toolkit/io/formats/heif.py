@@ -1,4 +1,7 @@
-"""HEIC and HEIF, the photos of phones, by pillow-heif."""
+"""HEIC and HEIF, the photos of phones, by pi-heif, which only decodes.
+
+Its sibling pillow-heif also encodes, by x265, which is under the GPL.
+"""
 
 import io
 
@@ -17,9 +20,9 @@ def is_heif(data: bytes) -> bool:
 
 def open_heif(data: bytes, _pixels: int) -> Image.Image:
     """Open the first picture of a file. It is upright, of 8 bits, and not decoded yet."""
-    import pillow_heif  # an extra
+    import pi_heif  # an extra
 
-    pillow_heif.options.DECODE_THREADS = 1
-    image: Image.Image = pillow_heif.HeifImageFile(io.BytesIO(data))
+    pi_heif.options.DECODE_THREADS = 1
+    image: Image.Image = pi_heif.HeifImageFile(io.BytesIO(data))
     image.draft = lambda *_: None  # type: ignore[method-assign] # else it may be the thumbnail
     return image
