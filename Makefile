@@ -40,9 +40,9 @@ $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 .venv/main: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) --editable .
+	$(PIP) --editable '.[pipeline,albumentations]'
 	@touch $@
 
 .venv/dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[dev,elpv,huggingface,labels]'
+	$(PIP) --editable '.[dev]'
 	@touch $@ .venv/main

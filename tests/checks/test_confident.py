@@ -163,7 +163,9 @@ def test_without_cleanlab_the_audit_says_how_to_install_it(tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, "cleanlab", None)
     folder = audits.fill(tmp_path / "photos", {"a": 3, "b": 3})
     assert len(folders.scan(folder).samples) == 6
-    with pytest.raises(InputError, match=r"needs cleanlab: pip install 'cleanlab>=2\.9'"):
+    with pytest.raises(
+        InputError, match=r"label errors: this needs .*pip install 'imbalanced-images\[labels\]'"
+    ):
         audits.run(folder, label_errors="warn")
 
 

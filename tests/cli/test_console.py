@@ -36,6 +36,11 @@ def ended(error, capsys):
             UnicodeEncodeError("utf-8", "a\udcff", 1, 2, "surrogates"),
             "error: the name 'a\\udcff' is not UTF-8; rename it\n",
         ),
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch.nn"),
+            "error: this needs the package torch, which is not installed: "
+            "pip install 'imbalanced-images[train]'\n",
+        ),
         (MemoryError(), "error: not enough memory; run again with --workers 1 or with less"),
     ],
 )
@@ -43,6 +48,11 @@ def test_an_error_is_one_message_and_exit_code_1(error, message, capsys):
     code, told = ended(error, capsys)
     assert code == 1
     assert told.startswith(message)
+
+
+def test_a_missing_module_that_is_no_extra_is_a_fault_of_ours():
+    with pytest.raises(ModuleNotFoundError):
+        console.guarded(lambda: (_ for _ in ()).throw(ModuleNotFoundError("x", name="toolkit.x")))
 
 
 def test_a_table_keeps_its_rows_whatever_the_names():

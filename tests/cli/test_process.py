@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import fill
 from tests.helpers.waiting import TIMEOUT, wait_until
+from toolkit.cli import process
 
 TOOLKIT = (sys.executable, "-m", "toolkit")
 LOCALE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
@@ -70,3 +71,11 @@ def test_a_hangup_that_was_to_be_ignored_is_ignored(tmp_path, photos):
     assert wait_until((tmp_path / ".out.building").exists, process)
     process.send_signal(signal.SIGHUP)
     assert process.wait(timeout=TIMEOUT) == 0
+
+
+def test_another_package_of_the_same_name_is_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    process.warn_of_namesake()
+    (tmp_path / "toolkit-0.1.dist-info").mkdir()
+    process.warn_of_namesake()
+    assert capsys.readouterr().err.count("pip uninstall toolkit") == 1

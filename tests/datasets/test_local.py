@@ -243,7 +243,7 @@ def test_a_data_set_of_kaggle_is_pinned_by_its_version(tmp_path, monkeypatch):
     ("text", "extra"), [("hf://datasets/x", "huggingface"), ("kaggle://a/b", "kaggle")]
 )
 def test_without_the_extra_one_message_says_what_to_type(tmp_path, monkeypatch, text, extra):
-    for package in hubs.EXTRAS:
+    for package in ("huggingface_hub", "kagglehub"):
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match=rf"pip install 'imbalanced-images\[{extra}\]'$"):
         open_images(text, tmp_path / "work")

@@ -16,6 +16,7 @@ from hatchling.builders.wheel import WheelBuilder
 from ruamel.yaml import YAML
 
 from tests.helpers.waiting import TIMEOUT
+from toolkit.errors import EXTRAS
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -63,6 +64,19 @@ def test_every_dependency_is_pinned():
     pinned = {plain(line) for line in lines if not line.startswith("#")}
     groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     assert {plain(name) for group in groups for name in group} <= pinned | {PROJECT["name"]}
+
+
+def test_every_extra_that_a_message_names_has_the_package_in_it():
+    extras = PROJECT["optional-dependencies"]
+    names = {"cv2": "albumentations", "dvc-data": "dvc"}  # what brings the module
+    for module, extra in EXTRAS.items():
+        package = names.get(plain(module), plain(module))
+        assert package in {plain(name) for name in extras[extra]}
+
+
+def test_the_data_half_is_installed_without_networks_and_dvc():
+    heavy = {"torch", "torchvision", "dvc", "dvclive", "albumentations"}
+    assert not heavy & {plain(name) for name in PROJECT["dependencies"]}
 
 
 def test_the_wheel_holds_the_whole_package(dist):

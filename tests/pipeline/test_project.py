@@ -13,7 +13,7 @@ from tests.conftest import fill
 from tests.helpers.waiting import TIMEOUT
 from toolkit.datasets import fetch_source
 from toolkit.datasets.params import BY_NAME, FetchParams, ReadParams
-from toolkit.errors import InputError
+from toolkit.errors import DISTRIBUTION, InputError
 from toolkit.pipeline import params, project, repository
 
 
@@ -134,7 +134,7 @@ def test_what_dvc_unpickles_is_the_users_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a cache"))
     monkeypatch.delenv("DVC_SITE_CACHE_DIR", raising=False)
     start(tmp_path / "p", None, "quick")
-    place = tmp_path / "a cache" / repository.DISTRIBUTION / "dvc"
+    place = tmp_path / "a cache" / DISTRIBUTION / "dvc"
     assert place.stat().st_mode & 0o777 == 0o700
     assert (place / "repo").is_dir()  # `dvc init` used it
     shared, own = (tmp_path / "p" / ".dvc" / name for name in ("config", "config.local"))

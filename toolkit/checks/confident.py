@@ -19,7 +19,7 @@ import numpy as np
 
 from toolkit import progress
 from toolkit.datasets import features
-from toolkit.errors import InputError
+from toolkit.errors import InputError, missing_package
 from toolkit.io import images, inside, sandbox
 from toolkit.metrics import scores
 from toolkit.metrics.arrays import Floats, Labels
@@ -33,7 +33,6 @@ MIN_AUC = 0.65
 doubts are barely better than chance (docs/reliability.md)."""
 FOLDS, TREES, MIN_LEAF = 5, 200, 2
 DIGITS = 4
-INSTALL = "looking for label errors needs cleanlab: pip install 'cleanlab>=2.9'"
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def require_cleanlab() -> ModuleType:
     try:
         from cleanlab import filter as cleanlab_filter
     except ImportError as error:
-        raise InputError(INSTALL) from error
+        raise InputError(f"looking for label errors: {missing_package('cleanlab')}") from error
     return cleanlab_filter  # type: ignore[no-any-return]
 
 

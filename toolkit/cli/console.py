@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from toolkit import progress
-from toolkit.errors import InputError, explain_error
+from toolkit.errors import EXTRAS, InputError, explain_error, missing_package
 from toolkit.io.text import bounded, escape, one_line
 from toolkit.progress import EpochSummary, Track
 
@@ -85,6 +85,11 @@ def guarded(run: Callable[[], object]) -> int:
         _flushed(run)
     except InputError as error:
         say(f"error: {error}")
+        return 1
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in EXTRAS:
+            raise
+        say(f"error: {missing_package(error.name or '')}")
         return 1
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""

@@ -69,6 +69,7 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for them takes 10 ms
     process.use_utf8()
     process.open_streams()
+    process.warn_of_namesake()
     try:
         sys.exit(process.stoppable(lambda: console.guarded(app)))
     finally:

@@ -6,9 +6,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
-from toolkit.errors import StoppedError
+from toolkit.errors import DISTRIBUTION, StoppedError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 REPEAT = 2.0  # seconds: a terminal that closes sends more than one SIGHUP
@@ -48,6 +49,16 @@ def use_utf8() -> None:
     if sys.getfilesystemencoding() != "utf-8":
         command = [sys.executable, "-X", "utf8", *sys.orig_argv[1:]]
         os.execve(sys.executable, command, os.environ | {"PYTHONUTF8": "1"})  # noqa: S606
+
+
+def warn_of_namesake() -> None:
+    """Say on stderr if another project's distribution `toolkit` lies among the same modules."""
+    if any(list(Path(folder).glob("toolkit-*.dist-info")) for folder in sys.path):
+        sys.stderr.write(
+            "another project's package named toolkit is installed too, and each overwrites files "
+            f"of the other: pip uninstall toolkit, then pip install --force-reinstall --no-deps "
+            f"{DISTRIBUTION}\n"
+        )
 
 
 def open_streams() -> None:

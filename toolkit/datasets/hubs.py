@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from toolkit.datasets import archives, folders
-from toolkit.errors import InputError
+from toolkit.errors import InputError, missing_package
 from toolkit.io import inside
 from toolkit.io.text import shorten
 
@@ -20,7 +20,6 @@ T = TypeVar("T")
 HubFile = tuple[PurePosixPath, bytes | InputError]
 """A file of a data set: its relative path, and its bytes or why it is not taken."""
 
-EXTRAS = {"huggingface_hub": "huggingface", "kagglehub": "kaggle"}
 PICTURES = (
     ".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jp2", ".avif", ".heic",
     ".ppm", ".pgm", ".dcm",
@@ -76,8 +75,7 @@ def _import(package: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError:
-        extra = f"pip install 'imbalanced-images[{EXTRAS[package]}]'"
-        raise InputError(f"this takes the package {package}, which is not here: {extra}") from None
+        raise missing_package(package) from None
 
 
 def _asked(request: Callable[[], T], name: str, folder: str) -> T:

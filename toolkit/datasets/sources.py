@@ -12,7 +12,7 @@ from toolkit.datasets import archives, choice, folders, git, hubs, params
 from toolkit.datasets.archives import SourceFile
 from toolkit.datasets.faces import draw
 from toolkit.datasets.tables.parsing import may_be_table
-from toolkit.errors import InputError, explain_error
+from toolkit.errors import InputError, explain_error, missing_package
 from toolkit.io import files, inside
 from toolkit.io.closure import find_version
 from toolkit.io.images import LIMITS
@@ -243,8 +243,7 @@ def _elpv(section: params.Elpv, _work: Path, track: Track) -> Iterator[SourceFil
     """
     package = importlib.util.find_spec("elpv_dataset")
     if package is None or package.origin is None:
-        message = "fetch.source elpv needs a package that is not installed"
-        raise InputError(f"{message}: pip install elpv-dataset")
+        raise missing_package("elpv_dataset")
     data = Path(package.origin).parent / "data"
     rows = [line.split() for line in (data / "labels.csv").read_text("utf-8").splitlines()]
     for name, probability, _ in track(rows, "read", len(rows)):

@@ -14,7 +14,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, require_package
 from toolkit.evaluation.results import RunResult
 from toolkit.io import files
 from toolkit.pipeline import params, paths, revisions
@@ -116,6 +116,7 @@ def _params(text: str, changes: Mapping[str, Any]) -> params.Params:
 
 def _dvc(project: Path, log: Path, *arguments: str) -> None:
     """Run this Python's DVC, with this Python's `toolkit` on the PATH of its stages."""
+    require_package("dvc")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     command = [sys.executable, "-m", "dvc", *arguments]
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -21,14 +21,14 @@ from toolkit.datasets.local import LocalImages, open_images
 from toolkit.datasets.params import BY_NAME, PrepareParams, ReadParams
 from toolkit.datasets.sources import check_places
 from toolkit.datasets.split import SplitChoice, choose_split
-from toolkit.errors import InputError
+from toolkit.errors import DISTRIBUTION, InputError, require_package
 from toolkit.io import files, parallel
 from toolkit.io.images import dimensions
 from toolkit.io.manifest import Manifest, content_hash
 from toolkit.io.samples import map_samples
 from toolkit.io.text import describe_rejected
 from toolkit.pipeline import params
-from toolkit.pipeline.repository import DISTRIBUTION, commit_files, start_repositories
+from toolkit.pipeline.repository import commit_files, start_repositories
 
 PRESETS = ("quick", "homework", "elpv", "cifar10", "shortcuts", "folder")
 IGNORED = (
@@ -98,6 +98,7 @@ def init_project(
     if standing and not force:
         message = f"{folder / standing[0]}: there is one already; use --force to overwrite it"
         raise InputError(message)
+    require_package("dvc")
     settings, lines = _settings(preset, folder, images, reading)
     folder.mkdir(parents=True, exist_ok=True)
     start_repositories(folder)

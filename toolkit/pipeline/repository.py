@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 
-from toolkit.errors import InputError
+from toolkit.errors import DISTRIBUTION, InputError
 from toolkit.io import files
 
-DISTRIBUTION = "imbalanced-images"
 IDENTITY = (
     'git config --global user.name "Your Name"; git config --global user.email you@example.org'
 )

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor, nn
 
-from toolkit.errors import InputError
+from toolkit.errors import DISTRIBUTION, InputError
 from toolkit.io import closure, files, inside
 from toolkit.io.notebook import html_table
 from toolkit.io.schema import Count, Positive, Section, Seed, Sha256
@@ -30,7 +30,6 @@ from toolkit.training.params import Recipe
 SIDE, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.csv"
 GRADIENTS, VALID = "gradients.csv", "valid_predictions.csv"
 TABLES = (HISTORY, GRADIENTS, VALID)
-DISTRIBUTION = "imbalanced-images"
 
 
 @dataclass(frozen=True)

