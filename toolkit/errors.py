@@ -81,7 +81,7 @@ EXTRAS = {
     "elpv_dataset": "elpv",
     "huggingface_hub": "huggingface",
     "kagglehub": "kaggle",
-    "pillow_heif": "heic",
+    "pi_heif": "heic",
     "pydicom": "dicom",
     "safetensors": "train",
     "torch": "train",
