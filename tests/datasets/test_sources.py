@@ -349,7 +349,7 @@ def test_elpv_cells_are_defective_from_the_threshold_on(threshold, defective, tm
 
 def test_elpv_without_its_package_names_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match="pip install 'imbalanced-images\[elpv\]'"):
+    with pytest.raises(InputError, match=r"pip install 'imbalanced-images\[elpv\]'"):
         sources.fetch_source(settings(source="elpv"), tmp_path / "raw", tmp_path)
 
 
