@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.utils import check_sampling_strategy
 
@@ -17,6 +18,7 @@ from toolkit.augmentation import plan
 from toolkit.augmentation.params import EntryParams
 from toolkit.augmentation.plan import PlannedImage
 from toolkit.augmentation.transforms import compose, parsing
+from toolkit.datasets.folds import NEW, divide_samples, training_rows
 from toolkit.errors import InputError
 from toolkit.io import images
 from toolkit.io.manifest import Manifest, Sample, write_manifest
@@ -276,3 +278,44 @@ def test_numbers_are_one_after_the_other_within_each_class():
         *(("b", n) for n in range(1, 6)),
     ]
     assert all((x.label, x.number) < (y.label, y.number) for x, y in pairwise(rows))
+
+
+@settings(max_examples=40)
+@given(
+    few=st.integers(4, 12),
+    many=st.integers(12, 40),
+    folds=st.integers(2, 4),
+    target=st.sampled_from(["auto", 50, {"few": 41}, 0.99]),
+    draw=st.sampled_from(["even", "random"]),
+    seed=st.integers(0, 99),
+)
+def test_one_plan_brings_every_fold_exactly_to_the_target(few, many, folds, target, draw, seed):
+    originals = divide_samples(samples(few=few, many=many), folds, 2, np.random.default_rng(seed))
+    counts = Counter(s.label for s in originals)
+    quotas = plan.compute_quotas(counts, target)
+    by_fold = plan.fold_quotas(originals, target)
+    lengths = plan.plan_lengths(originals, quotas, by_fold, draw=draw, seed=seed)
+    planned = {
+        (parent.label, number): replace(parent, id=f"new-{parent.label}-{number}",
+                                        path=f"{parent.label}/new-{number}", parent=parent.id)
+        for parent, numbers in plan.assign_parents(originals, lengths, draw=draw, seed=seed)
+        for number in numbers
+    }  # fmt: skip
+    new = tuple(planned[key] for key in sorted(planned))
+    notes = {NEW: {"all": quotas, "folds": by_fold}}
+    table = Manifest(("few", "many"), (*originals, *new), notes)
+    used = set()
+    for division, fold in [(0, None), *((d, f) for d in range(2) for f in range(folds))]:
+        rows = [table.samples[row] for row in training_rows(table, division, fold)]
+        assert all(fold is None or sample.folds[division] != fold for sample in rows)
+        ends, before = (
+            Counter(s.label for s in rows if not (original and s.derived))
+            for original in (False, True)
+        )
+        goal = {"auto": before["many"], 0.99: int(0.99 * before["many"])}
+        wanted = target["few"] if isinstance(target, dict) else goal.get(target, target)
+        assert ends["few"] == wanted
+        assert ends["many"] == (50 if target == 50 else before["many"])
+        used |= {sample.id for sample in rows if sample.derived}
+    last = {f"new-{label}-{n}" for label, n in lengths.items()}
+    assert last <= used  # no image is made that no fold needs

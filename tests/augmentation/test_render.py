@@ -13,7 +13,8 @@ from toolkit.augmentation import batches, params, plan, render
 from toolkit.augmentation.params import EntryParams
 from toolkit.augmentation.render import OutputFormat
 from toolkit.augmentation.transforms import compose, parsing
-from toolkit.datasets import folders
+from toolkit.datasets import folders, folds, prepare
+from toolkit.datasets.params import ByFolds, PrepareParams
 from toolkit.errors import InputError
 from toolkit.io import closure, manifest
 from toolkit.io.images import ENCODERS, encode_png, identify, read_image, read_picture
@@ -471,3 +472,19 @@ def test_what_is_distinct_does_not_depend_on_the_size_of_batches(plain, tmp_path
         reports.append(result.report)
     assert reports[0].all.near_duplicates > 0
     assert reports[0] == reports[1] == reports[2]
+
+
+def test_one_arm_serves_all_folds(tmp_path):
+    raw = folder(tmp_path / "raw", many=9, few=4)
+    prepare.write_splits(
+        folders.scan(raw), raw, tmp_path / "data", PrepareParams(size=16, split=ByFolds(folds=2))
+    )
+    table, _ = augment(
+        tmp_path / "data" / "train", tmp_path / "arm", form=OutputFormat(only_new=True)
+    )
+    for division in range(2):
+        for fold in range(2):
+            rows = folds.training_rows(table, division, fold)
+            trained = [table.samples[row] for row in rows]
+            assert sum(sample.label == "few" for sample in trained) == 12
+            assert all(sample.folds[division] != fold for sample in trained)

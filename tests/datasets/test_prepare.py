@@ -1,10 +1,12 @@
 """Prepared folders: PNG files of one size, manifests that match them, duplicates in one split."""
 
 import shutil
+from collections import Counter
 
 import pytest
 from PIL import Image
 
+from tests.conftest import fill
 from tests.helpers import audits
 from toolkit.checks import audit
 from toolkit.checks.params import AuditParams
@@ -151,3 +153,34 @@ def test_what_is_cut_from_train_and_left_out_before_is_noted(tmp_path):
     ]
     assert [entry["path"] for entry in made.left_out] == ["train/a/notes.txt"]
     assert manifest.read_manifest(tmp_path / "out" / "train").notes == made.splits["train"].notes
+
+
+def test_folds_keep_all_images_in_train_and_test_lists_them_again(photos, tmp_path):
+    splits = run(photos, tmp_path / "out", split={"folds": 3, "repeats": 2})
+    assert splits["train"].counts() == splits["test"].counts() == {"a": 12, "b": 8, "c": 6}
+    assert not splits["valid"].samples
+    for division in range(2):
+        counts = Counter((s.label, s.folds[division]) for s in splits["train"].samples)
+        assert len(counts) == 9
+        assert {n for (label, _), n in counts.items() if label == "c"} == {2}
+    written = manifest.read_manifest(tmp_path / "out" / "test")
+    assert [s.folds for s in written.samples] == [s.folds for s in splits["train"].samples]
+    for sample in written.samples:
+        path = tmp_path / "out" / "test" / sample.path
+        assert files.sha256(path) == manifest.content_hash(sample)
+
+
+def test_the_sources_test_images_and_their_copies_lie_in_no_fold(tmp_path):
+    place = fill(tmp_path / "photos", {f"{s}/{c}": 6 for s in ("train", "test") for c in "ab"})
+    shutil.copy(place / "test/a/000.png", place / "train/a/copy.png")
+    splits = run(place, tmp_path / "out", split={"folds": 2, "repeats": 1})
+    assert splits["train"].counts() == {"a": 6, "b": 6}
+    own = [sample for sample in splits["test"].samples if not sample.folds]
+    assert Counter(sample.label for sample in own) == {"a": 6, "b": 6}
+    assert {"path": "train/a/copy.png", "reason": ELSEWHERE} in splits["train"].notes["left_out"]
+
+
+def test_a_class_with_fewer_images_than_folds_names_the_setting(photos, tmp_path):
+    with pytest.raises(InputError, match=r"prepare.split.folds: class 'c' has 6 different images"):
+        run(photos, tmp_path / "out", split={"folds": 7})
+    assert not (tmp_path / "out").exists()

@@ -168,3 +168,26 @@ def test_originals_may_lie_elsewhere_only_where_they_are_not_copied(tmp_path):
 def test_a_missing_manifest_names_the_remedy(tmp_path):
     with pytest.raises(InputError, match=r"no such file; name a folder that the toolkit wrote"):
         manifest.read_manifest(tmp_path)
+
+
+def test_folds_read_back_and_images_beside_them_have_none(tmp_path):
+    divided = [replace(sample, folds=(0, 3)) for sample in (PARENT, CHILD)]
+    beside = Sample("t", "a/t.png", "a", "test", "t")
+    written = Manifest(("a",), (*divided, beside))
+    manifest.write_manifest(tmp_path, written)
+    assert (tmp_path / "manifest.csv").read_text().splitlines()[0].endswith("seed,fold_1,fold_2")
+    assert manifest.read_manifest(tmp_path) == written
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (replace(CHILD, folds=(1,)), r"must share its parent's folds, \(0,\), got \(1,\)"),
+        (Sample("q", "a/q.png", "a", "train", "g", folds=(1,)), "its group lies in the folds"),
+        (Sample("q", "a/q.png", "a", "train", "h", folds=(0, 1)), "must have 1 folds"),
+        (Sample("q", "a/q.png", "a", "train", "h", folds=(-1,)), "numbered from 0"),
+    ],
+)
+def test_a_leak_between_folds_cannot_be_written_down(other, message):
+    with pytest.raises(InputError, match=message):
+        Manifest(("a",), (replace(PARENT, folds=(0,)), other))

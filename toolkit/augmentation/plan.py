@@ -6,12 +6,14 @@ All randomness is here; everything after it is a function of the plan.
 import csv
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from toolkit import errors
 from toolkit.augmentation.params import Target
@@ -134,6 +136,83 @@ WORDS: dict[str, Callable[[str, str, str], bool]] = {
     "not minority": lambda name, smallest, _largest: name != smallest,
     "all": lambda _name, _smallest, _largest: True,
 }
+
+
+def fold_quotas(
+    originals: Sequence[Sample], target: Target, classes: Sequence[str] | None = None
+) -> list[list[dict[str, int]]]:
+    """Return the quotas without each fold of each division: exactly the target is reached there.
+
+    Of the classes that grow with all images; "auto" is the largest class without the fold.
+    """
+    whole = Counter(sample.label for sample in originals)
+    growing = compute_quotas(whole, target, classes)
+    divisions = zip(*(sample.folds for sample in originals), strict=True)
+    return [
+        [
+            _quotas_of(_counts_without(originals, folds, fold), target, classes, growing)
+            for fold in range(max(folds) + 1)
+        ]
+        for folds in divisions
+    ]
+
+
+def _counts_without(
+    originals: Sequence[Sample], folds: Sequence[int], fold: int
+) -> Mapping[str, int]:
+    return Counter(s.label for s, own in zip(originals, folds, strict=True) if own != fold)
+
+
+def _quotas_of(
+    counts: Mapping[str, int],
+    target: Target,
+    classes: Sequence[str] | None,
+    growing: Collection[str],
+) -> dict[str, int]:
+    targets = _class_targets(counts, target, classes)
+    return {name: max(0, n - counts[name]) for name, n in targets.items() if name in growing}
+
+
+def plan_lengths(
+    originals: Sequence[Sample],
+    quotas: Mapping[str, int],
+    by_fold: Sequence[Sequence[Mapping[str, int]]],
+    *,
+    draw: Literal["even", "random"] = "even",
+    seed: int = 0,
+) -> dict[str, int]:
+    """Return how many new images of each class serve all folds.
+
+    In each fold a new image is used only if its parent is trained on; the first ones in their order
+    are taken. So many that the fold that needs most gets its quota.
+    """
+    lengths = {}
+    for label, quota in quotas.items():
+        parents = sorted((s for s in originals if s.label == label), key=lambda s: s.id)
+        folds = np.array([sample.folds for sample in parents])
+        needs = [
+            (division, fold, needed.get(label, 0))
+            for division, of in enumerate(by_fold)
+            for fold, needed in enumerate(of)
+        ]
+        for at, fold, needed in needs:
+            if needed and (folds[:, at] == fold).all():
+                raise InputError(f"class {label!r} has images in fold {fold} alone: none to copy")
+        length = max(quota, *(needed for *_, needed in needs))
+        while True:
+            drawn = folds[DRAWS[draw](len(parents), length, seed, label)]
+            reached = [_reach(drawn[:, at] != fold, needed) for at, fold, needed in needs]
+            if all(end is not None for end in reached):
+                lengths[label] = max(quota, *(end for end in reached if end is not None))
+                break
+            length *= 2
+    return lengths
+
+
+def _reach(allowed: npt.NDArray[np.bool_], needed: int) -> int | None:
+    """Return after how many draws so many are allowed; None if they never are."""
+    at = int(np.searchsorted(np.cumsum(allowed), needed)) + 1 if needed else 0
+    return at if at <= len(allowed) else None
 
 
 # --- which originals, and how -----------------------------------------------------------------

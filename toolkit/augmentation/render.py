@@ -19,14 +19,15 @@ from toolkit.augmentation.summary import AugmentationReport, Tally
 from toolkit.augmentation.transforms import parsing
 from toolkit.augmentation.transforms.parsing import PolicySpec
 from toolkit.augmentation.transforms.policy import Policy
+from toolkit.datasets.folds import NEW
 from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError
 from toolkit.io import closure, files, images, samples
 from toolkit.io.manifest import (
-    COLUMNS,
     TABLE,
     Manifest,
     Sample,
+    column_names,
     content_hash,
     content_id,
     row_fields,
@@ -71,7 +72,8 @@ class AugmentationResult:
     """Images of each class, a summary, a report, and the manifest of a contact sheet.
 
     `rejected` are the files that are not used, each with a path and a reason; `read` is how the
-    folder was understood.
+    folder was understood. `trained` says how many of the new images of a class are used with all
+    images, where there are more for the sake of folds.
     """
 
     counts: Mapping[str, int]
@@ -80,6 +82,7 @@ class AugmentationResult:
     shown: Manifest
     rejected: Sequence[Mapping[str, str]] = ()
     read: str = ""
+    trained: Mapping[str, int] = field(default_factory=dict)
 
 
 def augment_folder(  # noqa: PLR0913 - how it reads and how it writes
@@ -112,6 +115,8 @@ def augment_folder(  # noqa: PLR0913 - how it reads and how it writes
     chosen = policy if isinstance(policy, Policy) else parsing.make_policy(policy)
     source = originals.load_originals(folder, output, track, workers, reading)
     quotas = plan.compute_quotas(source.counts(), settings.target, settings.classes)
+    if source.divisions:
+        quotas, source = _plan_for_folds(source, quotas, settings)
     parsing.check_policy_classes(chosen, source.classes, quotas)
     if not files.building_place(output).exists():  # an interrupted run goes on
         growing = [s for s in source.samples if s.label in quotas and not s.derived]
@@ -150,6 +155,18 @@ def augment_folder(  # noqa: PLR0913 - how it reads and how it writes
     return result
 
 
+def _plan_for_folds(
+    source: Manifest, quotas: Mapping[str, int], settings: AugmentParams
+) -> tuple[dict[str, int], Manifest]:
+    """Return as many new images as serve all folds, and note how many each fold trains on."""
+    by_fold = plan.fold_quotas(source.samples, settings.target, settings.classes)
+    lengths = plan.plan_lengths(
+        source.samples, quotas, by_fold, draw=settings.draw, seed=settings.seed
+    )
+    noted = {NEW: {"all": dict(quotas), "folds": by_fold}}
+    return lengths, replace(source, notes={**source.notes, **noted})
+
+
 def write_original(
     folder: Path,
     output: Path,
@@ -169,7 +186,9 @@ def write_original(
 def _notes(source: Manifest) -> dict[str, Any]:
     """Return the notes on how a folder was read, and on its files that are not used."""
     return {
-        key: value for key, value in source.notes.items() if key in ("read", "rejected", "bits")
+        key: value
+        for key, value in source.notes.items()
+        if key in ("read", "rejected", "bits", NEW)
     }
 
 
@@ -188,6 +207,12 @@ def describe_summary(result: AugmentationResult) -> list[str]:
         else:
             line += " (large enough already)"
         lines.append(line)
+    for name, count in result.trained.items():
+        if summary.new[name]:
+            lines.append(
+                f"{name}: all images are trained on with {count} of them; without a fold the "
+                "first ones of those originals that are left reach the target"
+            )
     if not any(summary.new.values()):
         lines.append("every class has as many images as its target: no new images")
     return lines
@@ -227,7 +252,7 @@ def _write_tables(
     taken = {sample.path for sample in kept.samples}
     with (
         files.csv_table(building / plan.TABLE, plan.COLUMNS) as add_row,
-        files.csv_table(building / TABLE, COLUMNS) as add_sample,
+        files.csv_table(building / TABLE, column_names(kept.divisions)) as add_sample,
     ):
         for sample in kept.samples:
             add_sample(row_fields(sample))
@@ -237,7 +262,7 @@ def _write_tables(
             drawn = (entry.transform, entry.params, entry.seed)
             add_row((parent.id, parent.label, entry.number, *drawn))
             inherited = (parent.label, parent.split, parent.group, parent.id)
-            add_sample((ident, path, *inherited, *drawn))
+            add_sample((ident, path, *inherited, *drawn, *map(str, parent.folds)))
             counter.add(parent, entry)
             tally.add(parent, ident, path, entry)
             gallery.add(parent, ident, path, entry)
@@ -247,7 +272,8 @@ def _write_tables(
     counts = {name: number + summary.new[name] for name, number in kept.counts().items()}
     rejected, read = kept.notes.get("rejected", ()), kept.notes.get("read", "")
     report, shown = tally.report(), gallery.manifest(kept)
-    return AugmentationResult(counts, summary, report, shown, rejected, read)
+    trained = kept.notes[NEW]["all"] if NEW in kept.notes else {}
+    return AugmentationResult(counts, summary, report, shown, rejected, read, trained)
 
 
 def _new_images(

@@ -36,6 +36,8 @@ def _rare_test_images(context: CheckContext) -> int:
     if isinstance(split, params.ByFractions):
         fraction = split.fractions.test
         return max(1, round(fraction * counts[rare])) if fraction else 0
+    if isinstance(split, params.ByFolds):
+        return counts[rare] - context.manifest.counts("test")[rare]
     cut = params.PrepareParams().test_fraction * context.manifest.counts("train")[rare]
     return context.manifest.counts("test")[rare] or max(1, round(cut))
 

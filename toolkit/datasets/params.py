@@ -207,7 +207,17 @@ class ByFractions(Section):
     fractions: SplitFractions = SplitFractions(train=0.7, valid=0.15, test=0.15)
 
 
-Split = Literal["auto", "source"] | ByCounts | ByFractions
+class ByFolds(Section):
+    """Test every image: cross-fitting in so many `folds`, anew in each of the `repeats`.
+
+    Images that the source has in test stay apart.
+    """
+
+    folds: Annotated[Integer, Field(ge=2, le=100)]
+    repeats: Annotated[Integer, Field(ge=1, le=100)] = 2
+
+
+Split = Literal["auto", "source"] | ByCounts | ByFractions | ByFolds
 """`source` keeps the splits that the images already lie in, and cuts from train what is missing.
 `auto` is that for images in train and another split, else the fractions 0.7, 0.15 and 0.15."""
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from toolkit import progress
 from toolkit.datasets import params
+from toolkit.datasets.folds import divide_samples
 from toolkit.datasets.split import SplitGroup, assign_splits, describe_cuts, group_samples
 from toolkit.errors import InputError
 from toolkit.io import files, images, inside, manifest, sandbox
@@ -45,6 +46,8 @@ def write_splits(
 ) -> dict[str, Manifest]:
     """Write `output`/{train,valid,test}: <class>/<id>.png of `settings.size`, and a manifest each.
 
+    With folds, train has all images that the source does not have in test, with their folds; test
+    lists them again, as each of them is tested, before those of the source.
     `folder` holds the files of `raw`. A new file's name begins with the id of its raw image.
     Notes of train, where there is something to note: "left_out" lists the files of the selection
     and the images in no split, with path and reason; "cut" says what the source's train gave to
@@ -63,20 +66,49 @@ def write_splits(
     limits = limits.scaled(images.noted_bits(raw.notes))
     convert = functools.partial(_convert, folder, settings.size, limits)
     shown = {"size": settings.size} | ({"bits": limits.bits} if limits.bits else {})
-    manifests = {}
+    manifests = dict[str, Manifest]()
     with files.new_folder(output, MARKER) as building:
         for split, members in assigned.items():
             samples = [replace(s, split=split, group=group_of[s.id]) for s in members]
             samples.sort(key=_file_name)
+            if split == "train" and isinstance(settings.split, params.ByFolds):
+                samples = _divide(samples, raw.classes, settings.split, rng)
             encoded = sandbox.sandboxed_map(
                 convert, samples, processes, seconds=limits.seconds, memory=limits.memory
             )
             tracked = track(encoded, f"prepare {split}", len(samples))
             written = _write(building / split, samples, _checked(tracked, folder, samples))
             notes = shown | (told if split == "train" else {})
+            if split == "test" and isinstance(settings.split, params.ByFolds):
+                written = _with_divided(manifests["train"].samples, written)
             manifests[split] = Manifest(raw.classes, written, notes)
             manifest.write_manifest(building / split, manifests[split])
     return manifests
+
+
+def _divide(
+    samples: Sequence[Sample],
+    classes: Sequence[str],
+    split: params.ByFolds,
+    rng: np.random.Generator,
+) -> list[Sample]:
+    if lacking := sorted({*classes} - {sample.label for sample in samples}):
+        raise InputError(
+            f"prepare.split.folds: class {lacking[0]!r} has no image outside of test, none to "
+            "train on; add images, or name it in fetch.classes.leave_out"
+        )
+    try:
+        return divide_samples(samples, split.folds, split.repeats, rng)
+    except InputError as error:
+        raise InputError(f"prepare.split.folds: {error}") from error
+
+
+def _with_divided(divided: Sequence[Sample], test: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Return links to the images that are divided into folds, and the source's test images."""
+    links = [replace(s, split="test", path=f"../train/{s.path}") for s in divided]
+    idents = manifest.unique_ids(manifest.content_hash(s) for s in (*divided, *test))
+    own = zip(test, idents[len(divided) :], strict=True)
+    return (*links, *(replace(sample, id=ident) for sample, ident in own))
 
 
 def _left_out(

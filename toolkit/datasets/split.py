@@ -14,6 +14,8 @@ from toolkit.io.manifest import SPLITS, Sample, content_hash
 
 ANEW = "{fractions: {train: 0.7, valid: 0.15, test: 0.15}}"
 MOST_CLASSES = 6
+FEW, FOLDS, REPEATS = 200, 5, 2
+"""Images of the rarest class below which all images are tested: in so many folds, so many times."""
 MOST_TRIES = 10_000
 """Steps of the search for groups that give every split each class."""
 
@@ -64,13 +66,7 @@ def choose_split(
     rename = {old: new for old, new in spelled.items() if new in used}
     new_names = {name: spelled.get(name, name) for name in classes}
     leave_out = {name: unfit[new] for name, new in new_names.items() if new in unfit}
-    said = [
-        f"class {old!r} is {new!r} in another split: fetch.classes renames it"
-        for old, new in rename.items()
-    ]
-    if leave_out:
-        why = "for no split may lack a class"
-        said.append(f"left out by fetch.classes, {why}: {_listed(leave_out)}")
+    said = _describe_classes(rename, leave_out, "split")
     kept = [sample for sample in samples if sample.label in used]
     there = {sample.split for sample in kept}
     if split != "source" and there != {""}:
@@ -82,6 +78,56 @@ def choose_split(
     rng = np.random.default_rng(settings.seed)
     assigned = assign_splits(group_samples(kept, ()), used, settings, rng)
     return SplitChoice(split, rename, leave_out, (*said, *describe_cuts(assigned, settings)))
+
+
+def choose_folds(samples: Sequence[Sample], classes: Sequence[str]) -> SplitChoice | None:
+    """Choose folds (see `params.ByFolds`) for images whose rarest class has fewer than FEW.
+
+    Images that the source has in test are not counted. None where folds are not needed, or where
+    there are not two classes with two groups each.
+    """
+    spelled = _find_spellings(samples)
+    samples = [replace(s, label=spelled.get(s.label, s.label)) for s in samples]
+    rest = {id(sample) for sample in _beside_test(group_samples(samples, ()))["train"]}
+    holding = _by_class(
+        group for group in group_samples(samples, ()) if all(id(s) in rest for s in group)
+    )
+    names = sorted({spelled.get(name, name) for name in classes})
+    unfit = {
+        name: f"{_plural(len(holding[name]), 'group')} of images, and each is tested on others"
+        for name in names
+        if len(holding[name]) < 2
+    }
+    used = [name for name in names if name not in unfit]
+    counts = Counter(sample.label for sample in samples if id(sample) in rest)
+    rarest = min(used, key=lambda name: (counts[name], name), default="")
+    if len(used) < 2 or counts[rarest] >= FEW:
+        return None
+    folds = min(FOLDS, min(len(holding[name]) for name in used))
+    rename = {old: new for old, new in spelled.items() if new in used}
+    new_names = {name: spelled.get(name, name) for name in classes}
+    leave_out = {name: unfit[new] for name, new in new_names.items() if new in unfit}
+    apart = "; the images of test stay apart" if len(rest) < len(samples) else ""
+    why = (
+        f"{rarest!r} has {counts[rarest]} images: all are tested, each by networks that train "
+        f"without its fold (prepare.split: {folds} folds, {REPEATS} times){apart}"
+    )
+    split = params.ByFolds(folds=folds, repeats=REPEATS)
+    said = (*_describe_classes(rename, leave_out, "fold"), why)
+    return SplitChoice(split, rename, leave_out, said)
+
+
+def _describe_classes(
+    rename: Mapping[str, str], leave_out: Mapping[str, str], part: str
+) -> list[str]:
+    said = [
+        f"class {old!r} is {new!r} in another split: fetch.classes renames it"
+        for old, new in rename.items()
+    ]
+    if leave_out:
+        why = f"for no {part} may lack a class"
+        said.append(f"left out by fetch.classes, {why}: {_listed(leave_out)}")
+    return said
 
 
 def _count_divided(samples: Iterable[Sample]) -> int:
@@ -191,13 +237,16 @@ def assign_splits(
 ) -> dict[str, list[Sample]]:
     """Return split -> samples. An image that the source has in test is never put in train.
 
-    Only fractions split anew, whatever the source says. Counts are met exactly. Fractions, and the
+    Only fractions split anew, whatever the source says; with folds all that the source does not
+    have in test is train, and there is no valid. Counts are met exactly. Fractions, and the
     source's splits, may be exceeded by whole groups: if the fractions add up to 1, no group is left
     over. Raises InputError if a class has fewer images than requested, or a split would lack a
     class.
     """
     split = resolve_split(settings.split, (sample for group in groups for sample in group))
     settings = settings.model_copy(update={"split": split})
+    if isinstance(split, params.ByFolds):
+        return _beside_test(groups)
     if split == "source":
         _check_source(groups)
     assigned, requested, placed = _assign(groups, classes, settings, rng)
@@ -211,6 +260,14 @@ def assign_splits(
             f"{{leave_out: {[*unfit]}}}"
         )
     return {split: [s for group in assigned[split] for s in group] for split in SPLITS}
+
+
+def _beside_test(groups: Sequence[SplitGroup]) -> dict[str, list[Sample]]:
+    """Return what the source has in test, and as train all groups that have no image there."""
+    test = [sample for group in groups for sample in group if sample.split == "test"]
+    held = {id(group) for group in groups if any(sample.split == "test" for sample in group)}
+    rest = [sample for group in groups if id(group) not in held for sample in group]
+    return {"train": rest, "valid": [], "test": test}
 
 
 def _find_unfit(

@@ -16,6 +16,8 @@ from toolkit.io.notebook import html_table
 
 SPLITS = ("train", "valid", "test")
 COLUMNS = ("id", "path", "label", "split", "group", "parent", "transform", "params", "seed")
+FOLD = "fold_"
+"""Columns fold_1, fold_2, ... come last where images are divided into folds."""
 TABLE, SIDECAR = "manifest.csv", "manifest.json"
 KEYS = ("classes", "notes", "tables")  # of manifest.json
 MAX_SIDECAR = 1_000_000_000  # bytes: it lists every file that was rejected
@@ -30,7 +32,8 @@ class Sample:
     with ".." (see `inside`). `id` is the sha256 of the
     file (see `unique_ids` for equal files), `split` one of SPLITS, or "" before the data is split.
     Samples of one `group` must share a split. A derived sample has the id of its `parent`, the
-    `transform`, the parameters sampled for it, and the seed that they were sampled from.
+    `transform`, the parameters sampled for it, and the seed that they were sampled from. `folds`
+    has the fold, from 0, of each division for cross-fitting; none if the data are split otherwise.
     """
 
     id: str
@@ -42,6 +45,7 @@ class Sample:
     transform: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
+    folds: tuple[int, ...] = ()
 
     @property
     def derived(self) -> bool:
@@ -54,7 +58,8 @@ class Manifest:
     """The class names, in alphabetical order, and the samples.
 
     Raises InputError for duplicate ids or paths, unknown labels or splits, a child that is not in
-    its parent's split and class, and a child in valid or test: no manifest can describe a leak.
+    its parent's split, class and folds, a child in valid or test, and a group in several folds of a
+    division: no manifest can describe a leak.
     Paths must be in normal form; only originals' may lead to another folder, for reading.
     """
 
@@ -79,6 +84,20 @@ class Manifest:
             problem = self._row_problem(sample) or (sample.derived and self._child_problem(sample))
             if problem:
                 raise InputError(f"manifest row {sample.path!r}: {problem}")
+        self._check_folds()
+
+    def _check_folds(self) -> None:
+        of_group: dict[str, tuple[int, ...]] = {}
+        divided = [sample for sample in self.samples if sample.folds]
+        divisions = self.divisions
+        for sample in divided:
+            folds, place = sample.folds, f"manifest row {sample.path!r}"
+            if len(folds) != divisions or min(folds) < 0:
+                message = f"must have {divisions} folds, numbered from 0, got {folds}"
+                raise InputError(f"{place}: {message}")
+            known = of_group.setdefault(sample.group or sample.id, folds)
+            if known != folds:
+                raise InputError(f"{place}: its group lies in the folds {known}, got {folds}")
 
     def _row_problem(self, sample: Sample) -> str | None:
         if sample.label not in self.classes:
@@ -104,7 +123,14 @@ class Manifest:
         if (parent.split, parent.label) != (sample.split, sample.label):
             places = f"{sample.split}/{sample.label} and {parent.split}/{parent.label}"
             return f"it must share split and label with its parent, got {places}"
+        if parent.folds != sample.folds:
+            return f"it must share its parent's folds, {parent.folds}, got {sample.folds}"
         return None
+
+    @property
+    def divisions(self) -> int:
+        """How many times the images are divided into folds."""
+        return next((len(sample.folds) for sample in self.samples if sample.folds), 0)
 
     @cached_property
     def by_id(self) -> Mapping[str, Sample]:
@@ -160,9 +186,11 @@ def write_manifest(folder: Path, manifest: Manifest, others: Sequence[str] = ())
     `others`: tables there that manifest.json names the sha256 of as well.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with files.csv_table(folder / TABLE, COLUMNS) as add:
+    columns = column_names(manifest.divisions)
+    with files.csv_table(folder / TABLE, columns) as add:
         for sample in manifest.samples:
-            add(row_fields(sample))
+            fields = row_fields(sample)
+            add((*fields, *[""] * (len(columns) - len(fields))))
     write_sidecar(folder, manifest.classes, manifest.notes, (TABLE, *others))
 
 
@@ -182,11 +210,17 @@ def check_table(folder: Path, name: str) -> None:
         _check_hash(folder / name, tables)
 
 
+def column_names(divisions: int) -> tuple[str, ...]:
+    """Return the columns of a manifest.csv whose images are so many times divided into folds."""
+    return (*COLUMNS, *(f"{FOLD}{number}" for number in range(1, divisions + 1)))
+
+
 def row_fields(s: Sample) -> tuple[str, ...]:
     """Return the sample as a row of manifest.csv."""
     params = canonical_json(s.params) if s.derived else ""
     seed = "" if s.seed is None else str(s.seed)
-    return (s.id, s.path, s.label, s.split, s.group, s.parent, s.transform, params, seed)
+    plain = (s.id, s.path, s.label, s.split, s.group, s.parent, s.transform, params, seed)
+    return (*plain, *map(str, s.folds))
 
 
 def canonical_json(params: Mapping[str, Any]) -> str:
@@ -209,9 +243,10 @@ def read_manifest(folder: Path, *, inside_only: bool = False) -> Manifest:
     try:
         with table.open(encoding="utf-8", newline="") as stream:
             header, *rows = [*read_rows(stream)] or [[]]
-        if tuple(header) != COLUMNS:
+        divisions = max(0, len(header) - len(COLUMNS))
+        if tuple(header) != column_names(divisions):
             raise InputError(f"columns must be {','.join(COLUMNS)}, got {','.join(header[:12])}")
-        samples = tuple(_parse_row(row, line) for line, row in enumerate(rows, start=2))
+        samples = tuple(_parse_row(row, line, divisions) for line, row in enumerate(rows, start=2))
         if inside_only:
             _check_inside(samples)
         return Manifest(classes, samples, notes)
@@ -261,12 +296,14 @@ def _is_rejected(entry: Any) -> bool:
     return isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in keys)
 
 
-def _parse_row(row: list[str], line: int) -> Sample:
-    if len(row) != len(COLUMNS):
-        raise InputError(f"line {line} must have {len(COLUMNS)} fields, got {len(row)}")
-    ident, path, label, split, group, parent, transform, params, seed = row
+def _parse_row(row: list[str], line: int, divisions: int) -> Sample:
+    if len(row) != len(COLUMNS) + divisions:
+        raise InputError(f"line {line} must have {len(COLUMNS) + divisions} fields, got {len(row)}")
+    ident, path, label, split, group, parent, transform, params, seed, *folds = row
     values = files.parse_json(params) if params else {}
     if not isinstance(values, dict):
         raise InputError(f"line {line}: params must be a JSON object, got {params[:80]}")
     number = int(seed) if seed else None
-    return Sample(ident, path, label, split, group, parent, transform, values, number)
+    # Images beside those of the folds, such as a test split of the source, have empty fields.
+    divided = tuple(int(fold) for fold in folds) if any(folds) else ()
+    return Sample(ident, path, label, split, group, parent, transform, values, number, divided)
