@@ -50,6 +50,15 @@ def test_an_error_is_one_message_and_exit_code_1(error, message, capsys):
     assert told.startswith(message)
 
 
+def test_what_is_handed_over_is_escaped_in_a_terminal_only(capsys, monkeypatch):
+    """A file's name may steer the terminal, and other programs must find that file."""
+    console.hand_over("\x1b[2J.png,a\r\n")
+    assert capsys.readouterr().out == "\x1b[2J.png,a\r\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    console.hand_over("\x1b[2J.png,a\n")
+    assert capsys.readouterr().out == "\\x1b[2J.png,a\n"
+
+
 def test_a_missing_module_that_is_no_extra_is_a_fault_of_ours():
     with pytest.raises(ModuleNotFoundError):
         console.guarded(lambda: (_ for _ in ()).throw(ModuleNotFoundError("x", name="toolkit.x")))

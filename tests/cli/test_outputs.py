@@ -160,6 +160,13 @@ def test_an_output_that_cannot_be_made_is_one_message_before_the_work(
     assert names(project) == before
 
 
+def test_tables_are_not_compared_into_one_of_them(project, capsys):
+    """As by `--output *.csv`, of which the shell makes the first table the output."""
+    code, said = run("compare good.csv --output {}", "good.csv", capsys)
+    assert code == 1
+    assert "--output has the ending of what is read, .csv, and would replace it" in said
+
+
 @pytest.mark.parametrize("path", ["", "/dev/null", "file", "pipe", "circle", "x" * 300])
 @pytest.mark.parametrize("command", INPUTS.values(), ids=INPUTS)
 def test_an_input_that_is_none_is_one_message(project, command, path, capsys):

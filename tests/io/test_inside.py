@@ -352,6 +352,7 @@ REVIEWED = {
     "datasets/prepare.py: f\"{sample.label}/{'-'.join((digest[:16], *copy))}.png\"",
     "io/manifest.py: f'{sample.split}/{sample.label} and {parent.split}/{parent.label}'",
     "pipeline/steps/advise.py: f'{sample.label}/{row}.png'",
+    "pipeline/steps/predict.py: f'{folder}/{name}'",
     "reporting/page.py: f'{folder.parent.name}/{folder.name}'",
     # names from our own code
     "io/closure.py: PACKAGE.joinpath(*module.split('.')[1:])",

@@ -16,7 +16,7 @@ from toolkit.io import files
 from toolkit.metrics import thresholds
 from toolkit.metrics.decisions import apply_decisions
 from toolkit.metrics.params import EvaluateParams
-from toolkit.pipeline.steps.predict import folder_labels
+from toolkit.pipeline.steps.predict import folder_labels, unique_paths
 from toolkit.training import inference, runs
 
 
@@ -85,6 +85,35 @@ def test_each_image_is_copied_to_its_class_once(run, photos, tmp_path):
     }
     assert {path.parent.name for path in copies} == set(found.predicted)
     assert (tmp_path / "sorted" / "predictions.csv").is_file()
+
+
+def test_a_folder_with_files_is_not_sorted_into(run, photos, tmp_path):
+    """Also if it holds a table of predictions, as any folder may."""
+    kept = tmp_path / "mine"
+    kept.mkdir()
+    (kept / "predictions.csv").write_text("mine")
+    with pytest.raises(InputError, match="mine: is not empty; move it away or choose another"):
+        toolkit.predict(run, photos, sort_into=kept)
+    assert (kept / "predictions.csv").read_text() == "mine"
+
+
+def test_names_in_a_folder_of_a_class_are_unique():
+    long = "é" * 126 + ".png"
+    names = ["1.png", "1.png", "1-2.png", "1.png", "1-2.png", "x", "x", long, long]
+    found = [path.removeprefix("a/") for path in unique_paths(("a", name) for name in names)]
+    assert found[:7] == ["1.png", "1-2.png", "1-2-2.png", "1-3.png", "1-2-3.png", "x", "x-2"]
+    assert found[7:] == [long, "é" * 124 + "-2.png"]
+    assert list(unique_paths([("a", "x"), ("b", "x")])) == ["a/x", "b/x"]
+
+
+@pytest.mark.parametrize("option", ["output", "html"])
+def test_an_image_is_not_written_over(run, photos, option):
+    """As by `--output photos/*.png`, of which the shell makes the first photo the output."""
+    path = next(photos.rglob("*.png"))
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"has the ending of what is read, \.png, and would"):
+        toolkit.predict(run, photos, **{option: path})
+    assert path.read_bytes() == before
 
 
 def test_the_page_shows_the_least_certain_first(run, photos, tmp_path):

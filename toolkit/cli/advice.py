@@ -69,9 +69,9 @@ def advise(
         say=partial(console.say, quiet=quiet),
     )
     if as_json:
-        typer.echo(json.dumps(advice_summary(result), indent=2))
+        console.answer(json.dumps(advice_summary(result), indent=2))
         return
-    typer.echo(console.table(advice_table(result)) + "\n")
+    console.answer(console.table(advice_table(result)) + "\n")
     for line in advice_sentences(result):
         console.answer(line)
     start = f"toolkit init my-project --images {shlex.quote(str(photos))}"

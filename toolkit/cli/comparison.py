@@ -63,7 +63,7 @@ def compare(
     from toolkit.pipeline.steps.compare import comparable_columns, read_results
     from toolkit.pipeline.steps.compare import compare as run
 
-    files.check_output(output, file=True)
+    files.check_output(output, file=True, unlike=[".csv"])
     if rev:
         results = _revisions([*rev, *(reports or [])])
     else:
@@ -76,15 +76,15 @@ def compare(
     against |= {"baseline": baseline} if baseline else {}
     compared = run(results, output=output, say=console.say, **against)
     if markdown:
-        typer.echo(verdict.comparison_markdown(compared), nl=False)
+        console.hand_over(verdict.comparison_markdown(compared))
         return
-    typer.echo(console.table(verdict.comparison_table(compared)))
-    typer.echo()
-    typer.echo(console.table(leaderboard_table(compared.leaderboard)))
-    typer.echo()
+    console.answer(console.table(verdict.comparison_table(compared)))
+    console.answer("")
+    console.answer(console.table(leaderboard_table(compared.leaderboard)))
+    console.answer("")
     sentences = map(verdict.verdict_sentence, compared.contrasts)
     for line in (*sentences, *verdict.comparison_notes(compared)):
-        typer.echo(line)
+        console.answer(line)
 
 
 def _against(arms: Sequence[str]) -> dict[str, Any]:
@@ -161,9 +161,9 @@ def sweep(
         force=force,
         say=partial(console.say, quiet=quiet),
     )
-    typer.echo(console.table(swept.rows))
+    console.answer(console.table(swept.rows))
     for line in verdict.comparison_notes(*swept.comparisons):
-        typer.echo(line)
+        console.answer(line)
     console.say(f"{swept.table} and {swept.picture.name}: written", quiet=quiet)
 
 
@@ -188,9 +188,9 @@ def probe(
     }
     result = run(arm, output=output, workers=workers, **shown)
     for line in describe_probe(result):
-        typer.echo(line)
+        console.answer(line)
     if result.by_transform:
-        typer.echo(console.table(probe_table(result)))
+        console.answer(console.table(probe_table(result)))
 
 
 def report(output: Output = Path("reports/index.html"), quiet: Quiet = False) -> None:

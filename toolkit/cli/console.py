@@ -79,6 +79,11 @@ def answer(text: str) -> None:
     sys.stdout.write(f"{escape(text)}\n")
 
 
+def hand_over(text: str) -> None:
+    """What a program may read, on stdout: to the byte, but in a terminal as `answer` shows it."""
+    sys.stdout.write(escape(text) if sys.stdout.isatty() else text)
+
+
 def guarded(run: Callable[[], object]) -> int:
     """Run a command: the exit code, 1 after one message for bad input."""
     try:

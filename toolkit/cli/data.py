@@ -126,8 +126,8 @@ def audit(
     )
     if result.read:
         console.say(f"{images}: {result.read}", quiet=quiet)
-    typer.echo(console.table(result.count_rows()))
-    typer.echo(f"\n{console.table(result.table())}\n")
+    console.answer(console.table(result.count_rows()))
+    console.answer(f"\n{console.table(result.table())}\n")
     for line in describe_audit(result):
         console.answer(line)
     if result.failures:
@@ -255,7 +255,7 @@ def policies(
         policy = parsing.make_policy(name)
         for line in policy.notes:
             console.say(line)
-        typer.echo(presets.policy_text(name, policy), nl=False)
+        console.hand_over(presets.policy_text(name, policy))
         return
     names = {name: ", ".join(policy.names()) for name, policy in presets.POLICIES.items()}
-    typer.echo(console.table([("policy", "transforms"), *names.items()]))
+    console.answer(console.table([("policy", "transforms"), *names.items()]))

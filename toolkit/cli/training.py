@@ -145,7 +145,7 @@ def clean(
             console.say(what, quiet=quiet)
         else:
             console.say(f"{what}: kept, for another process is using it")
-    typer.echo(f"{total / 1e6:,.1f} MB {'would be' if dry_run else 'were'} removed")
+    console.answer(f"{total / 1e6:,.1f} MB {'would be' if dry_run else 'were'} removed")
 
 
 def networks(
@@ -170,7 +170,7 @@ def networks(
         if name
         else flops.network_table(size, classes)
     )
-    typer.echo(console.table(rows))
+    console.answer(console.table(rows))
     for other, least in () if name else SMALLEST.items():
         if least > size:
             console.say(f"{other} is left out: it needs images of {least} px or more")
@@ -212,7 +212,7 @@ def gradients(
         }
         files.write_file(output, gradient_figure(curves))
         console.say(f"{output}: {len(traces)} runs", quiet=quiet)
-    typer.echo(console.table(gradient_rows(traces)))
+    console.answer(console.table(gradient_rows(traces)))
 
 
 @options.reads_images
@@ -287,9 +287,9 @@ def evaluate(
         track=console.track(quiet),
         say=partial(console.say, quiet=quiet),
     )
-    typer.echo(console.table(metric_table(evaluation)))
+    console.answer(console.table(metric_table(evaluation)))
     for line in evaluation.notes:
-        typer.echo(line)
+        console.answer(line)
     console.say(f"{output}/metrics.json: all {len(evaluation.metrics)} numbers", quiet=quiet)
 
 
@@ -346,9 +346,9 @@ def predict(
         say=partial(console.say, quiet=quiet),
     )
     if as_json:
-        typer.echo(json.dumps(prediction_summary(predictions), indent=2))
+        console.answer(json.dumps(prediction_summary(predictions), indent=2))
     elif not output:
-        typer.echo(predictions_csv(predictions), nl=False)
+        console.hand_over(predictions_csv(predictions))
     if predictions.problems:
         rejected = [{"path": path, "reason": why} for path, why in predictions.problems.items()]
         told = describe_rejected(rejected, len(predictions.ids) + len(rejected))

@@ -12,7 +12,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -212,11 +212,18 @@ def building_place(path: Path) -> Path:
     return path.with_name(f".{path.name}.building")
 
 
-def check_output(path: Path | str | None, option: str = "--output", *, file: bool = False) -> None:
+def check_output(
+    path: Path | str | None,
+    option: str = "--output",
+    *,
+    file: bool = False,
+    unlike: Collection[str] = (),
+) -> None:
     """Raise InputError, before any work, for a path that cannot become a folder, or a `file`.
 
     That is "", ".", "..", "/" and one with a NUL; a file in the place of a folder or of one above
-    it, what is no file in the place of a file, and a link to itself. None is no output.
+    it, what is no file in the place of a file, a link to itself, and a name with one of the endings
+    `unlike` it: the command reads such files, and `--output *.png` names one. None is no output.
     """
     if path is None:
         return
@@ -224,6 +231,9 @@ def check_output(path: Path | str | None, option: str = "--output", *, file: boo
     real = place if file or "\0" in str(path) else resolve(place)
     if {place.name, real.name} & {"", ".."} or "\0" in str(path):
         raise InputError(f"{option} must name a {kind} that can be made, got {str(path)!r}")
+    if place.suffix.lower() in unlike:
+        problem = f"{option} has the ending of what is read, {place.suffix}, and would replace it"
+        raise InputError(f"{place}: {problem}; name another")
     if place.exists() and not (place.is_file() if file else place.is_dir()):
         found = "folder" if place.is_dir() else "file" if place.is_file() else "device or pipe"
         raise InputError(f"{place}: {option} must be a {kind}, found a {found}; name another")
@@ -284,14 +294,15 @@ def check_replaceable(
 ) -> None:
     """Raise InputError, before any work, for a path that `new_folder` would not replace.
 
-    None is no output.
+    None is no output; the marker "" is in no folder, so that only an empty one is replaced.
     """
     check_output(path, option)
     if path is None:
         return
     path = Path(path)
     if not _may_be_replaced(path, marker) and not (force and path.is_dir()):
-        message = f"{path}: exists and was not written by the toolkit; move it away"
+        found = "exists and was not written by the toolkit" if marker else "is not empty"
+        message = f"{path}: {found}; move it away"
         remedy = "" if force is None else ", or replace it with --force"
         raise InputError(f"{message} or choose another {option}{remedy}")
 

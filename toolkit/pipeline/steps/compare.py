@@ -52,7 +52,7 @@ def compare(
     than `margin` are practically equal. `output` is a summary.json, beside which curves and
     pictures are written. Raises InputError for results on different test images.
     """
-    files.check_output(output, file=True)
+    files.check_output(output, file=True, unlike=[".csv"])
     columns = comparable_columns(actual, predicted, id, logits=logits, positive=positive)
     results, matched = match_results(_results(reports, columns, say))
     if not results:

@@ -1,7 +1,7 @@
 """`toolkit predict`, and `toolkit.predict`."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.datasets import archives, folders
+from toolkit.datasets.hubs import PICTURES
 from toolkit.datasets.local import open_images
 from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError
@@ -30,6 +31,8 @@ from toolkit.training.runs import Run
 
 SORTED = "predictions.csv"
 """In the folder of sorted images: what was predicted, as in the CSV file."""
+MAX_NAME = 255
+"""Bytes of a file's name."""
 
 
 def predict(
@@ -57,13 +60,13 @@ def predict(
     images: the latter for the class `positive`, by default the one with fewer original training
     images; `threshold` is a rule ("gmean", "cost:RATIO", "recall:MINIMUM") or a probability. `raw`
     takes neither: the network's own scores, of which the highest decides. `output` is a CSV file
-    to write, `sort_into` a folder with a copy of each image in a folder of its class, `html` a page
-    that shows the least certain images first. Raises InputError if a class folder is none of the
-    run's classes, and if no file can be read.
+    to write, `sort_into` a new folder with a copy of each image in a folder of its class, `html` a
+    page that shows the least certain images first. Raises InputError if a class folder is none of
+    the run's classes, if no file can be read, and for an output that is named like an image.
     """
-    files.check_output(output, file=True)
-    files.check_output(html, "--html", file=True)
-    files.check_replaceable(sort_into, SORTED, "--sort-into")
+    files.check_output(output, file=True, unlike=PICTURES)
+    files.check_output(html, "--html", file=True, unlike=PICTURES)
+    files.check_replaceable(sort_into, "", "--sort-into")
     places = [images] if isinstance(images, str | Path) else images
     settings = build(ReadParams, reading, "reading")
     several = [_opened(place, settings, track, say) for place in places]
@@ -168,18 +171,28 @@ def _photos(places: Sequence[Path], predictions: Predictions) -> list[Photo]:
 
 
 def _sort(place: Path, predictions: Predictions, photos: Sequence[Photo]) -> None:
-    """Copy each file to a folder of its class; one whose name is taken gets a number."""
-    taken = Counter[tuple[str, str]]()
-    with files.new_folder(place, marker=SORTED) as building:
+    """Copy each file to a folder of its class. What is there stays: a person may have sorted it."""
+    with files.new_folder(place, marker="") as building:
         for label in predictions.classes:
             inside.make_folder(building, label)
-        for label, photo in zip(predictions.predicted, photos, strict=True):
-            name = Path(photo.name)
-            taken[label, name.name] += 1
-            number = taken[label, name.name]
-            unique = f"{name.stem}-{number}{name.suffix}" if number > 1 else name.name
-            inside.write_inside(building, f"{label}/{unique}", photo.content(), replace=False)
+        pairs = zip(predictions.predicted, (Path(photo.name).name for photo in photos), strict=True)
+        for path, photo in zip(unique_paths(pairs), photos, strict=True):
+            inside.write_inside(building, path, photo.content(), replace=False)
         write_predictions(building / SORTED, predictions)
+
+
+def unique_paths(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield <folder>/<name> for each pair; a name that is taken there gets a number."""
+    taken, numbers = set[str](), Counter[str]()
+    for folder, name in pairs:
+        path = wanted = f"{folder}/{name}"
+        while path in taken:
+            numbers[wanted] += 1
+            end = f"-{numbers[wanted] + 1}{Path(name).suffix}"
+            stem = Path(name).stem.encode()[: MAX_NAME - len(end.encode())]
+            path = f"{folder}/{stem.decode(errors='ignore')}{end}"
+        taken.add(path)
+        yield path
 
 
 def _opened(
