@@ -62,9 +62,9 @@ PARAMS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "train.device": ("cpu", ("train*", "report")),
     "train.threads": (2, ("train*", "report")),
     "train.precision": ("float32", ("train*", "report")),
-    "train.recipes.second.learning_rate": (0.01, ("train@*-second-*", "report")),
-    "train.recipes.second.keep": ("gmean", ("train@*-second-*", "report")),
-    "train.recipes.second.plateau.patience": (3, ("train@*-second-*", "report")),
+    "train.recipes.second.learning_rate": (0.01, ("train@*-second", "report")),
+    "train.recipes.second.keep": ("gmean", ("train@*-second", "report")),
+    "train.recipes.second.plateau.patience": (3, ("train@*-second", "report")),
     "train.checkpoint.minutes": (1, ("report",)),
     "train.data": ("files", ("report",)),
     "train.workers": (1, ("report",)),
@@ -76,6 +76,7 @@ PARAMS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "compare.control": ("original", ("compare", "report")),
     "compare.resamples": (300, ("compare", "report")),
     "compare.seed": (1, ("compare", "report")),
+    "compare.seeds": ([0, 1], ("train*", "compare", "report")),
 }
 VERSIONS = {
     "numpy": ("*",),
@@ -248,7 +249,7 @@ def run(project: Project) -> list[bool]:
         ),
         "learning rate of one recipe": (
             lambda: project.change_param("train.recipes.second.learning_rate", 0.002),
-            ("*-second-0", *SHOWN), "",
+            ("*-second", *SHOWN), "",
         ),
         "version of torch, same results": (lambda: set_version(project, "torch"), RUNS, ""),
         "code of the loop, same results": (

@@ -24,7 +24,7 @@ FOLDERS = {
     "predict sorted": "predict nowhere nowhere.png --sort-into {}",
 }
 INSIDE = {
-    "train seeds": "train --arm nowhere --valid nowhere --seeds 0,1 --output {}/{{seed}}",
+    "train seeds": "train --arm nowhere --valid nowhere --seeds 0,1 --output {}",
     "sweep": "sweep --target 60 --output {}",
 }
 """Outputs are files or folders below this."""

@@ -1,10 +1,10 @@
 """Options of `toolkit train` that need thought: several seeds."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-import typer
 
 import toolkit
 from tests.conftest import fill
@@ -16,27 +16,25 @@ PRESET = Path(params.__file__).parent / "presets" / "quick.yaml"
 
 
 def test_seeds_are_ranges_and_lists():
-    found = training._outputs(Path("models/original-r-{seed}"), "0-2,5")
-    assert list(found) == [0, 1, 2, 5]
-    assert found[5] == Path("models/original-r-5")
+    assert training._parse_seeds("0-2,5") == [0, 1, 2, 5]
 
 
 @pytest.mark.parametrize("seeds", ["x", "", "1,", "-1", "1-2-5", "1-", "²"])
 def test_seeds_that_are_none_are_refused(seeds):
     with pytest.raises(InputError, match="must be like 0-9 or 0,3,5"):
-        training._outputs(Path("run-{seed}"), seeds)
+        training._parse_seeds(seeds)
 
 
 @pytest.mark.parametrize("seeds", ["3-1", "0-10000", "0-99999999999999999999"])
 def test_ranges_that_are_empty_or_endless_are_refused(seeds):
     with pytest.raises(InputError, match="must name from 1 to 10000 seeds"):
-        training._outputs(Path("run-{seed}"), seeds)
+        training._parse_seeds(seeds)
 
 
 @pytest.mark.parametrize("seeds", ["0,0,1", "0-3,2"])
 def test_a_repeated_seed_is_refused(seeds):
     with pytest.raises(InputError, match="must not repeat a seed"):
-        training._outputs(Path("run-{seed}"), seeds)
+        training._parse_seeds(seeds)
 
 
 OPTIONS = {
@@ -55,7 +53,7 @@ def test_options_are_checked_before_any_image_is_read(tmp_path, monkeypatch, cap
     if inside:
         shutil.copy(PRESET, "params.yaml")
     command = ["toolkit", "train", "--arm", "no-such", "--valid", "x", "--recipe", "resnet18"]
-    monkeypatch.setattr("sys.argv", [*command, "--output", "run-{seed}", *option])
+    monkeypatch.setattr("sys.argv", [*command, "--output", "run", *option])
     assert console.guarded(main.app) == 1
     assert capfd.readouterr().err.startswith(f"error: {OPTIONS[option]}")
 
@@ -68,6 +66,35 @@ def test_a_network_that_needs_larger_images_is_refused_before_they_are_decoded(t
         )
 
 
-def test_runs_of_several_seeds_need_folders_of_their_own():
-    with pytest.raises(typer.BadParameter, match=r"--output must contain \{seed\}"):
-        training._outputs(Path("run"), "0-9")
+PARAMS = """
+fetch: {source: folder, path: x}
+train: {recipes: {r: {network: torchvision.mobilenet_v3_small, epochs: 1, batch: 4}}}
+compare: {arms: [original], recipes: [r], seeds: SEEDS}
+"""
+
+
+def test_another_seed_trains_only_what_is_new_and_one_less_removes_its_run(
+    tmp_path, monkeypatch, capfd
+):
+    """As DVC runs it; a stage that was killed finds in its folder what was done."""
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "photos", {"a": 2, "b": 2}, size=16)
+    command = "train --arm photos --valid photos --recipe r --seeds params --output models/x"
+
+    def train(seeds):
+        Path("params.yaml").write_text(PARAMS.replace("SEEDS", str(seeds)))
+        main.app(command.split(), standalone_mode=False)
+        kept = re.findall(r"models/x/(\d+): kept", capfd.readouterr().err)
+        return {p.name: run_bytes(p) for p in Path("models/x").glob("[!.]*")}, [*map(int, kept)]
+
+    first, kept = train([0])
+    assert (sorted(first), kept) == (["0"], [])
+    second, kept = train([0, 3])
+    assert (sorted(second), kept) == (["0", "3"], [0])
+    third, kept = train([3])
+    assert (sorted(third), kept) == (["3"], [3])
+    assert (second["0"], third["3"]) == (first["0"], second["3"])
+
+
+def run_bytes(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}

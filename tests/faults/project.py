@@ -217,14 +217,14 @@ STAGES = {
         Stage(
             "train",
             "train --arm data/arms/augmented --valid data/prepared/valid --recipe small --seed 0",
-            "models/augmented-small-0",
+            "models/augmented-small/0",
             ("data/arms/augmented", "data/prepared/train", "data/prepared/valid"),
         ),
         Stage(
             "evaluate",
-            "evaluate models/augmented-small-0 --test data/prepared/test",
-            "reports/runs/augmented-small-0",
-            ("models/augmented-small-0", "data/prepared/test"),
+            "evaluate models/augmented-small/0 --test data/prepared/test",
+            "reports/runs/augmented-small/0",
+            ("models/augmented-small/0", "data/prepared/test"),
         ),
         Stage(
             "probe",
@@ -240,12 +240,12 @@ STAGES = {
         Stage(
             "train original",
             "train --arm data/arms/original --valid data/prepared/valid --recipe small --seed 0",
-            "models/original-small-0",
+            "models/original-small/0",
         ),
         Stage(
             "evaluate original",
-            "evaluate models/original-small-0 --test data/prepared/test",
-            "reports/runs/original-small-0",
+            "evaluate models/original-small/0 --test data/prepared/test",
+            "reports/runs/original-small/0",
         ),
         Stage("compare", "compare reports/runs", "reports/summary.json", ("reports/runs",)),
         Stage("report", "report", "reports/index.html", ("reports", "data")),
@@ -257,7 +257,7 @@ OTHERS = {
     "policies": "policies",
     "networks": "networks --size 32",
     "gradients": "gradients models --output new/gradients.png",
-    "predict": "predict models/augmented-small-0 data/prepared/test --output new/predicted.csv",
+    "predict": "predict models/augmented-small/0 data/prepared/test --output new/predicted.csv",
     "advise": "advise photos --html new/advice.html --work new/work --workers 2",
     "init": "init new --preset quick",
     "train frozen": (

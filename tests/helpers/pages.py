@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,15 +154,16 @@ def inputs(folder: Path) -> PageInputs:
     tuning = predictions(
         tuple(s.id for s in valid.samples), tuple(s.label for s in valid.samples), 1.0, 7
     )
-    results = [
+    runs = [
         result(name, recipe, seed, ids=tuple(ids), actual=tuple(actual), valid=tuning)
         for recipe in RECIPES
         for name in ARMS
         for seed in SEEDS
     ]
+    results = [replace(run, folder=folder / "runs" / run.key.place) for run in runs]
     for run in results:
-        files.write_file(folder / "runs" / str(run.key) / "history.csv", "")
-        write_mistakes(folder / "runs" / str(run.key) / "mistakes", explained(run, test))
+        files.write_file(run.folder / "history.csv", "")
+        write_mistakes(run.folder / "mistakes", explained(run, test))
     part = {"auc": 0.7, "low": 0.6, "high": 0.8}
     probe = {**part, "originals": 4, "new": 6, "by_transform": {NASTY: part}}
     files.write_file(folder / "probe" / "augmented.json", json.dumps(probe))
@@ -175,7 +177,6 @@ def inputs(folder: Path) -> PageInputs:
         audited=folder / "audit",
         prepared=folder / "prepared",
         arms=folder / "arms",
-        runs=folder / "runs",
         probes=folder / "probe",
         params=f"# {NASTY}",
     )

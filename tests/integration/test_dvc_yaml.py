@@ -14,6 +14,7 @@ PRESETS = ROOT / "toolkit" / "pipeline" / "presets"
         ("dvc.yaml", "pipeline.yaml"),
         ("params.yaml", "quick.yaml"),
         (".dvc/plots/arms.json", "arms.json"),
+        (".dvc/plots/matrices.json", "matrices.json"),
     ],
 )
 def test_the_committed_file_is_the_packages(ours, theirs):

@@ -34,7 +34,7 @@ THERE = (  # what a stage needs that runs alone
     *(f"data/prepared/{split}" for split in ("train", "valid", "test")),
     *(f"data/arms/{arm}" for arm in ("original", "augmented", QUOTED, LINES)),
     *(
-        f"models/{arm}-{recipe}-{SHELL}"
+        f"models/{arm}-{recipe}"
         for arm in ("original", "augmented")
         for recipe in ("googlenet", "resnet18")
     ),

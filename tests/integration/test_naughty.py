@@ -40,16 +40,16 @@ STAGES = (
     ("augment", "data/prepared/train", "--only-new", "--output", "data/arms/augmented"),
     *(
         ("train", "--arm", f"data/arms/{arm}", "--valid", "data/prepared/valid", "--recipe", "r",
-         "--output", f"models/{arm}-r-0")
+         "--seeds", "params", "--output", f"models/{arm}-r")
         for arm in ("original", "augmented")
     ),
     *(
-        ("evaluate", f"models/{arm}-r-0", *EVALUATED, "--output", f"reports/runs/{arm}-r-0")
+        ("evaluate", f"models/{arm}-r", *EVALUATED, "--output", f"reports/runs/{arm}-r")
         for arm in ("original", "augmented")
     ),
     ("compare", "reports/runs", "--output", "reports/summary.json"),
     ("report", "--output", "reports/index.html"),
-    ("predict", "models/original-r-0", "photos", "--output", "predicted.csv"),
+    ("predict", "models/original-r/0", "photos", "--output", "predicted.csv"),
     ("augment", "photos", "--output", "balanced", "--target", "80"),
 )  # fmt: skip
 

@@ -96,10 +96,11 @@ def project(tmp_path_factory) -> Path:
 
 
 def test_every_artifact_is_there(project):
-    keys = {f"{arm}-{r}-0" for arm in ("original", "augmented") for r in ("first", "second")}
+    keys = {f"{arm}-{r}" for arm in ("original", "augmented") for r in ("first", "second")}
     assert {p.name for p in (project / "models").iterdir() if p.is_dir()} == keys
     for key in keys:
-        files = {p.name for p in (project / "reports" / "runs" / key).iterdir()}
+        assert [p.name for p in (project / "models" / key).iterdir()] == ["0"]
+        files = {p.name for p in (project / "reports" / "runs" / key / "0").iterdir()}
         assert {"predictions.csv", "valid_predictions.csv", "metrics.json", "mistakes"} <= files
     assert (project / "data" / "arms" / "augmented.png").is_file()
     assert "<html" in (project / "reports" / "index.html").read_text()
@@ -133,9 +134,7 @@ def test_the_summary_is_scalars_only(project):
 def test_another_target_runs_what_depends_on_it_and_nothing_else(project):
     before = (project / "data/arms/augmented/manifest.csv").read_text().splitlines()
     edit(project, "augment.target", 36)
-    arm = {
-        f"{stage}@augmented-{r}-0" for stage in ("train", "evaluate") for r in ("first", "second")
-    }
+    arm = {f"{stage}@augmented-{r}" for stage in ("train", "evaluate") for r in ("first", "second")}
     assert stages_run(sh(project, "dvc", "repro")) == {
         "augment@augmented", "probe@augmented", *arm, "compare", "report",
     }  # fmt: skip
@@ -156,7 +155,7 @@ def test_plots_show_the_arms_in_one_picture(project):
     assert {row["run"] for row in json.loads(said)["data"]["values"]} == runs
     sh(project, "dvc", "plots", "show")
     page = (project / "dvc_plots" / "index.html").read_text()
-    assert "Confusion matrix" in page
+    assert "Confusion matrices on test, all seeds" in page
 
 
 def test_changing_it_back_trains_nothing(project):
@@ -170,10 +169,25 @@ def test_changing_it_back_trains_nothing(project):
 def test_one_recipes_learning_rate_runs_that_recipe_only(project):
     edit(project, "train.recipes.second.learning_rate", 0.002)
     arms = ("original", "augmented")
-    recipe = {f"{stage}@{arm}-second-0" for stage in ("train", "evaluate") for arm in arms}
+    recipe = {f"{stage}@{arm}-second" for stage in ("train", "evaluate") for arm in arms}
     assert stages_run(sh(project, "dvc", "repro")) == {*recipe, "compare", "report"}
     sh(project, "git", "checkout", "--quiet", ".")
     sh(project, "dvc", "repro")
+
+
+def test_another_seed_trains_that_one_only(project):
+    before = (project / "models/original-first/0/weights.safetensors").stat().st_mtime_ns
+    edit(project, "compare.seeds", [0, 1])
+    said = sh(project, "dvc", "repro")
+    assert {name.split("@")[0] for name in stages_run(said)} == {
+        "train", "evaluate", "compare", "report",
+    }  # fmt: skip
+    assert said.count("/0: kept, the same training left it") == 4
+    assert (project / "models/original-first/0/weights.safetensors").stat().st_mtime_ns == before
+    assert (project / "reports/runs/original-first/1/metrics.json").is_file()
+    sh(project, "git", "checkout", "--quiet", ".")
+    sh(project, "dvc", "repro")
+    assert not (project / "models/original-first/1").exists()
 
 
 def test_an_experiment_changes_the_target(project):
@@ -208,7 +222,7 @@ def test_push_and_pull_restore_every_artifact_in_a_fresh_clone(project, tmp_path
     sh(tmp_path, "git", "clone", "--quiet", str(project), "clone")
     sh(tmp_path / "clone", "dvc", "pull")
     assert is_up_to_date(tmp_path / "clone")
-    ours, theirs = (f / "models" / "original-first-0" / "weights.safetensors"
+    ours, theirs = (f / "models" / "original-first" / "0" / "weights.safetensors"
                     for f in (project, tmp_path / "clone"))  # fmt: skip
     assert ours.read_bytes() == theirs.read_bytes()
 
@@ -216,9 +230,9 @@ def test_push_and_pull_restore_every_artifact_in_a_fresh_clone(project, tmp_path
 def test_training_again_from_nothing_gives_the_same_bytes(project):
     """Same params, same machine: every output hash in dvc.lock stays."""
     before = (project / "dvc.lock").read_text()
-    last = "evaluate@augmented-first-0"  # with all that it depends on
+    last = "evaluate@augmented-first"  # with all that it depends on
     ran = stages_run(sh(project, "dvc", "repro", "--force", "--no-run-cache", last))
-    assert {"fetch", "augment@augmented", "train@augmented-first-0", last} <= ran
+    assert {"fetch", "augment@augmented", "train@augmented-first", last} <= ran
     assert (project / "dvc.lock").read_text() == before
 
 

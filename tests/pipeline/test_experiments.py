@@ -38,7 +38,7 @@ if augment["target"] == 13:
 for arm in ("original", "augmented"):
     hits = 5 if arm == "original" else augment["target"] - len(without)
     rows = [f"{k},a,{'a' if k < hits else 'b'}" for k in range(10)] + ["10,b,b", "11,b,b"]
-    folder = Path("reports/runs") / f"{arm}-small-0"
+    folder = Path("reports/runs") / f"{arm}-small" / "0"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "predictions.csv").write_text("\\n".join(["id,actual,predicted", *rows, ""]))
     side = {"arm": arm, "recipe": "small", "seed": 0, "positive": "a", "n": 12}

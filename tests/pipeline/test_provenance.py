@@ -46,6 +46,10 @@ def touched(before, after):
         ({"train": BASE["train"] | {"workers": 3}}, set()),
         ({"evaluate": {"beta": 1.0}}, {"evaluate"}),
         ({"compare": BASE["compare"] | {"seed": 1}}, {"compare", "report"}),
+        (
+            {"compare": BASE["compare"] | {"seeds": [0, 1]}},
+            {"train/a", "train/b", "compare", "report"},
+        ),
     ],
 )
 def test_a_param_touches_the_stages_that_read_it(sections, stages):
@@ -139,7 +143,7 @@ def test_photos_that_are_elsewhere_stand_as_they_were(tmp_path):
 
 
 def keep_required_keys(path: Path) -> None:
-    """Leave out all that has a default; DVC makes a stage for each arm, recipe and seed."""
+    """Leave out all that has a default; DVC makes a stage for each arm and recipe."""
     settings = YAML(typ="safe").load(path)
     kept = {"augment": "arms", "train": "recipes"}
     short = {name: {key: settings[name][key]} for name, key in kept.items()}

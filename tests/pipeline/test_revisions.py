@@ -43,7 +43,7 @@ def evaluate(project: Path, key: RunKey, hits: int) -> None:
     """An evaluation in which `hits` of ten images of `a`, and all five of `b`, are found."""
     rows = [("a", "a")] * hits + [("a", "b")] * (10 - hits) + [("b", "b")] * 5
     lines = [f"{k},{actual},{predicted}" for k, (actual, predicted) in enumerate(rows)]
-    folder = project / RUNS / str(key)
+    folder = project / RUNS / key.place
     files.write_file(folder / "predictions.csv", "\n".join(["id,actual,predicted", *lines, ""]))
     side = {"arm": key.arm, "recipe": key.recipe, "seed": key.seed, "positive": "a"}
     numbers = {"n": 15, "accuracy": (hits + 5) / 15, "gmean": (hits / 10) ** 0.5}
@@ -146,7 +146,7 @@ def test_revisions_with_nothing_in_common_are_refused(project, tmp_path):
 def test_outputs_that_are_nowhere_are_named_with_the_remedy(project, tmp_path):
     copy = shutil.copytree(project.parent, tmp_path / "copy") / "project"
     shutil.rmtree(copy / ".dvc" / "cache")
-    with pytest.raises(InputError, match=r"^first:reports/runs/original-small-0.*`dvc pull`"):
+    with pytest.raises(InputError, match=r"^first:reports/runs/original-small/0.*`dvc pull`"):
         revisions.read_revision(copy, "first", RUNS)
 
 

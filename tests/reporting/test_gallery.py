@@ -38,9 +38,7 @@ def test_large_pictures_are_made_small_and_small_ones_are_left():
 
 
 def test_mistakes_are_those_of_each_arms_first_seed(page_inputs):
-    strips = gallery.mistake_strips(
-        page_inputs.runs, [r for r in page_inputs.results if r.recipe == "net"]
-    )
+    strips = gallery.mistake_strips([r for r in page_inputs.results if r.recipe == "net"])
     assert list(strips) == ["mistake", "hardest"]
     assert [strip.title for strip in strips["mistake"]] == ["original", "augmented", "duplicated"]
     assert all(len(strip.pictures) <= gallery.MAX_MISTAKES for strip in strips["hardest"])

@@ -83,18 +83,20 @@ def test_a_plain_folder_of_many_sizes_is_predicted_as_its_files_are(run, tmp_pat
         Image.new("RGB", shape, (60 * number, 20, 200)).save(tmp_path / "b" / f"{number}.jpg")
     (tmp_path / "b" / "notes.txt").write_text("text")
     lines = []
-    folder = inference.predict_folder(run, tmp_path, say=lines.append)
+    (applied,) = inference.apply_runs([run], tmp_path, say=lines.append)
+    folder = applied.predictions
     files = inference.predict_files(run, named(sorted(tmp_path.glob("b/*.jpg"))))
     assert np.array_equal(folder.scores, [guess.scores for guess in files])
     assert ["b/notes.txt" in line for line in lines] == [False, True]
     chosen = [HardExample("mistake", folder.ids[1], "b", "a", "b", 0.5)]
-    (example,) = inference.explain_examples(run, tmp_path, chosen)
+    (example,) = inference.explain_examples(applied, chosen)
     assert (example.path, example.photo.shape) == ("b/1.jpg", (32, 32, 3))
 
 
 def test_examples_are_explained_in_their_order(run, test_split):
-    choices = mistakes.choose_examples(inference.predict_folder(run, test_split), "b")
-    explained = inference.explain_examples(run, test_split, choices)
+    (applied,) = inference.apply_runs([run], test_split)
+    choices = mistakes.choose_examples(applied.predictions, "b")
+    explained = inference.explain_examples(applied, choices)
     table = manifest.read_manifest(test_split)
     assert tuple(item.example for item in explained) == choices
     for item in explained:
@@ -107,7 +109,8 @@ def test_an_explanation_is_for_the_label_of_its_example(run, test_split):
     """The map of each class, against the one computed from the network itself."""
     sample = manifest.read_manifest(test_split).samples[0]
     choices = [HardExample("mistake", sample.id, "a", "b", label, 0.5) for label in "ab"]
-    explained = inference.explain_examples(run, test_split, choices)
+    (applied,) = inference.apply_runs([run], test_split)
+    explained = inference.explain_examples(applied, choices)
     images = dataset.stack_images([read_image(test_split / sample.path)] * 2)
     expected = inference.heatmaps(runs.load_run(run)[1], images, [0, 1])
     assert np.array_equal([item.heatmap for item in explained], expected)
@@ -131,7 +134,24 @@ def test_of_a_folder_only_a_few_batches_are_in_memory(run, tmp_path, monkeypatch
 
 
 def test_no_examples_no_explanations(run, test_split):
-    assert inference.explain_examples(run, test_split, ()) == ()
+    (applied,) = inference.apply_runs([run], test_split)
+    assert inference.explain_examples(applied, ()) == ()
+
+
+def test_several_runs_decode_the_images_once_and_predict_as_each_alone(
+    run, test_split, monkeypatch
+):
+    decoded, real = [], dataset.load_tensors
+
+    def load(*arguments):
+        decoded.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr(dataset, "load_tensors", load)
+    alone = inference.predict_folder(run, test_split)
+    several = [each.predictions for each in inference.apply_runs([run, run], test_split)]
+    assert len(decoded) == 1
+    assert all(np.array_equal(each.scores, alone.scores) for each in several)
 
 
 def test_files_get_the_scores_of_their_folder(run, test_split):

@@ -109,10 +109,11 @@ def _evaluations(reports: Sequence[str | Path]) -> list[str | Path]:
         return list(reports)
     from toolkit.pipeline import revisions
 
-    keys = [str(key) for key in revisions.run_keys(options.read_project().compare)]
+    keys = revisions.run_keys(options.read_project().compare)
+    declared = {key.place.parent.name for key in keys}
     several = [
-        [place / key for key in keys]
-        if (place := Path(text)).is_dir() and not (place / "metrics.json").is_file()
+        [place / key.place for key in keys]
+        if (place := Path(text)).is_dir() and declared & {inside.name for inside in place.iterdir()}
         else [text]
         for text in reports
     ]

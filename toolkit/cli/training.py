@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # heavy modules are imported by the command that needs them
     from toolkit.training import runs
 
 MAX_SEEDS = 10_000
+PARAMS_SEEDS = "params"
 
 
 @options.reads_images
@@ -28,11 +29,15 @@ def train(
     ] = "recommended",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Else models/<arm>-<recipe>-<seed>."),
+        typer.Option("--output", "-o", help="Else models/<arm>-<recipe>/<seed>."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, shuffling and dropout.")] = 0,
     seeds: Annotated[
-        str | None, typer.Option(help="Several: 0-9 or 0,3,5; --output must contain {seed}.")
+        str | None,
+        typer.Option(
+            help="Several, each in a folder in --output: 0-9 or 0,3,5; or `params`, those of "
+            "compare.seeds and no others."
+        ),
     ] = None,
     restart: Annotated[bool, typer.Option(help="Ignore any checkpoint.")] = False,
     max_minutes: Annotated[
@@ -48,12 +53,15 @@ def train(
     """Train a network on an arm. If it is interrupted or killed, the same command resumes it.
 
     Example: toolkit train --arm data/arms/augmented --valid data/prepared/valid
-    --recipe resnet18 --output models/augmented-resnet18-0
+    --recipe resnet18 --seeds 0-4 --output models/augmented-resnet18
+
+    Runs that the same training has left there before are kept: more seeds train only what is new.
     """
     from toolkit.datasets.params import ReadParams
+    from toolkit.io import files
     from toolkit.io.schema import build
+    from toolkit.pipeline.steps.train import default_place, remove_others, train_all
     from toolkit.pipeline.steps.train import train as run
-    from toolkit.pipeline.steps.train import train_all
     from toolkit.training import distributed, profiling
     from toolkit.training.params import RECIPES, TrainParams
     from toolkit.training.train import TrainingOptions
@@ -73,10 +81,16 @@ def train(
             section = settings or TrainParams(recipes=RECIPES)
             if profile:  # which measures this process
                 section = section.model_copy(update={"jobs": 1})
-            outputs = _outputs(output, seeds)
+            declared = seeds == PARAMS_SEEDS
+            numbers = options.read_project().compare.seeds if declared else _parse_seeds(seeds)
+            files.check_output(output)
+            place = output or default_place(arm, recipe)
+            outputs = {number: place / str(number) for number in numbers}
             read = build(ReadParams, reading, "reading")
             todo = TrainingOptions(checkpoints=paths.CHECKPOINTS, reading=read, **how)
             trained = train_all(arm, valid, recipe, section, outputs, todo)
+            if declared and distributed.is_writer():
+                remove_others(place, numbers, how["say"])
         else:
             how |= {key: value for key, value in settings or () if key != "jobs"}
             how["reading"] = reading
@@ -90,14 +104,12 @@ def train(
         console.say(f"{done.folder}: {_summary(done)}", quiet=quiet)
 
 
-def _outputs(output: Path | None, seeds: str) -> dict[int, Path]:
-    """Seeds as `0-9` or `0,3,5`, and where each one's run goes."""
-    if output is None or "{seed}" not in str(output):
-        raise typer.BadParameter("with --seeds, --output must contain {seed}")
+def _parse_seeds(seeds: str) -> list[int]:
+    """Read seeds as `0-9` or `0,3,5`."""
     numbers = [number for part in seeds.split(",") for number in _seed_range(part)]
     if len(set(numbers)) < len(numbers):
         raise InputError(f"--seeds must not repeat a seed, got {seeds!r}")
-    return {number: Path(str(output).replace("{seed}", str(number))) for number in numbers}
+    return numbers
 
 
 def _seed_range(part: str) -> range:
@@ -105,7 +117,7 @@ def _seed_range(part: str) -> range:
     first, dash, last = part.partition("-")
     numbers = [first, last] if dash else [first, first]
     if not all(number.isascii() and number.isdecimal() for number in numbers):
-        raise InputError(f"--seeds must be like 0-9 or 0,3,5, got {part!r}")
+        raise InputError(f"--seeds must be like 0-9 or 0,3,5, or {PARAMS_SEEDS}, got {part!r}")
     seeds = range(int(numbers[0]), min(int(numbers[1]), 2**32) + 1)
     if not 0 < len(seeds) <= MAX_SEEDS:
         raise InputError(f"--seeds must name from 1 to {MAX_SEEDS} seeds, got {part!r}")
@@ -217,7 +229,9 @@ def gradients(
 
 @options.reads_images
 def evaluate(
-    source: Annotated[Path, typer.Argument(help="A run, or a CSV of any tool's predictions.")],
+    source: Annotated[
+        Path, typer.Argument(help="A run, a folder of runs, or a CSV of any tool's predictions.")
+    ],
     output: Output,
     test: Annotated[Path | None, typer.Option(help="Test images, for a run.")] = None,
     valid_predictions: Annotated[
@@ -252,10 +266,11 @@ def evaluate(
 ) -> None:
     """Measure on the test images: predictions, metrics with intervals, mistakes.
 
-        Example: toolkit evaluate models/original-resnet18-0 --test data/prepared/test
-        --output reports/runs/original-resnet18-0
+        Example: toolkit evaluate models/original-resnet18 --test data/prepared/test
+        --output reports/runs/original-resnet18
 
-    The threshold and the temperature are chosen on what the run made of its validation images.
+    Of a folder of runs each gets a folder in --output. Threshold and temperature are chosen on what
+    a run made of its validation images.
 
     A CSV has the columns actual and predicted, and optionally id and score_<class>. Tables of other
     tools are understood by the usual names of their columns, which is said on stderr, or by those
@@ -264,29 +279,38 @@ def evaluate(
         Example: toolkit evaluate theirs.csv --positive rare --valid-predictions valid.csv
         --threshold recall:0.95 --output theirs
     """
-    from toolkit.evaluation.evaluate import metric_table
+    from toolkit.evaluation.evaluate import metric_table, run_table
     from toolkit.metrics.params import EvaluateParams
     from toolkit.pipeline.steps.evaluate import evaluate as run
+    from toolkit.pipeline.steps.evaluate import evaluate_runs
 
     chosen = {"positive": positive, "threshold": threshold}
     settings = dict(options.read_section("evaluate", EvaluateParams))
-    evaluation = run(
-        source,
-        output=output,
-        test=test,
-        valid_predictions=valid_predictions,
+    of_predictions = {
+        "valid_predictions": valid_predictions,
+        "actual": actual,
+        "predicted": predicted,
+        "id": ident,
+        "arm": arm,
+        "recipe": recipe,
+        "run_seed": seed,
+    }
+    given: dict[str, Any] = {
+        "output": output,
+        "test": test,
+        "reading": reading,
+        "track": console.track(quiet),
+        "say": partial(console.say, quiet=quiet),
         **settings | {key: value for key, value in chosen.items() if value is not None},
-        actual=actual,
-        predicted=predicted,
-        id=ident,
-        logits=logits,
-        arm=arm,
-        recipe=recipe,
-        run_seed=seed,
-        reading=reading,
-        track=console.track(quiet),
-        say=partial(console.say, quiet=quiet),
-    )
+        **{key: value for key, value in of_predictions.items() if value is not None},
+        **({"logits": True} if logits else {}),
+    }
+    if not (source / "run.json").is_file() and any(source.glob("*/run.json")):
+        evaluations = evaluate_runs(source, **given)
+        console.answer(console.table(run_table(evaluations)))
+        console.say(f"{output}: {len(evaluations)} runs", quiet=quiet)
+        return
+    evaluation = run(source, **given)
     console.answer(console.table(metric_table(evaluation)))
     for line in evaluation.notes:
         console.answer(line)
@@ -317,12 +341,12 @@ def predict(
 ) -> None:
     """Predict the class of each image, with a calibrated probability per class.
 
-    Example: toolkit predict models/augmented-resnet18-0 photo.jpg
+    Example: toolkit predict models/augmented-resnet18/0 photo.jpg
 
     Temperature and threshold are the run's own, chosen on its validation images; in a project by
     the rule and for the class of the section evaluate.
 
-    Example: toolkit predict models/augmented-resnet18-0 photos --threshold recall:0.95
+    Example: toolkit predict models/augmented-resnet18/0 photos --threshold recall:0.95
     --sort-into sorted --html predicted.html
     """
     from toolkit.io.text import describe_rejected

@@ -10,6 +10,7 @@ from toolkit.evaluation.results import RunResult
 from toolkit.io import csv
 from toolkit.metrics import curves
 from toolkit.metrics.arrays import Floats, Labels
+from toolkit.metrics.confusion import matrix_of, normalize_rows
 from toolkit.metrics.predictions import Predictions
 
 
@@ -125,6 +126,25 @@ def curves_csv(results: Sequence[RunResult], diagram: Diagram) -> str:
     """Return the points of all runs as one long CSV: run, arm, recipe, seed, diagram.columns."""
     header = ["run", "arm", "recipe", "seed", *diagram.columns]
     return csv.csv_text(header, (row for result in results for row in _points(result, diagram)))
+
+
+def confusion_csv(results: Sequence[RunResult]) -> str:
+    """Return a confusion matrix for each recipe and arm as one long CSV, over all seeds.
+
+    A row for each actual and predicted class: how many images of the first became the second, and
+    which fraction that is of the actual class.
+    """
+    rows: list[list[object]] = []
+    for recipe, arm in dict.fromkeys((result.recipe, result.arm) for result in results):
+        of = [each.predictions for each in results if (each.recipe, each.arm) == (recipe, arm)]
+        counts = np.sum([matrix_of(each) for each in of], axis=0)
+        fractions = normalize_rows(counts)
+        rows += [
+            [recipe, arm, actual, predicted, int(counts[i, j]), float(fractions[i, j])]
+            for i, actual in enumerate(of[0].classes)
+            for j, predicted in enumerate(of[0].classes)
+        ]
+    return csv.csv_text(["recipe", "arm", "actual", "predicted", "images", "fraction"], rows)
 
 
 def _points(result: RunResult, diagram: Diagram) -> Iterator[list[object]]:

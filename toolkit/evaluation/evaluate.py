@@ -158,6 +158,16 @@ def metric_table(evaluation: Evaluation) -> list[list[str]]:
     return [["metric", "value", "95% interval"], *rows]
 
 
+def run_table(evaluations: Mapping[str, Evaluation]) -> list[list[str]]:
+    """Return the main metrics of several runs as rows of text, a run each, header first."""
+    names = [name for name in TITLES if all(name in of.metrics for of in evaluations.values())]
+    rows = [
+        [run, *(f"{evaluation.metrics[name]:.4f}" for name in names)]
+        for run, evaluation in evaluations.items()
+    ]
+    return [["run", *(TITLES[name] for name in names)], *rows]
+
+
 def _interval(ends: ConfidenceInterval | None) -> str:
     return f"{ends[0]:.4f} to {ends[1]:.4f}" if ends else ""
 

@@ -43,6 +43,11 @@ class RunKey:
         return f"{self.arm}-{self.recipe}-{self.seed}"
 
     @property
+    def place(self) -> Path:
+        """Where it lies among others: <arm>-<recipe>/<seed>."""
+        return Path(f"{self.arm}-{self.recipe}") / str(self.seed)
+
+    @property
     def title(self) -> str:
         """The same for people."""
         return f"{self.arm}, {self.recipe}, seed {self.seed}"
@@ -56,6 +61,7 @@ class RunResult:
     `history` is None for predictions of another tool. `valid` are the predictions on the valid
     split, on which the threshold was chosen. `conditions` are what runs that are compared should
     share, such as "device" -> "cpu"; `unfinished` says how far a training came that did not end.
+    `folder` is where the evaluation lies, None for a CSV file.
     """
 
     arm: str
@@ -68,6 +74,7 @@ class RunResult:
     valid: Predictions | None = None
     conditions: Mapping[str, str] = field(default_factory=dict)
     unfinished: str = ""
+    folder: Path | None = None
 
     @property
     def key(self) -> RunKey:
@@ -148,6 +155,7 @@ def _read_folder(folder: Path) -> RunResult:
         read_predictions(valid) if valid.is_file() else None,
         conditions,
         unfinished,
+        folder,
     )
 
 

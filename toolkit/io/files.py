@@ -294,7 +294,8 @@ def check_replaceable(
 ) -> None:
     """Raise InputError, before any work, for a path that `new_folder` would not replace.
 
-    None is no output; the marker "" is in no folder, so that only an empty one is replaced.
+    A `marker` like */metrics.json is one that each folder in it holds; the marker "" is in no
+    folder, so that only an empty one is replaced. None is no output.
     """
     check_output(path, option)
     if path is None:
@@ -318,7 +319,13 @@ def _may_be_replaced(path: Path, marker: str) -> bool:
     if not path.exists() or (path / marker).is_file():
         return True
     # Before a stage, DVC empties the folder of its output, except for a .gitignore.
-    return path.is_dir() and all(entry.name == ".gitignore" for entry in path.iterdir())
+    entries = (
+        [entry for entry in path.iterdir() if entry.name != ".gitignore"]
+        if path.is_dir()
+        else [path]
+    )
+    each = marker.removeprefix("*/")
+    return all(each != marker and (entry / each).is_file() for entry in entries)
 
 
 # --- locks ------------------------------------------------------------------------------------

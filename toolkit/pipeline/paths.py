@@ -4,6 +4,7 @@ from pathlib import Path
 
 PARAMS, PROVENANCE = Path("params.yaml"), Path("provenance")
 PREPARED, ARMS = Path("data/prepared"), Path("data/arms")
+MODELS = Path("models")
 RUNS, AUDIT = Path("reports/runs"), Path("reports/audit.json")
 PROBES, AUDITED = Path("reports/probe"), Path("reports/audit")
 UNPACKED = Path(".toolkit/unpacked")

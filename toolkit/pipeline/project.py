@@ -45,6 +45,7 @@ WRITTEN = (
     ".dvc/.gitignore",
     ".dvc/config",
     ".dvc/plots/arms.json",
+    ".dvc/plots/matrices.json",
     ".dvcignore",
     ".gitignore",
     "dvc.yaml",
@@ -106,7 +107,8 @@ def init_project(
         YAML().dump(settings, stream)
     (folder / "params.yaml.tmp").replace(folder / "params.yaml")
     files.write_file(folder / "dvc.yaml", _resource("pipeline.yaml"))
-    files.write_file(folder / ".dvc" / "plots" / "arms.json", _resource("arms.json"))
+    for name in ("arms.json", "matrices.json"):
+        files.write_file(folder / ".dvc" / "plots" / name, _resource(name))
     _add_lines(folder / ".gitignore", (*IGNORED, *UNFINISHED))
     _add_lines(folder / ".dvcignore", UNFINISHED)
     return [

@@ -56,6 +56,7 @@ def collect_provenance(settings: Params, previous: Path) -> Provenance:
                 threads=train.threads,
                 precision=train.precision,
                 recipe=recipe,
+                seeds=sorted(settings.compare.seeds),
             )
             for name, recipe in train.recipes.items()
         },

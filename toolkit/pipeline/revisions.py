@@ -72,7 +72,7 @@ def read_revision(project: Path, revision: str, runs: Path) -> list[RunResult]:
 
 def _evaluations(folder: Path, runs: Path) -> list[RunResult]:
     keys = run_keys(load_params(folder / PARAMS).compare)
-    return [read_result(folder / runs / str(key)) for key in keys]
+    return [read_result(folder / runs / key.place) for key in keys]
 
 
 def run_keys(compare: CompareParams) -> list[RunKey]:
@@ -117,7 +117,7 @@ def _copy(project: Path, revision: str, runs: Path, folder: Path) -> None:
     system = _open(project, revision)
     _copy_table(system, f"{prefix}{PARAMS}", folder / PARAMS)
     for key in run_keys(load_params(folder / PARAMS).compare):
-        place = runs / str(key)
+        place = runs / key.place
         _copy_table(system, f"{prefix}{place.as_posix()}", folder / place)
 
 

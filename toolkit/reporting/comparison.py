@@ -19,13 +19,15 @@ CSV = ("roc", "precision_recall", "reliability")
 def write_comparison(path: Path, compared: Comparison, results: Sequence[RunResult]) -> None:
     """Write the summary to `path`, and beside it what `dvc plots` shows.
 
-    These are curves.csv and curves.png (by epoch), comparison.png, and a CSV per diagram in CSV.
+    These are curves.csv and curves.png (by epoch), confusion.csv, comparison.png, and a CSV per
+    diagram in CSV.
     """
     summary = json.dumps(
         verdict.summarize_comparison(compared), indent=2, ensure_ascii=False, allow_nan=False
     )
     files.write_file(path.parent / "curves.csv", history_csv(results))
     files.write_file(path.parent / "curves.png", figures.overlay_figure(results))
+    files.write_file(path.parent / "confusion.csv", curves.confusion_csv(results))
     files.write_file(path.parent / "comparison.png", figures.comparison_figure(compared))
     for name in CSV:
         table = curves.curves_csv(results, curves.DIAGRAMS[name])

@@ -94,16 +94,16 @@ def sample_strips(folder: Path, manifest: Manifest) -> list[Strip]:
 # --- the errors -------------------------------------------------------------------------------
 
 
-def mistake_strips(folder: Path, runs: Sequence[RunResult]) -> dict[str, list[Strip]]:
+def mistake_strips(runs: Sequence[RunResult]) -> dict[str, list[Strip]]:
     """Return by kind ("mistake", "hardest") a strip for each arm with images, of its first seed.
 
-    `folder` holds the evaluations, `runs` are those of one recipe. Raises InputError as
-    `results.read_mistakes` does.
+    `runs` are those of one recipe. Raises InputError as `results.read_mistakes` does.
     """
     first_run = {run.arm: run for run in reversed(runs)}
     strips: dict[str, list[Strip]] = {}
     for arm in dict.fromkeys(run.arm for run in runs):
-        mistakes = results.read_mistakes(folder / str(first_run[arm].key))
+        folder = first_run[arm].folder
+        mistakes = results.read_mistakes(folder) if folder else ()
         for kind in dict.fromkeys(mistake.kind for mistake in mistakes):
             of_kind = [mistake for mistake in mistakes if mistake.kind == kind]
             pictures = tuple(_mistake(mistake) for mistake in of_kind[:MAX_MISTAKES])

@@ -48,8 +48,8 @@ class PageInputs:
     """Everything that the page shows; what is None or empty is left out.
 
     `audited` is the folder with the audit's thumbnails, `prepared` that with train, valid and test,
-    `arms` that with a folder, the sheets and the summary of each arm, `runs` that of the
-    evaluations, `probes` that with <arm>.json; `params` is the text of params.yaml.
+    `arms` that with a folder, the sheets and the summary of each arm, `probes` that with
+    <arm>.json; `params` is the text of params.yaml.
     """
 
     compared: Comparison
@@ -58,7 +58,6 @@ class PageInputs:
     audited: Path | None = None
     prepared: Path | None = None
     arms: Path | None = None
-    runs: Path | None = None
     probes: Path | None = None
     params: str = ""
 
@@ -192,7 +191,7 @@ def error_section(inputs: PageInputs) -> dict[str, dict[str, Any]]:
     """Return section 5: mistakes and changes, for each recipe that has images of them."""
     sections = {}
     for recipe, results in inputs.recipes().items():
-        strips = gallery.mistake_strips(inputs.runs, results) if inputs.runs else {}
+        strips = gallery.mistake_strips(results)
         test = inputs.prepared / "test" if inputs.prepared else None
         changed = gallery.change_strips(inputs.compared, results, test) if test else []
         if strips or changed:

@@ -120,17 +120,8 @@ def find_traces(places: Iterable[Path]) -> list[Trace]:
 
     Raises InputError where there are no runs, or one did not keep its gradients.
     """
-    traces = [read_trace(folder) for place in places for folder in _run_folders(place)]
+    traces = [read_trace(folder) for place in places for folder in runs.find_runs(place)]
     return sorted(traces, key=lambda trace: (trace.name, trace.seed))
-
-
-def _run_folders(place: Path) -> list[Path]:
-    if (place / runs.SIDE).is_file():
-        return [place]
-    folders = sorted(path.parent for path in place.glob(f"*/{runs.SIDE}"))
-    if not folders:
-        raise InputError(f"{place}: no runs in it; name folders that `toolkit train` wrote")
-    return folders
 
 
 def read_trace(folder: Path) -> Trace:

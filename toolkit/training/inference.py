@@ -50,7 +50,48 @@ class Guess:
     problem: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class AppliedRun:
+    """A run with its network, the images that it was applied to, and what it predicts for them."""
+
+    run: Run
+    network: nn.Module
+    folder: LabeledFolder
+    predictions: Predictions
+
+
 # --- predictions ------------------------------------------------------------------------------
+
+
+def apply_runs(
+    run_folders: Sequence[Path],
+    images_folder: Path,
+    track: Track = silent,
+    say: Callable[[str], object] = ignore,
+    reading: ReadParams = BY_NAME,
+) -> Iterator[AppliedRun]:
+    """Predict every image of a labeled folder (see `dataset.open_folder`) with each run.
+
+    Several runs share the images, which are decoded once if they fit in memory. The rows are in the
+    order of the manifest, or of the paths. `say` gets a line on files that are left out. Raises
+    InputError for a class that a run does not know, and as `runs.load_run`, `dataset.open_folder`
+    and `dataset.load_tensors` do.
+    """
+    how, decoded = "auto" if len(run_folders) > 1 else "files", dict[object, Data]()
+    opened: LabeledFolder | None = None
+    for run_folder in run_folders:
+        run, network = runs.load_run(run_folder)
+        opened = opened or dataset.open_folder(images_folder, track, say, reading)
+        folder = opened.scaled(run.bits)
+        if unknown := sorted(set(folder.classes) - set(run.classes)):
+            problem = f"the classes must be those of {run_folder}, {list(run.classes)}"
+            remedy = "rename the folder, or train again"
+            raise InputError(f"{images_folder}: {problem}, got {', '.join(unknown)}; {remedy}")
+        kind = run.size, run.bits
+        if kind not in decoded:
+            decoded[kind] = streaming.open_data(folder, run.size, how, 0, CPU, track)
+        predictions = predict_data(run, network, folder, decoded[kind], track)
+        yield AppliedRun(run, network, folder, predictions)
 
 
 def predict_folder(
@@ -60,19 +101,9 @@ def predict_folder(
     say: Callable[[str], object] = ignore,
     reading: ReadParams = BY_NAME,
 ) -> Predictions:
-    """Predict every image of a labeled folder (see `dataset.open_folder`).
-
-    The rows are in the order of the manifest, or of the paths. `say` gets a line on files that are
-    left out. Raises InputError for a class that the run does not know, and as `runs.load_run`,
-    `dataset.open_folder` and `dataset.load_tensors` do.
-    """
-    run, network = runs.load_run(run_folder)
-    folder = dataset.open_folder(images_folder, track, say, reading).scaled(run.bits)
-    if unknown := sorted(set(folder.classes) - set(run.classes)):
-        problem = f"the classes must be those of {run_folder}, {list(run.classes)}"
-        remedy = "rename the folder, or train again"
-        raise InputError(f"{images_folder}: {problem}, got {', '.join(unknown)}; {remedy}")
-    return predict_data(run, network, folder, streaming.open_stream(folder, run.size), track)
+    """Predict every image of a labeled folder with one run, as `apply_runs` does."""
+    (applied,) = apply_runs([run_folder], images_folder, track, say, reading)
+    return applied.predictions
 
 
 def predict_data(
@@ -151,24 +182,20 @@ def _scores(run: Run, network: nn.Module, batches: Iterable[Tensor]) -> Scores:
 
 
 def explain_examples(
-    run_folder: Path,
-    images_folder: Path,
-    examples: Sequence[HardExample],
-    reading: ReadParams = BY_NAME,
+    applied: AppliedRun, examples: Sequence[HardExample]
 ) -> tuple[ExplainedExample, ...]:
-    """Return the photo and the heatmap of each example, an image in `images_folder`.
+    """Return the photo and the heatmap of each example, one of the images.
 
     The heatmap is for the example's label; photos are of the run's size. Raises InputError as
-    `predict_folder` does.
+    `apply_runs` does.
     """
     if not examples:
         return ()
-    run, network = runs.load_run(run_folder)
-    folder = dataset.open_folder(images_folder, reading=reading).scaled(run.bits)
+    run, folder = applied.run, applied.folder
     samples = [folder.table.by_id[example.id] for example in examples]
     photos = list(dataset.decode_samples(folder, samples, run.size))
     labels = [run.classes.index(example.label) for example in examples]
-    maps = heatmaps(network, dataset.stack_images(photos), labels, run.threads)
+    maps = heatmaps(applied.network, dataset.stack_images(photos), labels, run.threads)
     return tuple(map(ExplainedExample, examples, [s.path for s in samples], photos, maps))
 
 

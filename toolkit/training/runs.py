@@ -216,6 +216,19 @@ def read_valid(run: Run) -> Predictions:
     return read_predictions(run.located() / VALID)
 
 
+def find_runs(place: Path) -> list[Path]:
+    """Return the runs that a path stands for: itself, or those inside it, or inside folders in it.
+
+    Raises InputError if there are none.
+    """
+    if (place / SIDE).is_file():
+        return [place]
+    found = [path.parent for depth in ("*", "*/*") for path in place.glob(f"{depth}/{SIDE}")]
+    if not found:
+        raise InputError(f"{place}: no runs in it; name folders that `toolkit train` wrote")
+    return sorted(found, key=lambda run: (run.parent, len(run.name), run.name))  # 2 before 10
+
+
 def load_run(folder: Path) -> tuple[Run, nn.Module]:
     """Load a run and its network with the kept weights, on the CPU, in evaluation mode.
 

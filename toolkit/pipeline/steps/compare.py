@@ -39,7 +39,7 @@ def compare(
 ) -> Comparison:
     """Set arms against a baseline, with intervals and corrected p-values.
 
-    `reports` are folders that `evaluate` wrote, folders of such folders, or CSV files of
+    `reports` are folders that `evaluate` wrote, folders that hold such, or CSV files of
     predictions; "NAME=PATH" names the arm. A mapping gives each arm its predictions, or one entry a
     seed: `{"original": [p0, p1, p2], "augmented": [q0, q1, q2]}`. `baseline` is the first arm
     unless it is named; with `control` the other arms are set against that as well. `positive` is
@@ -139,7 +139,7 @@ def evaluation_folders(place: Path) -> list[Path]:
         raise files.missing(place, "evaluation", remedy)
     if not place.is_dir() or (place / METRICS_FILE).is_file():
         return [place]
-    inside = sorted(path.parent for path in place.glob(f"*/{METRICS_FILE}"))
+    inside = [path.parent for at in ("*", "*/*") for path in place.glob(f"{at}/{METRICS_FILE}")]
     if not inside:
         raise InputError(f"{place}: holds no evaluation; write one with `toolkit evaluate`")
-    return inside
+    return sorted(inside)

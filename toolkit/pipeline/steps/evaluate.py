@@ -1,6 +1,6 @@
 """`toolkit evaluate`, and `toolkit.evaluate`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -64,14 +64,7 @@ def evaluate(
     images or predictions that do not fit together.
     """
     files.check_replaceable(output, METRICS_FILE)
-    params = {
-        "positive": positive,
-        "threshold": thresholds.parse_rule(threshold) if isinstance(threshold, str) else threshold,
-        "beta": beta,
-        "resamples": resamples,
-        "seed": seed,
-    }
-    settings = build(EvaluateParams, params, "")
+    settings = _settings(positive, threshold, beta, resamples, seed)
     run = _run_of(source)
     columns = ToldColumns(
         as_names(actual), as_names(predicted), as_names(id), logits=logits, positive=positive
@@ -92,12 +85,67 @@ def evaluate(
             raise InputError("a run is tested on images: give test, and no predictions")
         if named or columns != ToldColumns(positive=positive):
             raise InputError("a run has a name and no columns: these options are for predictions")
-        explain = output is not None
         read_as = build(ReadParams, reading, "reading")
-        inputs = _of_run(run, Path(test), settings, read_as, explain=explain, track=track, say=say)
+        explain = output is not None
+        tested = _of_runs(
+            [run], Path(test), settings, read_as, explain=explain, track=track, say=say
+        )
+        (inputs,) = tested
     if output is None:
         return evaluate_run(inputs, settings)
     return write_evaluation(Path(output), inputs, settings)
+
+
+def evaluate_runs(
+    place: Path,
+    *,
+    output: Path,
+    test: Path | None,
+    positive: str | None = None,
+    threshold: str | ThresholdRule = "gmean",
+    beta: float = 2.0,
+    resamples: int = 2000,
+    seed: int = 0,
+    reading: ReadParams | Mapping[str, Any] | None = None,
+    track: Track = silent,
+    say: Callable[[str], object] = lambda _: None,
+    **of_predictions: object,
+) -> dict[str, Evaluation]:
+    """Measure the runs in a folder on the images in `test`, which are decoded once.
+
+    Each gets a folder of its own name in `output`, and all appear together or not at all. The other
+    arguments are those of `evaluate`; there are none `of_predictions`. Raises InputError as
+    `evaluate` does, and for a folder without runs.
+    """
+    from toolkit.training import runs
+
+    several = f"*/{METRICS_FILE}"
+    files.check_replaceable(output, several)
+    settings = _settings(positive, threshold, beta, resamples, seed)
+    if test is None or of_predictions:
+        raise InputError("runs are tested on images: give test, and no options for predictions")
+    places = [run for run in runs.find_runs(place) if run.parent == place]
+    read_as = build(ReadParams, reading, "reading")
+    tested = _of_runs(places, test, settings, read_as, explain=True, track=track, say=say)
+    with files.new_folder(output, several) as building:
+        return {
+            run.name: write_evaluation(building / run.name, inputs, settings)
+            for run, inputs in zip(places, tested, strict=True)
+        }
+
+
+def _settings(
+    positive: str | None, threshold: str | ThresholdRule, beta: float, resamples: int, seed: int
+) -> EvaluateParams:
+    rule = thresholds.parse_rule(threshold) if isinstance(threshold, str) else threshold
+    params = {
+        "positive": positive,
+        "threshold": rule,
+        "beta": beta,
+        "resamples": resamples,
+        "seed": seed,
+    }
+    return build(EvaluateParams, params, "")
 
 
 def _run_of(source: Source) -> Path | None:
@@ -113,31 +161,33 @@ def _run_of(source: Source) -> Path | None:
     return place if place.is_dir() else None
 
 
-def _of_run(
-    run: Path,
+def _of_runs(
+    places: Sequence[Path],
     test: Path,
     params: EvaluateParams,
     reading: ReadParams,
     *,
     explain: bool,
     **callbacks: Any,
-) -> RunOutputs:
+) -> Iterator[RunOutputs]:
     from toolkit.training import inference, runs
 
     test = open_images(test, **callbacks, links=reading.follow_links).folder
-    about = runs.read_run(run)
-    predictions = inference.predict_folder(run, test, **callbacks, reading=reading)
-    examples = mistakes.choose_examples(predictions, params.positive) if explain else ()
-    return RunOutputs(
-        key=RunKey(about.arm, about.recipe, about.seed),
-        test=predictions,
-        valid=runs.read_valid(about),
-        trained=about.counts,
-        history=run / runs.HISTORY,
-        conditions=about.conditions,
-        unfinished="" if about.complete else _progress(about),
-        explained=inference.explain_examples(run, test, examples, reading),
-    )
+    applied_runs = inference.apply_runs(places, test, **callbacks, reading=reading)
+    for place, applied in zip(places, applied_runs, strict=True):
+        about = runs.read_run(place)
+        predictions = applied.predictions
+        examples = mistakes.choose_examples(predictions, params.positive) if explain else ()
+        yield RunOutputs(
+            key=RunKey(about.arm, about.recipe, about.seed),
+            test=predictions,
+            valid=runs.read_valid(about),
+            trained=about.counts,
+            history=place / runs.HISTORY,
+            conditions=about.conditions,
+            unfinished="" if about.complete else _progress(about),
+            explained=inference.explain_examples(applied, examples),
+        )
 
 
 def _progress(run: "Run") -> str:

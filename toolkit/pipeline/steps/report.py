@@ -68,7 +68,6 @@ def report(
         audited=_folder(paths.AUDITED),
         prepared=_folder(paths.PREPARED),
         arms=_folder(paths.ARMS),
-        runs=_folder(folders[0].parent),
         probes=_folder(paths.PROBES),
         params=_params(),
     )

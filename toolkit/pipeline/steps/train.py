@@ -1,6 +1,7 @@
 """`toolkit train`, and `toolkit.train`."""
 
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def train(
     `fetch` in `reading` say. `recipe` is
     one of `recipes` (name -> the keys of `train.recipes` in params.yaml), or else "recommended",
     "resnet18" or "googlenet". The run is written to `output`, which is
-    models/<arm>-<recipe>-<seed> unless it is given. `seed` is that of weights, shuffling and
+    models/<arm>-<recipe>/<seed> unless it is given. `seed` is that of weights, shuffling and
     dropout. `device` is "auto", "cpu" or "cuda", `threads` the number of CPU threads (another
     number gives other weights), `precision` "auto", "float32" or "bfloat16"; `data` says whether
     images are kept in "memory" or read from "files" by so many `workers`, or "auto". The state is
@@ -53,7 +54,7 @@ def train(
     time with the best weights so far. Raises InputError for an unknown recipe, images that cannot
     be trained on, and a loss that is no longer finite.
     """
-    place = Path(output) if output else Path("models") / f"{folder_name(arm)}-{recipe}-{seed}"
+    place = Path(output) if output else default_place(arm, recipe) / str(seed)
     settings = {
         "device": device,
         "threads": threads,
@@ -90,7 +91,10 @@ def train_all(
     outputs: Mapping[int, Path],
     options: TrainingOptions,
 ) -> list[Run]:
-    """Train with several seeds, seed -> the run's folder, on images that are decoded once."""
+    """Train with several seeds, seed -> the run's folder, on images that are decoded once.
+
+    Raises as `train` does.
+    """
     for output in outputs.values():
         files.check_replaceable(output, runs.SIDE)
     for seed in outputs:
@@ -112,3 +116,16 @@ def train_all(
             cleaning.remove_saved(saved)
             options.say(f"{saved.folder}: removed, not touched for {saved.days:.0f} days")
     return trained
+
+
+def default_place(arm: Path | str, recipe: str) -> Path:
+    """Return where the runs of an arm and a recipe lie, each in a folder of its seed's name."""
+    return paths.MODELS / f"{folder_name(arm)}-{recipe}"
+
+
+def remove_others(folder: Path, seeds: Sequence[int], say: Callable[[str], object]) -> None:
+    """Remove the runs in a folder that are of none of these seeds."""
+    wanted = {folder / str(seed) for seed in seeds}
+    for place in sorted({path.parent for path in folder.glob(f"*/{runs.SIDE}")} - wanted):
+        say(f"{place}: removed, compare.seeds does not name it")
+        shutil.rmtree(place)
