@@ -7,9 +7,11 @@ import pytest
 
 import toolkit as tk
 from tests.helpers import arms
-from toolkit.errors import StoppedError
-from toolkit.training import dataset, runs
-from toolkit.training.pretrained import backbones, features
+from toolkit.errors import InputError, StoppedError
+from toolkit.training import dataset, runs, state
+from toolkit.training.pretrained import backbones, features, frozen, heads
+
+RECIPE = {"network": "efficientnet_lite0", "frozen": True, "epochs": 3, "size": 32}
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +22,27 @@ def folders(tmp_path_factory):
 
 
 def train(folders, output, **more):
-    recipe = {"network": "efficientnet_lite0", "frozen": True, "epochs": 3, "size": 32}
     how = {"threads": 1, "precision": "float32"} | more
     return tk.train(
-        folders[0], valid=folders[1], recipes={"r": recipe}, recipe="r", output=output, **how
+        folders[0], valid=folders[1], recipes={"r": RECIPE}, recipe="r", output=output, **how
     )
+
+
+@pytest.fixture(scope="module")
+def crossed(tmp_path_factory):
+    """Images in folds, two arms of them, and a run of each in each division, in `place`/models."""
+    place = tmp_path_factory.mktemp("crossed")
+    photos = arms.arm(place / "photos", {"a": 14, "b": 6})
+    (photos / "manifest.csv").unlink()
+    (photos / "manifest.json").unlink()
+    tk.prepare(photos, place / "data", size=32, split={"folds": 3, "repeats": 2})
+    plain, new = place / "data" / "train", place / "new"
+    tk.augment(plain, new, only_new=True)
+    for arm in (plain, new):
+        for seed in (0, 1):
+            output = place / "models" / f"{arm.name}-{seed}"
+            train((arm, place / "data" / "valid"), output, seed=seed)
+    return place
 
 
 def test_all_but_the_last_layer_are_imagenets(folders, tmp_path):
@@ -72,3 +90,51 @@ def test_a_signal_stops_it_before_the_next_batch_and_leaves_nothing(folders, tmp
         train(folders, tmp_path / "run", track=track)
     assert caught.value.number == signal.SIGTERM
     assert not list(tmp_path.iterdir())
+
+
+def test_a_cross_fitted_run_predicts_each_image_without_its_fold(crossed):
+    table = dataset.open_folder(crossed / "new").table
+    for seed in (0, 1):
+        run = runs.read_run(crossed / "models" / f"new-{seed}")
+        held_out = runs.read_valid(run)
+        originals = [sample for sample in table.samples if not sample.derived]
+        assert held_out.ids == tuple(sample.id for sample in originals)
+        assert held_out.folds.tolist() == [sample.folds[seed] for sample in originals]
+        assert run.counts == {"a": 14, "b": 14}
+        folder = dataset.open_folder(crossed / "data" / "train")
+        values = features.embed_folder(folder, backbones.load_backbone(), crossed / "c", size=32)
+        for fold in range(3):
+            weights = runs.load_fold(run, fold).state_dict()
+            logits = values @ weights["fc.weight"].numpy().T + weights["fc.bias"].numpy()
+            scores = np.exp(logits[:, 1]) / np.exp(logits).sum(axis=1)
+            own = held_out.folds == fold
+            np.testing.assert_allclose(held_out.scores[own, 1], scores[own], atol=1e-3)
+
+
+def test_what_an_image_is_decides_nothing_that_scores_it(crossed):
+    """Other features and new images of one fold: only the other folds' networks are others."""
+    folder = dataset.open_folder(crossed / "new")
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(len(folder.samples), 8))
+    settings = arms.settings(**RECIPE)
+    job = state.TrainingJob("r", settings.recipes["r"], settings, 0)
+    before = frozen.cross_fit_frozen(values, folder, 0, job)
+    folds = np.array([sample.folds[0] for sample in folder.samples])
+    changed = np.where((folds == 1)[:, None], rng.normal(size=values.shape), values)
+    after = frozen.cross_fit_frozen(changed, folder, 0, job)
+    weights = [[one["fc.weight"] for one in fit.folds] for fit in (before, after)]
+    assert weights[0][1].equal(weights[1][1])
+    assert not weights[0][0].equal(weights[1][0])
+
+
+def test_a_leak_is_refused():
+    data = heads.TrainingSet(np.eye(4), np.array([0, 1, 0, 1]), 2)
+    folds = np.array([0, 0, 1, 1])
+    with pytest.raises(ValueError, match="fold 1 is trained on what it is tested on"):
+        heads.fit_without(data, folds, {0: np.array([2, 3]), 1: np.array([0, 1, 2])})
+
+
+def test_a_whole_network_is_not_cross_fitted_yet(crossed, tmp_path):
+    with pytest.raises(InputError, match=r"divided into folds .prepare.split.folds., and only"):
+        tk.train(crossed / "new", valid=crossed / "data" / "valid", recipe="resnet18",
+                 output=tmp_path / "run")  # fmt: skip

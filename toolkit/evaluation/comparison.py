@@ -250,13 +250,14 @@ def _in_order(predictions: Predictions, ids: tuple[str, ...]) -> Predictions:
         return predictions
     position = {name: index for index, name in enumerate(predictions.ids)}
     order = [position[name] for name in ids]
-    scores = predictions.scores
+    scores, folds = predictions.scores, predictions.folds
     return Predictions(
         predictions.classes,
         ids,
         tuple(predictions.actual[i] for i in order),
         tuple(predictions.predicted[i] for i in order),
         None if scores is None else np.asarray(scores[order]),
+        folds=None if folds is None else np.asarray(folds[order]),
     )
 
 

@@ -1,10 +1,11 @@
 """Evaluation of one run: its metrics on test, and those tuned on valid."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from toolkit.evaluation.ranking import apply_out_of_fold
 from toolkit.evaluation.results import RunKey
 from toolkit.io.notebook import html_table
 from toolkit.io.text import shorten
@@ -82,18 +83,22 @@ def evaluate_run(run: RunOutputs, params: EvaluateParams) -> Evaluation:
 
     With valid predictions these are `temperature` and calibrated_<name>; with two classes, one of
     them positive, `threshold` and threshold_<name>; with the training counts also prior_<name>,
-    corrected to the class balance of valid. Nothing is tuned on test. Raises InputError as
-    `compute_metrics`, `thresholds.check_disjoint` and `thresholds.choose_threshold` do.
+    corrected to the class balance of valid. Nothing is tuned on test: what is applied to a fold of
+    a cross-fitted run is tuned on the others, and `threshold` and `temperature` themselves, which
+    its network takes along, on all. Raises InputError as `compute_metrics`,
+    `thresholds.check_disjoint` and `thresholds.choose_threshold` do.
     """
     evaluation = _evaluate(run.test, params)
     metrics, intervals = dict(evaluation.metrics), dict(evaluation.intervals)
-    if run.valid is not None:
-        thresholds.check_disjoint(run.valid, run.test)
-        tuned = _at_threshold(run.test, run.valid, params)
+    tuning = run.test if run.test.folds is not None else run.valid
+    if tuning is not None:
+        if tuning is not run.test:
+            thresholds.check_disjoint(tuning, run.test)
+        tuned = _at_threshold(run.test, tuning, params)
         metrics |= tuned.metrics
         intervals |= tuned.intervals
-        metrics |= _calibrated(run.test, run.valid, params)
-        metrics |= _prior_corrected(run.test, run.valid, run.trained, params)
+        metrics |= _calibrated(run.test, tuning, params)
+        metrics |= _prior_corrected(run.test, tuning, run.trained, params)
     notes = tuple(_notes(run, metrics, params))
     return Evaluation(metrics, intervals, run.test.classes, notes)
 
@@ -106,13 +111,27 @@ def _evaluate(predictions: Predictions, params: EvaluateParams) -> Evaluation:
     return Evaluation(compute_metrics(predictions, positive, beta), intervals)
 
 
+def _tuned(
+    test: Predictions, valid: Predictions, apply: Callable[[Predictions, Predictions], Predictions]
+) -> Predictions:
+    """Return `apply(test, valid)`; for a cross-fitted run, for each fold with the others."""
+    if test.folds is None:
+        return apply(test, valid)
+    return apply_out_of_fold(test, test.folds, apply)
+
+
 def _at_threshold(test: Predictions, valid: Predictions, params: EvaluateParams) -> Evaluation:
     positive = params.positive
     if positive is None or len(test.classes) != 2:
         return Evaluation({}, {})
     threshold = thresholds.choose_threshold(valid, positive, params)
+
+    def decide(own: Predictions, others: Predictions) -> Predictions:
+        chosen = thresholds.choose_threshold(others, positive, params)
+        return thresholds.apply_threshold(own, positive, chosen)
+
     # Without the scores: metrics of the scores do not depend on the threshold.
-    decided = replace(thresholds.apply_threshold(test, positive, threshold), scores=None)
+    decided = replace(_tuned(test, valid, decide), scores=None)
     evaluation = _evaluate(decided, params)
     metrics = _prefixed("threshold", evaluation.metrics, THRESHOLD)
     intervals = _prefixed("threshold", evaluation.intervals, THRESHOLD)
@@ -125,7 +144,11 @@ def _prefixed(prefix: str, values: Mapping[str, T], names: Iterable[str]) -> dic
 
 def _calibrated(test: Predictions, valid: Predictions, params: EvaluateParams) -> dict[str, float]:
     temperature = calibration.fit_temperature(valid)
-    calibrated = calibration.apply_temperature(test, temperature)
+    calibrated = _tuned(
+        test,
+        valid,
+        lambda own, others: calibration.apply_temperature(own, calibration.fit_temperature(others)),
+    )
     metrics = compute_metrics(calibrated, params.positive, params.beta)
     return {"temperature": temperature, **_prefixed("calibrated", metrics, CALIBRATED)}
 
@@ -189,16 +212,17 @@ def _notes(run: RunOutputs, metrics: Mapping[str, float], params: EvaluateParams
             )
     if run.valid is not None and params.positive is None and len(run.test.classes) == 2:
         yield "no threshold was chosen: name the positive class with --positive"
+    where = "valid" if run.test.folds is None else "the other folds; of all for its network"
     if "threshold" in metrics:
         rule = thresholds.describe_rule(params.threshold)
         change = _change(metrics, "threshold", ("gmean", "recall", "precision"))
-        yield f"threshold {metrics['threshold']:.4g} (chosen on valid, {rule}): {change}"
+        yield f"threshold {metrics['threshold']:.4g} (chosen on {where}, {rule}): {change}"
     if "temperature" in metrics:
         change = _change(metrics, "calibrated", CALIBRATED)
-        yield f"temperature {metrics['temperature']:.3g} (fitted on valid): {change}"
+        yield f"temperature {metrics['temperature']:.3g} (fitted on {where}): {change}"
     if "prior_loss" in metrics:
         change = _change(metrics, "prior", (*CALIBRATED, "gmean"))
-        yield f"scores corrected to the class balance of valid: {change}"
+        yield f"scores corrected to the class balance of {where}: {change}"
 
 
 def _change(metrics: Mapping[str, float], prefix: str, names: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
 """Decisions at thresholds that were chosen on other images: what ranking is judged by."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,8 +18,9 @@ FOLDS = 5
 def at_thresholds(runs: Sequence[RunResult]) -> list[Predictions] | None:
     """Return the runs' predictions at thresholds; None unless each run allows it.
 
-    The threshold of a run is chosen on its valid predictions; without them out of fold, for each
-    fifth of the test images on the others. None without scores, or with too few images of a class.
+    The threshold of a run is chosen on its valid predictions; where there are none out of fold, on
+    the others for each fold of a cross-fitted run, else for each fifth of the test images. None
+    without scores, or with too few images of a class.
     """
     try:
         return [_at_threshold(run) for run in runs]
@@ -28,6 +29,8 @@ def at_thresholds(runs: Sequence[RunResult]) -> list[Predictions] | None:
 
 
 def _at_threshold(run: RunResult) -> Predictions:
+    if run.predictions.folds is not None:
+        return decide_out_of_fold(run.predictions, run.predictions.folds)
     if run.valid is not None and run.valid.scores is not None:
         return decide_at_threshold(run.predictions, run.valid)
     return decide_out_of_fold(run.predictions, _folds(run.predictions))
@@ -53,13 +56,25 @@ def rarest_class(predictions: Predictions) -> str:
 
 def decide_out_of_fold(predictions: Predictions, folds: Labels) -> Predictions:
     """Return what `decide_at_threshold` does: each fold [N] on the images of the others."""
+    return apply_out_of_fold(predictions, folds, decide_at_threshold)
+
+
+def apply_out_of_fold(
+    predictions: Predictions,
+    folds: Labels,
+    apply: Callable[[Predictions, Predictions], Predictions],
+) -> Predictions:
+    """Return `apply(own, others)` for the images of each fold [N], tuned on those of the others.
+
+    So no image has a part in what is done to it.
+    """
     predicted = np.empty(len(folds), dtype=object)
+    scores = np.empty_like(predictions.required_scores("a decision"))
     for fold in np.unique(folds):
         own, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        predicted[own] = decide_at_threshold(
-            _rows(predictions, own), _rows(predictions, others)
-        ).predicted
-    return replace(predictions, predicted=tuple(predicted))
+        applied = apply(_rows(predictions, own), _rows(predictions, others))
+        predicted[own], scores[own] = applied.predicted, applied.required_scores("a decision")
+    return replace(predictions, predicted=tuple(predicted), scores=scores)
 
 
 def _rows(predictions: Predictions, rows: Labels) -> Predictions:

@@ -31,6 +31,8 @@ from toolkit.metrics.columns import (
 )
 from toolkit.metrics.score_columns import LONE, TOLERANCE, Question, find_scores, highest, unclear
 
+FOLD = "fold"
+"""The column of the folds of cross-fitted images."""
 SHOWN = 20
 """Images that a table in a notebook shows."""
 
@@ -40,8 +42,9 @@ class Predictions:
     """Actual and predicted classes of N images, with class probabilities where they are known.
 
     `classes` are K >= 2 names in alphabetical order, `scores` float64 [N, K]. `actual` is empty for
-    images without labels; `problems` are those that could not be read, id -> reason. Raises
-    InputError for duplicate ids, unknown classes and scores that are not probabilities.
+    images without labels; `problems` are those that could not be read, id -> reason. `folds` [N]
+    are the folds of cross-fitted images, each predicted by what was trained without its fold.
+    Raises InputError for duplicate ids, unknown classes and scores that are not probabilities.
     """
 
     classes: tuple[str, ...]
@@ -50,6 +53,7 @@ class Predictions:
     predicted: tuple[str, ...]
     scores: Floats | None = None
     problems: Mapping[str, str] = field(default_factory=dict)
+    folds: Labels | None = None
 
     def __post_init__(self) -> None:
         """Check what the class promises."""
@@ -154,7 +158,7 @@ def predictions_csv(predictions: Predictions) -> str:
     """Return a CSV table with the columns id, actual, predicted and, if known, score_<class>.
 
     Of images without labels the columns are path, predicted and the scores. Scores read back
-    exactly. Without scores, a class that never occurs is lost.
+    exactly. Without scores, a class that never occurs is lost. Folds are the last column, fold.
     """
     names = [] if predictions.scores is None else [f"{SCORE}{c}" for c in predictions.classes]
     scores = np.empty((len(predictions.ids), 0)) if not names else predictions.scores
@@ -164,7 +168,11 @@ def predictions_csv(predictions: Predictions) -> str:
         [*texts, *(repr(float(number)) for number in row)]
         for *texts, row in zip(*labels, predictions.predicted, np.asarray(scores), strict=True)
     )
-    return csv_text([*known, "predicted", *names], lines)
+    header = [*known, "predicted", *names]
+    if predictions.folds is None:
+        return csv_text(header, lines)
+    folds = predictions.folds.tolist()
+    return csv_text([*header, FOLD], ([*r, f] for r, f in zip(lines, folds, strict=True)))
 
 
 def read_predictions(
@@ -172,7 +180,8 @@ def read_predictions(
 ) -> Predictions:
     """Read a CSV file with the columns actual and predicted; id and score_<class> are optional.
 
-    Without ids the rows are numbered from 1. Other columns are ignored. The classes are those that
+    Without ids the rows are numbered from 1. A column fold with several whole numbers holds the
+    folds of cross-fitted images. Other columns are ignored. The classes are those that
     occur or have a score column. Tables of other tools are understood by the usual names of their
     columns, or by those in `columns`, and `say` is told in one sentence what was understood.
     Raises InputError that names the file, and the line or the option that decides.
@@ -207,7 +216,9 @@ def _understand(table: PredictionTable, columns: ToldColumns) -> tuple[Predictio
     used = {role: column for role, column in roles.items() if column is not None}
     said += [f"{r} is {table.header[c]!r}" for r, c in used.items() if table.header[c] != r]
     truth, guess = same_spelling(table, truth, guess, said)
-    rest = [column for column in range(len(table.header)) if column not in used.values()]
+    folds = _find_folds(table)
+    taken = {*used.values(), *([table.header.index(FOLD)] if folds is not None else [])}
+    rest = [column for column in range(len(table.header)) if column not in taken]
     lone = [column for column in lone if column in rest]
     doubt = table.header[actual] if table.plain[actual] in EITHER and not columns.actual else ""
     scores = find_scores(Question(table, rest, lone, truth, guess, columns, said, doubt))
@@ -222,4 +233,15 @@ def _understand(table: PredictionTable, columns: ToldColumns) -> tuple[Predictio
     classes = scores.classes if scores else tuple(sorted({*truth, *guess}))
     numbered = tuple(str(number) for number in range(1, len(table.rows) + 1))
     ids = numbered if ident is None else table[ident]
-    return Predictions(classes, ids, truth, guess, scores.values if scores else None), said
+    values = scores.values if scores else None
+    return Predictions(classes, ids, truth, guess, values, folds=folds), said
+
+
+def _find_folds(table: PredictionTable) -> Labels | None:
+    """Return the folds of a table that has them; None if there are not several whole numbers."""
+    if table.header.count(FOLD) != 1:
+        return None
+    texts = table[table.header.index(FOLD)]
+    if len({*texts}) < 2 or not all(text.isascii() and text.isdecimal() for text in texts):
+        return None
+    return np.array([int(text) for text in texts], dtype=np.int64)

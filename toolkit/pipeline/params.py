@@ -8,7 +8,7 @@ from pydantic import ValidationError, model_validator
 
 from toolkit.augmentation.params import AugmentParams
 from toolkit.checks.params import AuditParams
-from toolkit.datasets.params import FetchParams, PrepareParams
+from toolkit.datasets.params import ByFolds, FetchParams, PrepareParams
 from toolkit.errors import InputError
 from toolkit.io import schema, yaml
 from toolkit.io.schema import Section
@@ -41,6 +41,26 @@ class Params(Section):
             for name in names:
                 if name not in known:
                     raise ValueError(f"{key} must name some of {known}, got {name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _folds_are_used(self) -> "Params":
+        split, seeds = self.prepare.split, self.compare.seeds
+        if not isinstance(split, ByFolds):
+            return self
+        for name in self.compare.recipes:
+            if not self.train.recipes[name].frozen:
+                raise ValueError(
+                    f"prepare.split.folds goes with recipes that are frozen, but compare.recipes "
+                    f"has {name!r}, which trains a whole network; set prepare.split to fractions, "
+                    "or leave the recipe out"
+                )
+        if missing := {*range(split.repeats)} - {seed % split.repeats for seed in seeds}:
+            raise ValueError(
+                f"compare.seeds {seeds} leave division {min(missing)} of prepare.split.repeats "
+                f"{split.repeats} unused (a seed takes the one that is left of it by division); "
+                f"name the seeds {[*range(split.repeats)]}, or lower prepare.split.repeats"
+            )
         return self
 
     def _primary_names(self) -> list[tuple[str, list[str], list[str]]]:

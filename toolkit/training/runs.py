@@ -6,7 +6,7 @@ Nothing is unpickled.
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,6 +55,18 @@ class Epoch:
         return {name: value for name, value in asdict(self).items() if name != "gradients"}
 
 
+class HeldOut(Section):
+    """How a run was cross-fitted: in which `division`, from 0, into how many `folds`.
+
+    folds/<fold>.safetensors has what each fold's network has in place of the run's own weights, and
+    `weights_sha256` their hashes.
+    """
+
+    division: Count
+    folds: Positive
+    weights_sha256: tuple[Sha256, ...]
+
+
 class Run(Section):
     """Everything that decided the weights; no times, hosts or commits, which would change hashes.
 
@@ -69,7 +81,9 @@ class Run(Section):
     weights were kept. `originals` is a hash of the ids of the training images without new ones,
     `valid` one of the validation images. `decisions` were chosen on the latter, by the best G-mean
     and for the class with the fewest originals; valid_predictions.csv lets others be chosen (see
-    `read_valid`). `history` is kept in history.csv; `folder` is where the run lies.
+    `read_valid`). With `held_out` the run was cross-fitted: its network is the one that is trained
+    on all images, and valid_predictions.csv has what the folds' networks make of the images that
+    they were trained without. `history` is kept in history.csv; `folder` is where the run lies.
     """
 
     arm: str
@@ -97,6 +111,7 @@ class Run(Section):
     valid: Sha256
     decisions: Decisions = Decisions()
     weights_sha256: Sha256
+    held_out: HeldOut | None = Field(None, exclude_if=lambda held_out: held_out is None)
     history: Annotated[tuple[Epoch, ...], Field(min_length=1, exclude=True)]
     folder: Annotated[Path | None, Field(exclude=True)] = None
 
@@ -127,6 +142,7 @@ class Run(Section):
             f"settings of {self.recipe}": hashlib.sha256(settings.encode()).hexdigest()[:8],
             "original training images": self.originals[:8],
             "validation images": self.valid[:8],
+            "folds": self.held_out.folds if self.held_out else None,
         }
         return {name: str(value) for name, value in facts.items() if value is not None}
 
@@ -163,13 +179,20 @@ def pack_weights(weights: Mapping[str, Tensor]) -> bytes:
     return safetensors.save({name: value.contiguous() for name, value in weights.items()})
 
 
-def write_run(folder: Path, run: Run, weights: bytes, valid: Predictions) -> None:
-    """Write weights.safetensors, run.json, and the tables into `folder`."""
+def write_run(
+    folder: Path, run: Run, weights: bytes, valid: Predictions, folds: Sequence[bytes] = ()
+) -> None:
+    """Write weights.safetensors, run.json, and the tables into `folder`, and the weights of folds.
+
+    `weights` and `folds` are as `pack_weights` gives them.
+    """
     stream = io.StringIO()
     table = csv.DictWriter(stream, list(run.history[0].numbers()), lineterminator="\n")
     table.writeheader()
     table.writerows(row.numbers() for row in run.history)
     files.write_file(folder / WEIGHTS, weights)
+    for fold, of_fold in enumerate(folds):
+        files.write_file(_fold_path(folder, fold), of_fold)
     files.write_file(folder / HISTORY, stream.getvalue())
     files.write_file(folder / VALID, predictions_csv(valid))
     if run.settings.gradients:
@@ -236,6 +259,30 @@ def load_run(folder: Path) -> tuple[Run, nn.Module]:
     """
     run = read_run(folder)
     return run, load_network(run, folder, _read_unchanged(folder / WEIGHTS, run.weights_sha256))
+
+
+def load_fold(run: Run, fold: int) -> nn.Module:
+    """Load the network of a cross-fitted run that was trained without a fold, as `load_run` does.
+
+    Raises InputError for a run without this fold, and as `load_run` does.
+    """
+    folder = run.located()
+    if run.held_out is None or not 0 <= fold < run.held_out.folds:
+        raise InputError(f"{folder}: was not trained without a fold {fold}")
+    _, network = load_run(folder)
+    path = _fold_path(folder, fold)
+    try:
+        weights = safetensors.load(_read_unchanged(path, run.held_out.weights_sha256[fold]))
+        _check_weights(path, network, weights)
+        network.load_state_dict(weights, strict=False)
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: not weights of a fold: {reason}; train again") from error
+    return network
+
+
+def _fold_path(folder: Path, fold: int) -> Path:
+    return folder / "folds" / f"{fold}.safetensors"
 
 
 def load_network(run: Run, folder: Path, data: bytes) -> nn.Module:

@@ -6,17 +6,23 @@ import hashlib
 import importlib
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
+from toolkit.datasets.folds import NEW
 from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError, StoppedError
 from toolkit.io import closure, files, jobs, parallel
 from toolkit.io.jobs import Interrupt, Report
+from toolkit.metrics.arrays import Floats
 from toolkit.metrics.decisions import choose_decisions
 from toolkit.metrics.params import EvaluateParams
+from toolkit.metrics.predictions import Predictions
 from toolkit.progress import EpochSummary, Track, ignore, silent
 from toolkit.training import (
     dataset,
@@ -35,7 +41,8 @@ from toolkit.training.distributed import Group
 from toolkit.training.loop import FitResult
 from toolkit.training.params import TrainParams
 from toolkit.training.pretrained import frozen
-from toolkit.training.runs import Epoch, Run
+from toolkit.training.pretrained.frozen import CrossFit
+from toolkit.training.runs import Epoch, HeldOut, Run
 from toolkit.training.state import TrainingJob
 
 T = TypeVar("T")
@@ -90,19 +97,25 @@ def train_seeds(
 
     `outputs`: seed -> the run's folder; a seed's run does not depend on the other seeds, nor on how
     many are trained at once (see `count_jobs`). The images in `valid_folder` decide which epoch is
-    kept; no other data are read. Either folder has a manifest or is laid out <class>/file; images
-    are resized to the recipe's `size` or, without one, to `dataset.choose_size`. Each run appears
-    whole or not at all; then its checkpoint is removed, unless the training is incomplete. A whole
-    run that this training left there before is kept as it is, unless options say `restart`. Of
-    several processes of torchrun only the first one writes. Raises InputError for an unknown
-    recipe, as `dataset.open_folder`, `dataset.load_tensors` and `loop.fit` do, and, once all runs
-    are written, for a loss that is no longer finite; StoppedError after a signal.
+    kept; no other data are read. Images in folds are cross-fitted instead (see `Run.held_out`), a
+    seed in the division into folds of its number, and `valid_folder` is not read. Either folder has
+    a manifest or is laid out <class>/file; images are resized to the recipe's `size` or, without
+    one, to `dataset.choose_size`. Each run appears whole or not at all; then its checkpoint is
+    removed, unless the training is incomplete. A whole run that this training left there before is
+    kept as it is, unless options say `restart`. Of several processes of torchrun only the first one
+    writes. Raises InputError for an unknown recipe, as `dataset.open_folder`,
+    `dataset.load_tensors` and `loop.fit` do, and, once all runs are written, for a loss that is no
+    longer finite; StoppedError after a signal.
     """
     options, where = options or TrainingOptions(), device.resolve_device(settings.device)
     trainings = {seed: state.training_job(settings, name, seed) for seed in outputs}
     state.check_recipe(settings, name)
     arm = dataset.open_folder(arm_folder, options.track, options.say, options.reading)
-    valid = dataset.open_folder(valid_folder, options.track, options.say, options.reading)
+    if arm.table.divisions:
+        _check_cross_fit(arm_folder, name, settings)
+        valid = arm
+    else:
+        valid = dataset.open_folder(valid_folder, options.track, options.say, options.reading)
     folders = arm, valid = arm, valid.scaled(arm.bits)
     size = settings.recipes[name].size or dataset.choose_size(arm, valid, options.say)
     state.check_recipe(settings, name, size)
@@ -121,7 +134,12 @@ def train_seeds(
                 device=where,
                 track=options.track,
             )
-            team = Team(folders, (read(arm), read(valid)), group, Interrupt(), options)
+            data = read(arm)
+            both = data, data if arm.table.divisions else read(valid)
+            features = None
+            if arm.table.divisions:  # once for all seeds
+                features = frozen.embed_arm(data, todo[0].job, options.track)
+            team = Team(folders, both, group, Interrupt(), options, features)
             trained |= _train_all(team, todo)
     finished = [trained[seed] for seed in outputs]
     for run in finished:
@@ -129,6 +147,15 @@ def train_seeds(
             kept = f"{outputs[run.seed]} keeps epoch {run.best_epoch}, the best before that"
             raise InputError(f"{run.problem}; {kept}")
     return finished
+
+
+def _check_cross_fit(folder: Path, name: str, settings: TrainParams) -> None:
+    if not settings.recipes[name].frozen:
+        raise InputError(
+            f"{folder}: its images are divided into folds (prepare.split.folds), and only recipes "
+            f"with frozen: true are cross-fitted, not train.recipes.{name}; set prepare.split to "
+            "fractions, or take another recipe"
+        )
 
 
 @dataclass(frozen=True)
@@ -142,13 +169,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Team:
-    """What the runs of one call have in common: images to train on and to measure on, and how."""
+    """What the runs of one call have in common: images to train on and to measure on, and how.
+
+    `features` [N, D] are those of the images to train on, where these are divided into folds.
+    """
 
     folders: tuple[LabeledFolder, LabeledFolder]
     data: tuple[Data, Data]
     group: Group
     interrupt: Interrupt
     options: TrainingOptions
+    features: Floats | None = None
 
 
 def _store(inputs: dict[str, Any], options: TrainingOptions, group: Group) -> Store | None:
@@ -227,19 +258,59 @@ def _write_run(
         log(epoch)
         report(_epoch_summary(job, epoch, images, seconds))
 
+    crossed: CrossFit | None = None
     with _dvclive(building / "dvclive") as log:
-        if job.recipe.frozen:
+        if team.features is not None:
+            division = job.seed % team.folders[0].table.divisions
+            crossed = frozen.cross_fit_frozen(
+                team.features, team.folders[0], division, job, on_epoch
+            )
+            result = crossed.result
+        elif job.recipe.frozen:
             track = _stopping(team.options.track, team.interrupt)
             result = frozen.fit_frozen(*team.data, job, on_epoch, track)
         else:
             result = loop.fit(*team.data, job, on_epoch, team.options.track, schedule)
     weights = runs.pack_weights(result.weights)
     run = _describe(team.folders, arm, job, result, team.group, weights)
+    if crossed:
+        return _write_cross_fit(building, team.folders[0], run, crossed, weights)
     network = runs.load_network(run, building, weights)
     predicted = inference.predict_data(run, network, team.folders[1], valid)
     decisions = choose_decisions(predicted, EvaluateParams(positive=run.rarest))
     run = run.model_copy(update={"decisions": decisions})
     runs.write_run(building, run, weights, predicted)
+    return run
+
+
+def _write_cross_fit(
+    building: Path, folder: LabeledFolder, run: Run, crossed: CrossFit, weights: bytes
+) -> Run:
+    """Write the run with its folds; its decisions are chosen on the held-out images."""
+    division = run.seed % folder.table.divisions
+    originals = [sample for sample in folder.samples if not sample.derived]
+    predicted = Predictions(
+        run.classes,
+        tuple(sample.id for sample in originals),
+        tuple(sample.label for sample in originals),
+        tuple(run.classes[index] for index in crossed.held_out.argmax(axis=1)),
+        crossed.held_out,
+        folds=np.array([sample.folds[division] for sample in originals]),
+    )
+    folds = [runs.pack_weights(of_fold) for of_fold in crossed.folds]
+    trained = Counter(folder.samples[row].label for row in crossed.rows)
+    update = {
+        "counts": {name: trained[name] for name in run.classes},
+        "valid": folder.originals_sha256,
+        "decisions": choose_decisions(predicted, EvaluateParams(positive=run.rarest)),
+        "held_out": HeldOut(
+            division=division,
+            folds=len(folds),
+            weights_sha256=tuple(hashlib.sha256(of_fold).hexdigest() for of_fold in folds),
+        ),
+    }
+    run = run.model_copy(update=update)
+    runs.write_run(building, run, weights, predicted, folds)
     return run
 
 
@@ -291,6 +362,7 @@ def _inputs(
         "recipe": job.recipe.model_dump(mode="json"),
         "machine": [machine.device.type, str(machine.dtype), job.settings.threads, group.size],
         "data": [size, *(folder.sha256 for folder in folders)],
+        **({"folds": folders[0].table.notes.get(NEW)} if folders[0].table.divisions else {}),
         "code": closure.trace_imports(__name__).code,
         "versions": runs.training_versions(),
     }

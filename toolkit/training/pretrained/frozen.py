@@ -2,16 +2,18 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from toolkit.datasets.folds import training_rows
 from toolkit.metrics import confusion, scores
 from toolkit.metrics.arrays import Floats, Labels
 from toolkit.progress import Track, ignore, silent
 from toolkit.training import device, loop
-from toolkit.training.dataset import Data
+from toolkit.training.dataset import Data, LabeledFolder
 from toolkit.training.loop import FitResult
 from toolkit.training.pretrained import backbones, heads
 from toolkit.training.pretrained.features import BATCH
@@ -44,13 +46,88 @@ def fit_frozen(
     data = TrainingSet(ours, arm.labels.cpu().numpy(), len(arm.classes), balanced=True)
     fitted: list[tuple[Epoch, Head]] = []
     for epoch in range(1, job.recipe.epochs + 1):
-        strength = 10.0 ** (job.recipe.epochs - STRONGEST - epoch)
-        head = heads.fit_head(data, np.arange(len(data.labels)), strength)
-        fitted.append((_measured(epoch, head, data, theirs, valid.labels.cpu().numpy()), head))
+        head = heads.fit_head(data, np.arange(len(data.labels)), _strength(job, epoch))
+        labels, of_valid = valid.labels.cpu().numpy(), head.scores(theirs)
+        measured = _epoch(epoch, data.labels, head.scores(data.features), labels, of_valid)
+        fitted.append((measured, head))
         on_epoch(fitted[-1][0])
     best, kept = functools.reduce(functools.partial(_better, job.recipe.keep), fitted)
     history = tuple(epoch for epoch, _ in fitted)
-    return FitResult(history, best, _with_head(kept), drawn=(), complete=True, parts=1)
+    weights = backbones.lite0_weights() | _last_layer(kept)
+    return FitResult(history, best, weights, drawn=(), complete=True, parts=1)
+
+
+@dataclass(frozen=True, eq=False)
+class CrossFit:
+    """A head of each fold, what they make of the images, and the network fitted on all of these.
+
+    `held_out` are the scores [N, K] of the originals, in their order, each by the head that is
+    fitted without its fold. `folds` are the last layers of the folds' networks. `rows` of the arm
+    are what the network `result` is fitted on; its history is measured on the held-out images.
+    """
+
+    held_out: Floats
+    folds: tuple[dict[str, Tensor], ...]
+    rows: Labels
+    result: FitResult
+
+
+def embed_arm(arm: Data, job: TrainingJob, track: Track = silent) -> Floats:
+    """Return the features of an arm's images, [N, D]. Raises as `backbones.load_backbone` does."""
+    where = resolve_machine(job.settings).device
+    network = backbones.load_backbone(job.recipe.network).network.to(where)
+    with device.reproducible(job.settings.threads, where):
+        return _embed(network, arm.to(where), track)
+
+
+def cross_fit_frozen(
+    features: Floats,
+    folder: LabeledFolder,
+    division: int,
+    job: TrainingJob,
+    on_epoch: Callable[[Epoch], object] = ignore,
+) -> CrossFit:
+    """Cross-fit class-balanced heads on the `features` [N, D] of an arm in one division into folds.
+
+    The penalty of a fold's head is the best one of the other folds, by the class-balanced log loss,
+    and that of the head that is fitted on all images the best one of all. New images are trained on
+    only where their original is, and never tested. Nothing else is random than the folds.
+    """
+    labels = folder.labels.numpy()
+    data = TrainingSet(features, labels, len(folder.classes), balanced=True)
+    folds = np.array([sample.folds[division] for sample in folder.samples])
+    originals = np.array([not sample.derived for sample in folder.samples])
+    strengths = [_strength(job, epoch) for epoch in range(1, job.recipe.epochs + 1)]
+    names = np.unique(folds).tolist()
+    rows = {fold: training_rows(folder.table, division, fold) for fold in names}
+    fitted = heads.fit_without(data, folds, rows, strengths)
+    scored = heads.score_without(data, folds, fitted)[:, originals]
+    labels, tested = labels[originals], folds[originals]
+    best = heads.choose_for_folds(scored, labels, tested)
+    held_out = np.empty(scored.shape[1:])
+    for fold, number in best.items():
+        held_out[tested == fold] = scored[number, tested == fold]
+    every = training_rows(folder.table, division, None)
+    of_all = heads.fit_without(data, folds, {-1: every}, strengths)[-1]
+    trained = data.labels[every]
+    history = tuple(
+        _epoch(number, trained, head.scores(features[every]), labels, scored[number - 1])
+        for number, head in enumerate(of_all, start=1)
+    )
+    for epoch in history:
+        on_epoch(epoch)
+    kept = heads.choose_strength(scored, labels)
+    weights = backbones.lite0_weights() | _last_layer(of_all[kept])
+    return CrossFit(
+        held_out,
+        tuple(_last_layer(fitted[fold][best[fold]]) for fold in names),
+        every,
+        FitResult(history, history[kept], weights, drawn=(), complete=True, parts=1),
+    )
+
+
+def _strength(job: TrainingJob, epoch: int) -> float:
+    return 10.0 ** (job.recipe.epochs - STRONGEST - epoch)
 
 
 def _better(keep: str, one: tuple[Epoch, Head], other: tuple[Epoch, Head]) -> tuple[Epoch, Head]:
@@ -64,12 +141,14 @@ def _embed(network: torch.nn.Module, data: Data, track: Track) -> Floats:
     return device.forward_batches(network, images).double().cpu().numpy()
 
 
-def _measured(epoch: int, head: Head, data: TrainingSet, valid: Floats, labels: Labels) -> Epoch:
-    of_arm, of_valid = head.scores(data.features), head.scores(valid)
-    matrix = confusion.confusion_matrix(labels, of_valid.argmax(axis=1), data.classes)
+def _epoch(
+    number: int, trained: Labels, of_trained: Floats, labels: Labels, of_valid: Floats
+) -> Epoch:
+    """Return the losses of both scores [N, K], and what the latter are worth for `labels`."""
+    matrix = confusion.confusion_matrix(labels, of_valid.argmax(axis=1), of_valid.shape[1])
     return Epoch(
-        epoch=epoch,
-        train_loss=float(scores.log_loss(data.labels, of_arm)),
+        epoch=number,
+        train_loss=float(scores.log_loss(trained, of_trained)),
         valid_loss=float(scores.log_loss(labels, of_valid)),
         valid_accuracy=float(confusion.accuracy(matrix)),
         valid_gmean=float(confusion.gmean(matrix)),
@@ -77,10 +156,9 @@ def _measured(epoch: int, head: Head, data: TrainingSet, valid: Floats, labels: 
     )
 
 
-def _with_head(head: Head) -> dict[str, Tensor]:
-    """Return the network's weights with the head as its last layer."""
-    last = {
+def _last_layer(head: Head) -> dict[str, Tensor]:
+    """Return the head as the last layer of the network."""
+    return {
         "fc.weight": torch.from_numpy(head.coefficients).float(),
         "fc.bias": torch.from_numpy(head.intercepts).float(),
     }
-    return backbones.lite0_weights() | last

@@ -4,7 +4,7 @@ Torch is not needed. Features are standardized by the training images. The stren
 penalty is chosen on images that the scored ones are not among.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -124,21 +124,51 @@ def cross_fit(data: TrainingSet, folds: Labels, usable: Flags | None = None) -> 
     """
     held_out = _held_out(data, folds, np.ones(len(folds), dtype=bool) if usable is None else usable)
     chosen = np.empty((len(folds), data.classes))
-    for fold in np.unique(folds):
-        best = choose_strength(held_out[:, folds != fold], data.labels[folds != fold])
+    for fold, best in choose_for_folds(held_out, data.labels, folds).items():
         chosen[folds == fold] = held_out[best, folds == fold]
     return chosen
 
 
 def _held_out(data: TrainingSet, folds: Labels, usable: Flags) -> Floats:
     """Return the scores [S, N, K] with each strength by heads without an image's fold."""
-    held_out = np.empty((len(STRENGTHS), len(folds), data.classes))
-    for fold in np.unique(folds):
-        rows = np.flatnonzero((folds != fold) & usable)
-        for number, strength in enumerate(STRENGTHS):
-            scores = fit_head(data, rows, strength).scores(data.features[folds == fold])
-            held_out[number, folds == fold] = scores
+    rows = {fold: np.flatnonzero((folds != fold) & usable) for fold in np.unique(folds).tolist()}
+    return score_without(data, folds, fit_without(data, folds, rows))
+
+
+def fit_without(
+    data: TrainingSet,
+    folds: Labels,
+    rows: Mapping[int, Labels],
+    strengths: Sequence[float] = STRENGTHS,
+) -> dict[int, list[Head]]:
+    """Return the heads of each fold with each strength: fitted on `rows` of `data`, fold -> rows.
+
+    Raises ValueError for a fold whose rows are of that very fold, `folds` [N]: a leak.
+    """
+    for fold, own in rows.items():
+        if (folds[own] == fold).any():
+            raise ValueError(f"fold {fold} is trained on what it is tested on")
+    return {
+        fold: [fit_head(data, own, strength) for strength in strengths]
+        for fold, own in rows.items()
+    }
+
+
+def score_without(data: TrainingSet, folds: Labels, fitted: Mapping[int, Sequence[Head]]) -> Floats:
+    """Return the scores [S, N, K] of each image by the heads of its fold."""
+    held_out = np.empty((len(next(iter(fitted.values()))), len(folds), data.classes))
+    for fold, of_fold in fitted.items():
+        for number, head in enumerate(of_fold):
+            held_out[number, folds == fold] = head.scores(data.features[folds == fold])
     return held_out
+
+
+def choose_for_folds(held_out: Floats, labels: Labels, folds: Labels) -> dict[int, int]:
+    """Return for each fold the strength that is best on the others (see `choose_strength`)."""
+    return {
+        fold: choose_strength(held_out[:, folds != fold], labels[folds != fold])
+        for fold in np.unique(folds).tolist()
+    }
 
 
 def choose_strength(held_out: Floats, labels: Labels) -> int:
