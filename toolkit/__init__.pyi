@@ -7,6 +7,7 @@ from .pipeline.steps.audit import audit as audit
 from .pipeline.steps.augment import augment as augment
 from .pipeline.steps.compare import compare as compare
 from .pipeline.steps.evaluate import evaluate as evaluate
+from .pipeline.steps.export import export as export
 from .pipeline.steps.fetch import fetch as fetch
 from .pipeline.steps.init import init as init
 from .pipeline.steps.predict import predict as predict

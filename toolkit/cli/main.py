@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from toolkit.cli import advice, comparison, console, data, process, training
+from toolkit.cli import advice, comparison, console, data, process, training, use
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,6 +30,7 @@ COMMANDS = (
     training.train,
     training.evaluate,
     training.predict,
+    use.export,
     training.networks,
     training.gradients,
     training.clean,

@@ -46,7 +46,14 @@ def _loss(logs: Floats, actual: Labels, temperature: float) -> float:
 
 def apply_temperature(predictions: Predictions, temperature: float) -> Predictions:
     """Return the predictions with the scores softmax(log(scores) / T); the classes stay."""
-    return replace(predictions, scores=_softmax(_logs(predictions) / temperature))
+    return replace(
+        predictions, scores=soften(predictions.required_scores("calibration"), temperature)
+    )
+
+
+def soften(scores: Floats, temperature: float) -> Floats:
+    """Return softmax(log(scores) / T) of scores [N, classes], which are at least FLOOR."""
+    return _softmax(np.log(np.maximum(scores, FLOOR)) / temperature)
 
 
 def correct_prior(

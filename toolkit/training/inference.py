@@ -131,13 +131,21 @@ def predict_files(
     batch of images is in memory at a time. Raises InputError as `runs.load_run` does.
     """
     run, network = runs.load_run(run_folder)
-    read = partial(_read, run.size, images.LIMITS.scaled(run.bits))
-    results = sandbox.sandboxed_map(read, photos, parallel.cores(), chunksize=CHUNK)
+    results = read_photos(run, photos)
     remaining = iter(track(zip(photos, results, strict=True), "predict", len(photos)))
     guesses: list[Guess] = []
     while part := list(islice(remaining, run.settings.batch)):
         guesses += _guess(run, network, part)
     return guesses
+
+
+def read_photos(run: Run, photos: Sequence[images.NamedImage]) -> Iterator[Pixels | str | Stopped]:
+    """Yield the pixels of each file as the run's network takes them, [size, size, 3], or a reason.
+
+    They are decoded in worker processes.
+    """
+    read = partial(_read, run.size, images.LIMITS.scaled(run.bits))
+    return sandbox.sandboxed_map(read, photos, parallel.cores(), chunksize=CHUNK)
 
 
 def _guess(

@@ -69,7 +69,7 @@ def predict(
     files.check_replaceable(sort_into, "", "--sort-into")
     places = [images] if isinstance(images, str | Path) else images
     settings = build(ReadParams, reading, "reading")
-    several = [_opened(place, settings, track, say) for place in places]
+    several = [opened_place(place, settings, track, say) for place in places]
     about = run if isinstance(run, Run) else runs.read_run(Path(run))
     decisions = Decisions() if raw else read_decisions(about, positive, threshold)
     folder = about.located()
@@ -195,7 +195,7 @@ def unique_paths(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
         yield path
 
 
-def _opened(
+def opened_place(
     place: Path | str, settings: ReadParams, track: Track, say: Callable[[str], object]
 ) -> Path:
     """Return an image file as it is, and whatever else as a folder."""

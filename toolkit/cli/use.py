@@ -1,0 +1,54 @@
+"""Commands that take a trained network to where it is used."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit.cli import console, options
+from toolkit.cli.options import Quiet
+
+RunFolder = Annotated[Path, typer.Argument(help="A folder that `train` wrote.")]
+Threshold = Annotated[
+    str | None, typer.Option(help="A probability, or gmean, cost:RATIO, recall:MINIMUM.")
+]
+
+
+def export(
+    run: RunFolder,
+    format: Annotated[  # noqa: A002 - as the option is called
+        str, typer.Option(help="onnx, or torchscript.")
+    ] = "onnx",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Else exported/<run>-<format>.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Images to check the file on; else drawn ones.")
+    ] = None,
+    positive: options.PositiveClass = None,
+    threshold: Threshold = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write the network as one file for other programs, with all that `predict` does around it.
+
+    Example: toolkit export models/augmented-resnet18-0 --images data/prepared/test
+
+    It takes RGB images of the run's size, normalizes them and gives calibrated probabilities. The
+    classes and the threshold are stored inside, and beside it in model.json. The file is run and
+    compared to `predict` before it is written. ONNX takes the extra `export`.
+    """
+    from toolkit.metrics.params import EvaluateParams
+    from toolkit.pipeline.steps.export import export as step
+
+    settings = options.read_section("evaluate", EvaluateParams)
+    step(
+        run,
+        format=format,
+        output=output,
+        images=images,
+        positive=positive or settings.positive,
+        threshold=threshold or settings.threshold,
+        track=console.track(quiet),
+        say=partial(console.say, quiet=quiet),
+    )
