@@ -142,6 +142,8 @@ def test_unknown_names_and_arguments_are_refused(transform, arguments, message):
         ("torchvision.Grayscale", {}, "into uint8 40 x 40 x 1"),
         ("albumentations.FDA", {}, "FDA fails on an image of 40 x 40: .*fda_metadata"),
         ("torchvision.ToPILImage", {}, "ToPILImage fails on an image"),
+        ("albumentations.Downscale", {"scale_range": (1e-9, 1e-9)}, "Downscale fails .*OpenCV"),
+        ("albumentations.Defocus", {"radius": (10**6, 10**6)}, "Defocus fails .*allocate"),
     ],
 )
 def test_what_does_not_keep_size_and_type_is_refused_by_name(transform, arguments, message):

@@ -22,12 +22,6 @@ from toolkit.augmentation.transforms.sampling import Params
 from toolkit.errors import InputError
 from toolkit.io.images import Pixels
 
-# What the libraries raise for arguments or images that do not suit a transform.
-REFUSALS = (
-    TypeError, ValueError, LookupError, AttributeError, RuntimeError, AssertionError,
-    ArithmeticError, ImportError,
-)  # fmt: skip
-
 CONSTANT = {"shape", "interpolation", "fill", "fill_mask", "output_shape"}
 """What the libraries report though it is not drawn."""
 
@@ -89,7 +83,7 @@ def _run(name: str, pixels: Pixels, arguments: Params, seed: int) -> tuple[Any, 
     transform = build_external(name, arguments)
     try:
         return _library(name)[0].run(transform, pixels.copy(), seed)
-    except REFUSALS as error:
+    except Exception as error:  # whatever the library raises, OpenCV's own among it
         height, width = pixels.shape[:2]
         raise InputError(
             f"{name} fails on an image of {width} x {height}: {_shortened(error)}"
@@ -97,7 +91,7 @@ def _run(name: str, pixels: Pixels, arguments: Params, seed: int) -> tuple[Any, 
 
 
 def _shortened(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def build_external(name: str, arguments: Mapping[str, Any]) -> Any:
@@ -107,7 +101,7 @@ def build_external(name: str, arguments: Mapping[str, Any]) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # advice such as "use Affine instead"
             return transform(**{key: _to_tuples(value) for key, value in arguments.items()})
-    except REFUSALS as error:
+    except Exception as error:  # whatever the library raises
         raise InputError(
             f"{name} refuses its arguments {dict(arguments)}: {_shortened(error)}"
         ) from error
