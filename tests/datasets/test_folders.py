@@ -154,3 +154,28 @@ def test_several_workers_find_what_one_finds(tmp_path, workers):
     scanned = folders.scan(tmp_path, workers=workers)
     assert scanned == folders.scan(tmp_path)
     assert (len(scanned.samples), len(scanned.notes["rejected"])) == (70, 1)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            "x/photos.zip",
+            r"archives in it \(x/photos.zip\): unpack it; then give",
+        ),
+        (
+            "cat.tar.gz dog.tar.gz",
+            r"archives in it \(cat.tar.gz and 1 more\): unpack it; then the",
+        ),
+        ("data/0.parquet data/1.parquet README.md", r"tables \(data/0.parquet and 1 more\).*docs/"),
+    ],
+)
+def test_images_in_archives_or_tables_among_the_files_are_told(tmp_path, names, message):
+    make_files(tmp_path, *names.split())
+    with pytest.raises(InputError, match=message):
+        folders.scan(tmp_path)
+
+
+def test_an_archive_beside_its_own_images_does_not_matter(tmp_path):
+    make_files(tmp_path, "a/1.png", "b/2.png", "photos.zip", "train.parquet")
+    assert folders.scan(tmp_path).counts() == {"a": 1, "b": 1}

@@ -136,6 +136,21 @@ def test_numbers_that_begin_anew_in_each_class_are_no_groups():
     assert look(*(f"{c}/{n:04d}_{c}.jpg" for c in "abc" for n in range(20))) is None
 
 
+def test_tracks_that_are_counted_anew_in_each_class_are_groups_within_it():
+    """As in GTSRB, whose 00000_00000.ppm to 00000_00029.ppm are one sign in each class."""
+    files = [f"{c:05d}/{t:05d}_{n:05d}.ppm" for c in range(4) for t in range(5) for n in range(6)]
+    found = look(*files)
+    assert (len(found.counts), set(found.counts.values())) == (20, {6})
+    assert found.setting == r"([^/]+/[^_]+)_[^/]*$"
+    said = groups.describe_name_groups(found)
+    assert said.endswith("; to '^([^_]+)_' if a number is the same thing in every class")
+
+
+def test_patients_with_pictures_in_several_classes_are_one_group():
+    files = [f"{c}/p{g}_{c}{n}.png" for c in "abc" for g in range(6) for n in range(2)]
+    assert set(look(*files).counts.values()) == {6}
+
+
 def test_copies_of_one_picture_are_no_group():
     files = names("p{g}_{n}.png")
     assert look(*files, pictures=[at // 4 for at in range(len(files))]) is None

@@ -219,6 +219,16 @@ def test_a_data_set_of_hugging_face_is_pinned_by_its_commit(tmp_path, serve, mon
         open_images("hf://datasets/me/other", tmp_path / "work")
 
 
+def test_a_data_set_of_tables_is_refused_before_it_is_downloaded(tmp_path, serve, monkeypatch):
+    pytest.importorskip("huggingface_hub", reason="the extra huggingface is not installed")
+    (tmp_path / "hub" / "data").mkdir(parents=True)
+    (tmp_path / "hub" / "data" / "0.parquet").touch()
+    monkeypatch.setenv("HF_ENDPOINT", serve(type("OurHub", (Hub,), {"root": tmp_path / "hub"})))
+    with pytest.raises(InputError, match=r"no image files, only 1 \.parquet; .*docs/data.md"):
+        open_images("hf://datasets/me/set", tmp_path / "work")
+    assert not (tmp_path / "work" / "hub").exists()
+
+
 def test_a_data_set_of_kaggle_is_pinned_by_its_version(tmp_path, monkeypatch):
     """Kaggle's package, as it was recorded: it downloads into .../versions/<number>."""
     asked = []

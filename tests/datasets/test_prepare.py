@@ -184,3 +184,22 @@ def test_a_class_with_fewer_images_than_folds_names_the_setting(photos, tmp_path
     with pytest.raises(InputError, match=r"prepare.split.folds: class 'c' has 6 different images"):
         run(photos, tmp_path / "out", split={"folds": 7})
     assert not (tmp_path / "out").exists()
+
+
+def test_a_class_that_near_duplicates_leave_two_pictures_of_is_left_out_in_words(tmp_path):
+    """`init` cannot know: it took four files of c."""
+    folder = audits.fill(tmp_path / "x", {"a": 9, "b": 9, "c": 2})
+    for name in ("000", "001"):
+        picture = Image.open(folder / f"c/{name}.png")
+        picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / f"c/{name}m.png")
+    splits = run(folder, tmp_path / "out", split="auto")
+    assert [part.classes for part in splits.values()] == [("a", "b")] * 3
+    notes = splits["train"].notes
+    assert [entry["path"] for entry in notes["left_out"]] == [
+        "c/000.png", "c/000m.png", "c/001.png", "c/001m.png"
+    ]  # fmt: skip
+    assert notes["left_out"][0]["reason"] == "its class, 'c', cannot lie in every split"
+    (said,) = notes["cut"]
+    assert said.startswith(
+        "class 'c' is left out, for no split may lack a class: 4 images of 2 groups that stay whole"
+    )

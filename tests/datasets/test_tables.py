@@ -109,6 +109,21 @@ def test_splits_of_a_table_are_kept_by_a_project(tmp_path):
     assert remedy.startswith("make a project, which keeps them: `toolkit init my-project --images")
 
 
+def test_images_that_a_table_gives_no_split_go_to_train_and_the_others_stay(tmp_path):
+    splits = ["train", "test", "", "test", "train", ""]
+    rows = "".join(f"{n},{'aab'[n % 3]},{split}\n" for n, split in enumerate(splits))
+    scanned = scan(write(tmp_path, labels=f"image,label,split\n{rows}"))
+    assert [s.split for s in scanned.samples] == [split or "train" for split in splits]
+    assert "2 classes (a, b), 2 images without a split go to train" in scanned.notes["read"]
+
+
+def test_a_column_of_weights_is_named_as_not_used_and_is_never_the_label(tmp_path):
+    rows = "".join(f"{n},{'aab'[n % 3]},{1 + n % 2}\n" for n in range(6))
+    scanned = scan(write(tmp_path, labels=f"image,cover,sample_weight\n{rows}"))
+    assert scanned.counts() == {"a": 4, "b": 2}
+    assert "not used: sample_weight, for every image counts once: 2 cl" in scanned.notes["read"]
+
+
 def test_the_class_is_in_the_name(tmp_path):
     make_files(tmp_path, *(f"{name}.{n}.png" for name in ("cat", "dog") for n in range(3)), "x.png")
     scanned = scan(tmp_path, label=r"^([a-z]+)\.\d")

@@ -46,6 +46,15 @@ def test_a_set_has_the_bits_that_its_brightest_picture_needs(tmp_path, highest, 
     assert f"gray levels: {bits or 16} bits of 16 ({len(highest)})" in notes["read"]
 
 
+def test_colors_of_sixteen_bits_are_said_once_with_their_number(tmp_path):
+    for number in range(3):
+        (tmp_path / "a").mkdir(exist_ok=True)
+        (tmp_path / f"a/{number}.ppm").write_bytes(b"P6 1 1 65535\n" + bytes([*range(5), number]))
+    write(tmp_path, "b", 1, 4095)
+    read = folders.scan(tmp_path).notes["read"]
+    assert read.endswith("gray levels: 12 bits of 16 (1); colors of 16 bits read as 8: 3")
+
+
 def test_plain_photos_have_no_bits_and_no_word_of_them(tmp_path):
     for label in "ab":
         (tmp_path / label).mkdir()

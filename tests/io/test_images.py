@@ -263,6 +263,14 @@ def png_of_sixteen_bits(values, clear) -> bytes:
     )
 
 
+def test_colors_of_sixteen_bits_are_known_from_the_header():
+    deep = png_of_sixteen_bits(np.zeros((2, 2, 3), ">u2"), (1, 1, 1))
+    many = b"P6 1 1 65535\n" + bytes(6)
+    plain = encoded(Image.new("RGB", (2, 2)), "PNG")
+    shown = [images.inspect(data, whole=True).shown for data in (deep, many, plain)]
+    assert shown == [images.DEEP_COLOR, images.DEEP_COLOR, ""]
+
+
 @pytest.mark.parametrize(
     ("values", "gray"),
     [

@@ -110,8 +110,10 @@ def test_what_the_split_needs_is_decided_written_and_said(tmp_path):
         "there is no test split: 6 images of train become test (prepare.test_fraction)",
         "class 'b' has no image in valid: of its 8 in train 2 become valid; else set prepare.split",
         "in train: 9 D, 9 a, 8 b; classes with fewer than the largest: b",
+        "fewer than three, `prepare` leaves it out and says so (possible for D, a, b)",
     ):
         assert sentence in said
+    assert "look alike" not in said  # it is answered
 
 
 def test_classes_that_cannot_be_split_stop_init_if_there_are_no_two_others(tmp_path):

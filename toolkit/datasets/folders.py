@@ -17,7 +17,7 @@ from toolkit.errors import InputError, explain_error
 from toolkit.io import images, inside, manifest
 from toolkit.io.color import DEEPEST
 from toolkit.io.files import missing
-from toolkit.io.images import Grays
+from toolkit.io.images import DEEP_COLOR, Grays
 from toolkit.io.manifest import SPLITS, Manifest, Sample
 from toolkit.io.samples import CHUNK
 from toolkit.io.sandbox import Stopped, sandboxed_map
@@ -31,6 +31,9 @@ JUNK = frozenset({
 """What systems put beside files, in lower case."""
 TABLES = (".csv", ".tsv", ".jsonl")
 """Endings of files that are most often tables of labels, where images lie beside them."""
+ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
+STORES = (".parquet", ".arrow", ".tfrecord", ".tfrecords", ".lmdb", ".h5", ".hdf5", ".npz")
+"""Endings of files of which one may hold all images."""
 WAYS = 4  # of showing gray levels that are told
 MANY_FOLDERS = 2
 """Parts of a path that no folder to follow links into has: the system's, and that of a user."""
@@ -120,15 +123,17 @@ def rescan(
 
 
 def _describe_grays(found: Counter[Grays]) -> list[str]:
-    """Say how gray levels of more than 8 bits become pixels: all integers by the same bits."""
+    """Say how levels of more than 8 bits become pixels: integers of gray by the same bits."""
     shown = Counter({grays.shown: count for grays, count in found.items() if not grays.bits})
     if deep := [grays for grays in found if grays.bits]:
         bits = max(grays.bits for grays in deep)
         shown[f"{bits} bits of {DEEPEST}"] = sum(found[grays] for grays in deep)
+    colors = shown.pop(DEEP_COLOR, 0)
     del shown[""]
     more = f" and {len(shown) - WAYS} other ways" if len(shown) > WAYS else ""
     ways = [f"{way} ({count:,})" for way, count in shown.most_common(WAYS)]
-    return [f"gray levels: {', '.join(ways)}{more}"] if ways else []
+    said = [f"gray levels: {', '.join(ways)}{more}"] if ways else []
+    return said + [f"{DEEP_COLOR}: {colors:,}"] * bool(colors)
 
 
 def read_folder(folder: Path, settings: ReadParams, name: object = "") -> Reading:
@@ -140,6 +145,8 @@ def read_folder(folder: Path, settings: ReadParams, name: object = "") -> Readin
     chosen = choice.choose_files(paths, directories, settings.only, settings.leave_out)
     unwanted = {path for path, setting in chosen.left_out.items() if setting == choice.LEAVE_OUT}
     tables = [path for path in paths if may_be_table(path) and path not in unwanted]
+    if packed := describe_packed(paths):
+        raise InputError(f"{name or folder}: {packed}")
     try:
         read = partial(_read_table, folder)
         reading = read_names(chosen.files, chosen.folders, tables, read, settings)
@@ -159,6 +166,26 @@ def read_folder(folder: Path, settings: ReadParams, name: object = "") -> Readin
         if setting != choice.ONLY or not may_be_table(path)
     ]
     return _grouped(replace(reading, left_out=tuple(left_out)), settings.group)
+
+
+def describe_packed(paths: Sequence[PurePosixPath]) -> str:
+    """Say what to do about images that lie in archives or tables among `paths`, "" if none do.
+
+    Where other files may be images, they are taken, and the archives are not.
+    """
+    endings = (*ARCHIVE_ENDINGS, *STORES)
+    packed = [path for path in paths if path.name.lower().endswith(endings)]
+    if not packed or any(words.may_be_image(path) for path in paths):
+        return ""
+    first = str(packed[0])
+    also = f" and {len(packed) - 1} more" if len(packed) > 1 else ""
+    if first.lower().endswith(ARCHIVE_ENDINGS):
+        one = f"; then give {first}, or" if len(packed) == 1 else "; then"
+        return f"no images, but archives in it ({first}{also}): unpack it{one} the folder with all"
+    return (
+        f"no images, but tables ({first}{also}), which may hold images and are not read: save "
+        f"their images as <class>/file first (docs/data.md shows how for Hugging Face)"
+    )
 
 
 def _grouped(reading: Reading, group: str) -> Reading:

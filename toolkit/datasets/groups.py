@@ -30,10 +30,15 @@ DIVISIONS = re.compile(r"(fold|part|batch|split|set|train|valid?|test)[_ -]?\d*"
 
 @dataclass(frozen=True)
 class NameGroups:
-    """Groups that names look like: the value of `group` that gives them, and images per group."""
+    """Groups that names look like: the value of `group` that gives them, and images per group.
+
+    `across` is the value that takes equal names in several classes for one group, where these are
+    numbers that seem to begin anew in each class; "" elsewhere.
+    """
 
     setting: str
     counts: Counter[str]
+    across: str = ""
 
 
 # --- groups that are given --------------------------------------------------------------------
@@ -111,8 +116,29 @@ def find_name_groups(
     for setting in (*LEVELS, *NAME_PATTERNS):
         names = _name_groups(paths, setting)
         if _are_groups(names, labels, pictures):
-            return NameGroups(setting, Counter(name for name in names if name))
+            across = setting if _begin_anew(names, labels) else ""
+            if across:
+                setting = _within_folders(across)
+                names = _search(setting, [str(path) for path in paths], "")
+            return NameGroups(setting, Counter(name for name in names if name), across)
     return None
+
+
+def _begin_anew(names: Sequence[str], labels: Sequence[str]) -> bool:
+    """Return whether groups are numbers of which most are in half of at least three classes."""
+    classes = defaultdict[str, set[str]](set)
+    for name, label in zip(names, labels, strict=True):
+        if name:
+            classes[name].add(label)
+    total = len(set(labels))
+    common = sum(2 * len(of) >= total for of in classes.values())
+    return total > 2 and all(map(str.isdecimal, classes)) and 2 * common > len(classes)
+
+
+def _within_folders(pattern: str) -> str:
+    """Return a pattern of the first parts of a name as one that takes the folder with them."""
+    parts, end = pattern.removeprefix("^(").split(")", 1)
+    return f"([^/]+/{parts}){end}[^/]*$"
 
 
 def describe_name_groups(found: NameGroups) -> str:
@@ -122,6 +148,8 @@ def describe_name_groups(found: NameGroups) -> str:
         f"file names look like {len(found.counts):,} groups, such as patients or clips: {name!r} "
         f"has {images:,} images. Images of one group in train and in test make results look too "
         f"good: if they belong together, set fetch.group to {found.setting!r} (or --group)"
+        + f"; to {found.across!r} if a number is the same thing in every class"
+        * bool(found.across)
     )
 
 

@@ -7,7 +7,7 @@ import functools
 import importlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -29,10 +29,17 @@ PACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 def find_commit(name: str, revision: str | None, folder: str) -> str:
-    """Return the commit of a data set of Hugging Face that a branch or tag is at now."""
+    """Return the commit of a data set of Hugging Face that a branch or tag is at now.
+
+    Raises InputError for one whose images lie in tables, before anything is downloaded.
+    """
     hub = _import("huggingface_hub")
     at = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT")).dataset_info
     found = _asked(functools.partial(at, name, revision=revision), f"hf://datasets/{name}", folder)
+    listed = [PurePosixPath(file.rfilename) for file in found.siblings or ()]
+    _check_pictures(
+        [path for path in listed if path.is_relative_to(folder)], f"hf://datasets/{name}"
+    )
     return str(found.sha)
 
 
@@ -104,13 +111,7 @@ def _read(place: Path, folder: str, name: str) -> Iterator[HubFile]:
             for below, data in archives.unpack_archive(base / path):
                 yield path.with_name(path.name.split(".")[0]) / below, data
         return
-    kinds = Counter(path.suffix.lower() for path in paths)
-    if not any(kinds[suffix] for suffix in PICTURES):
-        listed = ", ".join(f"{count} {kind or 'without ending'}" for kind, count in kinds.items())
-        raise InputError(
-            f"{name}: holds no image files, only {listed or 'nothing'}; choose a set of images "
-            f"in folders or archives, or save its images as <class>/file"
-        )
+    _check_pictures(paths, name)
     budget = archives.Budget(name)
     for path in paths:
         budget.spend(str(path), (base / path).lstat().st_size)
@@ -118,3 +119,16 @@ def _read(place: Path, folder: str, name: str) -> Iterator[HubFile]:
             yield path, folders.read_listed(base, path)
         except InputError as error:
             yield path, error
+
+
+def _check_pictures(paths: Sequence[PurePosixPath], name: str) -> None:
+    """Raise InputError for files among which are neither images nor archives."""
+    if any(path.name.lower().endswith((*PICTURES, *PACKED)) for path in paths):
+        return
+    kinds = Counter(path.suffix.lower() for path in paths)
+    listed = ", ".join(f"{count} {kind or 'without ending'}" for kind, count in kinds.items())
+    raise InputError(
+        f"{name}: holds no image files, only {listed or 'nothing'}; choose a set of images in "
+        f"folders or archives, or save its images as <class>/file (docs/data.md shows how for "
+        f"tables such as parquet)"
+    )

@@ -352,10 +352,11 @@ def describe_reading(reading: Reading, images: int, rejected: Sequence[Mapping[s
     said = f"{reading.said}, {images:,} image{'s' * (images != 1)}"
     if rejected:
         said += f"; not used: {count_reasons(rejected)}"
-    return said + "".join(f"; {_say_alike(names)}" for names in find_alike(reading.classes))
+    return said + "".join(f"; {say_alike(names)}" for names in find_alike(reading.classes))
 
 
-def _say_alike(alike: Sequence[str]) -> str:
+def say_alike(alike: Sequence[str]) -> str:
+    """Say that names of classes look alike, with the option that makes one class of them."""
     merged = json.dumps({"merge": {alike[-1]: alike[:-1]}}, ensure_ascii=False)
     names = " and ".join(map(repr, alike))
     return f"the classes {names} look alike: if they are one, --classes {shlex.quote(merged)}"

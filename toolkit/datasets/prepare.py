@@ -11,7 +11,13 @@ import numpy as np
 from toolkit import progress
 from toolkit.datasets import params
 from toolkit.datasets.folds import divide_samples
-from toolkit.datasets.split import SplitGroup, assign_splits, describe_cuts, group_samples
+from toolkit.datasets.split import (
+    SplitGroup,
+    assign_splits,
+    describe_cuts,
+    group_samples,
+    leave_out_unfit,
+)
 from toolkit.errors import InputError
 from toolkit.io import files, images, inside, manifest, sandbox
 from toolkit.io.manifest import Manifest, Sample
@@ -51,17 +57,23 @@ def write_splits(
     `folder` holds the files of `raw`. A new file's name begins with the id of its raw image.
     Notes of train, where there is something to note: "left_out" lists the files of the selection
     and the images in no split, with path and reason; "cut" says what the source's train gave to
-    other splits.
+    other splits, and which classes are left out because they cannot lie in every split.
     Raises InputError for a file that has changed since `raw` was written, or that cannot be decoded
     within `limits`, and whenever `split.assign_splits` does.
     """
     kept = [sample for sample in raw.samples if sample.id not in selection.drop]
-    groups = group_samples(kept, selection.groups)
+    everything = group_samples(kept, selection.groups)
+    groups, unfit = leave_out_unfit(everything, raw.classes, settings)
+    classes = tuple(name for name in raw.classes if name not in unfit)
     group_of = {sample.id: group[0].id for group in groups for sample in group}
     rng = np.random.default_rng(settings.seed)
-    assigned = assign_splits(groups, raw.classes, settings, rng)
-    left_out = [*selection.left_out, *_left_out(groups, assigned)]
-    told = {"left_out": left_out, "cut": describe_cuts(assigned, settings)}
+    assigned = assign_splits(groups, classes, settings, rng)
+    left_out = [
+        *selection.left_out,
+        *({"path": s.path, "reason": _unfit(s.label)} for s in kept if s.label in unfit),
+        *_left_out(groups, assigned),
+    ]
+    told = {"left_out": left_out, "cut": [*_say(unfit), *describe_cuts(assigned, settings)]}
     told = {key: value for key, value in told.items() if value}
     limits = limits.scaled(images.noted_bits(raw.notes))
     convert = functools.partial(_convert, folder, settings.size, limits)
@@ -81,7 +93,7 @@ def write_splits(
             notes = shown | (told if split == "train" else {})
             if split == "test" and isinstance(settings.split, params.ByFolds):
                 written = _with_divided(manifests["train"].samples, written)
-            manifests[split] = Manifest(raw.classes, written, notes)
+            manifests[split] = Manifest(classes, written, notes)
             manifest.write_manifest(building / split, manifests[split])
     return manifests
 
@@ -109,6 +121,19 @@ def _with_divided(divided: Sequence[Sample], test: Sequence[Sample]) -> tuple[Sa
     idents = manifest.unique_ids(manifest.content_hash(s) for s in (*divided, *test))
     own = zip(test, idents[len(divided) :], strict=True)
     return (*links, *(replace(sample, id=ident) for sample, ident in own))
+
+
+def _unfit(label: str) -> str:
+    return f"its class, {label!r}, cannot lie in every split"
+
+
+def _say(unfit: Mapping[str, str]) -> list[str]:
+    """Say which classes are left out, and why."""
+    return [
+        f"class {name!r} is left out, for no split may lack a class: {why}, copies and near-"
+        f"duplicates counted as one; add images of it, or give it to another class by fetch.classes"
+        for name, why in unfit.items()
+    ]
 
 
 def _left_out(

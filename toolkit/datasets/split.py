@@ -270,6 +270,23 @@ def _beside_test(groups: Sequence[SplitGroup]) -> dict[str, list[Sample]]:
     return {"train": rest, "valid": [], "test": test}
 
 
+def leave_out_unfit(
+    groups: Sequence[SplitGroup], classes: Sequence[str], settings: params.PrepareParams
+) -> tuple[list[SplitGroup], dict[str, str]]:
+    """Return groups without the classes that cannot lie in every split, and why each cannot.
+
+    Nothing is left out where counts or folds are asked for, or where one class alone would be left:
+    `assign_splits` then refuses.
+    """
+    if isinstance(settings.split, params.ByCounts | params.ByFolds):
+        return [*groups], {}
+    unfit = _find_unfit(groups, classes, settings)
+    if len(classes) - len(unfit) < 2:
+        return [*groups], {}
+    kept = [tuple(sample for sample in group if sample.label not in unfit) for group in groups]
+    return [group for group in kept if group], unfit
+
+
 def _find_unfit(
     groups: Sequence[SplitGroup], classes: Sequence[str], settings: params.PrepareParams
 ) -> dict[str, str]:

@@ -38,7 +38,8 @@ NO_IMAGE = frozenset({
     ".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml",
     ".html", ".htm", ".pdf", ".py", ".ipynb", ".zip", ".tar", ".gz", ".7z", ".rar", ".mat",
     ".npy", ".npz", ".h5", ".pkl", ".log", ".doc", ".docx", ".xls", ".xlsx", ".mp4", ".avi",
-    ".mov", ".wav", ".mp3", ".pt", ".pth", ".onnx",
+    ".mov", ".wav", ".mp3", ".pt", ".pth", ".onnx", ".parquet", ".arrow", ".tfrecord",
+    ".tfrecords", ".lmdb", ".hdf5", ".bz2", ".xz", ".tgz",
 })  # fmt: skip
 """Endings of files that are no images; any other file may be one."""
 COMPOUND = re.compile(rf"\b({'|'.join(SPLIT_WORDS)})({'|'.join(FILLERS)})\b")

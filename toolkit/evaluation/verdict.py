@@ -100,7 +100,8 @@ def _listed(names: Sequence[str]) -> str:
 def design_sentence(test_images: Mapping[str, int], seeds: int) -> str:
     """Say before any result what difference so many test images and seeds will find."""
     rare = min(test_images, key=lambda name: test_images[name])
-    images = f"{test_images[rare]} test images of {shorten(rare, 40)!r}"
+    number = test_images[rare]
+    images = f"{number} test image{'' if number == 1 else 's'} of {shorten(rare, 40)!r}"
     if seeds < 2:
         return (
             f"With {images} and one seed a verdict on arms is not possible: name at least three "

@@ -77,6 +77,7 @@ class ImageLimits(Section):
 
 LIMITS = ImageLimits()
 NEEDED = (8, 10, 12, 14)  # bits of a camera or microscope, in files of 16
+DEEP_COLOR = "colors of 16 bits read as 8"
 NO_MEMORY = "takes more memory than there is for one image"
 
 Image.preinit()  # import the plugins of COMMON_FORMATS once, not in every forked worker
@@ -89,7 +90,7 @@ def identify(data: bytes, limits: ImageLimits = LIMITS) -> str:
 
 @dataclass(frozen=True)
 class Grays:
-    """How an image's gray levels of more than 8 bits are shown, "" for others.
+    """How an image's levels of more than 8 bits are shown, "" for others.
 
     `bits` is the least number in NEEDED that holds all integers of an image; 0 for others.
     """
@@ -111,11 +112,18 @@ def inspect(data: bytes, limits: ImageLimits = LIMITS, *, whole: bool = False) -
             highest = int(np.asarray(image).max())
             bits = next((bits for bits in NEEDED if highest < 2**bits), DEEPEST)
             return Grays(f"{bits} bits of {DEEPEST}", bits)
+        found = Grays(DEEP_COLOR) if _is_deep_color(image) else found
         if whole:
             _draft(image)
         return found
 
     return examine(data, grays, limits)
+
+
+def _is_deep_color(image: Image.Image) -> bool:
+    """Return whether an image that is opened, and not decoded, has 16 bits a color."""
+    how = [str(tile[-1]) for tile in getattr(image, "tile", ())]  # as ('RGB;16B')
+    return image.mode != "L" and any(";16" in text or "65535" in text for text in how)
 
 
 def noted_bits(notes: Mapping[str, Any]) -> int | None:

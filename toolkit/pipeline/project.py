@@ -5,7 +5,7 @@ import os
 import statistics
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
 from pathlib import Path, PurePosixPath
 from shlex import quote
@@ -17,10 +17,13 @@ from ruamel.yaml import YAML
 from toolkit.datasets import folders
 from toolkit.datasets.choice import describe_companions, find_companions
 from toolkit.datasets.groups import describe_name_groups, find_name_groups
+from toolkit.datasets.layouts import say_alike
 from toolkit.datasets.local import LocalImages, open_images
 from toolkit.datasets.params import BY_NAME, PrepareParams, ReadParams
 from toolkit.datasets.sources import check_places
 from toolkit.datasets.split import SplitChoice, choose_split
+from toolkit.datasets.tables.columns import list_some
+from toolkit.datasets.words import find_alike
 from toolkit.errors import DISTRIBUTION, InputError, require_package
 from toolkit.io import files, parallel
 from toolkit.io.images import dimensions
@@ -52,6 +55,8 @@ WRITTEN = (
     "params.yaml",
 )
 """What `init_project` writes, and commits."""
+HARDLY_ENOUGH = 15
+"""Images that a class must have, for near-duplicates hardly to leave fewer than three pictures."""
 
 
 def installed_version() -> str:
@@ -172,14 +177,34 @@ def _fit(settings: Any, folder: Path, opened: LocalImages, reading: ReadParams) 
     rejected = manifest.notes.get("rejected", ())
     told = describe_rejected(rejected, len(rejected) + len(manifest.samples)) if rejected else ""
     return [
-        *([f"{images}: {manifest.notes['read']}"] if "read" in manifest.notes else []),
+        *([f"{images}: {_read_once(manifest, choice)}"] if "read" in manifest.notes else []),
         *([f"{images}: {told}; `toolkit audit {quote(images)}` lists all of them"] if told else []),
         *(f"{images}: {line}" for line in (*choice.said, *_name_hints(manifest))),
         f"{images}: {where}{listed}; classes with fewer than the largest: {rare}",
+        *_say_few(counts),
         f"prepare.size is {size}: every image is resized to {size} x {size} pixels",
         "augment.target is auto: every class of train becomes as large as the largest one; "
         "try another with: dvc exp run -S augment.target=N",
     ]
+
+
+def _read_once(manifest: Manifest, choice: SplitChoice) -> str:
+    """Say how images were read, without the question that a renaming by `choice` answers."""
+    alike = [names for names in find_alike(manifest.classes) if choice.rename.keys() & {*names}]
+    read = str(manifest.notes["read"])
+    for names in alike:
+        read = read.replace(f"; {say_alike(names)}", "")
+    return read
+
+
+def _say_few(counts: Mapping[str, int]) -> list[str]:
+    """Say of which classes near-duplicates may leave too few pictures for three splits."""
+    few = [name for name, n in counts.items() if n < HARDLY_ENOUGH]
+    does = "leaves it out and says so" if len(counts) > 2 else "stops"
+    return [
+        f"near-duplicates, which the audit finds, count as one picture: where they leave a class "
+        f"fewer than three, `prepare` {does} (possible for {list_some(few)})"
+    ] * bool(few)
 
 
 def _name_hints(manifest: Manifest) -> list[str]:

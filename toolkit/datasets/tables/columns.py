@@ -38,6 +38,7 @@ USUAL = {
         "participant participantid person personid individual individualid animalid case caseid "
         "clip clipid video videoid scene sceneid sequence sequenceid session sessionid",
         "split": "split set subset partition phase usage datasplit",
+        "weight": "weight weights sampleweight sampleweights importance",
     }.items()
 }
 """Usual names of columns, in small letters without spaces and signs."""
@@ -172,7 +173,8 @@ def choose_columns(
     """
     sample = _take_sample(table, names)
     image = _given(table, wanted, "image") or _image_column(sample)
-    texts = {name: column for name, column in sample.texts.items() if name != image}
+    others = {name: column for name, column in sample.texts.items() if name != image}
+    texts = {name: column for name, column in others.items() if not is_usual(name, "weight")}
     split = _given(table, wanted, "split") or _split_column(sample.path, texts, name_splits)
     texts.pop(split, None)
     group = _given(table, wanted, "group") or _group_column(table, texts)

@@ -18,6 +18,7 @@ from toolkit.datasets.tables.columns import (
     common_folders,
     has_columns,
     is_one,
+    is_usual,
     list_some,
     path_parts,
     undecided,
@@ -435,4 +436,6 @@ def _say(chosen: Sequence[_Read], *, divided: bool) -> str:
     parts += [f"groups by {columns.group}{of}"] if columns.group else []
     parts += [f"splits by {columns.split}"] if columns.split else []
     parts += ["splits by the names of the tables"] if divided else []
+    weights = [name for name in chosen[0].table.header if is_usual(name, "weight")]
+    parts += [f"not used: {list_some(weights)}, for every image counts once"] if weights else []
     return f"{list_some(one.table.path for one in chosen)}{about}: {', '.join(parts)}"

@@ -139,10 +139,11 @@ def _by_table(files: Sequence[PurePosixPath], found: TableLabels, settings: Read
     """Return what tables say of the images; splits may be folders."""
     divided = any(row.split for row in found.rows.values())
     splits = {} if divided else _folder_splits(list(found.rows), settings)
-    places = [
+    listed = [
         Place(path, row.label, row.split or splits.get(path, ""), row.group)
         for path, row in sorted(found.rows.items())
     ]
+    places, rest = _complete(listed)
     left_out = [LeftOut(PurePosixPath(text), reason) for text, reason in found.left_out]
     mentioned = {*found.rows, *(file.path for file in left_out), *map(PurePosixPath, found.tables)}
     left_out += [LeftOut(path, layouts.OUTSIDE) for path in files if path not in mentioned]
@@ -153,6 +154,7 @@ def _by_table(files: Sequence[PurePosixPath], found: TableLabels, settings: Read
             "folder; write it in another way in the table, without '/'"
         )
     said = f"{found.said}: {len(classes)} classes ({list_some(classes)})"
+    said += _say_rest(rest)
     if splits:
         said += f", splits by folders ({list_some(sorted(set(splits.values())))})"
     return Reading(tuple(places), classes, tuple(left_out), said, _settings(found))
@@ -169,6 +171,7 @@ def _add(by_folders: Reading, found: TableLabels) -> Reading:
         )
         for place in by_folders.places
     )
+    completed, rest = _complete(places)
     tables = {PurePosixPath(table) for table in found.tables}
     left_out = tuple(file for file in by_folders.left_out if file.path not in tables)
     parts = {"groups": columns.group, "splits": columns.split}
@@ -176,7 +179,20 @@ def _add(by_folders: Reading, found: TableLabels) -> Reading:
         ", ".join(f"{what} by {name}" for what, name in parts.items() if name) or "the same labels"
     )
     said = f"{by_folders.said}; {list_some(found.tables)}: {read} for {len(rows):,} images"
-    return replace(by_folders, places=places, left_out=left_out, said=said)
+    said += _say_rest(rest)
+    return replace(by_folders, places=tuple(completed), left_out=left_out, said=said)
+
+
+def _complete(places: Sequence[Place]) -> tuple[Sequence[Place], int]:
+    """Put images without a split in train, where others have one, and return their number."""
+    rest = sum(not place.split for place in places)
+    if not 0 < rest < len(places):
+        return places, 0
+    return [replace(place, split=place.split or "train") for place in places], rest
+
+
+def _say_rest(rest: int) -> str:
+    return f", {rest:,} images without a split go to train" if rest else ""
 
 
 def _by_pattern(
