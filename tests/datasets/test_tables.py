@@ -121,7 +121,19 @@ def test_a_column_of_weights_is_named_as_not_used_and_is_never_the_label(tmp_pat
     rows = "".join(f"{n},{'aab'[n % 3]},{1 + n % 2}\n" for n in range(6))
     scanned = scan(write(tmp_path, labels=f"image,cover,sample_weight\n{rows}"))
     assert scanned.counts() == {"a": 4, "b": 2}
-    assert "not used: sample_weight, for every image counts once: 2 cl" in scanned.notes["read"]
+    assert "labels by cover, not used: sample_weight: 2 classes" in scanned.notes["read"]
+
+
+def test_a_usual_column_that_cannot_be_read_is_named(tmp_path):
+    rows = "".join(f"{n},{'aab'[n % 3]},{n % 3},{['A', 'B'][n % 2]}\n" for n in range(6))
+    read = scan(write(tmp_path, labels=f"image,label,fold,usage\n{rows}")).notes["read"]
+    assert "labels by label, not used: fold, usage: 2 classes" in read
+
+
+def test_rows_of_images_that_a_setting_leaves_out_are_not_told_as_missing(tmp_path):
+    scanned = scan(write(tmp_path, labels=TABLE), leave_out=["[45].png"])
+    assert scanned.notes["rejected"] == []
+    assert scanned.notes["read"].endswith("4 images; left out by fetch.leave_out: 2")
 
 
 def test_the_class_is_in_the_name(tmp_path):

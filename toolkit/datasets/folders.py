@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from toolkit.datasets import choice, groups, layouts, words
 from toolkit.datasets.layouts import LeftOut, Place, Reading
 from toolkit.datasets.params import BY_NAME, ReadParams
+from toolkit.datasets.tables.columns import ImageNames
+from toolkit.datasets.tables.labels import NO_IMAGE
 from toolkit.datasets.tables.parsing import MAX_TABLE, may_be_table
 from toolkit.datasets.tables.reading import read_names
 from toolkit.errors import InputError, explain_error
@@ -159,7 +161,13 @@ def read_folder(folder: Path, settings: ReadParams, name: object = "") -> Readin
         )
     listed = set(paths)  # a row of a table may name any other path
     left_out = [_with_reason(folder, f) if f.path in listed else f for f in reading.left_out]
-    left_out = [file for file in left_out if not _is_document(file)]
+    chosen_out = ImageNames(chosen.left_out)
+    left_out = [
+        file
+        for file in left_out
+        if not _is_document(file)
+        and not (file.reason.startswith(NO_IMAGE) and chosen_out.find(str(file.path)))
+    ]
     left_out += [
         LeftOut(path, setting)
         for path, setting in chosen.left_out.items()

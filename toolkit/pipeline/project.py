@@ -183,8 +183,9 @@ def _fit(settings: Any, folder: Path, opened: LocalImages, reading: ReadParams) 
         f"{images}: {where}{listed}; classes with fewer than the largest: {rare}",
         *_say_few(counts),
         f"prepare.size is {size}: every image is resized to {size} x {size} pixels",
-        "augment.target is auto: every class of train becomes as large as the largest one; "
-        "try another with: dvc exp run -S augment.target=N",
+        "augment.target is auto: every class of train becomes as large as the largest one"
+        + ", and here none is smaller, so that no image is made" * (rare == "none")
+        + "; try another with: dvc exp run -S augment.target=N",
     ]
 
 

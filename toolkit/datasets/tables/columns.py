@@ -37,7 +37,7 @@ USUAL = {
         "group": "group groupid patient patientid patientnumber lesion lesionid subject subjectid "
         "participant participantid person personid individual individualid animalid case caseid "
         "clip clipid video videoid scene sceneid sequence sequenceid session sessionid",
-        "split": "split set subset partition phase usage datasplit",
+        "split": "split set subset partition phase usage datasplit fold folds cvfold",
         "weight": "weight weights sampleweight sampleweights importance",
     }.items()
 }
@@ -242,7 +242,8 @@ def _image_column(sample: _Sample) -> str:
             rivals = [c for c in rivals if prefer(c, sample)] or rivals
     if not _all_same(sample.images[column] for column in rivals):
         raise undecided(sample.path, "image", {name: sample.texts[name] for name in rivals})
-    return next((column for column in rivals if _is_usual(column, sample)), rivals[0])
+    usual = [column for column in rivals if _is_usual(column, sample)]
+    return next((c for c in usual if _has_endings(c, sample)), next(iter(usual), rivals[0]))
 
 
 def _is_no_index(column: str, sample: _Sample) -> bool:

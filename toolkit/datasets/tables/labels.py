@@ -38,6 +38,9 @@ MOST_TABLES = 50  # that are read to find the labels
 NO_IMAGE, NO_ROW = "there is no such image", "no row in"
 """Reasons of what a table and a folder do not share."""
 DIVIDERS = re.compile(r"[|;,]")  # between several labels in one text
+UNUSED = ("group", "split", "weight")
+"""Usual columns that are named where they are not read: a weight never is, for images count once,
+nor a split that holds other words than those of splits."""
 COVERED = 0.5  # of the images, or of its rows, that a table must name to be one of labels
 
 
@@ -436,6 +439,8 @@ def _say(chosen: Sequence[_Read], *, divided: bool) -> str:
     parts += [f"groups by {columns.group}{of}"] if columns.group else []
     parts += [f"splits by {columns.split}"] if columns.split else []
     parts += ["splits by the names of the tables"] if divided else []
-    weights = [name for name in chosen[0].table.header if is_usual(name, "weight")]
-    parts += [f"not used: {list_some(weights)}, for every image counts once"] if weights else []
+    unused = [name for name in first.header for option in UNUSED if is_usual(name, option)]
+    read = {columns.split, columns.group, *columns.labels}
+    unused = [name for name in dict.fromkeys(unused) if name not in read]
+    parts += [f"not used: {list_some(unused)}"] if unused else []
     return f"{list_some(one.table.path for one in chosen)}{about}: {', '.join(parts)}"
