@@ -170,3 +170,10 @@ def test_a_table_beside_the_folder_of_images_is_told(tmp_path):
     write(tmp_path / "data", labels=TABLE)
     with pytest.raises(InputError, match=r"labels.csv lies beside it; give .*data, which holds"):
         scan(tmp_path / "data" / "photos")
+
+
+def test_a_spreadsheet_beside_one_folder_of_images_is_told(tmp_path):
+    write(tmp_path)
+    (tmp_path / "Labels.xlsx").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"Labels.xlsx is a spreadsheet, .* save it as CSV"):
+        folders.check_classes(scan(tmp_path), "x", 2)

@@ -36,6 +36,8 @@ TABLES = (".csv", ".tsv", ".jsonl")
 ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 STORES = (".parquet", ".arrow", ".tfrecord", ".tfrecords", ".lmdb", ".h5", ".hdf5", ".npz")
 """Endings of files of which one may hold all images."""
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
+SPREADSHEET = "a spreadsheet, which is not read: save it as CSV if it holds the labels"
 WAYS = 4  # of showing gray levels that are told
 MANY_FOLDERS = 2
 """Parts of a path that no folder to follow links into has: the system's, and that of a user."""
@@ -173,6 +175,10 @@ def read_folder(folder: Path, settings: ReadParams, name: object = "") -> Readin
         for path, setting in chosen.left_out.items()
         if setting != choice.ONLY or not may_be_table(path)
     ]
+    if len(reading.classes) < 2:  # it may hold them
+        sheets = [path for path in chosen.files if path.suffix.lower() in SPREADSHEETS]
+        left_out = [file for file in left_out if file.path not in sheets]
+        left_out += [LeftOut(path, SPREADSHEET) for path in sheets]
     return _grouped(replace(reading, left_out=tuple(left_out)), settings.group)
 
 
@@ -267,6 +273,8 @@ def check_classes(table: Manifest, where: object, least: int = 1) -> None:
         only = f"found only {table.classes[0]!r}, with {table.samples[0].path}"
         if suggested := groups.suggest_label(images):
             raise InputError(f"{where}: at least two classes are needed, {only}; {suggested}")
+        if sheet := next((f for f in rejected if f["reason"] == SPREADSHEET), None):
+            only += f"; {sheet['path']} is {SPREADSHEET}"
         message = f"{where}: at least two classes are needed, {only}; {layouts.LAYOUT}"
         raise InputError(f"{message}, {layouts.OTHERWISE}; give the folder that holds the classes")
 
