@@ -203,3 +203,16 @@ def test_a_class_that_near_duplicates_leave_two_pictures_of_is_left_out_in_words
     assert said.startswith(
         "class 'c' is left out, for no split may lack a class: 4 images of 2 groups that stay whole"
     )
+
+
+def test_near_duplicates_that_leave_fewer_pictures_than_folds_lower_the_folds(tmp_path):
+    """`init` counted three files of b."""
+    folder = audits.fill(tmp_path / "x", {"a": 9, "b": 2})
+    picture = Image.open(folder / "b/000.png")
+    picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "b/mirrored.png")
+    splits = run(folder, tmp_path / "out", split={"folds": 3, "repeats": 1})
+    assert {sample.folds[0] for sample in splits["train"].samples} == {0, 1}
+    assert splits["train"].notes["cut"] == [
+        "near-duplicates leave a class 2 different pictures: 2 folds instead of 3 "
+        "(prepare.split.folds)"
+    ]

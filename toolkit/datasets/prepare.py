@@ -15,6 +15,7 @@ from toolkit.datasets.split import (
     SplitGroup,
     assign_splits,
     describe_cuts,
+    fit_folds,
     group_samples,
     leave_out_unfit,
 )
@@ -63,6 +64,7 @@ def write_splits(
     """
     kept = [sample for sample in raw.samples if sample.id not in selection.drop]
     everything = group_samples(kept, selection.groups)
+    settings, fewer = fit_folds(group_samples(kept, ()), everything, settings)
     groups, unfit = leave_out_unfit(everything, raw.classes, settings)
     classes = tuple(name for name in raw.classes if name not in unfit)
     group_of = {sample.id: group[0].id for group in groups for sample in group}
@@ -73,7 +75,7 @@ def write_splits(
         *({"path": s.path, "reason": _unfit(s.label)} for s in kept if s.label in unfit),
         *_left_out(groups, assigned),
     ]
-    told = {"left_out": left_out, "cut": [*_say(unfit), *describe_cuts(assigned, settings)]}
+    told = {"left_out": left_out, "cut": [*fewer, *_say(unfit), *describe_cuts(assigned, settings)]}
     told = {key: value for key, value in told.items() if value}
     limits = limits.scaled(images.noted_bits(raw.notes))
     convert = functools.partial(_convert, folder, settings.size, limits)

@@ -270,6 +270,34 @@ def _beside_test(groups: Sequence[SplitGroup]) -> dict[str, list[Sample]]:
     return {"train": rest, "valid": [], "test": test}
 
 
+def fit_folds(
+    known: Sequence[SplitGroup], groups: Sequence[SplitGroup], settings: params.PrepareParams
+) -> tuple[params.PrepareParams, list[str]]:
+    """Return settings with fewer folds, and say so, if near-duplicates leave a class too few.
+
+    `known` are the groups without near-duplicates: where these are too few as well, nothing is
+    changed, and `folds.assign_folds` refuses.
+    """
+    split = settings.split
+    if not isinstance(split, params.ByFolds):
+        return settings, []
+    before, after = (_fewest(_beside_test(some)["train"], some) for some in (known, groups))
+    if not 2 <= after < split.folds <= before:
+        return settings, []
+    fitted = settings.model_copy(update={"split": split.model_copy(update={"folds": after})})
+    return fitted, [
+        f"near-duplicates leave a class {after} different pictures: {after} folds instead of "
+        f"{split.folds} (prepare.split.folds)"
+    ]
+
+
+def _fewest(samples: Sequence[Sample], groups: Sequence[SplitGroup]) -> int:
+    """Return the number of groups of the class that has the fewest, of those in `samples`."""
+    used = {id(sample) for sample in samples}
+    holding = _by_class(group for group in groups if id(group[0]) in used)
+    return min(map(len, holding.values()), default=0)
+
+
 def leave_out_unfit(
     groups: Sequence[SplitGroup], classes: Sequence[str], settings: params.PrepareParams
 ) -> tuple[list[SplitGroup], dict[str, str]]:
