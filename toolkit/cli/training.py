@@ -320,7 +320,9 @@ def evaluate(
 @options.reads_images
 def predict(
     run: Annotated[Path, typer.Argument(help="A folder that `train` wrote.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Images, folders, archives, patterns as 'photos/*.jpg'.")
+    ],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A CSV file.")] = None,
     positive: options.PositiveClass = None,
     threshold: Annotated[
@@ -343,17 +345,21 @@ def predict(
 
     Example: toolkit predict models/augmented-resnet18/0 photo.jpg
 
+    Each file is a row. One that cannot be read has its reason in the column error, and the exit
+    code is 1 at the end. A pattern with ** looks into all folders.
+
     Temperature and threshold are the run's own, chosen on its validation images; in a project by
     the rule and for the class of the section evaluate.
 
     Example: toolkit predict models/augmented-resnet18/0 photos --threshold recall:0.95
     --sort-into sorted --html predicted.html
     """
-    from toolkit.io.text import describe_rejected
-    from toolkit.metrics.params import EvaluateParams
-    from toolkit.metrics.predictions import predictions_csv
-    from toolkit.pipeline.steps.predict import left_out_path, prediction_summary
-    from toolkit.pipeline.steps.predict import predict as step
+    with options.quick_imports():
+        from toolkit.io.text import describe_rejected
+        from toolkit.metrics.params import EvaluateParams
+        from toolkit.metrics.predictions import predictions_csv
+        from toolkit.pipeline.steps.predict import predict as step
+        from toolkit.pipeline.steps.predict import prediction_summary
 
     settings = options.read_section("evaluate", EvaluateParams)
     predictions = step(
@@ -372,9 +378,8 @@ def predict(
     if as_json:
         console.answer(json.dumps(prediction_summary(predictions), indent=2))
     elif not output:
-        console.hand_over(predictions_csv(predictions))
+        console.hand_over(predictions_csv(predictions, errors=True))
     if predictions.problems:
         rejected = [{"path": path, "reason": why} for path, why in predictions.problems.items()]
         told = describe_rejected(rejected, len(predictions.ids) + len(rejected))
-        where = f"all are listed in {left_out_path(output)}" if output else "--output lists them"
-        raise InputError(f"{told}; {where}")
+        raise InputError(f"{told}; each has a row with its error")

@@ -195,17 +195,21 @@ def to_picture(pixels: Pixels) -> Picture:
 class NamedImage:
     """An image file that the user named, which may be a link, or one listed in a named folder.
 
-    The latter is opened below `folder` without following a link, whatever is there by then.
+    The latter is opened below `folder` without following a link, whatever is there by then, and
+    must have the hash `sha256` where one is known.
     """
 
     path: Path
     folder: Path | None = None
+    sha256: str = ""
 
     def content(self) -> bytes:
         """Read the file. Raises InputError with the reason."""
         if self.folder is None:
             return read_bounded(self.path)
         relative = self.path.relative_to(self.folder).as_posix()
+        if self.sha256:
+            return inside.read_hashed(self.folder, relative, self.sha256, LIMITS.bytes)
         return inside.read_inside(self.folder, relative, LIMITS.bytes)
 
     def picture(self, limits: ImageLimits = LIMITS) -> Picture:

@@ -20,6 +20,8 @@ from toolkit.io.csv import CUT, parse_table, unescape_formula, whole_lines
 
 SCORE = "score_"
 """How the columns with scores begin; the class follows."""
+ERROR = "error"
+"""The column of `toolkit predict` that says why a file could not be read."""
 SHOWN = 12  # columns or labels that a message lists
 
 SUFFIXES = ("", "_label", "_labels", "_class", "_classes", "_name", "_category", "_index", "_idx")
@@ -139,7 +141,20 @@ def _our_table(text: str) -> PredictionTable:
     for line, row in body:
         if len(row) != len(header):
             raise InputError(f"line {line} must have {len(header)} fields, got {len(row)}")
-    return PredictionTable(header, tuple(r for _, r in body), tuple(n for n, _ in body))
+    kept, said = _without_errors(header, body)
+    return PredictionTable(header, tuple(r for _, r in kept), tuple(n for n, _ in kept), said)
+
+
+def _without_errors(
+    header: Sequence[str], body: Sequence[tuple[int, tuple[str, ...]]]
+) -> tuple[Sequence[tuple[int, tuple[str, ...]]], tuple[str, ...]]:
+    """Leave out the rows of files that could not be read, which have an error and no prediction."""
+    if ERROR not in header:
+        return body, ()
+    error, predicted = header.index(ERROR), header.index("predicted")
+    kept = [(line, row) for line, row in body if row[predicted] or not row[error]]
+    failed = len(body) - len(kept)
+    return kept, (f"{failed} rows with an error are left out",) if failed else ()
 
 
 # --- which column is what ---------------------------------------------------------------------

@@ -16,6 +16,7 @@ from toolkit.io.notebook import html_table
 from toolkit.metrics.arrays import Floats, Labels
 from toolkit.metrics.columns import (
     EITHER,
+    ERROR,
     SCORE,
     USUAL,
     PredictionTable,
@@ -154,25 +155,32 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     files.write_file(path, predictions_csv(predictions))
 
 
-def predictions_csv(predictions: Predictions) -> str:
+def predictions_csv(predictions: Predictions, *, errors: bool = False) -> str:
     """Return a CSV table with the columns id, actual, predicted and, if known, score_<class>.
 
     Of images without labels the columns are path, predicted and the scores. Scores read back
-    exactly. Without scores, a class that never occurs is lost. Folds are the last column, fold.
+    exactly. Without scores, a class that never occurs is lost. Folds are the column fold. With
+    `errors` the last column is of this name, and each of the problems has a row, which has nothing
+    else; to read the table leaves these rows out.
     """
     names = [] if predictions.scores is None else [f"{SCORE}{c}" for c in predictions.classes]
     scores = np.empty((len(predictions.ids), 0)) if not names else predictions.scores
     known = ["id", "actual"] if predictions.actual else ["path"]
     labels = [predictions.ids, *([predictions.actual] if predictions.actual else [])]
+    header = [*known, "predicted", *names]
     lines = (
         [*texts, *(repr(float(number)) for number in row)]
         for *texts, row in zip(*labels, predictions.predicted, np.asarray(scores), strict=True)
     )
     header = [*known, "predicted", *names]
-    if predictions.folds is None:
+    if predictions.folds is not None:
+        header, folds = [*header, FOLD], predictions.folds.tolist()
+        lines = ([*line, fold] for line, fold in zip(lines, folds, strict=True))
+    if not errors:
         return csv_text(header, lines)
-    folds = predictions.folds.tolist()
-    return csv_text([*header, FOLD], ([*r, f] for r, f in zip(lines, folds, strict=True)))
+    empty = [""] * (len(header) - 1)
+    failed = ([name, *empty, reason] for name, reason in predictions.problems.items())
+    return csv_text([*header, ERROR], [*([*line, ""] for line in lines), *failed])
 
 
 def read_predictions(

@@ -3,14 +3,17 @@
 import contextlib
 import errno
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils import deterministic
 
 from toolkit.errors import InputError
@@ -22,6 +25,11 @@ BACKENDS: Any = torch.backends
 FLOAT32_BACKENDS = (BACKENDS.cudnn.conv, BACKENDS.cuda.matmul)
 """What multiplies float32 on GPUs: by default convolutions do it in TF32, with a short mantissa."""
 
+COMPILER = "torch._dynamo.utils"
+"""A module of torch's compiler, whose import takes more than a second of CPU."""
+
+SAMPLING = (Tensor.normal_, Tensor.uniform_)
+
 MEAN = DEVIATION = 0.5
 """What `normalize` subtracts from pixels 0..1, and divides by, in each channel."""
 
@@ -29,6 +37,38 @@ OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", os.strerror(errno
 ONEDNN_OUT_OF_MEMORY = ("could not create a primitive", "could not execute a primitive")
 """oneDNN, which computes convolutions on CPUs, only says what it could not do for lack of memory;
 longer messages that begin like these have other causes."""
+
+
+@contextlib.contextmanager
+def without_compiler() -> Iterator[None]:
+    """Import torchvision in the block without torch's compiler, which nothing here uses.
+
+    torchvision.ops imports one function of it, which says whether a device can compile the pooling
+    of regions; meanwhile it says that none can.
+    """
+    stand_in: Any = ModuleType(COMPILER)
+    stand_in.is_compile_supported = lambda _: False
+    if COMPILER in sys.modules:
+        stand_in = None
+    else:
+        sys.modules[COMPILER] = stand_in
+    try:
+        yield
+    finally:
+        if stand_in:
+            del sys.modules[COMPILER]
+
+
+class Uninitialized(TorchFunctionMode):
+    """Sample no initial weights: they are replaced at once, and torch would need its compiler."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Return the tensor as it is where it would be sampled, else what the function returns."""
+        if function in SAMPLING:
+            return args[0]
+        return function(*args, **kwargs or {})
 
 
 def resolve_device(choice: str) -> torch.device:
@@ -87,15 +127,14 @@ def reproducible(threads: int, device: torch.device) -> Iterator[None]:
     where the sizes divide).
     """
     threads_before, filled = torch.get_num_threads(), DETERMINISTIC.fill_uninitialized_memory
-    enabled = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    mode = torch.get_deterministic_debug_mode()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once, at start
     precisions = [backend.fp32_precision for backend in FLOAT32_BACKENDS]
     on_gpu = device.type == "cuda"
     devices = [torch.cuda.current_device()] if on_gpu else []
     try:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(True, warn_only=on_gpu)
+        torch.set_deterministic_debug_mode("warn" if on_gpu else "error")
         _set_float32(["ieee" for _ in FLOAT32_BACKENDS])
         DETERMINISTIC.fill_uninitialized_memory = False  # takes a tenth of the time, never read
         with torch.random.fork_rng(devices), warnings.catch_warnings():
@@ -104,7 +143,7 @@ def reproducible(threads: int, device: torch.device) -> Iterator[None]:
     finally:
         _set_float32(precisions)
         DETERMINISTIC.fill_uninitialized_memory = filled
-        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+        torch.set_deterministic_debug_mode(mode)
         torch.set_num_threads(threads_before)
 
 

@@ -13,14 +13,17 @@ import torch
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor, nn
-from torchvision.models import GoogLeNet, ResNet, get_model
-from torchvision.models.googlenet import BasicConv2d, Inception, InceptionAux
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from toolkit.errors import InputError
 from toolkit.io import inside
+from toolkit.training.device import without_compiler
 from toolkit.training.params import Recipe, WeightsFile
 from toolkit.training.pretrained.efficientnet import EfficientNetLite0
+
+with without_compiler():
+    from torchvision.models import GoogLeNet, ResNet, get_model
+    from torchvision.models.googlenet import BasicConv2d, Inception, InceptionAux
+    from torchvision.models.resnet import BasicBlock, Bottleneck
 
 MAX_WEIGHTS = 8_000_000_000  # bytes of a file of weights
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-import torchvision
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
@@ -166,6 +165,8 @@ class Run(Section):
 
 def training_versions() -> dict[str, str | None]:
     """Return the versions of all that computes the weights; torch's name the kind of build, too."""
+    import torchvision  # after `networks`, which imports it without torch's compiler
+
     return {
         "toolkit": closure.find_version(DISTRIBUTION),
         **closure.trace_imports("toolkit.training.train").versions,
@@ -293,7 +294,7 @@ def load_network(run: Run, folder: Path, data: bytes) -> nn.Module:
     path = folder / WEIGHTS
     try:
         networks.check_network(run.settings.network, run.size)
-        with torch.device("meta"):  # spends no time on weights that are replaced at once
+        with device.Uninitialized(), torch.device("meta"):  # weights are replaced at once
             network = networks.build_network(
                 run.settings.network, len(run.classes), run.settings.negative_slope
             )

@@ -1,9 +1,10 @@
 """`toolkit predict`, and `toolkit.predict`."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,17 @@ from toolkit.datasets import archives, folders
 from toolkit.datasets.hubs import PICTURES
 from toolkit.datasets.local import open_images
 from toolkit.datasets.params import BY_NAME, ReadParams
-from toolkit.errors import InputError
+from toolkit.errors import InputError, explain_error
 from toolkit.io import files, inside, manifest
-from toolkit.io.csv import csv_text
 from toolkit.io.images import NamedImage
-from toolkit.io.samples import sample_bytes
 from toolkit.io.schema import build
 from toolkit.io.text import describe_rejected, shorten
 from toolkit.metrics.calibration import fit_temperature
 from toolkit.metrics.decisions import Decisions, apply_decisions, at_calibrated, choose_decisions
 from toolkit.metrics.params import EvaluateParams, GmeanRule, ThresholdRule
-from toolkit.metrics.predictions import Predictions, write_predictions
+from toolkit.metrics.predictions import Predictions, predictions_csv
 from toolkit.metrics.thresholds import parse_rule
-from toolkit.progress import Track, ignore, silent
+from toolkit.progress import Track, silent
 from toolkit.reporting.predictions import Photo, prediction_page
 from toolkit.training import inference, runs
 from toolkit.training.runs import Run
@@ -33,6 +32,7 @@ SORTED = "predictions.csv"
 """In the folder of sorted images: what was predicted, as in the CSV file."""
 MAX_NAME = 255
 """Bytes of a file's name."""
+GLOB = re.compile(r"[*?\[]")
 
 
 def predict(
@@ -51,45 +51,65 @@ def predict(
 ) -> Predictions:
     """Predict the class of images of any size, with a calibrated probability per class.
 
-    `run` is what `train` returned, or its folder. `images` are image files, or a folder, read as
-    the keys of the section `fetch` in `reading` say: where it has classes, the predictions can be
-    evaluated; else `actual` is empty. The ids are the paths, or those of the folder's manifest.
-    `problems` names the files that cannot be read.
+    `run` is what `train` returned, or its folder. `images` are image files, folders, archives and
+    patterns such as "photos/*.jpg" in any number. One folder is read as the keys of the section
+    `fetch` in `reading` say: where it has classes, the predictions can be evaluated; else `actual`
+    is empty. The ids are the paths, or those of the folder's manifest. `problems` names the files
+    that cannot be read.
 
     The temperature and, with two classes, the threshold are the run's, chosen on its validation
     images: the latter for the class `positive`, by default the one with fewer original training
     images; `threshold` is a rule ("gmean", "cost:RATIO", "recall:MINIMUM") or a probability. `raw`
     takes neither: the network's own scores, of which the highest decides. `output` is a CSV file
-    to write, `sort_into` a new folder with a copy of each image in a folder of its class, `html` a
-    page that shows the least certain images first. Raises InputError if a class folder is none of
-    the run's classes, if no file can be read, and for an output that is named like an image.
+    to write, with the problems in a column `error`, `sort_into` a new folder with a copy of each
+    image in a folder of its class, `html` a page that shows the least certain images first. Raises
+    InputError if a class folder is none of the run's classes, if no file can be read, and for an
+    output that is named like an image.
     """
     files.check_output(output, file=True, unlike=PICTURES)
     files.check_output(html, "--html", file=True, unlike=PICTURES)
     files.check_replaceable(sort_into, "", "--sort-into")
-    places = [images] if isinstance(images, str | Path) else images
     settings = build(ReadParams, reading, "reading")
-    several = [opened_place(place, settings, track, say) for place in places]
+    named = [images] if isinstance(images, str | Path) else images
+    places, unopened = _opened(expand_patterns(named), settings, track, say)
     about = run if isinstance(run, Run) else runs.read_run(Path(run))
     decisions = Decisions() if raw else read_decisions(about, positive, threshold)
-    folder = about.located()
-    if len(several) == 1 and (several[0] / manifest.TABLE).is_file():
-        predictions = inference.predict_folder(folder, several[0], track, say, settings)
+    table = _read_table(places, about, settings)
+    photos = table.photos if table else _list_photos(places, say)
+    guesses = inference.predict_files(about.located(), list(photos.values()), track)
+    answers = dict(zip(photos, guesses, strict=True))
+    problems = unopened | {name: guess.problem for name, guess in answers.items() if guess.problem}
+    read = {name: guess for name, guess in answers.items() if not guess.problem}
+    if not read:
+        rejected = [{"path": name, "reason": why} for name, why in problems.items()]
+        told = describe_rejected(rejected, len(rejected)) if rejected else "no image was given"
+        raise InputError(f"nothing to predict: {told}")
+    if table:
+        actual = tuple(table.labels[name] for name in read)
+    elif len(named) == len(places) == 1 and places[0].is_dir():
+        paths = [guess.path for guess in read.values()]
+        actual = folder_labels(places[0], paths, about.classes, settings, say)
     else:
-        predictions = _of_files(about, several, settings, track, say)
+        actual = ()
+    predictions = Predictions(
+        classes=about.classes,
+        ids=tuple(read),
+        actual=actual,
+        predicted=tuple(guess.predicted for guess in read.values()),
+        scores=np.array([guess.scores for guess in read.values()]),
+        problems=problems,
+    )
     if not raw:
         predictions = apply_decisions(predictions, decisions)
         say(describe_decisions(decisions, threshold))
     if output:
-        write_predictions(Path(output), predictions)
-        _list_problems(left_out_path(Path(output)), predictions)
-    if sort_into or html:
-        photos = _photos(several, predictions)
-        if sort_into:
-            _sort(Path(sort_into), predictions, photos)
-        if html:
-            page = prediction_page(predictions, decisions, photos, Path(folder).name)
-            files.write_file(Path(html), page)
+        files.write_file(Path(output), predictions_csv(predictions, errors=True))
+    shown = [Photo(str(photos[name].path), photos[name].content) for name in read]
+    if sort_into:
+        _sort(Path(sort_into), predictions, shown)
+    if html:
+        page = prediction_page(predictions, decisions, shown, about.located().name)
+        files.write_file(Path(html), page)
     return predictions
 
 
@@ -139,9 +159,9 @@ def describe_decisions(
 
 
 def prediction_summary(predictions: Predictions) -> dict[str, Any]:
-    """Return what `predict --json` prints: each image with its class and probabilities.
+    """Return what `predict --json` prints: each file with its class and probabilities, or `error`.
 
-    `actual` is null where it is not known; a file that cannot be read has a `problem` alone.
+    Each has the same keys; null is what is not known.
     """
     scores = predictions.required_scores("JSON")
     images = [
@@ -150,24 +170,16 @@ def prediction_summary(predictions: Predictions) -> dict[str, Any]:
             "actual": predictions.actual[row] if predictions.actual else None,
             "predicted": predictions.predicted[row],
             "scores": dict(zip(predictions.classes, scores[row].tolist(), strict=True)),
+            "error": None,
         }
         for row, ident in enumerate(predictions.ids)
     ]
-    failed = [{"file": path, "problem": why} for path, why in predictions.problems.items()]
+    nothing = {"actual": None, "predicted": None, "scores": None}
+    failed = [{"file": name, **nothing, "error": why} for name, why in predictions.problems.items()]
     return {"classes": [*predictions.classes], "images": [*images, *failed]}
 
 
 # --- what is written --------------------------------------------------------------------------
-
-
-def _photos(places: Sequence[Path], predictions: Predictions) -> list[Photo]:
-    """Return the predicted files, in the order of the predictions."""
-    if len(places) == 1 and (places[0] / manifest.TABLE).is_file():
-        table = manifest.read_manifest(places[0]).by_id
-        samples = [table[ident] for ident in predictions.ids]
-        return [Photo(each.path, partial(sample_bytes, places[0], each)) for each in samples]
-    found = {str(photo.path): photo for place in places for photo in image_files(place, ignore)}
-    return [Photo(ident, found[ident].content) for ident in predictions.ids]
 
 
 def _sort(place: Path, predictions: Predictions, photos: Sequence[Photo]) -> None:
@@ -178,7 +190,7 @@ def _sort(place: Path, predictions: Predictions, photos: Sequence[Photo]) -> Non
         pairs = zip(predictions.predicted, (Path(photo.name).name for photo in photos), strict=True)
         for path, photo in zip(unique_paths(pairs), photos, strict=True):
             inside.write_inside(building, path, photo.content(), replace=False)
-        write_predictions(building / SORTED, predictions)
+        files.write_file(building / SORTED, predictions_csv(predictions, errors=True))
 
 
 def unique_paths(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -204,43 +216,87 @@ def opened_place(
     return open_images(place, track=track, say=say, links=settings.follow_links).folder
 
 
-def left_out_path(output: Path) -> Path:
-    """Return where the files that could not be read are listed."""
-    return output.with_name(f"{output.stem}-left-out.csv")
+# --- what is read -----------------------------------------------------------------------------
 
 
-def _list_problems(path: Path, predictions: Predictions) -> None:
-    """Write path and reason of each file that could not be read, if there are any."""
-    if predictions.problems:
-        files.write_file(path, csv_text(("path", "reason"), predictions.problems.items()))
-    else:
-        path.unlink(missing_ok=True)
+@dataclass(frozen=True)
+class _Table:
+    """The photos of a folder's manifest and their classes, by id."""
+
+    photos: dict[str, NamedImage]
+    labels: dict[str, str]
 
 
-def _of_files(
-    run: Run,
-    places: Sequence[Path],
+def expand_patterns(places: Sequence[Path | str]) -> list[Path | str]:
+    """Return each place, of a pattern the files that fit, or if there are none the folders.
+
+    Hidden ones fit no pattern. Raises InputError for a pattern that nothing fits.
+    """
+    return [path for place in places for path in _fitting(place)]
+
+
+def _fitting(place: Path | str) -> Sequence[Path | str]:
+    path = Path(place)
+    if not GLOB.search(str(place)) or "://" in str(place) or path.exists():
+        return [place]
+    first = next(at for at, part in enumerate(path.parts) if GLOB.search(part))
+    base, pattern = Path(*path.parts[:first]), str(Path(*path.parts[first:]))
+    try:
+        fitting = [found for found in base.glob(pattern) if not _is_hidden(found, base)]
+    except ValueError as error:
+        raise InputError(f"{place}: not a pattern of files ({error})") from None
+    files_only = [found for found in fitting if not found.is_dir()]
+    if not fitting:
+        raise InputError(f"{place}: no file fits this pattern; expected such as 'photos/*.jpg'")
+    return sorted(files_only or fitting)
+
+
+def _is_hidden(path: Path, base: Path) -> bool:
+    return folders.is_hidden(PurePosixPath(path.relative_to(base)))
+
+
+def _opened(
+    places: Sequence[Path | str],
     settings: ReadParams,
     track: Track,
     say: Callable[[str], object],
-) -> Predictions:
-    photos = [photo for place in places for photo in image_files(place, say)]
-    guesses = inference.predict_files(run.located(), photos, track)
-    read = [guess for guess in guesses if not guess.problem]
-    if not read:
-        rejected = [{"path": str(guess.path), "reason": guess.problem} for guess in guesses]
-        told = describe_rejected(rejected, len(rejected)) if rejected else "no image was given"
-        raise InputError(f"nothing to predict: {told}")
-    paths = [guess.path for guess in read]
-    one_folder = len(places) == 1 and places[0].is_dir()
-    return Predictions(
-        classes=run.classes,
-        ids=tuple(str(guess.path) for guess in read),
-        actual=folder_labels(places[0], paths, run.classes, settings, say) if one_folder else (),
-        predicted=tuple(guess.predicted for guess in read),
-        scores=np.array([guess.scores for guess in read]),
-        problems={str(guess.path): guess.problem for guess in guesses if guess.problem},
-    )
+) -> tuple[list[Path], dict[str, str]]:
+    """Return image files as they are, all else as folders; and why one of several cannot be."""
+    opened, problems = list[Path](), dict[str, str]()
+    for place in dict.fromkeys(places):
+        try:
+            opened.append(opened_place(place, settings, track, say))
+        except (InputError, OSError) as error:
+            if len(places) == 1:
+                raise
+            problems[str(place)] = explain_error(error)
+    return opened, problems
+
+
+def _read_table(places: Sequence[Path], run: Run, settings: ReadParams) -> _Table | None:
+    """Return what the manifest of one folder lists; nothing for other places.
+
+    Raises InputError for a class that the run does not know.
+    """
+    if len(places) != 1 or not (places[0] / manifest.TABLE).is_file():
+        return None
+    folder = places[0]
+    folders.check_by_name(folder, settings)
+    table = manifest.read_manifest(folder)
+    if unknown := sorted(set(table.classes) - set(run.classes)):
+        problem = f"the classes must be those of {run.located()}, {list(run.classes)}"
+        remedy = "rename the folder, or train again"
+        raise InputError(f"{folder}: {problem}, got {', '.join(unknown)}; {remedy}")
+    photos = {
+        sample.id: NamedImage(folder / sample.path, folder, manifest.content_hash(sample))
+        for sample in table.samples
+    }
+    return _Table(photos, {sample.id: sample.label for sample in table.samples})
+
+
+def _list_photos(places: Sequence[Path], say: Callable[[str], object]) -> dict[str, NamedImage]:
+    """Return the files of all places by their paths, each once."""
+    return {str(photo.path): photo for place in places for photo in image_files(place, say)}
 
 
 def folder_labels(
