@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import toolkit as tk
+from toolkit.errors import InputError
 
 SPLITS = (("train", 24, 8), ("valid", 8, 6), ("test", 8, 6))
 RECIPES = {"tiny": {"network": "torchvision.mobilenet_v3_small", "epochs": 1, "batch": 16}}
@@ -53,6 +54,8 @@ def test_steps_compose_on_plain_folders(photos: Path) -> None:
     assert verdict.arms == ("original", "augmented")
     assert len(repr(verdict)) < 200
     assert "<table>" in verdict._repr_html_()
+    with pytest.raises(InputError, match="nowhere: no such evaluation"):
+        tk.compare("nowhere")
 
 
 def test_photos_without_labels_are_predicted(photos: Path) -> None:

@@ -17,7 +17,7 @@ from toolkit.metrics.predictions import Predictions
 from toolkit.reporting.comparison import write_comparison
 
 Report = Predictions | Path | str
-Reports = Sequence[Path | str | RunResult] | Mapping[str, Report | Sequence[Report]]
+Reports = Path | str | Sequence[Path | str | RunResult] | Mapping[str, Report | Sequence[Report]]
 
 
 def compare(
@@ -39,7 +39,7 @@ def compare(
 ) -> Comparison:
     """Set arms against a baseline, with intervals and corrected p-values.
 
-    `reports` are folders that `evaluate` wrote, folders that hold such, or CSV files of
+    `reports` are a folder or folders that `evaluate` wrote, folders that hold such, or CSV files of
     predictions; "NAME=PATH" names the arm. A mapping gives each arm its predictions, or one entry a
     seed: `{"original": [p0, p1, p2], "augmented": [q0, q1, q2]}`. `baseline` is the first arm
     unless it is named; with `control` the other arms are set against that as well. `positive` is
@@ -85,6 +85,8 @@ def comparable_columns(
 def _results(
     reports: Reports, columns: ToldColumns, say: Callable[[str], object]
 ) -> list[RunResult]:
+    if isinstance(reports, Path | str):
+        return read_results([reports], columns, say)
     if not isinstance(reports, Mapping):
         return read_results(reports, columns, say)
     several = {
