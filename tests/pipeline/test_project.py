@@ -47,6 +47,15 @@ def test_a_zip_of_own_photos_is_named_with_its_hash_and_wrapper(tmp_path):
     assert not (tmp_path / "p").exists()
 
 
+def test_an_archive_in_an_archive_is_named_and_no_folder_of_a_moment(tmp_path):
+    fill(tmp_path / "tree" / "photos", {"sick": 3, "healthy": 5})
+    shutil.make_archive(str(tmp_path / "outer" / "inner"), "zip", tmp_path / "tree")
+    archive = Path(shutil.make_archive(str(tmp_path / "outer"), "zip", tmp_path / "outer"))
+    with pytest.raises(InputError) as error:
+        project.init_project(tmp_path / "p", "folder", archive)
+    assert str(error.value).startswith(f"{archive}: no images, but archives in it (inner.zip)")
+
+
 def test_names_and_links_are_told_and_what_is_set_is_written(tmp_path):
     """Photos of six patients, which are links into a folder beside them."""
     blobs = fill(tmp_path / "blobs", {"sick": 12, "well": 12})

@@ -50,6 +50,7 @@ def scan(
     *,
     whole: bool = False,
     settings: ReadParams = BY_NAME,
+    name: object = "",
 ) -> Manifest:
     """Return the manifest of a folder of images, by path, read as `settings` say.
 
@@ -58,14 +59,15 @@ def scan(
     notes["rejected"] as {"path", "reason"}. Hidden files, and those at the top that are no images,
     are skipped. notes["read"] says how the folder was understood. A sample's `group` is its sha256,
     so that equal files share one, unless it has a group of its own. A folder that holds a manifest
-    is not scanned: that manifest is returned. Raises InputError for a missing folder, for names
-    that are not UTF-8, for a layout that can be read in several ways, for a manifest that leads to
-    other folders, and for settings of reading beside a manifest.
+    is not scanned: that manifest is returned. Errors in how it is laid out begin with `name`, or
+    else with the folder. Raises InputError for a missing folder, for names that are not UTF-8, for
+    a layout that can be read in several ways, for a manifest that leads to other folders, and for
+    settings of reading beside a manifest.
     """
     if (folder / manifest.TABLE).is_file() and (folder / manifest.SIDECAR).is_file():
         check_by_name(folder, settings)
         return manifest.read_manifest(folder, inside_only=True)
-    return rescan(folder, track, workers, whole=whole, settings=settings)
+    return rescan(folder, track, workers, whole=whole, settings=settings, name=name)
 
 
 def check_by_name(folder: Path, settings: ReadParams) -> None:

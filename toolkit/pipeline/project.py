@@ -154,7 +154,9 @@ def _fit(settings: Any, folder: Path, opened: LocalImages, reading: ReadParams) 
     """Fill in the source, the split and the positive class from the images themselves."""
     images, place = opened.name, opened.folder
     check_places(opened.source, folder / "data" / "raw", folder / ".toolkit")
-    manifest = folders.scan(place, workers=parallel.cores(), whole=True, settings=reading)
+    manifest = folders.scan(
+        place, workers=parallel.cores(), whole=True, settings=reading, name=images
+    )
     folders.check_classes(manifest, images, 2)
     counts = manifest.counts()
     _set_source(settings["fetch"], opened.source, folder)
