@@ -9,7 +9,9 @@ import toolkit as tk
 from tests.helpers import arms
 from toolkit.errors import InputError, StoppedError
 from toolkit.training import dataset, runs, state
+from toolkit.training.params import Recipe, TrainParams
 from toolkit.training.pretrained import backbones, features, frozen, heads
+from toolkit.training.train import TrainingOptions, train_seeds
 
 RECIPE = {"network": "efficientnet_lite0", "frozen": True, "epochs": 3, "size": 32}
 
@@ -71,6 +73,23 @@ def test_the_same_images_give_the_same_bytes_whatever_the_seed(folders, tmp_path
         train(folders, tmp_path / str(seed), seed=seed).folder / runs.WEIGHTS for seed in (0, 7)
     )
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_seeds_share_the_features(folders, tmp_path):
+    recipe = Recipe(network="efficientnet_lite0", frozen=True, epochs=3, size=32)
+    settings, labels = TrainParams(threads=1, precision="float32", recipes={"r": recipe}), []
+
+    def track(items, label, total=None):
+        labels.append(label)
+        return items
+
+    outputs, how = {seed: tmp_path / str(seed) for seed in (0, 7)}, TrainingOptions(track=track)
+    several = train_seeds(*folders, "r", settings, outputs=outputs, options=how)
+    assert labels.count("embed") == 2  # arm and valid
+    alone = train(folders, tmp_path / "alone", seed=7)
+    assert several[1].weights_sha256 == alone.weights_sha256
+    for name in (runs.WEIGHTS, runs.VALID, runs.HISTORY):
+        assert (tmp_path / "7" / name).read_bytes() == (alone.folder / name).read_bytes()
 
 
 def test_the_recommended_recipe_trains_on_plain_folders(folders, tmp_path):

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 import torch
 import torchvision
+from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -12,6 +13,7 @@ from tests.helpers.arms import arm, settings, tensors
 from toolkit.errors import InputError
 from toolkit.training import networks, runs
 from toolkit.training.networks import NETWORKS, build_network
+from toolkit.training.params import Recipe
 from toolkit.training.state import initial_state, training_job
 from toolkit.training.train import train_one
 
@@ -280,3 +282,29 @@ def test_a_run_is_fine_tuned_from_another(tmp_path):
     assert run.drawn == ("fc.weight", "fc.bias")
     data = tensors(tmp_path / "again", {"a": 2, "b": 2, "c": 2})
     assert network(data.images.float()).shape == (6, 3)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "resnet18", "resnet18_plain", "resnet50"])
+def test_a_width_divides_the_channels_of_every_layer(name):
+    whole, narrow = build_network(name, 3), build_network(name, 3, width=0.25)
+    before, after = whole.state_dict(), narrow.state_dict()
+    assert before.keys() == after.keys()
+    for key, value in before.items():
+        expected = [n if n == 3 else n // 4 for n in value.shape[:2]]
+        assert list(after[key].shape) == [*expected, *value.shape[2:]], key
+    heads = networks.output_heads(narrow.train()(pictures(2, 32)))
+    assert {head.shape for head in heads} == {(2, 3)}
+
+
+def test_narrow_weights_are_as_large_as_their_inputs_need():
+    whole, narrow = build_network("resnet18", 2), build_network("resnet18", 2, width=0.25)
+    ratio = narrow.layer4[1].conv1.weight.std() / whole.layer4[1].conv1.weight.std()
+    assert ratio.item() == pytest.approx(2, rel=0.05)
+
+
+def test_a_width_is_refused_where_there_is_none():
+    with pytest.raises(InputError, match="width must be 1: vgg16_bn is no GoogLeNet or ResNet"):
+        build_network("vgg16_bn", 2, width=0.5)
+    with pytest.raises(ValidationError, match=r"one of 1, 0\.5, 0\.25, 0\.125, got 0\.3"):
+        Recipe(network="resnet18", epochs=1, width=0.3)
+    assert "width" not in Recipe(network="resnet18", epochs=1, width=1.0).model_dump()

@@ -86,7 +86,7 @@ def estimate_memory(recipe: Recipe, size: int, classes: int) -> int:
     """
     outputs: list[int] = []
     with torch.device("meta"):
-        network = networks.build_network(recipe.network, classes).train()
+        network = networks.build_network(recipe.network, classes, width=recipe.width).train()
         images = torch.empty(recipe.batch, 3, size, size)
     for module in network.modules():
         if not list(module.children()):

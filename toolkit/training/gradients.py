@@ -156,7 +156,9 @@ def read_trace(folder: Path) -> Trace:
 def _last_convolution(folder: Path, run: Run) -> str:
     try:
         with torch.device("meta"):  # shapes without values
-            network = networks.build_network(run.settings.network, len(run.classes))
+            network = networks.build_network(
+                run.settings.network, len(run.classes), width=run.settings.width
+            )
     except InputError as error:
         raise InputError(f"{folder / runs.SIDE}: settings.{error}") from error
     return last_convolution(network, run.size)

@@ -72,12 +72,14 @@ def apply_runs(
 ) -> Iterator[AppliedRun]:
     """Predict every image of a labeled folder (see `dataset.open_folder`) with each run.
 
-    Several runs share the images, which are decoded once if they fit in memory. The rows are in the
+    Several runs share the images, which are decoded once if they fit in memory, and those with the
+    same weights, as of a frozen network, their predictions. The rows are in the
     order of the manifest, or of the paths. `say` gets a line on files that are left out. Raises
     InputError for a class that a run does not know, and as `runs.load_run`, `dataset.open_folder`
     and `dataset.load_tensors` do.
     """
     how, decoded = "auto" if len(run_folders) > 1 else "files", dict[object, Data]()
+    known = dict[object, Predictions]()
     opened: LabeledFolder | None = None
     for run_folder in run_folders:
         run, network = runs.load_run(run_folder)
@@ -90,8 +92,10 @@ def apply_runs(
         kind = run.size, run.bits
         if kind not in decoded:
             decoded[kind] = streaming.open_data(folder, run.size, how, 0, CPU, track)
-        predictions = predict_data(run, network, folder, decoded[kind], track)
-        yield AppliedRun(run, network, folder, predictions)
+        same = run.weights_sha256, run.threads, run.settings, kind
+        if (key := repr(same)) not in known:
+            known[key] = predict_data(run, network, folder, decoded[kind], track)
+        yield AppliedRun(run, network, folder, known[key])
 
 
 def predict_folder(

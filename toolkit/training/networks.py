@@ -31,13 +31,20 @@ Builder = Callable[[int], nn.Module]
 """Number of classes -> network."""
 
 
-def build_network(name: str, classes: int, negative_slope: float = 0.0) -> nn.Module:
+def build_network(
+    name: str, classes: int, negative_slope: float = 0.0, width: float = 1
+) -> nn.Module:
     """Build a network of NETWORKS; a `negative_slope` turns each ReLU into a LeakyReLU.
 
-    Raises InputError for an unknown name, and for a slope where the network has no ReLU.
+    `width` is one of `params.WIDTHS` (see `narrow`). Raises InputError for an unknown name, for a
+    slope where the network has no ReLU, and for a width where it is no GoogLeNet or ResNet.
     """
     check_network(name)
     network = NETWORKS[name](classes)
+    if width != 1:
+        if not isinstance(network, GoogLeNet | ResNet):
+            raise InputError(f"width must be 1: {name} is no GoogLeNet or ResNet, got {width:g}")
+        narrow(network, width, classes)
     if negative_slope and not replace_relus(network, negative_slope):
         raise InputError(f"negative_slope must be 0: {name} has no ReLU, got {negative_slope:g}")
     return network
@@ -66,6 +73,39 @@ def replace_relus(network: nn.Module, negative_slope: float) -> int:
                 setattr(parent, name, nn.LeakyReLU(negative_slope, child.inplace))
                 count += 1
     return count
+
+
+@torch.no_grad()
+def narrow(network: nn.Module, width: float, classes: int) -> None:
+    """Keep the first `width` of each layer's channels, in place; not of the image's and logits.
+
+    Weights keep the size that they would have in a narrow network from the start: the deviation of
+    initial weights goes with one over the root of the number of inputs.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.in_channels = _narrowed(layer.in_channels, width, kept=3)
+            layer.out_channels = _narrowed(layer.out_channels, width)
+            weight = layer.weight[: layer.out_channels, : layer.in_channels]
+            layer.weight = nn.Parameter(weight * width**-0.5)
+        elif isinstance(layer, nn.Linear):
+            layer.in_features = _narrowed(layer.in_features, width)
+            layer.out_features = _narrowed(layer.out_features, width, kept=classes)
+            weight = layer.weight[: layer.out_features, : layer.in_features]
+            layer.weight = nn.Parameter(weight * width**-0.5)
+            layer.bias = nn.Parameter(layer.bias[: layer.out_features].clone())
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer.num_features = count = _narrowed(layer.num_features, width)
+            layer.weight, layer.bias = (
+                nn.Parameter(values[:count].clone()) for values in (layer.weight, layer.bias)
+            )
+            for name in ("running_mean", "running_var"):
+                setattr(layer, name, layer.get_buffer(name)[:count].clone())
+
+
+def _narrowed(channels: int, width: float, kept: int = 0) -> int:
+    """Return so much of the channels, all numbers of which are multiples of eight."""
+    return channels if channels == kept else int(channels * width)
 
 
 def output_heads(output: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:

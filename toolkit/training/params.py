@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from toolkit.io.schema import (
     Count,
@@ -17,6 +17,7 @@ from toolkit.io.schema import (
 
 Minutes = Annotated[Number, Field(ge=0)]
 ImageSide = Annotated[Integer, Field(ge=16)]  # pixels
+WIDTHS = (1, 0.5, 0.25, 0.125)
 FROZEN = "efficientnet_lite0"
 """The network whose ImageNet weights are installed."""
 Criterion = Literal["loss", "accuracy", "gmean"]
@@ -46,6 +47,8 @@ class Recipe(Section):
     """How a network is trained. Criteria are measured on the valid split."""
 
     network: str
+    width: Number = Field(1, exclude_if=lambda width: width == 1)
+    """Fraction of the channels of each layer of a GoogLeNet or a ResNet: 1, 0.5, 0.25 or 0.125."""
     epochs: Positive
     size: ImageSide | None = Field(None, exclude_if=lambda size: size is None)
     """Height and width, in pixels, that images are resized to; null keeps the size that they share,
@@ -73,6 +76,13 @@ class Recipe(Section):
     anew in each epoch with a stronger penalty. The network must be efficientnet_lite0."""
     match_steps: bool = False
     """Give every arm as many optimizer steps as the original arm takes."""
+
+    @field_validator("width")
+    @classmethod
+    def _check_width(cls, width: float) -> float:
+        if width not in WIDTHS:
+            raise ValueError(f"must be one of {', '.join(map(str, WIDTHS))}, got {width:g}")
+        return width
 
     @model_validator(mode="after")
     def _check_frozen(self) -> "Recipe":

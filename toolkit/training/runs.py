@@ -296,7 +296,10 @@ def load_network(run: Run, folder: Path, data: bytes) -> nn.Module:
         networks.check_network(run.settings.network, run.size)
         with device.Uninitialized(), torch.device("meta"):  # weights are replaced at once
             network = networks.build_network(
-                run.settings.network, len(run.classes), run.settings.negative_slope
+                run.settings.network,
+                len(run.classes),
+                run.settings.negative_slope,
+                run.settings.width,
             )
     except InputError as error:
         raise InputError(f"{folder / SIDE}: settings.{error}") from error

@@ -113,7 +113,9 @@ def initial_state(job: TrainingJob, classes: int, group: Group = ALONE) -> Train
     machine, recipe, plateau = resolve_machine(job.settings), job.recipe, job.recipe.plateau
     torch.manual_seed(derive_seed(job.seed, WEIGHTS_STREAM))
     try:
-        network = networks.build_network(recipe.network, classes, recipe.negative_slope)
+        network = networks.build_network(
+            recipe.network, classes, recipe.negative_slope, recipe.width
+        )
         drawn = networks.load_pretrained(network, recipe, classes)
     except InputError as error:
         raise InputError(f"train.recipes.{job.name}.{error}") from error

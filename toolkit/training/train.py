@@ -171,7 +171,9 @@ class Task:
 class Team:
     """What the runs of one call have in common: images to train on and to measure on, and how.
 
-    `features` [N, D] are those of the images to train on, where these are divided into folds.
+    `features` [N, D] are those of the images to train on, where these are divided into folds;
+    `embedded` those of both, for a frozen network without folds, and `predicted` what weights of
+    this sha256 make of the images to measure on. All are computed once for all seeds.
     """
 
     folders: tuple[LabeledFolder, LabeledFolder]
@@ -180,6 +182,8 @@ class Team:
     interrupt: Interrupt
     options: TrainingOptions
     features: Floats | None = None
+    embedded: Sequence[Floats] = ()
+    predicted: dict[str, Predictions] = field(default_factory=dict)
 
 
 def _store(inputs: dict[str, Any], options: TrainingOptions, group: Group) -> Store | None:
@@ -212,15 +216,19 @@ def count_jobs(job: TrainingJob, todo: int, arm: Data, group: Group) -> int:
 
 
 def _train_all(team: Team, tasks: Sequence[Task]) -> dict[int, Run]:
-    options, at_once = team.options, count_jobs(tasks[0].job, len(tasks), team.data[0], team.group)
-    inner = options if at_once == 1 else replace(options, track=silent)
-    work = functools.partial(_train_one, replace(team, options=inner))
-    done: Iterable[tuple[Task, Run]] = jobs.side_by_side(work, tasks, at_once, options.on_epoch)
-    if at_once > 1:
-        importlib.import_module("dvclive.live")  # once, not in each process
-        done = options.track(done, f"train {tasks[0].job.name}, {at_once} at once", len(tasks))
+    options, job = team.options, tasks[0].job
+    at_once = count_jobs(job, len(tasks), team.data[0], team.group)
     alone = team.group.size == 1  # else torchrun ends all processes
     with team.interrupt.listening() if alone else contextlib.nullcontext():
+        if job.recipe.frozen and team.features is None:
+            track, at_once = _stopping(options.track, team.interrupt), 1  # a run takes a moment
+            team = replace(team, embedded=frozen.embed_all(*team.data, job, track))
+        inner = options if at_once == 1 else replace(options, track=silent)
+        work = functools.partial(_train_one, replace(team, options=inner))
+        done: Iterable[tuple[Task, Run]] = jobs.side_by_side(work, tasks, at_once, options.on_epoch)
+        if at_once > 1:
+            importlib.import_module("dvclive.live")  # once, not in each process
+            done = options.track(done, f"train {job.name}, {at_once} at once", len(tasks))
         return {task.job.seed: run for task, run in done}
 
 
@@ -267,16 +275,17 @@ def _write_run(
             )
             result = crossed.result
         elif job.recipe.frozen:
-            track = _stopping(team.options.track, team.interrupt)
-            result = frozen.fit_frozen(*team.data, job, on_epoch, track)
+            result = frozen.fit_frozen(*team.data, team.embedded, job, on_epoch)
         else:
             result = loop.fit(*team.data, job, on_epoch, team.options.track, schedule)
     weights = runs.pack_weights(result.weights)
     run = _describe(team.folders, arm, job, result, team.group, weights)
     if crossed:
         return _write_cross_fit(building, team.folders[0], run, crossed, weights)
-    network = runs.load_network(run, building, weights)
-    predicted = inference.predict_data(run, network, team.folders[1], valid)
+    if (key := run.weights_sha256) not in team.predicted:
+        network = runs.load_network(run, building, weights)
+        team.predicted[key] = inference.predict_data(run, network, team.folders[1], valid)
+    predicted = team.predicted[key]
     decisions = choose_decisions(predicted, EvaluateParams(positive=run.rarest))
     run = run.model_copy(update={"decisions": decisions})
     runs.write_run(building, run, weights, predicted)

@@ -1,7 +1,7 @@
 """Fit a head on the features of a network with ImageNet's weights, which stay as they are."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,24 +25,28 @@ STRONGEST = 4
 """The last epoch's penalty: 10 to this power, a tenth of it in each epoch before."""
 
 
+def embed_all(arm: Data, valid: Data, job: TrainingJob, track: Track = silent) -> list[Floats]:
+    """Return the features of arm and valid, float64 [N, dimensions]: the same for all seeds.
+
+    Raises InputError as `loop.check_data` and `backbones.load_backbone` do.
+    """
+    loop.check_data(arm, valid, job)
+    return [embed_arm(images, job, track) for images in (arm, valid)]
+
+
 def fit_frozen(
     arm: Data,
     valid: Data,
+    features: Sequence[Floats],
     job: TrainingJob,
     on_epoch: Callable[[Epoch], object] = ignore,
-    track: Track = silent,
 ) -> FitResult:
     """Fit a class-balanced head on `arm`, once for each epoch, from weak to strong penalties.
 
-    The head that is best on `valid`, by the recipe's `keep`, becomes the last layer of the network.
-    Nothing is random: all seeds give the same weights. Raises InputError as `loop.check_data` and
-    `backbones.load_backbone` do.
+    `features` are those of `embed_all`. The head that is best on `valid`, by the recipe's `keep`,
+    becomes the last layer of the network. Nothing is random: all seeds give the same weights.
     """
-    loop.check_data(arm, valid, job)
-    where = resolve_machine(job.settings).device
-    network = backbones.load_backbone(job.recipe.network).network.to(where)
-    with device.reproducible(job.settings.threads, where):
-        ours, theirs = (_embed(network, data.to(where), track) for data in (arm, valid))
+    ours, theirs = features
     data = TrainingSet(ours, arm.labels.cpu().numpy(), len(arm.classes), balanced=True)
     fitted: list[tuple[Epoch, Head]] = []
     for epoch in range(1, job.recipe.epochs + 1):
