@@ -128,6 +128,20 @@ def test_every_one_of_many_flipped_bits_is_noticed(tmp_path, name):
             runs.load_run(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "/etc", "", "x" * 300])
+def test_a_class_that_is_no_name_of_a_folder_is_refused(folder, name):
+    """`predict --sort-into` makes a folder of each."""
+    change_side(folder, classes=["a", name])
+    with pytest.raises(InputError, match=r"run\.json: not of a run of this toolkit: classes"):
+        runs.read_run(folder)
+
+
+def test_an_epoch_that_is_not_in_the_history_is_refused(folder):
+    change_side(folder, best_epoch=9)
+    with pytest.raises(InputError, match=r"run\.json: .*best_epoch must be one of the 2 in hist"):
+        runs.read_run(folder)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused(folder, value):
     weights = networks.build_network("resnet18", 2).state_dict()

@@ -9,16 +9,17 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from toolkit.errors import DISTRIBUTION, InputError
 from toolkit.io import closure, files, inside
+from toolkit.io.manifest import is_file_name
 from toolkit.io.notebook import html_table
 from toolkit.io.schema import Count, Positive, Section, Seed, Sha256
 from toolkit.metrics.decisions import Decisions
@@ -113,6 +114,15 @@ class Run(Section):
     held_out: HeldOut | None = Field(None, exclude_if=lambda held_out: held_out is None)
     history: Annotated[tuple[Epoch, ...], Field(min_length=1, exclude=True)]
     folder: Annotated[Path | None, Field(exclude=True)] = None
+
+    @model_validator(mode="after")
+    def _check_names_and_epoch(self) -> Self:
+        """Refuse what no training writes: classes become folders, and an epoch is looked up."""
+        if len(set(self.classes)) < len(self.classes) or not all(map(is_file_name, self.classes)):
+            raise ValueError("classes must be distinct, and names that folders can have")
+        if self.best_epoch > len(self.history):
+            raise ValueError(f"best_epoch must be one of the {len(self.history)} in {HISTORY}")
+        return self
 
     @property
     def best(self) -> Epoch:
@@ -225,8 +235,9 @@ def read_run(folder: Path) -> Run:
         problem = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in problem["loc"])
         wrong = folder / HISTORY if key.startswith("history") else path
-        message = f"{wrong}: not of a run of this toolkit: {key}: {problem['msg']}; train again"
-        raise InputError(message) from error
+        said = problem["msg"].removeprefix("Value error, ")
+        told = f"{key}: {said}" if key else said
+        raise InputError(f"{wrong}: not of a run of this toolkit: {told}; train again") from error
     except (ValueError, TypeError, LookupError, AttributeError, csv.Error) as error:
         message = f"{path}: not a run of this toolkit ({error}); train again"
         raise InputError(message) from error
