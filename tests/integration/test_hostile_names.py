@@ -32,11 +32,11 @@ NAMES = {
 }
 THERE = (  # what a stage needs that runs alone
     *(f"data/prepared/{split}" for split in ("train", "valid", "test")),
-    *(f"data/arms/{arm}" for arm in ("original", "augmented", QUOTED, LINES)),
+    *(f"data/arms/{arm}" for arm in ("original", "duplicated", "augmented", QUOTED, LINES)),
     *(
         f"models/{arm}-{recipe}"
-        for arm in ("original", "augmented")
-        for recipe in ("googlenet", "resnet18")
+        for arm in ("original", "duplicated", "augmented")
+        for recipe in ("googlenet", "resnet18", "recommended")
     ),
 )
 

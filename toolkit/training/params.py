@@ -123,4 +123,4 @@ RECIPES: dict[str, Recipe] = {
     "resnet18": Recipe(network="resnet18", epochs=8),
     "googlenet": Recipe(network="googlenet", epochs=12),
 }
-"""Recipes by name for use without params.yaml; the last two are those of the preset `quick`."""
+"""Recipes by name for use without params.yaml."""
