@@ -21,7 +21,7 @@ repro: .venv/main
 test: .venv/dev docs
 	$(BIN)/pre-commit run --all-files
 	@$(PRIVATE)
-	PATH="$$PWD/$(BIN):$$PATH" DVC_SITE_CACHE_DIR="$$PWD/.dvc/tmp/site" $(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile --max-worker-restart 0
+	PATH="$$PWD/$(BIN):$$PATH" DVC_SITE_CACHE_DIR="$$PWD/.dvc/tmp/site" $(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 docs: .venv/dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

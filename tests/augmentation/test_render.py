@@ -412,11 +412,11 @@ def test_runs_that_are_killed_at_random_points_end_as_one_that_is_not(tmp_path, 
     rng = np.random.default_rng(workers)
     command = [sys.executable, "-m", "toolkit", "augment", str(source), "-o", str(tmp_path / "out")]
     command += ["--target", "300", "--workers", str(workers), "--policy", "homework"]
-    while not ends(command, 0.1 + 0.5 * rng.random(), tmp_path) or kills < 6:
+    while not ends(command, 0.1 + 0.5 * rng.random(), tmp_path) or kills < 3:
         kills += 1
         if (tmp_path / "out").exists():
             assert tree(tmp_path / "out") == whole
-        if kills == 30:
+        if kills == 10:
             assert ends(command, 60, tmp_path)
             break
     assert tree(tmp_path / "out") == whole

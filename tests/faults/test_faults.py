@@ -17,7 +17,7 @@ from tests.helpers.waiting import TIMEOUT, wait_until
 
 DATA = ("fetch", "audit", "prepare", "augment")
 TESTED = tuple(STAGES) if os.environ.get("FAULTS") == "all" else DATA
-KILLS = 5
+KILLS = 3
 
 
 @pytest.fixture(scope="module")
