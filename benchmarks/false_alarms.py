@@ -1,6 +1,6 @@
 """False alarms and power of `compare`: how often it sees a difference without one, and with one.
 
-    python benchmarks/false_alarms.py [--experiments 2000]
+    python benchmarks/false_alarms.py [--experiments 2000] [--part 1/8]
 
 Scores are drawn, no network is trained: each image has a difficulty that all networks share, each
 training run an effect of its own, each run and image a noise of its own. All arms have the same
@@ -102,6 +102,7 @@ POWER = [
     for images, recalls in (BINARY[1], BINARY[3])
     for gain in (0.03, 0.06, 0.09)
 ]
+SCENES = [*NULL, *POWER]
 
 
 def experiment(scene: Scene, rng: np.random.Generator, resamples: int) -> Outcome:
@@ -182,12 +183,15 @@ def main() -> None:
     parser.add_argument("--experiments", type=int, default=2000)
     parser.add_argument("--resamples", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--part", default="1/1", help="which rows: 1/8 is the first eighth")
     options = parser.parse_args()
+    part, parts = map(int, options.part.split("/"))
+    edges = [len(SCENES) * number // parts for number in (part - 1, part)]
     start = time.perf_counter()
     print(f"{options.experiments:,} experiments a row, {options.resamples:,} resamples each\n")
     print("|", " | ".join(HEADS), "|")
     print("|" + " ---: |" * len(HEADS))
-    for scene in [*NULL, *POWER]:
+    for scene in SCENES[slice(*edges)]:
         rng = np.random.default_rng(options.seed)
         outcomes = [experiment(scene, rng, options.resamples) for _ in range(options.experiments)]
         print("|", " | ".join(cells(scene, outcomes)), "|", flush=True)

@@ -7,6 +7,7 @@ import pytest
 from tests.evaluation.test_comparison import BASE, GOOD, arms, scored
 from toolkit.evaluation.comparison import compare_results
 from toolkit.evaluation.leaderboard import COPIES, NOTHING, THRESHOLD, leaderboard_table
+from toolkit.evaluation.verdict import comparison_notes
 
 
 def board(*groups):
@@ -64,3 +65,22 @@ def test_without_scores_only_decisions_stand_there():
         for run in arms(original=BASE, augmented=GOOD)
     ]
     assert [of.title for of in board(bare)] == ["augmented", NOTHING]
+
+
+def test_what_is_lacking_is_named_with_the_lines_that_add_it():
+    runs = [scored(arm, seed, 2.0) for arm in ("original", "augmented") for seed in range(2)]
+    runs = [dataclasses.replace(run, history={"epoch": (1.0,)}) for run in runs]
+    lacking = " ".join(comparison_notes(compare_results(runs, resamples=300, published=[])))
+    assert "`control: duplicated` in compare" in lacking
+    assert "`published: {policy: homework}` in augment.arms" in lacking
+    there = compare_results(runs, resamples=300, published=["augmented"])
+    assert "augmented, the published way" in {of.title for of in there.leaderboard}
+    assert "lacks the published way" not in " ".join(comparison_notes(there))
+
+
+def test_the_size_of_the_networks_stands_there_where_it_is_known():
+    runs = [scored(arm, 0, 2.0) for arm in ("original", "augmented")]
+    assert leaderboard_table(compare_results(runs).leaderboard)[0][-1] == "best"
+    sized = [dataclasses.replace(run, metrics={"network_mb": 44.7}) for run in runs]
+    header, *rows = leaderboard_table(compare_results([*sized]).leaderboard)
+    assert (header[-1], {row[-1] for row in rows}) == ("MB", {"44.7"})

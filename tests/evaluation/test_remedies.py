@@ -1,5 +1,7 @@
 """Remedies: decisions from other folds, verdicts, and what is said about them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -163,3 +165,22 @@ def test_what_new_images_bring_is_said_against_plain_copies():
     assert compared["photo"].control_verdict == judgment.BETTER
     text = " ".join(advice.advice_sentences(advise(about, compared)))
     assert "New images teach more than plain copies: +0." in text
+
+
+def test_images_of_one_group_count_as_one_sample():
+    """Each image four times over is no more evidence than once, if the four are one patient's."""
+    once = images(100, 40)
+    rows = np.repeat(np.arange(140), 4)
+    ids = tuple(f"{number}-{copy}" for number in range(140) for copy in range(4))
+    folds = tuple(of[rows] for of in once.folds)
+    alone = HeldOutImages(ids, once.classes, once.labels[rows], folds, "rare")
+    grouped = dataclasses.replace(alone, groups=rows)
+    widths = []
+    for about, chosen in ((once, np.arange(140)), (alone, rows), (grouped, rows)):
+        result = compare(
+            about, nothing=scores(once, 1.0)[chosen], recommended=scores(once, 3.0)[chosen]
+        )
+        widths.append(np.ptp(result["nothing"].interval))
+        widths.append(result["recommended"].difference.high - result["recommended"].difference.low)
+    assert widths[4:] == pytest.approx(widths[:2], rel=0.15)
+    assert widths[2:4] == pytest.approx(np.array(widths[:2]) / 2, rel=0.15)

@@ -39,7 +39,8 @@ WHOLE_SECTIONS = {
     "fetch": {"source"},
     "audit": {"checks", "prepare"},
     "prepare": {"limits"},
-    "report": {"runs"},
+    "compare": {"published"},  # of the section augment
+    "report": {"runs", "published"},
 }
 CALLBACKS = {"track", "say", "on_epoch"}  # how a program is told what a person sees
 ONLY_COMMANDS = {

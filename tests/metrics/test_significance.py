@@ -107,14 +107,30 @@ def test_one_image_of_a_kind_has_no_variance():
 # --- two arms, each trained several times -----------------------------------------------------
 
 
-@pytest.mark.parametrize("runs", [(4, 3), (2, 10), (3, 3)])
-def test_without_variance_of_images_the_smaller_arm_gives_the_degrees_of_freedom(runs):
-    """Welch's standard error; his degrees of freedom lie between these and A + B - 2."""
+def test_without_variance_of_images_the_degrees_of_freedom_lie_half_way_to_welchs():
     rng = np.random.default_rng(0)
-    arm, other = (rng.normal(0.9, luck, n) for luck, n in zip((0.02, 0.05), runs, strict=True))
-    result = difference(arm, other, np.zeros((sum(runs), sum(runs))), MANY)
+    arm, other = (rng.normal(0.9, luck, 3) for luck in (0.02, 0.05))
+    result = difference(arm, other, np.zeros((6, 6)), MANY)
     error = (stats.sem(arm) ** 2 + stats.sem(other) ** 2) ** 0.5
-    assert result.p == pytest.approx(2 * stats.t.sf(abs(result.value) / error, min(runs) - 1))
+    freedom = (2 + stats.ttest_ind(arm, other, equal_var=False).df) / 2
+    assert result.p == pytest.approx(2 * stats.t.sf(abs(result.value) / error, freedom))
+
+
+@pytest.mark.parametrize("spreads", [(1.0, 1.0), (1.0, 5.5)])
+@pytest.mark.parametrize("runs", [(3, 3), (2, 10)])
+def test_equal_arms_rarely_differ_however_unequally_they_are_trained(runs, spreads):
+    """Where images add as much variance to a run as training, and some that an arm shares."""
+    rng, n, covariance = np.random.default_rng(0), 600, np.eye(sum(runs))
+    covariance[: runs[0], : runs[0]] += 0.25
+    covariance[runs[0] :, runs[0] :] += 0.25
+    alarms = 0
+    for _ in range(n):
+        arm, other = (
+            rng.normal(0, 0.5) + spread * rng.normal(size=count)
+            for count, spread in zip(runs, spreads, strict=True)
+        )
+        alarms += difference(arm, other, covariance, 110).p < 0.05
+    assert 0.001 < alarms / n < 0.05 + 2 * (0.05 * 0.95 / n) ** 0.5
 
 
 def test_without_variance_of_training_it_is_the_images_alone():

@@ -1,16 +1,22 @@
 """Backbones, features and heads: their promises, against independent answers."""
 
+import copy
 import hashlib
+import sys
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
+import torchvision
 from sklearn.linear_model import LogisticRegression
 
 from tests.helpers import arms, flips
 from toolkit.errors import InputError
-from toolkit.training import dataset
+from toolkit.training import dataset, networks
+from toolkit.training.params import Recipe
 from toolkit.training.pretrained import backbones, features, heads
+from toolkit.training.pretrained.backbones import DEVIATION, MEAN
 from toolkit.training.pretrained.efficientnet import EfficientNetLite0, SameConv2d
 from toolkit.training.pretrained.heads import TrainingSet
 
@@ -72,6 +78,10 @@ def test_changed_weights_are_refused(monkeypatch):
         ("resnet", "unknown backbone 'resnet'"),
         ("efficientnet_lite0.v2", "only one set of weights"),
         ("torchvision.nothing", r"backbone torchvision\.nothing"),
+        ("torchvision.ResNet18_QuantizedWeights.IMAGENET1K_FBGEMM_V1", "not weights of a classif"),
+        ("torchvision.FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1", "not weights of a classifier"),
+        ("torchvision.resnet19=w.pth", "unknown .*'resnet19'"),
+        ("torchvision.resnet18=w.pth", r"w\.pth: .*the path is relative to the working folder"),
     ],
 )
 def test_a_wrong_backbone_is_named_with_those_that_exist(name, message):
@@ -84,6 +94,91 @@ def test_weights_that_cannot_be_downloaded_say_what_to_do(monkeypatch, tmp_path)
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(InputError, match="connect once, or take efficientnet_lite0"):
         backbones.load_backbone("torchvision.ResNet18_Weights.IMAGENET1K_V1")
+
+
+TINY = "shufflenet_v2_x0_5"
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """A small network of torchvision for three classes."""
+    return torchvision.models.get_model(TINY, weights=None, num_classes=3)
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth", "wrapped.pth"])
+def test_weights_on_disk_are_a_backbone(name, tiny, tmp_path):
+    weights = tiny.state_dict()
+    if name.endswith("safetensors"):
+        safetensors.torch.save_file(weights, tmp_path / name)
+    else:
+        torch.save(
+            {"epoch": 3, "state_dict": weights} if name == "wrapped.pth" else weights,
+            tmp_path / name,
+        )
+    loaded = backbones.load_backbone(f"torchvision.{TINY}={tmp_path / name}")
+    assert (loaded.dimensions, loaded.size) == (1024, 224)
+    images = torch.rand(2, 3, 64, 64)
+    mean, deviation = (torch.tensor(of)[:, None, None] for of in (MEAN, DEVIATION))
+    body = copy.deepcopy(tiny).eval()
+    body.fc = torch.nn.Identity()
+    with torch.inference_mode():
+        expected = body((images - mean) / deviation)
+        torch.testing.assert_close(loaded.network(2 * images - 1), expected, rtol=1e-3, atol=1e-3)
+
+
+class Harmful:
+    """Runs code where it is unpickled."""
+
+    def __reduce__(self):
+        return print, ("harm",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (Harmful(), "not weights alone, and no code of it is run; save its state dict"),
+        ([1, 2], "holds no state dict"),
+        ({"fc.bias": torch.zeros(3)}, "not the weights of this network"),
+    ],
+)
+def test_a_file_that_is_no_state_dict_says_what_to_do(content, message, tmp_path, capsys):
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(InputError, match=message):
+        backbones.load_backbone(f"torchvision.{TINY}={tmp_path / 'w.pth'}")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_damaged_file_is_called_damaged(tiny, tmp_path):
+    torch.save(tiny.state_dict(), tmp_path / "w.pth")
+    (tmp_path / "w.pth").write_bytes((tmp_path / "w.pth").read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"w\.pth: damaged"):
+        backbones.load_backbone(f"torchvision.{TINY}={tmp_path / 'w.pth'}")
+
+
+def test_a_recipe_takes_weights_that_torch_saved_by_their_sha256(tmp_path):
+    network = networks.build_network("resnet18", 3)
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    digest = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
+    about = {"network": "resnet18", "epochs": 1}
+    right = Recipe(**about, weights={"path": str(tmp_path / "w.pth"), "sha256": digest})
+    other = networks.build_network("resnet18", 2)
+    assert networks.load_pretrained(other, right, 2) == ("fc.weight", "fc.bias")
+    assert torch.equal(other.conv1.weight, network.conv1.weight)
+    wrong = Recipe(**about, weights={"path": str(tmp_path / "w.pth"), "sha256": "0" * 64})
+    with pytest.raises(InputError, match=f"weights.sha256 is not that of .*{digest}"):
+        networks.load_pretrained(other, wrong, 2)
+
+
+def test_every_classifier_of_torchvision_is_found_by_its_weights():
+    for name in backbones.torchvision_names():
+        for weights in torchvision.models.get_model_weights(name):
+            assert torchvision.models.get_weight(str(weights)) is weights
+
+
+def test_without_timm_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(InputError, match="timm"):
+        backbones.load_backbone("timm.resnet18")
 
 
 def test_features_come_in_the_order_of_the_table_and_are_kept(tmp_path, backbone):

@@ -91,8 +91,8 @@ def _against(arms: Sequence[str]) -> dict[str, Any]:
     """Return what params.yaml says about comparing these arms; nothing outside a project."""
     if not paths.PARAMS.is_file():
         return {}
-    settings = options.read_project().compare
-    declared = settings.declared
+    project = options.read_project()
+    settings, declared = project.compare, project.compare.declared
     return {
         "baseline": settings.baseline if settings.baseline in arms else None,
         "control": settings.control if settings.control in arms else None,
@@ -100,6 +100,7 @@ def _against(arms: Sequence[str]) -> dict[str, Any]:
         "seed": settings.seed,
         "margin": settings.margin,
         "primary": declared if declared and {*declared[1:]} <= {*arms} else None,
+        "published": [arm for arm in project.published if arm in arms],
     }
 
 

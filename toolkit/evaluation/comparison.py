@@ -42,7 +42,8 @@ class Comparison:
     against of the contrast that was declared before any result. `metrics` are those compared,
     `test_images` the number of test images of each class. `warnings` are sentences on what differs
     between the runs besides arm, recipe and seed. The `leaderboard` has the arms as remedies, the
-    highest G-mean first.
+    highest G-mean first. `published` are the arms made in the published way, None where that is not
+    known.
     """
 
     baseline: str
@@ -55,6 +56,7 @@ class Comparison:
     warnings: tuple[str, ...] = ()
     primary: tuple[str, str, str] | None = None
     leaderboard: tuple[Standing, ...] = ()
+    published: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         verdicts = Counter(contrast.verdict for contrast in self.contrasts)
@@ -92,12 +94,14 @@ def compare_results(
     seed: int = 0,
     primary: tuple[str, str, str] | None = None,
     margin: float = MARGIN,
+    published: Sequence[str] | None = None,
 ) -> Comparison:
     """Compare every arm with `baseline`, and the other arms with `control`, recipe by recipe.
 
     `primary` is recipe, arm and against of the contrast declared before any result, by default that
     of `declare_primary` for the results in their order; the p-values of the others are corrected
-    for all of them. G-means that differ by less than `margin` are practically equal. A recipe
+    for all of them. G-means that differ by less than `margin` are practically equal. `published`
+    are the arms made in the published way, if that is known. A recipe
     without the control is compared with the baseline alone. Raises InputError if a recipe lacks the
     baseline, a run occurs twice, or two runs were not evaluated on the same test images.
     """
@@ -110,7 +114,7 @@ def compare_results(
     estimates: list[ArmEstimate] = []
     contrasts: list[Contrast] = []
     standings: list[Drawn] = []
-    titles = RemedyTitles(baseline, control)
+    titles = RemedyTitles(baseline, control, published or ())
     rng = np.random.default_rng([seed, len(results)])
     for recipe in dict.fromkeys(result.recipe for result in results):
         chosen = [n for n, result in enumerate(results) if result.recipe == recipe]
@@ -122,7 +126,10 @@ def compare_results(
         estimates += rows
         decided = {GMEAN: [run.predictions for run in runs]} | ({RANKING: at} if at else {})
         for row in rows:
-            standings += arm_standings(row, arms[row.arm], metrics, decided, titles, rng)
+            own = arms[row.arm]
+            size = _network_mb([runs[n] for n in own])
+            stand = arm_standings(row, own, metrics, decided, titles, rng)
+            standings += [(replace(of, network_mb=size), drawn) for of, drawn in stand]
         contrasts += [
             contrast_arms(runs, arms[arm], arms[other], metrics, margin)
             for other in dict.fromkeys((baseline, control))
@@ -142,7 +149,14 @@ def compare_results(
         (*_warnings(results), *_missing(contrasts, primary)),
         primary,
         rank_standings(standings),
+        None if published is None else tuple(published),
     )
+
+
+def _network_mb(runs: Sequence[RunResult]) -> float | None:
+    """Return the mean size of the runs' networks; None where one is not known."""
+    sizes = [run.metrics["network_mb"] for run in runs if "network_mb" in run.metrics]
+    return float(np.mean(sizes)) if len(sizes) == len(runs) else None
 
 
 def _declared(

@@ -164,25 +164,28 @@ def estimate_metrics(
     resamples: int,
     seed: int,
     tuned: Sequence[Predictions] | None = None,
+    groups: Labels | None = None,
 ) -> dict[str, MetricEstimate]:
     """Estimate the compared metrics of runs that have the same test images in the same order.
 
     `tuned` are the runs' predictions at thresholds (`ranking.at_thresholds`), of which the
-    G-mean is RANKING. Raises InputError that names a class without images: then there is no G-mean.
+    G-mean is RANKING. `groups` [N], numbers from 0, are the samples that images are drawn as: those
+    of a patient count as one, except for the ROC AUC. Raises InputError that names a class without
+    images: then there is no G-mean.
     """
     first = runs[0].predictions
     classes, actual = first.classes, first.actual_index
     both = [*(run.predictions for run in runs), *(tuned or ())]
     predicted = np.stack([of.predicted_index for of in both])
     drawn = bootstrap.paired_matrices(
-        np.random.default_rng(seed), actual, predicted, len(classes), resamples
+        np.random.default_rng(seed), actual, predicted, len(classes), resamples, groups
     )
     matrices = [confusion_matrix(actual, row, len(classes)) for row in predicted]
     ends = [
         intervals.network_intervals(of, classes, COMPARED, resamples=resamples, seed=seed)
         for of in matrices
     ]
-    counts, m = np.bincount(actual), len(runs)
+    counts, m = _drawn_counts(actual, groups), len(runs)
     values, resampled = (_compared(of, classes, positive) for of in (np.stack(matrices), drawn))
     resampled |= {n: bootstrap.recenter(resampled[n], values[n], len(classes)) for n in COMPARED}
     images = {f"recall_{label}": float(n) for label, n in zip(classes, counts, strict=True)}
@@ -203,6 +206,13 @@ def estimate_metrics(
     if of_class and all(of_run is not None for of_run in scores):
         estimates |= _area(actual == classes.index(of_class), scores, classes.index(of_class))
     return estimates
+
+
+def _drawn_counts(actual: Labels, groups: Labels | None) -> Labels:
+    """Return how many samples each class has, [K]: images, or groups with images of it."""
+    if groups is None:
+        return np.bincount(actual)
+    return np.bincount(np.unique(np.stack([actual, groups]), axis=1)[0])
 
 
 def _compared(

@@ -11,6 +11,7 @@ from toolkit.io.notebook import html_table
 from toolkit.io.text import shorten
 from toolkit.metrics import calibration, thresholds
 from toolkit.metrics.classification import compute_metrics
+from toolkit.metrics.decisions import decide_at_threshold
 from toolkit.metrics.intervals import FEWEST, ConfidenceInterval, confidence_intervals
 from toolkit.metrics.mistakes import ExplainedExample
 from toolkit.metrics.params import EvaluateParams
@@ -43,6 +44,7 @@ class RunOutputs:
 
     `valid` are predictions on the valid split, which the threshold and the temperature are chosen
     on; `trained` the number of training images of each class; `history` the run's history.csv;
+    `network_mb` the size of its weights on disk, in megabytes;
     `explained` the images to show, None without a network to explain them. `conditions` and
     `unfinished` are those of `RunResult`.
     """
@@ -55,6 +57,7 @@ class RunOutputs:
     explained: Sequence[ExplainedExample] | None = None
     conditions: Mapping[str, str] = field(default_factory=dict)
     unfinished: str = ""
+    network_mb: float | None = None
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,7 @@ def _at_threshold(test: Predictions, valid: Predictions, params: EvaluateParams)
     threshold = thresholds.choose_threshold(valid, positive, params)
 
     def decide(own: Predictions, others: Predictions) -> Predictions:
-        chosen = thresholds.choose_threshold(others, positive, params)
-        return thresholds.apply_threshold(own, positive, chosen)
+        return decide_at_threshold(own, others, params)
 
     # Without the scores: metrics of the scores do not depend on the threshold.
     decided = replace(_tuned(test, valid, decide), scores=None)

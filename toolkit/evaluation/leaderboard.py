@@ -12,6 +12,7 @@ from toolkit.metrics.predictions import Predictions
 
 NOTHING, THRESHOLD, COPIES = "do nothing", "choose a threshold", "plain copies"
 """The baseline as predicted, the baseline at a threshold, and the control."""
+PUBLISHED = "the published way"
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Standing:
 
     It decides at chosen thresholds, the baseline also as predicted (`metric`). `found` of `rare`
     test images of the rarest class are recognized, and `alarms` of `others` are taken for it.
-    `best` is the probability that its G-mean is the highest of all.
+    `best` is the probability that its G-mean is the highest of all; `network_mb` the size of the
+    network on disk, in megabytes, None where it is not known.
     """
 
     title: str
@@ -35,6 +37,7 @@ class Standing:
     alarms: float
     others: int
     best: float = 0.0
+    network_mb: float | None = None
 
 
 Drawn = tuple[Standing, Floats]
@@ -43,16 +46,22 @@ Drawn = tuple[Standing, Floats]
 
 @dataclass(frozen=True)
 class RemedyTitles:
-    """What arms are called: those of `baseline` and `control` as remedies, the others by name."""
+    """What arms are called: `baseline` and `control` as remedies, the others by name.
+
+    With those of `published` it is said that they are the published way.
+    """
 
     baseline: str
     control: str | None
+    published: Sequence[str] = ()
 
     def title(self, arm: str, metric: str) -> str:
         """Return the title of an arm as `metric` judges it."""
         if arm == self.baseline:
             return NOTHING if metric == GMEAN else THRESHOLD
-        return COPIES if arm == self.control else arm
+        if arm == self.control:
+            return COPIES
+        return f"{arm}, {PUBLISHED}" if arm in self.published else arm
 
 
 def arm_standings(
@@ -134,18 +143,19 @@ def rank_standings(standings: Sequence[Drawn]) -> tuple[Standing, ...]:
 
 def leaderboard_table(standings: Sequence[Standing]) -> list[list[str]]:
     """Return one row per remedy as text, header first."""
+    sized = any(of.network_mb is not None for of in standings)
     header = ["remedy", "recipe", "G-mean", "found", "false alarms", "best"]
+    return [[*header, *(["MB"] if sized else [])], *(_row(of, sized=sized) for of in standings)]
+
+
+def _row(of: Standing, *, sized: bool) -> list[str]:
+    size = "" if of.network_mb is None else f"{of.network_mb:.3g}"
     return [
-        header,
-        *(
-            [
-                of.title,
-                of.recipe,
-                f"{of.gmean:.3f} ({of.low:.3f} to {of.high:.3f})",
-                f"{of.found:.0f} of {of.rare}",
-                f"{of.alarms:.0f} of {of.others}",
-                f"{of.best:.0%}",
-            ]
-            for of in standings
-        ),
+        of.title,
+        of.recipe,
+        f"{of.gmean:.3f} ({of.low:.3f} to {of.high:.3f})",
+        f"{of.found:.0f} of {of.rare}",
+        f"{of.alarms:.0f} of {of.others}",
+        f"{of.best:.0%}",
+        *([size] if sized else []),
     ]

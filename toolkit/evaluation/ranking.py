@@ -7,8 +7,9 @@ import numpy as np
 
 from toolkit.errors import InputError
 from toolkit.evaluation.results import RunResult
-from toolkit.metrics import thresholds
 from toolkit.metrics.arrays import Labels
+from toolkit.metrics.decisions import decide_at_threshold
+from toolkit.metrics.params import EvaluateParams
 from toolkit.metrics.predictions import Predictions
 
 FOLDS = 5
@@ -32,21 +33,13 @@ def _at_threshold(run: RunResult) -> Predictions:
     if run.predictions.folds is not None:
         return decide_out_of_fold(run.predictions, run.predictions.folds)
     if run.valid is not None and run.valid.scores is not None:
-        return decide_at_threshold(run.predictions, run.valid)
+        return _decide(run.predictions, run.valid)
     return decide_out_of_fold(run.predictions, _folds(run.predictions))
 
 
-def decide_at_threshold(predictions: Predictions, tuning: Predictions) -> Predictions:
-    """Return the predictions at a threshold that is chosen on `tuning`, other images.
-
-    With two classes that with the best smoothed G-mean, with more a factor for each class. Raises
-    InputError without scores, and for a class without images in `tuning`.
-    """
-    if len(predictions.classes) > 2:
-        return thresholds.apply_factors(predictions, thresholds.class_factors(tuning))
-    rare = rarest_class(tuning)
-    threshold = thresholds.smooth_threshold(tuning, rare)
-    return thresholds.apply_threshold(predictions, rare, threshold)
+def _decide(predictions: Predictions, tuning: Predictions) -> Predictions:
+    settings = EvaluateParams(positive=rarest_class(tuning))
+    return decide_at_threshold(predictions, tuning, settings)
 
 
 def rarest_class(predictions: Predictions) -> str:
@@ -56,7 +49,7 @@ def rarest_class(predictions: Predictions) -> str:
 
 def decide_out_of_fold(predictions: Predictions, folds: Labels) -> Predictions:
     """Return what `decide_at_threshold` does: each fold [N] on the images of the others."""
-    return apply_out_of_fold(predictions, folds, decide_at_threshold)
+    return apply_out_of_fold(predictions, folds, _decide)
 
 
 def apply_out_of_fold(

@@ -46,7 +46,8 @@ class HeldOutImages:
     """The N images that all remedies are tested on: ids, classes, and the divisions into folds.
 
     `labels` [N] are positions in `classes`; `folds` has one array [N] for each repeat. `rare` is
-    the class that matters.
+    the class that matters; `groups` [N] are numbers from 0 of what is drawn as one sample, such as
+    the images of a patient, None where each image is one.
     """
 
     ids: tuple[str, ...]
@@ -54,6 +55,7 @@ class HeldOutImages:
     labels: Labels
     folds: tuple[Labels, ...]
     rare: str
+    groups: Labels | None = None
 
     @property
     def positive(self) -> Flags:
@@ -135,8 +137,8 @@ class RemedyComparison:
 def decide(images: HeldOutImages, scores: Floats, folds: Labels, *, tuned: bool) -> Predictions:
     """Return predictions from held-out scores [N, K].
 
-    `tuned`: at thresholds chosen on the other folds (`ranking.decide_at_threshold`). No image has a
-    part in the decision about itself.
+    `tuned`: at thresholds chosen on the other folds (`decisions.decide_at_threshold`). No image
+    has a part in the decision about itself.
     """
     actual = tuple(images.classes[k] for k in images.labels)
     likeliest = tuple(images.classes[k] for k in scores.argmax(axis=1))
@@ -229,7 +231,7 @@ def _estimate(
         RunResult("", "", number, {}, decided)
         for number, decided in enumerate(one for of in decisions for one in of)
     ]
-    estimates = estimate_metrics(runs, images.rare, resamples, seed)
+    estimates = estimate_metrics(runs, images.rare, resamples, seed, groups=images.groups)
     return estimates[GMEAN], estimates.get(AUC)
 
 

@@ -217,13 +217,25 @@ def comparison_notes(*comparisons: Comparison) -> list[str]:
     ]
     if images < FEWEST:
         notes.append(f"Fewer than {FEWEST} images of a class are too few to compare ROC AUCs.")
-    if any(contrast.trained for contrast in contrasts) and first.control is None:
-        notes.append(
-            "There is no control: name an arm of plain copies in compare.control, and more of the "
-            "same is told from new images."
-        )
+    if any(contrast.trained for contrast in contrasts):
+        notes += _lacking_notes(first)
     notes += _end_notes(estimates)
     return notes
+
+
+def _lacking_notes(compared: Comparison) -> Iterator[str]:
+    """Say which remedy the leaderboard lacks, and the lines that add it."""
+    if compared.control is None:
+        yield (
+            "There is no control: name an arm of plain copies in compare.control, and more of the "
+            "same is told from new images. In params.yaml: `duplicated: {policy: duplicate}` in "
+            "augment.arms, `duplicated` in compare.arms, and `control: duplicated` in compare."
+        )
+    if compared.published == ():
+        yield (
+            "The leaderboard lacks the published way. In params.yaml: `published: {policy: "
+            "homework}` in augment.arms, and `published` in compare.arms."
+        )
 
 
 def _ranking_note(compared: Comparison) -> Iterator[str]:

@@ -85,16 +85,29 @@ def _prior(classes: int) -> Floats:
 
 
 def paired_matrices(
-    rng: np.random.Generator, actual: Labels, predicted: Labels, classes: int, resamples: int
+    rng: np.random.Generator,
+    actual: Labels,
+    predicted: Labels,
+    classes: int,
+    resamples: int,
+    groups: Labels | None = None,
 ) -> Floats:
     """Resample the confusion matrices of M networks on the same N samples: [M, R, K, K].
 
     `predicted` is [M, N]. A sample has the same weight for all networks; samples for which all of
     them predict the same classes are drawn together, as the sum of their weights. What each network
-    predicts for the extra sample of a class is independent of the others.
+    predicts for the extra sample of a class is independent of the others. `groups` [N], numbers
+    from 0, are drawn whole, as clusters are: their samples have one weight.
     """
     weights = rng.standard_gamma(1 / PARTS, (resamples, classes, PARTS))
     drawn = np.stack([_extra_sample(rng, weights) for _ in predicted])
+    if groups is not None:
+        shared = rng.standard_exponential((resamples, int(groups.max()) + 1))
+        for network, labels in enumerate(predicted):
+            cells = np.zeros((shared.shape[1], classes, classes))
+            np.add.at(cells, (groups, actual, labels), 1.0)
+            drawn[network] += np.tensordot(shared, cells, axes=1)
+        return _scaled(drawn, np.bincount(actual, minlength=classes))
     cells, counts = np.unique(np.vstack([actual, predicted]), axis=1, return_counts=True)
     for row in range(classes):
         chosen = cells[0] == row

@@ -1,4 +1,7 @@
-"""What turns the scores of a network into an answer: a temperature, and a threshold."""
+"""What turns the scores of a network into an answer: a temperature, and a threshold.
+
+Here they are chosen for `train`, `evaluate`, `predict`, `compare` and `advise`.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -45,6 +48,21 @@ def apply_decisions(predictions: Predictions, decisions: Decisions) -> Predictio
     if decisions.positive is not None and decisions.threshold is not None:
         decided = thresholds.apply_threshold(predictions, decisions.positive, decisions.threshold)
     return calibration.apply_temperature(decided, decisions.temperature)
+
+
+def decide_at_threshold(
+    predictions: Predictions, tuning: Predictions, settings: params.EvaluateParams
+) -> Predictions:
+    """Return the predictions at a threshold that is chosen on `tuning`, other images.
+
+    With two classes that of the positive one by the rule in `settings`, with more a factor for each
+    class. The scores stay. Raises InputError without scores, and for a class without images in
+    `tuning`.
+    """
+    if len(predictions.classes) > 2 or settings.positive is None:
+        return thresholds.apply_factors(predictions, thresholds.class_factors(tuning))
+    threshold = thresholds.choose_threshold(tuning, settings.positive, settings)
+    return thresholds.apply_threshold(predictions, settings.positive, threshold)
 
 
 def at_calibrated(decisions: Decisions, threshold: float) -> Decisions:

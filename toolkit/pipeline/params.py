@@ -28,6 +28,12 @@ class Params(Section):
     evaluate: EvaluateParams = EvaluateParams()
     compare: CompareParams
 
+    @property
+    def published(self) -> list[str]:
+        """The arms whose new images are made as published: by the policy `homework`, all of it."""
+        arms = self.augment.arms.items()
+        return [name for name, arm in arms if arm.policy == "homework" and not arm.without]
+
     @model_validator(mode="after")
     def _names_are_defined(self) -> "Params":
         arms = ["original", *self.augment.arms]

@@ -49,6 +49,8 @@ def write_evaluation(output: Path, outputs: RunOutputs, settings: EvaluateParams
         if outputs.explained is not None:
             write_mistakes((folder / MISTAKES_FILE).parent, outputs.explained)
         metrics = {**asdict(outputs.key), "positive": settings.positive, **evaluation.metrics}
+        if outputs.network_mb is not None:
+            metrics["network_mb"] = outputs.network_mb
         if outputs.conditions:
             metrics["conditions"] = dict(outputs.conditions)
             metrics["unfinished"] = outputs.unfinished

@@ -3,29 +3,24 @@
 NETWORKS, at the end, lists them; `load_pretrained` starts one from given weights.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from toolkit.errors import InputError
-from toolkit.io import inside
 from toolkit.training.device import without_compiler
-from toolkit.training.params import Recipe, WeightsFile
+from toolkit.training.params import Recipe
 from toolkit.training.pretrained.efficientnet import EfficientNetLite0
+from toolkit.training.pretrained.weights import read_weights
 
 with without_compiler():
     from torchvision.models import GoogLeNet, ResNet, get_model
     from torchvision.models.googlenet import BasicConv2d, Inception, InceptionAux
     from torchvision.models.resnet import BasicBlock, Bottleneck
-
-MAX_WEIGHTS = 8_000_000_000  # bytes of a file of weights
 
 Builder = Callable[[int], nn.Module]
 """Number of classes -> network."""
@@ -218,7 +213,9 @@ def load_pretrained(network: nn.Module, recipe: Recipe, classes: int) -> tuple[s
     """
     if recipe.weights is None:
         return ()
-    loaded, initial = _read(recipe.weights), network.state_dict()
+    path, sha256 = recipe.weights.path, recipe.weights.sha256
+    loaded = read_weights(Path(path), "weights.path", sha256).weights
+    initial = network.state_dict()
     check_finite(f"weights.path: {recipe.weights.path}", loaded)
     drawn = [
         name
@@ -237,22 +234,6 @@ def head_weights(name: str, classes: int) -> list[str]:
     with torch.device("meta"):
         one, other = (build_network(name, n).state_dict() for n in (classes, classes + 1))
     return [key for key, value in one.items() if value.shape != other[key].shape]
-
-
-def _read(weights: WeightsFile) -> dict[str, Tensor]:
-    try:
-        data = inside.read_file(Path(weights.path), MAX_WEIGHTS)
-    except InputError as error:
-        problem = f"weights.path: {weights.path}: {error}"
-        raise InputError(f"{problem}; the path is relative to the working folder") from error
-    if (digest := hashlib.sha256(data).hexdigest()) != weights.sha256:
-        problem = f"weights.sha256 is not that of {weights.path}, which is {digest}"
-        raise InputError(f"{problem}; correct it, if this is the right file")
-    try:
-        return dict(safetensors.load(data))
-    except SafetensorError as error:
-        problem = f"weights.path: {weights.path}: not a safetensors file"
-        raise InputError(f"{problem}: {error}") from error
 
 
 def check_finite(path: Path | str, weights: Mapping[str, Tensor]) -> None:

@@ -37,7 +37,10 @@ class Plateau(Section):
 
 
 class WeightsFile(Section):
-    """A safetensors file of pretrained weights; the path is relative to the working folder."""
+    """A state dict of the network: safetensors, or .pth of torch.save, of which no code is run.
+
+    The path is relative to the working folder.
+    """
 
     path: str
     sha256: Sha256

@@ -26,6 +26,7 @@ from toolkit.metrics.decisions import Decisions
 from toolkit.metrics.predictions import Predictions, predictions_csv, read_predictions
 from toolkit.training import device, networks
 from toolkit.training.params import Recipe
+from toolkit.training.pretrained.weights import MAX_WEIGHTS
 
 SIDE, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.csv"
 GRADIENTS, VALID = "gradients.csv", "valid_predictions.csv"
@@ -339,7 +340,7 @@ def _read(path: Path) -> bytes:
         remedy = "name a folder that `toolkit train` wrote, or restore it with `dvc checkout`"
         raise InputError(f"{path}: no such file; {remedy}")
     try:
-        return inside.read_file(path, networks.MAX_WEIGHTS)
+        return inside.read_file(path, MAX_WEIGHTS)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

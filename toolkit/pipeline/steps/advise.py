@@ -103,7 +103,12 @@ def advise(
     drawn = tuple(assign_folds(names, groups, folds, rng) for _ in range(repeats))
     labels = tested.labels.numpy()
     about = HeldOutImages(
-        tuple(s.path for s in tested.samples), tested.classes, labels, drawn, rare
+        tuple(s.path for s in tested.samples),
+        tested.classes,
+        labels,
+        drawn,
+        rare,
+        np.unique(groups, return_inverse=True)[1] if len({*groups}) < len(groups) else None,
     )
 
     def embed(some: LabeledFolder) -> Features:

@@ -34,6 +34,7 @@ def compare(
     seed: int = 0,
     primary: tuple[str, str, str] | None = None,
     margin: float = MARGIN,
+    published: Sequence[str] | None = None,
     output: Path | str | None = None,
     say: Callable[[str], object] = lambda _: None,
 ) -> Comparison:
@@ -49,7 +50,8 @@ def compare(
     no probabilities are logits. The intervals take `resamples` of a bootstrap and its `seed`.
     `primary` is recipe, arm and against of the one contrast that is tested without correction, by
     default the first arm against the baseline with the first recipe. G-means that differ by less
-    than `margin` are practically equal. `output` is a summary.json, beside which curves and
+    than `margin` are practically equal. `published` names the arms made in the published way, for
+    the leaderboard. `output` is a summary.json, beside which curves and
     pictures are written. Raises InputError for results on different test images.
     """
     files.check_output(output, file=True, unlike=[".csv"])
@@ -67,6 +69,7 @@ def compare(
         seed=seed,
         primary=primary,
         margin=margin,
+        published=published,
     )
     if output:
         write_comparison(Path(output), compared, results)

@@ -38,13 +38,14 @@ def report(
     seed: int = 0,
     primary: tuple[str, str, str] | None = None,
     margin: float = MARGIN,
+    published: Sequence[str] | None = None,
 ) -> Report:
     """Write one HTML page that shows everything and needs no network.
 
     `output` is its path, `runs` are the evaluations; `baseline`, `control`, `resamples`, `seed`,
-    `primary` and `margin` are those of `compare`. What else the working folder holds of a project
-    is shown too: reports/audit.json, data/prepared, data/arms, reports/probe and params.yaml.
-    Raises InputError for files that cannot be read.
+    `primary`, `margin` and `published` are those of `compare`. What else the working folder holds
+    of a project is shown too: reports/audit.json, data/prepared, data/arms, reports/probe and
+    params.yaml. Raises InputError for files that cannot be read.
     """
     files.check_output(output, file=True)
     several = [runs] if isinstance(runs, Path | str) else runs
@@ -60,6 +61,7 @@ def report(
         seed=seed,
         primary=primary,
         margin=margin,
+        published=published,
     )
     inputs = PageInputs(
         compared,

@@ -1,14 +1,15 @@
 """Backbones by name: networks with ImageNet's weights, whose last features are taken.
 
 BACKBONES, at the end, lists the sources of weights. A backbone's name is that of one of them, with
-the name of the weights there after a dot: `torchvision.ResNet50_Weights.IMAGENET1K_V2`.
+the name of the weights there after a dot: `torchvision.ResNet50_Weights.IMAGENET1K_V2`. Weights on
+disk follow the network after an equals sign: `torchvision.resnet50=weights.pth`.
 """
 
 import hashlib
 import importlib
 import io
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,23 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from toolkit.errors import InputError, explain_error, missing_package, unknown_name
 from toolkit.io import inside
+from toolkit.training.device import without_compiler
 from toolkit.training.pretrained.efficientnet import EfficientNetLite0
+from toolkit.training.pretrained.weights import read_weights
+
+with without_compiler():
+    from torchvision import models
+    from torchvision.models import get_model_builder, get_model_weights, get_weight, list_models
 
 DEFAULT = "efficientnet_lite0"
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 LITE0_SIZE = 192
 """Pixels: 0.98 to 0.99 of G-mean on photos of masks, a third less time than the network's 224."""
 MAX_BYTES = 100_000_000
+MEAN, DEVIATION, IMAGENET_SIZE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 224
+"""Of the images that most of torchvision's weights were trained on, and pixels."""
+TRANSFORMED = {name: {"transform_input": True} for name in ("googlenet", "inception_v3")}
+"""Networks whose weights there expect other statistics, which they change themselves."""
 
 Statistics = tuple[float, ...]
 """A number for each of the channels red, green and blue, of values 0 to 1."""
@@ -70,7 +81,7 @@ def load_backbone(name: str = DEFAULT) -> Backbone:
     """Load a backbone, on the CPU.
 
     Raises InputError for an unknown name, for weights that are not on this machine and cannot be
-    downloaded, and for a package that is not installed.
+    downloaded, or that are those of another network, and for a package that is not installed.
     """
     source, _, rest = name.partition(".")
     if source not in BACKBONES:
@@ -111,10 +122,21 @@ def _digest(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _without_head(network: nn.Module) -> nn.Module:
+def _head(network: nn.Module, name: str) -> str:
+    """Return the name of the last linear layer. Raises InputError if there is none."""
+    linear: list[str] = [
+        of for of, module in network.named_modules() if isinstance(module, nn.Linear)
+    ]
+    if not linear:
+        raise InputError(
+            f"backbone {name}: it has no linear layer to take the features before; take another"
+        )
+    return linear[-1]
+
+
+def _without_head(network: nn.Module, name: str) -> nn.Module:
     """Replace the last linear layer by nothing."""
-    name = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
-    parent, _, last = name.rpartition(".")
+    parent, _, last = _head(network, name).rpartition(".")
     setattr(network.get_submodule(parent), last, nn.Identity())
     return network
 
@@ -144,32 +166,71 @@ def _lite0(rest: str) -> tuple[nn.Module, int]:
     weights = lite0_weights()
     network = EfficientNetLite0(len(weights["fc.bias"]))
     network.load_state_dict(weights)
-    return _without_head(network), LITE0_SIZE
+    return _without_head(network, DEFAULT), LITE0_SIZE
 
 
 def _torchvision(name: str) -> tuple[nn.Module, int]:
-    from torchvision.models import get_model_builder, get_weight
-
+    if "=" in name:
+        return _torchvision_file(*name.split("=", 1))
+    example = "torchvision.ResNet50_Weights.IMAGENET1K_V2"
     try:
         weights: Any = get_weight(name)
     except (ValueError, AttributeError) as error:
-        example = "torchvision.ResNet50_Weights.IMAGENET1K_V2"
         raise InputError(f"backbone torchvision.{name}: {error}; expected such as {example}") from (
             error
         )
-    builder = name.partition("_Weights.")[0].lower()
-    network = get_model_builder(builder)(num_classes=len(weights.meta["categories"]))
+    known = [of for of in torchvision_names() if weights in get_model_weights(of)]
+    if not known:
+        raise InputError(
+            f"backbone torchvision.{name}: not weights of a classifier; expected such as {example}"
+        )
+    network = get_model_builder(known[0])(
+        num_classes=len(weights.meta["categories"]), **TRANSFORMED.get(known[0], {})
+    )
     network.load_state_dict(weights.get_state_dict(check_hash=True, weights_only=True))
     preset = weights.transforms()
-    scaled = nn.Sequential(Rescale(preset.mean, preset.std), _without_head(network))
-    return scaled, preset.crop_size[0]
+    headless = _without_head(network, f"torchvision.{name}")
+    return nn.Sequential(Rescale(preset.mean, preset.std), headless), preset.crop_size[0]
+
+
+def torchvision_names() -> list[str]:
+    """Return the names of torchvision's classifiers."""
+    return sorted(list_models(module=models))
+
+
+def _torchvision_file(name: str, path: str) -> tuple[nn.Module, int]:
+    """Build a network of torchvision with weights on disk, normalized as for ImageNet."""
+    where = f"backbone torchvision.{name}"
+    if name not in torchvision_names():
+        raise unknown_name(f"{where}: network", name, torchvision_names())
+    stored = read_weights(Path(path), where).weights
+    with torch.device("meta"):
+        head = _head(models.get_model(name, weights=None), f"torchvision.{name}")
+    classes = len(stored.get(f"{head}.bias", ())) or 1
+    network = models.get_model(name, weights=None, num_classes=classes, **TRANSFORMED.get(name, {}))
+    _load(network, stored, f"{where}: {path}")
+    return nn.Sequential(Rescale(MEAN, DEVIATION), _without_head(network, name)), IMAGENET_SIZE
+
+
+def _load(network: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
+    try:
+        network.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{where}: not the weights of this network: {reason}") from error
 
 
 def _timm(name: str) -> tuple[nn.Module, int]:
     timm = _import("timm")
+    name, _, path = name.partition("=")
     if name not in timm.list_models() and not timm.list_pretrained(name):
         raise InputError(f"backbone timm.{name}: timm has no such network with weights")
-    network = timm.create_model(name, pretrained=True, num_classes=0)
+    network = timm.create_model(name, pretrained=not path, num_classes=0)
+    if path:
+        stored = read_weights(Path(path), f"backbone timm.{name}").weights
+        needed = network.state_dict()
+        body = {key: value for key, value in stored.items() if key in needed}
+        _load(network, body, f"backbone timm.{name}: {path}")
     config = timm.data.resolve_model_data_config(network)
     return nn.Sequential(Rescale(config["mean"], config["std"]), network), config["input_size"][-1]
 
