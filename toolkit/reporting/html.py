@@ -17,8 +17,8 @@ from toolkit.io.text import escape_hidden, one_line
 from toolkit.reporting.plots.style import COLORS
 
 
-def render_template(template: str, values: Mapping[str, Any]) -> str:
-    """Render a template that extends base.html.j2."""
+def render_template(template: str, values: Mapping[str, Any], code: str = "report.js") -> str:
+    """Render a template that extends base.html.j2, with a script of the same folder."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -29,7 +29,7 @@ def render_template(template: str, values: Mapping[str, Any]) -> str:
         loader=jinja2.FunctionLoader(_template),
     )
     environment.filters |= {"line": one_line, "minus": _minus, "prose": _prose, "numeric": _numeric}
-    style, script = _color_variables() + _template("style.css"), _template("report.js")
+    style, script = _color_variables() + _template("style.css"), _template(code)
     page = environment.get_template(template).render(
         **values,
         style=Markup(style),  # noqa: S704 - our own file
