@@ -26,6 +26,7 @@ import toolkit
 SMALL = {"network": "torchvision.mobilenet_v3_small", "epochs": 1, "batch": 8}
 SETTINGS = {
     "prepare.size": 32,
+    "prepare.split": {"fractions": {"train": 0.7, "valid": 0.15, "test": 0.15}},
     "augment.target": 12,
     "augment.arms": {"augmented": {"policy": "homework"}},
     "train.threads": 1,

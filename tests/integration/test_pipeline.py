@@ -78,6 +78,7 @@ def project(tmp_path_factory) -> Path:
     assert "24 sick; classes with fewer than the largest: sick" in said
     folder = home / "project"
     edit(folder, "prepare.size", 32)
+    edit(folder, "prepare.split", {"fractions": {"train": 0.7, "valid": 0.15, "test": 0.15}})
     edit(folder, "train.recipes", {
         "first": {"network": "resnet18", "epochs": 2, "batch": 16},
         "second": {"network": "resnet18_plain", "epochs": 1, "batch": 16},

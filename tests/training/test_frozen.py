@@ -146,6 +146,27 @@ def test_what_an_image_is_decides_nothing_that_scores_it(crossed):
     assert not weights[0][0].equal(weights[1][0])
 
 
+def test_all_images_are_tested_and_compared(crossed, tmp_path):
+    data = crossed / "data"
+    for run in sorted((crossed / "models").iterdir()):
+        output = tmp_path / run.name
+        measured = tk.evaluate(run, test=data / "test", output=output, positive="b")
+        assert "the other folds" in " ".join(measured.notes)
+        assert (output / "predictions.csv").read_text().splitlines()[0].endswith(",fold")
+        assert not (output / "valid_predictions.csv").exists()
+    compared = tk.compare([tmp_path], baseline="train")
+    assert compared.test_images == {"a": 14, "b": 6}
+    assert [estimate.seeds for estimate in compared.estimates] == [(0, 1), (0, 1)]
+    assert compared.leaderboard[0].rare == 6
+    assert not compared.warnings
+    assert tk.predict(crossed / "models" / "new-0", crossed / "photos").predicted
+
+
+def test_other_images_than_those_in_folds_are_refused(crossed, folders):
+    with pytest.raises(InputError, match=r"are not those that .* was cross-fitted on"):
+        tk.evaluate(crossed / "models" / "new-0", test=folders[0])
+
+
 def test_a_leak_is_refused():
     data = heads.TrainingSet(np.eye(4), np.array([0, 1, 0, 1]), 2)
     folds = np.array([0, 0, 1, 1])

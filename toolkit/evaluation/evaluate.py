@@ -45,7 +45,8 @@ class RunOutputs:
     `valid` are predictions on the valid split, which the threshold and the temperature are chosen
     on; `trained` the number of training images of each class; `history` the run's history.csv;
     `network_mb` the size of its weights on disk, in megabytes;
-    `explained` the images to show, None without a network to explain them. `conditions` and
+    `explained` the images to show, None without a network to explain them; `beside` what the
+    network of a cross-fitted run decides of a test split of the source. `conditions` and
     `unfinished` are those of `RunResult`.
     """
 
@@ -58,6 +59,7 @@ class RunOutputs:
     conditions: Mapping[str, str] = field(default_factory=dict)
     unfinished: str = ""
     network_mb: float | None = None
+    beside: Predictions | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,10 @@ def evaluate_run(run: RunOutputs, params: EvaluateParams) -> Evaluation:
         intervals |= tuned.intervals
         metrics |= _calibrated(run.test, tuning, params)
         metrics |= _prior_corrected(run.test, tuning, run.trained, params)
-    notes = tuple(_notes(run, metrics, params))
+    if run.beside is not None:
+        own = compute_metrics(run.beside, params.positive, params.beta)
+        metrics |= _prefixed("test", own, TITLES)
+    notes = (*_notes(run, metrics, params), *_notes_beside(run.beside, metrics))
     return Evaluation(metrics, intervals, run.test.classes, notes)
 
 
@@ -225,6 +230,16 @@ def _notes(run: RunOutputs, metrics: Mapping[str, float], params: EvaluateParams
     if "prior_loss" in metrics:
         change = _change(metrics, "prior", (*CALIBRATED, "gmean"))
         yield f"scores corrected to the class balance of {where}: {change}"
+
+
+def _notes_beside(beside: Predictions | None, metrics: Mapping[str, float]) -> Iterator[str]:
+    if beside is not None:
+        known = {name: metrics.get(f"test_{name}") for name in TITLES}
+        shown = [f"{TITLES[name]} {of:.4f}" for name, of in known.items() if of is not None]
+        yield (
+            f"its network, trained on all images, on the {len(beside.ids)} test images of the "
+            f"source: {', '.join(shown)}"
+        )
 
 
 def _change(metrics: Mapping[str, float], prefix: str, names: Iterable[str]) -> str:

@@ -243,7 +243,7 @@ def _ranking_note(compared: Comparison) -> Iterator[str]:
         what = "threshold" if len(compared.test_images) == 2 else "factor for each class"
         yield (
             f"In ranking: at the {what} with the best G-mean on validation images, or on the other "
-            "fifths of the test images where there are none. At .5: as predicted."
+            "folds or fifths of the test images where there are none. At .5: as predicted."
         )
 
 

@@ -102,7 +102,10 @@ def mcnemar_table(compared: Comparison) -> Table:
 def count_table(splits: Mapping[str, Manifest], arms: Mapping[str, Manifest]) -> Table:
     """Count the images per class in each split, and in the training set of each arm."""
     classes = next(iter(splits.values())).classes
-    body = [[split, *map(str, of.counts().values())] for split, of in splits.items()]
+    body = [
+        [f"{split}, by folds" if of.divisions else split, *map(str, of.counts().values())]
+        for split, of in splits.items()
+    ]
     for arm, of in arms.items():
         new = derived_counts(of)
         cells = [f"{n - new[name]} + {new[name]} new" for name, n in of.counts().items()]

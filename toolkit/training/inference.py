@@ -4,7 +4,7 @@ Images are resized to the run's size. float32 on the CPU gives the same bytes ea
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -52,12 +52,17 @@ class Guess:
 
 @dataclass(frozen=True, eq=False)
 class AppliedRun:
-    """A run with its network, the images that it was applied to, and what it predicts for them."""
+    """A run with its network, the images that it was applied to, and what it predicts for them.
+
+    Of a cross-fitted run these are the images in folds, each predicted by the network of its fold,
+    and `beside` is what its own network makes of others in the folder, such as a test split.
+    """
 
     run: Run
     network: nn.Module
     folder: LabeledFolder
     predictions: Predictions
+    beside: Predictions | None = None
 
 
 # --- predictions ------------------------------------------------------------------------------
@@ -75,8 +80,8 @@ def apply_runs(
     Several runs share the images, which are decoded once if they fit in memory, and those with the
     same weights, as of a frozen network, their predictions. The rows are in the
     order of the manifest, or of the paths. `say` gets a line on files that are left out. Raises
-    InputError for a class that a run does not know, and as `runs.load_run`, `dataset.open_folder`
-    and `dataset.load_tensors` do.
+    InputError for a class that a run does not know, for images in folds that are not those of a
+    cross-fitted run, and as `runs.load_run`, `dataset.open_folder` and `dataset.load_tensors` do.
     """
     how, decoded = "auto" if len(run_folders) > 1 else "files", dict[object, Data]()
     known = dict[object, Predictions]()
@@ -89,13 +94,39 @@ def apply_runs(
             problem = f"the classes must be those of {run_folder}, {list(run.classes)}"
             remedy = "rename the folder, or train again"
             raise InputError(f"{images_folder}: {problem}, got {', '.join(unknown)}; {remedy}")
+        held_out = _held_out(run, folder) if run.held_out else None
+        if held_out:
+            folder = _without(folder, held_out)
         kind = run.size, run.bits
-        if kind not in decoded:
-            decoded[kind] = streaming.open_data(folder, run.size, how, 0, CPU, track)
-        same = run.weights_sha256, run.threads, run.settings, kind
-        if (key := repr(same)) not in known:
-            known[key] = predict_data(run, network, folder, decoded[kind], track)
-        yield AppliedRun(run, network, folder, known[key])
+        predictions = None
+        if folder.samples:
+            if kind not in decoded:
+                decoded[kind] = streaming.open_data(folder, run.size, how, 0, CPU, track)
+            same = run.weights_sha256, run.threads, run.settings, kind
+            if (key := repr(same)) not in known:
+                known[key] = predict_data(run, network, folder, decoded[kind], track)
+            predictions = known[key]
+        if held_out:
+            yield AppliedRun(run, network, opened.scaled(run.bits), held_out, predictions)
+        elif predictions:
+            yield AppliedRun(run, network, folder, predictions)
+
+
+def _held_out(run: Run, folder: LabeledFolder) -> Predictions:
+    """Return what the folds' networks make of the images in folds. Raises as `apply_runs` does."""
+    held_out = runs.read_valid(run)
+    if {sample.id for sample in folder.samples if sample.folds} != {*held_out.ids}:
+        raise InputError(
+            f"{folder.path}: its images in folds are not those that {run.folder} was cross-fitted "
+            "on; give the test folder of the same `toolkit prepare`, or train again"
+        )
+    return held_out
+
+
+def _without(folder: LabeledFolder, held_out: Predictions) -> LabeledFolder:
+    tested = {*held_out.ids}
+    rest = tuple(sample for sample in folder.samples if sample.id not in tested)
+    return replace(folder, table=replace(folder.table, samples=rest))
 
 
 def predict_folder(
@@ -105,7 +136,10 @@ def predict_folder(
     say: Callable[[str], object] = ignore,
     reading: ReadParams = BY_NAME,
 ) -> Predictions:
-    """Predict every image of a labeled folder with one run, as `apply_runs` does."""
+    """Predict every image of a labeled folder with one run, as `apply_runs` does.
+
+    Of a cross-fitted run, those in folds.
+    """
     (applied,) = apply_runs([run_folder], images_folder, track, say, reading)
     return applied.predictions
 
@@ -207,7 +241,18 @@ def explain_examples(
     samples = [folder.table.by_id[example.id] for example in examples]
     photos = list(dataset.decode_samples(folder, samples, run.size))
     labels = [run.classes.index(example.label) for example in examples]
-    maps = heatmaps(applied.network, dataset.stack_images(photos), labels, run.threads)
+    pixels = dataset.stack_images(photos)
+    if applied.predictions.folds is None:
+        maps = heatmaps(applied.network, pixels, labels, run.threads)
+    else:
+        fold_of = dict(zip(applied.predictions.ids, applied.predictions.folds, strict=True))
+        of_folds = {fold: runs.load_fold(run, int(fold)) for fold in {*fold_of.values()}}
+        maps = np.concatenate(
+            [
+                heatmaps(of_folds[fold_of[one.id]], each, [label], run.threads)
+                for one, each, label in zip(examples, pixels[:, None], labels, strict=True)
+            ]
+        )
     return tuple(map(ExplainedExample, examples, [s.path for s in samples], photos, maps))
 
 

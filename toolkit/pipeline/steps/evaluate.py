@@ -16,6 +16,7 @@ from toolkit.io.manifest import is_file_name
 from toolkit.io.schema import build
 from toolkit.metrics import mistakes, thresholds
 from toolkit.metrics.columns import ToldColumns, as_names
+from toolkit.metrics.decisions import apply_decisions
 from toolkit.metrics.params import EvaluateParams, ThresholdRule
 from toolkit.metrics.predictions import Predictions, read_predictions
 from toolkit.progress import Track, silent
@@ -181,7 +182,8 @@ def _of_runs(
         yield RunOutputs(
             key=RunKey(about.arm, about.recipe, about.seed),
             test=predictions,
-            valid=runs.read_valid(about),
+            valid=None if about.held_out else runs.read_valid(about),
+            beside=applied.beside and apply_decisions(applied.beside, about.decisions),
             trained=about.counts,
             history=place / runs.HISTORY,
             network_mb=(place / runs.WEIGHTS).stat().st_size / 1e6,

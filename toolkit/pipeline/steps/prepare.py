@@ -69,11 +69,13 @@ def prepare(
     What `audit` (the result, or its audit.json) drops is left out, and what it groups stays in one
     split. `output` gets a folder for each split; `size` is the side in pixels. `split` is "source"
     (keep the splits that are there), `{"fractions": {"train": .7, "valid": .15, "test": .15}}`
-    (split anew), `{"counts": {...}}`, or "auto": the first where there are images in train and
-    another split, else the second. They are drawn with `seed`; `valid_fraction` and `test_fraction`
-    are what "source" cuts from train where there is no valid or test image of a class. `limits` are
-    what one image file may cost; `workers` are processes, 0 for one per core. Raises InputError for
-    a split that the images do not allow, and for files changed since the audit.
+    (split anew), `{"counts": {...}}`, `{"folds": 5, "repeats": 2}` (cross-fitting: train has all
+    images but those of the source's test, and test lists them again), or "auto": the first where
+    there are images in train and another split, else the second. They are drawn with `seed`;
+    `valid_fraction` and `test_fraction` are what "source" cuts from train where there is no valid
+    or test image of a class. `limits` are what one image file may cost; `workers` are processes, 0
+    for one per core. Raises InputError for a split that the images do not allow, and for files
+    changed since the audit.
     """
     files.check_replaceable(output, MARKER)
     params = {
