@@ -90,10 +90,7 @@ def apply_runs(
         run, network = runs.load_run(run_folder)
         opened = opened or dataset.open_folder(images_folder, track, say, reading)
         folder = opened.scaled(run.bits)
-        if unknown := sorted(set(folder.classes) - set(run.classes)):
-            problem = f"the classes must be those of {run_folder}, {list(run.classes)}"
-            remedy = "rename the folder, or train again"
-            raise InputError(f"{images_folder}: {problem}, got {', '.join(unknown)}; {remedy}")
+        _check_classes(run, folder)
         held_out = _held_out(run, folder) if run.held_out else None
         if held_out:
             folder = _without(folder, held_out)
@@ -110,6 +107,13 @@ def apply_runs(
             yield AppliedRun(run, network, opened.scaled(run.bits), held_out, predictions)
         elif predictions:
             yield AppliedRun(run, network, folder, predictions)
+
+
+def _check_classes(run: Run, folder: LabeledFolder) -> None:
+    if unknown := sorted(set(folder.classes) - set(run.classes)):
+        problem = f"the classes must be those of {run.folder}, {list(run.classes)}"
+        remedy = "rename the folder, or train again"
+        raise InputError(f"{folder.path}: {problem}, got {', '.join(unknown)}; {remedy}")
 
 
 def _held_out(run: Run, folder: LabeledFolder) -> Predictions:
