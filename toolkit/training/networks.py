@@ -82,12 +82,12 @@ def narrow(network: nn.Module, width: float, classes: int) -> None:
             layer.in_channels = _narrowed(layer.in_channels, width, kept=3)
             layer.out_channels = _narrowed(layer.out_channels, width)
             weight = layer.weight[: layer.out_channels, : layer.in_channels]
-            layer.weight = nn.Parameter(weight * width**-0.5)
+            layer.weight = _scaled(weight, width**-0.5)
         elif isinstance(layer, nn.Linear):
             layer.in_features = _narrowed(layer.in_features, width)
             layer.out_features = _narrowed(layer.out_features, width, kept=classes)
             weight = layer.weight[: layer.out_features, : layer.in_features]
-            layer.weight = nn.Parameter(weight * width**-0.5)
+            layer.weight = _scaled(weight, width**-0.5)
             layer.bias = nn.Parameter(layer.bias[: layer.out_features].clone())
         elif isinstance(layer, nn.BatchNorm2d):
             layer.num_features = count = _narrowed(layer.num_features, width)
@@ -96,6 +96,14 @@ def narrow(network: nn.Module, width: float, classes: int) -> None:
             )
             for name in ("running_mean", "running_var"):
                 setattr(layer, name, layer.get_buffer(name)[:count].clone())
+
+
+def _scaled(weight: Tensor, factor: float) -> nn.Parameter:
+    """Return the weights times a factor; those without values as they are.
+
+    Arithmetic on the device `meta` would import torch's compiler, which takes 2 s.
+    """
+    return nn.Parameter(weight.clone() if weight.is_meta else weight * factor)
 
 
 def _narrowed(channels: int, width: float, kept: int = 0) -> int:

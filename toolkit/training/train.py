@@ -217,17 +217,19 @@ def count_jobs(job: TrainingJob, todo: int, arm: Data, group: Group) -> int:
 
 def _train_all(team: Team, tasks: Sequence[Task]) -> dict[int, Run]:
     options, job = team.options, tasks[0].job
-    at_once = count_jobs(job, len(tasks), team.data[0], team.group)
+    embed = job.recipe.frozen and team.features is None  # then a run takes a moment
+    at_once = 1 if embed else count_jobs(job, len(tasks), team.data[0], team.group)
     alone = team.group.size == 1  # else torchrun ends all processes
     with team.interrupt.listening() if alone else contextlib.nullcontext():
-        if job.recipe.frozen and team.features is None:
-            track, at_once = _stopping(options.track, team.interrupt), 1  # a run takes a moment
+        if embed:
+            track = _stopping(options.track, team.interrupt)
             team = replace(team, embedded=frozen.embed_all(*team.data, job, track))
         inner = options if at_once == 1 else replace(options, track=silent)
         work = functools.partial(_train_one, replace(team, options=inner))
         done: Iterable[tuple[Task, Run]] = jobs.side_by_side(work, tasks, at_once, options.on_epoch)
         if at_once > 1:
-            importlib.import_module("dvclive.live")  # once, not in each process
+            for module in ("dvclive.live", "torch._dynamo"):  # an optimizer imports the second
+                importlib.import_module(module)  # once, not in each process
             done = options.track(done, f"train {job.name}, {at_once} at once", len(tasks))
         return {task.job.seed: run for task, run in done}
 

@@ -1,8 +1,8 @@
 """`toolkit evaluate`, and `toolkit.evaluate`."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,7 +11,7 @@ from toolkit.datasets.params import ReadParams
 from toolkit.errors import InputError
 from toolkit.evaluation.evaluate import Evaluation, RunOutputs, evaluate_run
 from toolkit.evaluation.results import METRICS_FILE, RunKey
-from toolkit.io import files
+from toolkit.io import files, parallel
 from toolkit.io.manifest import is_file_name
 from toolkit.io.schema import build
 from toolkit.metrics import mistakes, thresholds
@@ -79,7 +79,7 @@ def evaluate(
             raise InputError(
                 f"{', '.join(dict(reading))}: for the images of a run, not for a table"
             )
-        read = partial(_read, columns=columns, say=say)
+        read = functools.partial(_read, columns=columns, say=say)
         inputs = _of_predictions(source, valid_predictions, named, read)
     else:
         if test is None or valid_predictions is not None:
@@ -127,12 +127,18 @@ def evaluate_runs(
         raise InputError("runs are tested on images: give test, and no options for predictions")
     places = [run for run in runs.find_runs(place) if run.parent == place]
     read_as = build(ReadParams, reading, "reading")
-    tested = _of_runs(places, test, settings, read_as, explain=True, track=track, say=say)
+    tested = list(_of_runs(places, test, settings, read_as, explain=True, track=track, say=say))
     with files.new_folder(output, several) as building:
-        return {
-            run.name: write_evaluation(building / run.name, inputs, settings)
-            for run, inputs in zip(places, tested, strict=True)
-        }
+        write = functools.partial(_write, building, settings)
+        named = [(run.name, inputs) for run, inputs in zip(places, tested, strict=True)]
+        return dict(parallel.ordered_map(write, named, parallel.cores()))
+
+
+def _write(
+    folder: Path, settings: EvaluateParams, named: tuple[str, RunOutputs]
+) -> tuple[str, Evaluation]:
+    name, inputs = named
+    return name, write_evaluation(folder / name, inputs, settings)
 
 
 def _settings(
