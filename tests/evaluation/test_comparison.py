@@ -53,6 +53,20 @@ def test_a_verdict_says_what_is_certain(recalls, verdict):
     assert (contrast.tested.low <= 0 <= contrast.tested.high) == (verdict == "not yet known")
 
 
+def test_cross_fitted_runs_average_the_divisions_into_folds():
+    folds = np.arange(sum(IMAGES)) % 5
+    runs = [
+        dataclasses.replace(run, predictions=dataclasses.replace(run.predictions, folds=folds))
+        for run in arms(original=BASE, augmented=GOOD)
+        if run.seed < 2
+    ]
+    compared = compare_results(runs)
+    (contrast,) = compared.contrasts
+    assert (contrast.scope, contrast.verdict) == ("folds", "better")
+    assert all(of.parts.training is None for of in contrast.differences.values())
+    assert any("divisions into folds are averaged" in note for note in comparison_notes(compared))
+
+
 def test_one_training_run_each_gives_no_verdict_whatever_the_difference():
     """The two networks differ beyond doubt; two other runs might not."""
     results = [result("original", recalls=BASE), result("augmented", recalls=GOOD)]

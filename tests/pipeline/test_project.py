@@ -11,8 +11,8 @@ from pydantic import TypeAdapter
 
 from tests.conftest import fill
 from tests.helpers.waiting import TIMEOUT
-from toolkit.datasets import fetch_source
-from toolkit.datasets.params import BY_NAME, FetchParams, ReadParams
+from toolkit.datasets import fetch_source, split
+from toolkit.datasets.params import BY_NAME, ByFolds, FetchParams, ReadParams
 from toolkit.errors import DISTRIBUTION, InputError
 from toolkit.pipeline import params, project, repository
 
@@ -98,15 +98,30 @@ def test_a_table_of_labels_is_found_and_its_columns_are_written(tmp_path, packed
     assert len({sample.group for sample in fetched.samples}) == 6
 
 
-def test_own_photos_with_splits_of_their_own(tmp_path):
-    counts = {f"{split}/{name}": 3 for split in ("train", "val", "test") for name in "abc"}
+def test_few_rare_photos_are_cross_fitted(tmp_path):
+    counts = {f"{part}/{name}": 4 for part in ("train", "val", "test") for name in "abC"}
+    said = start(tmp_path / "p", fill(tmp_path / "photos", counts | {"train/d": 1}))
+    settings = params.load_params(tmp_path / "p" / "params.yaml")
+    assert settings.prepare.split == ByFolds(folds=5, repeats=2)
+    assert settings.fetch.classes.leave_out == ["d"]
+    text = (tmp_path / "p" / "params.yaml").read_text()
+    assert "  split: {folds: 5, repeats: 2} # each image is tested without its fold" in text
+    assert "'C' has 8 images: all are tested, each by networks that train without its fold" in said
+    assert "the images of test stay apart" in said
+    assert "8 C, 8 a, 8 b; classes with fewer" in said
+
+
+def test_own_photos_with_splits_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(split, "FEW", 3)
+    counts = {f"{part}/{name}": 3 for part in ("train", "val", "test") for name in "abc"}
     start(tmp_path / "p", fill(tmp_path / "photos", counts))
     settings = params.load_params(tmp_path / "p" / "params.yaml")
     assert settings.prepare.split == "source"
     assert settings.evaluate.positive is None
 
 
-def test_what_the_split_needs_is_decided_written_and_said(tmp_path):
+def test_what_the_split_needs_is_decided_written_and_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(split, "FEW", 3)
     counts = {"train/a": 9, "train/b": 8, "train/c": 1, "train/D": 9, "val/a": 3, "val/d": 3}
     said = start(tmp_path / "p", fill(tmp_path / "photos", counts), commit=False)
     text = (tmp_path / "p" / "params.yaml").read_text()
@@ -126,8 +141,8 @@ def test_what_the_split_needs_is_decided_written_and_said(tmp_path):
 
 
 def test_classes_that_cannot_be_split_stop_init_if_there_are_no_two_others(tmp_path):
-    photos = fill(tmp_path / "photos", {"a": 9, "b": 2})
-    with pytest.raises(InputError, match=r"fewer than two classes can be split: b \(2 images"):
+    photos = fill(tmp_path / "photos", {"a": 9, "b": 1})
+    with pytest.raises(InputError, match=r"fewer than two classes can be split: b \(1 image"):
         start(tmp_path / "p", photos)
     assert not (tmp_path / "p").exists()
 

@@ -1,7 +1,7 @@
 """Estimates of the arms of one recipe, and contrasts between them, with confidence intervals."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import stdev
 
@@ -34,8 +34,8 @@ class ArmEstimate:
     """One arm with one recipe.
 
     `values` has one number per seed for each metric, `intervals` the 95% confidence interval of
-    their mean: with two seeds or more it accounts for test images and training, with one for the
-    test images alone.
+    their mean: with two seeds or more it accounts for test images and training, with one or with
+    cross-fitted runs for the images alone.
     """
 
     recipe: str
@@ -64,7 +64,10 @@ class Contrast:
 
     `scope` is "training" if both have two seeds or more: the differences account for test images
     and training. Otherwise it is "networks": they are differences between these very networks, and
-    account for the test images alone. `trained` says whether the networks are training runs or
+    account for the test images alone. It is "folds" if both are cross-fitted: each image is tested
+    by what was trained without it, and the divisions into folds are averaged. Errors count as if
+    they were independent (Bayle et al., "Cross-validation confidence intervals for test error",
+    2020), as in `remedies`. `trained` says whether the networks are training runs or
     just predictions. The `primary` contrast was declared before any result: its p-values are as
     they are. Those of the `tests` others, which are exploratory, are Holm-corrected for all of
     them: `p` is that of the tested metric, `p_as_predicted` that of the decisions as predicted.
@@ -262,18 +265,32 @@ def estimate_arm(
     first = runs[chosen[0]]
     seeds = tuple(runs[i].seed for i in chosen)
     values = {name: tuple(m.values[chosen].tolist()) for name, m in metrics.items()}
-    intervals = {name: _interval(m, chosen) for name, m in metrics.items()}
+    folds = is_cross_fitted(runs[i] for i in chosen)
+    intervals = {name: _interval(m, chosen, trained=not folds) for name, m in metrics.items()}
     return ArmEstimate(first.recipe, first.arm, seeds, values, intervals)
 
 
-def _interval(metric: MetricEstimate, chosen: Sequence[int]) -> tuple[float, float]:
-    """Return the interval of the mean; equal runs count as what they are, one network."""
+def is_cross_fitted(runs: Iterable[RunResult]) -> bool:
+    """Return whether each of the runs tests every image without its fold."""
+    return all(run.predictions.folds is not None for run in runs)
+
+
+def _interval(
+    metric: MetricEstimate, chosen: Sequence[int], *, trained: bool
+) -> tuple[float, float]:
+    """Return the interval of the mean; equal runs count as what they are, one network.
+
+    `trained` says whether what training adds is part of it.
+    """
     rows, number = list(chosen), metric.distinct[list(chosen)]
     covariance = metric.covariance[np.ix_(rows, rows)]
     error = np.sqrt(np.diagonal(covariance))
     covariance = np.where(number[:, None] == number, np.outer(error, error), covariance)
-    low, high = significance.mean_interval(metric.values[rows], metric.ends[rows], covariance)
-    mean = float(metric.values[rows].mean())
+    mean, values = float(metric.values[rows].mean()), metric.values[rows]
+    shift = metric.ends[rows] - values[:, None]
+    if not trained:
+        values = np.full_like(values, mean)
+    low, high = significance.mean_interval(values, values[:, None] + shift, covariance)
     return max(0.0, min(mean, low)), min(1.0, max(mean, high))
 
 
@@ -286,8 +303,11 @@ def contrast_arms(
 ) -> Contrast:
     """Compare the runs at the positions `arm` with those at `other`; p is not yet corrected."""
     both = [*arm, *other]
+    folds = is_cross_fitted(runs[i] for i in both)
+    subtract = significance.networks_difference if folds else significance.difference
+    scope = "training" if min(len(arm), len(other)) > 1 else "networks"
     differences = {
-        name: significance.difference(
+        name: subtract(
             m.values[list(arm)], m.values[list(other)], m.covariance[np.ix_(both, both)], m.images
         )
         for name, m in metrics.items()
@@ -298,7 +318,7 @@ def contrast_arms(
         recipe=first.recipe,
         arm=first.arm,
         against=second.arm,
-        scope="training" if min(len(arm), len(other)) > 1 else "networks",
+        scope="folds" if folds else scope,
         trained=any(runs[i].history is not None for i in both),
         seeds=(len(arm), len(other)),
         differences=differences,

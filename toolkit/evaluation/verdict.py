@@ -211,7 +211,10 @@ def comparison_notes(*comparisons: Comparison) -> list[str]:
         *dict.fromkeys(warning for compared in comparisons for warning in compared.warnings),
         f"Class {rarest!r} has {images} test image{'' if images == 1 else 's'}, so each of them is "
         f"{1 / images:.3f} of its recall.",
-        _interval_note(sorted({len(estimate.seeds) for estimate in estimates})),
+        _interval_note(
+            sorted({len(estimate.seeds) for estimate in estimates}),
+            folds=bool(contrasts) and all(c.scope == "folds" for c in contrasts),
+        ),
         *_ranking_note(first),
         *_correction_note(contrasts),
     ]
@@ -277,7 +280,12 @@ def _end_notes(estimates: Sequence[ArmEstimate]) -> Iterator[str]:
         )
 
 
-def _interval_note(counts: Sequence[int]) -> str:
+def _interval_note(counts: Sequence[int], *, folds: bool) -> str:
+    if folds:
+        return (
+            "Cross-fitted: each image is tested by what was trained without its fold. Intervals "
+            "account for the sampling of the images; divisions into folds are averaged."
+        )
     if counts[0] == 1:
         return "Arms with one seed: intervals account for the sampling of the test images only."
     seeds = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))

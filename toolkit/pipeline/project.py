@@ -19,9 +19,9 @@ from toolkit.datasets.choice import describe_companions, find_companions
 from toolkit.datasets.groups import describe_name_groups, find_name_groups
 from toolkit.datasets.layouts import say_alike
 from toolkit.datasets.local import LocalImages, open_images
-from toolkit.datasets.params import BY_NAME, PrepareParams, ReadParams
+from toolkit.datasets.params import BY_NAME, ByFolds, PrepareParams, ReadParams
 from toolkit.datasets.sources import check_places
-from toolkit.datasets.split import SplitChoice, choose_split
+from toolkit.datasets.split import SplitChoice, choose_folds, choose_split
 from toolkit.datasets.tables.columns import list_some
 from toolkit.datasets.words import find_alike
 from toolkit.errors import DISTRIBUTION, InputError, require_package
@@ -165,7 +165,7 @@ def _fit(settings: Any, folder: Path, opened: LocalImages, reading: ReadParams) 
     for at, (key, value) in enumerate(read.items(), start=1):
         settings["fetch"].insert(at, key, value)
     settings["prepare"]["size"] = size = _size(place, manifest)
-    choice = choose_split(
+    choice = choose_folds(manifest.samples, manifest.classes) or choose_split(
         manifest.samples, manifest.classes, PrepareParams(seed=settings["prepare"]["seed"])
     )
     _set_split(settings, choice)
@@ -242,6 +242,10 @@ def _set_split(settings: Any, choice: SplitChoice) -> None:
         settings["prepare"].yaml_add_eol_comment(
             "the images' own; what one lacks is cut from train", "split"
         )
+    elif isinstance(choice.split, ByFolds):
+        flow = YAML().load(json.dumps(choice.split.model_dump()))
+        settings["prepare"]["split"] = flow
+        settings["prepare"].yaml_add_eol_comment("each image is tested without its fold", "split")
     classes = settings["fetch"].get("classes", {})
     if choice.leave_out and (classes.get("rename") or classes.get("merge")):
         raise InputError(f"{'; '.join(choice.said)}; leave them out with --classes, by hand")
@@ -258,10 +262,12 @@ def _set_split(settings: Any, choice: SplitChoice) -> None:
 
 def _train_counts(manifest: Manifest, choice: SplitChoice) -> dict[str, int]:
     """Count the images of each class that is used: in train, or in all if they are one pool."""
+    folds = isinstance(choice.split, ByFolds)
     names = [
         choice.rename.get(sample.label, sample.label)
         for sample in manifest.samples
-        if choice.split != "source" or sample.split == "train"
+        if (sample.split != "test" if folds else choice.split != "source")
+        or sample.split == "train"
     ]
     counts = Counter(name for name in names if name not in choice.leave_out)
     return dict(sorted(counts.items()))
