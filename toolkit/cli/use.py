@@ -21,7 +21,8 @@ def export(
         str, typer.Option(help="onnx, or torchscript.")
     ] = "onnx",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Else exported/<run>-<format>.")
+        Path | None,
+        typer.Option("--output", "-o", help="Else exported/<arm>-<recipe>-<seed>-<format>."),
     ] = None,
     images: Annotated[
         Path | None, typer.Option(help="Images to check the file on; else drawn ones.")
@@ -32,7 +33,7 @@ def export(
 ) -> None:
     """Write the network as one file for other programs, with all that `predict` does around it.
 
-    Example: toolkit export models/augmented-resnet18-0 --images data/prepared/test
+    Example: toolkit export models/augmented-resnet18/0 --images data/prepared/test
 
     It takes RGB images of the run's size, normalizes them and gives calibrated probabilities. The
     classes and the threshold are stored inside, and beside it in model.json. The file is run and
@@ -66,7 +67,7 @@ def serve(
 ) -> None:
     """Serve a page to drop photos on, with classes, probabilities and heatmaps; and JSON.
 
-    Example: toolkit serve models/augmented-resnet18-0
+    Example: toolkit serve models/augmented-resnet18/0
 
     Programs send a file to /predict, as /openapi.json says. Takes the extra `serve`.
     """

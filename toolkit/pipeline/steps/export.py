@@ -66,9 +66,9 @@ def export(
     `run` is what `train` returned, or its folder. The `format` is "onnx" or "torchscript". The
     network takes RGB images, uint8 [N, size, size, 3], and gives calibrated probabilities: pixels
     are normalized and scores softened inside. `output` is a folder to write, by default
-    exported/<run>-<format>: the network, and model.json with the size, the rule of resizing, the
-    classes and the threshold, which are stored in the network's file as well. `positive` and
-    `threshold` choose the last as those of `predict` do.
+    exported/<arm>-<recipe>-<seed>-<format>: the network, and model.json with the size, the rule of
+    resizing, the classes and the threshold, which are stored in the network's file as well.
+    `positive` and `threshold` choose the last as those of `predict` do.
 
     What the file gives is compared to what `predict` gives on `images`, a file or folder, or where
     none are given on drawn ones, and the largest difference is written down. Raises InputError
@@ -78,9 +78,8 @@ def export(
         raise unknown_name("format", format, EXPORT_FORMATS)
     form = EXPORT_FORMATS[format]
     about = run if isinstance(run, Run) else runs.read_run(Path(run))
-    place = about.located()
-    name = paths.EXPORTED / f"{place.resolve().name}-{format}"
-    folder = Path(name if output is None else output)
+    place, name = about.located(), f"{about.arm}-{about.recipe}-{about.seed}-{format}"
+    folder = paths.EXPORTED / name if output is None else Path(output)
     files.check_replaceable(folder, ABOUT)
     decisions = read_decisions(about, positive, threshold)
     batches: Iterator[PixelBatch] = iter([synthetic_images(about.size)])
