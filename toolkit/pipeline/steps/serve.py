@@ -47,7 +47,7 @@ def serve(
     if not local:
         say(f"WARNING: whoever reaches {host} can send photos; there is no password")
     page = drop_page(
-        about.located().resolve().name,
+        f"{about.arm}-{about.recipe}-{about.seed}",
         about.classes,
         describe_decisions(decisions, threshold),
         "this machine" if local else host,
