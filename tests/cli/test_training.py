@@ -76,7 +76,7 @@ compare: {arms: [original], recipes: [r], seeds: SEEDS}
 def test_another_seed_trains_only_what_is_new_and_one_less_removes_its_run(
     tmp_path, monkeypatch, capfd
 ):
-    """As DVC runs it; a stage that was killed finds in its folder what was done."""
+    """As DVC runs it, which removes all runs first; so does a stage that was killed."""
     monkeypatch.chdir(tmp_path)
     fill(tmp_path / "photos", {"a": 2, "b": 2}, size=16)
     command = "train --arm photos --valid photos --recipe r --seeds params --output models/x"
@@ -94,6 +94,11 @@ def test_another_seed_trains_only_what_is_new_and_one_less_removes_its_run(
     third, kept = train([3])
     assert (sorted(third), kept) == (["3"], [3])
     assert (second["0"], third["3"]) == (first["0"], second["3"])
+    shutil.rmtree("models/x")  # as DVC does before a stage
+    assert train([0, 3]) == (second, [0, 3])
+    Path(".toolkit").rename("elsewhere")
+    shutil.rmtree("models/x")
+    assert train([0]) == (first, [])
 
 
 def run_bytes(folder):

@@ -29,7 +29,7 @@ from toolkit.training.params import Checkpoint
 from toolkit.training.runs import Epoch, Run
 from toolkit.training.state import TrainingPosition, TrainingState
 
-SIDE, FINISHED = "state.json", "finished.json"
+SIDE, FINISHED, KEPT = "state.json", "finished.json", "run"
 UNUSABLE = (OSError, ValueError, TypeError, LookupError, RuntimeError, SafetensorError)
 
 
@@ -75,7 +75,9 @@ class Store:
         files.write_file(self.folder / _name(digest), data)
         files.write_file(self.folder / SIDE, _compact(checked))
         for other in self.folder.iterdir():
-            if other.name not in {SIDE, _name(digest)}:
+            if other.is_dir():
+                shutil.rmtree(other)
+            elif other.name not in {SIDE, _name(digest)}:
                 other.unlink(missing_ok=True)
 
     def load(self, state: TrainingState) -> TrainingPosition | None:
@@ -104,24 +106,39 @@ class Store:
         return self.group.broadcast(path.read_bytes() if exists else None)
 
     def finish(self, run: Path) -> None:
-        """Put a note in place of the checkpoint: the training ended with the run in this folder."""
+        """Keep a copy of the run in place of the checkpoint, and a note: the training ended so.
+
+        DVC removes the runs of all seeds before it trains one more.
+        """
         if self.group.rank:
             return
         self.remove()
+        with files.new_folder(self.folder / KEPT, marker=runs.SIDE) as kept:
+            shutil.copytree(run, kept, dirs_exist_ok=True)
         note = {"key": self.key, "run": files.sha256(run / runs.SIDE)}
         files.write_json(self.folder / FINISHED, note)
 
     def finished(self, run: Path) -> Run | None:
-        """Return the run in this folder if it is whole, and what this training ended with."""
+        """Return the run that this training ended with, if it is whole in this folder.
+
+        Where it is not, the copy that was kept is written there, unless several processes train.
+        """
+        if self._is_whole(run):
+            return runs.read_run(run)
+        if self.group.size > 1 or not self._is_whole(self.folder / KEPT):
+            return None
+        with files.new_folder(run, marker=runs.SIDE) as building:
+            shutil.copytree(self.folder / KEPT, building, dirs_exist_ok=True)
+        return runs.read_run(run)
+
+    def _is_whole(self, run: Path) -> bool:
         try:
             note = files.read_json(self.folder / FINISHED)
             if note != {"key": self.key, "run": files.sha256(run / runs.SIDE)}:
-                return None
-            found = runs.read_run(run)
-            whole = files.sha256(run / runs.WEIGHTS) == found.weights_sha256
+                return False
+            return files.sha256(run / runs.WEIGHTS) == runs.read_run(run).weights_sha256
         except UNUSABLE:
-            return None
-        return found if whole else None
+            return False
 
     def remove(self) -> None:
         """Delete the checkpoint."""
