@@ -282,8 +282,8 @@ def test_numbers_are_one_after_the_other_within_each_class():
 
 @settings(max_examples=40)
 @given(
-    few=st.integers(4, 12),
-    many=st.integers(12, 40),
+    few=st.integers(4, 8),
+    many=st.integers(20, 40),
     folds=st.integers(2, 4),
     target=st.sampled_from(["auto", 50, {"few": 41}, 0.99]),
     draw=st.sampled_from(["even", "random"]),

@@ -21,6 +21,7 @@ FOLDERS = {
     "augment arm": "augment photos --arm original --output {}",
     "train": "train --arm nowhere --valid nowhere --output {}",
     "evaluate": "evaluate nowhere --output {}",
+    "export": "export nowhere --output {}",
     "predict sorted": "predict nowhere nowhere.png --sort-into {}",
 }
 INSIDE = {
@@ -61,6 +62,9 @@ INPUTS = {
     "evaluate valid": "evaluate good.csv --valid-predictions {} --output out",
     "evaluate run": "evaluate photos --test {} --output out",
     "predict": "predict {} photos",
+    "export": "export {}",
+    "export images": "export nowhere --images {}",
+    "serve": "serve {}",
     "gradients": "gradients {}",
     "compare": "compare {}",
 }

@@ -1,6 +1,7 @@
 """The process around a command: what its environment is like changes nothing that it writes."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ LOCALE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 
 def shell(folder, command: str, **environment: str) -> subprocess.CompletedProcess:
     """Run a line of shell, in which `toolkit` is the command."""
-    line = command.replace("toolkit", f"{TOOLKIT[0]} -m toolkit")
+    line = command.replace("toolkit", shlex.join(TOOLKIT))
     variables = {**os.environ, **environment}
     return subprocess.run(
         line,

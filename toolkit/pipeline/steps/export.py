@@ -77,6 +77,7 @@ def export(
     if format not in EXPORT_FORMATS:
         raise unknown_name("format", format, EXPORT_FORMATS)
     form = EXPORT_FORMATS[format]
+    files.check_replaceable(output, ABOUT)
     about = run if isinstance(run, Run) else runs.read_run(Path(run))
     place, name = about.located(), f"{about.arm}-{about.recipe}-{about.seed}-{format}"
     folder = paths.EXPORTED / name if output is None else Path(output)
