@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -158,6 +159,8 @@ def test_a_hostile_row_ends_in_one_message(place, in_time, capfd, command, row):
     lines = [line for line in shown.err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1
     assert path in lines[0]
+    if command == "predict":  # the other images are predicted, and the row has its error
+        assert after.pop(Path("out.csv")).count(path.encode()) == 1
     assert "Traceback" not in shown.err
     assert after == before
 

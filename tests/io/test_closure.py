@@ -10,7 +10,7 @@ PACKAGE = Path(toolkit.__file__).parent
 HARMLESS = {
     "ctypes", "dvc", "dvc_data", "dvclive", "lazy_loader", "markupsafe", "pydantic",
     "pydantic_core", "rich", "ruamel", "safetensors", "threadpoolctl",
-    "typer",
+    "typer", "fastapi", "starlette", "uvicorn",
 }  # fmt: skip
 """Packages that carry, check and print values, and do not make them."""
 

@@ -354,7 +354,13 @@ REVIEWED = {
     "pipeline/steps/advise.py: f'{sample.label}/{row}.png'",
     "pipeline/steps/predict.py: f'{folder}/{name}'",
     "reporting/page.py: f'{folder.parent.name}/{folder.name}'",
+    "pipeline/steps/predict.py: folder / sample.path",  # a NamedImage is read through the gate
     # names from our own code
+    "pipeline/project.py: folder / '.dvc' / 'plots' / name",
+    "pipeline/steps/evaluate.py: folder / name",
+    "pipeline/steps/export.py: building / form.file",
+    "pipeline/steps/export.py: folder / form.file",
+    "pipeline/steps/export.py: paths.EXPORTED / name",
     "io/closure.py: PACKAGE.joinpath(*module.split('.')[1:])",
     "datasets/local.py: (unpacked or work / UNPACKED) / digest",
     "io/closure.py: path.read_bytes()",

@@ -197,11 +197,12 @@ def test_an_archive_is_predicted_file_by_file(run, damaged, tmp_path, monkeypatc
 
 
 def test_of_a_folder_with_a_manifest_a_changed_file_is_an_error(run, photos):
-    (photos / "a" / "000.png").write_bytes((photos / "b" / "000.png").read_bytes())
+    changed = photos / "a" / "000.png"
+    changed.write_bytes((photos / "b" / "000.png").read_bytes())
     found = toolkit.predict(run, photos)
     assert len(found.ids) == len(found.actual) == 6
     assert list(found.problems.values()) == [
-        "changed since the manifest was written (its sha256 differs)"
+        f"changed since the manifest was written (its sha256 differs) ({changed})"
     ]
 
 

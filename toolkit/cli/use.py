@@ -22,7 +22,7 @@ def export(
     ] = "onnx",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Else exported/<arm>-<recipe>-<seed>-<format>."),
+        typer.Option("--output", "-o", help="Else exported/<run>-<format>."),
     ] = None,
     images: Annotated[
         Path | None, typer.Option(help="Images to check the file on; else drawn ones.")

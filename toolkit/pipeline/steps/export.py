@@ -66,7 +66,7 @@ def export(
     `run` is what `train` returned, or its folder. The `format` is "onnx" or "torchscript". The
     network takes RGB images, uint8 [N, size, size, 3], and gives calibrated probabilities: pixels
     are normalized and scores softened inside. `output` is a folder to write, by default
-    exported/<arm>-<recipe>-<seed>-<format>: the network, and model.json with the size, the rule of
+    exported/<run>-<format>: the network, and model.json with the size, the rule of
     resizing, the classes and the threshold, which are stored in the network's file as well.
     `positive` and `threshold` choose the last as those of `predict` do.
 
@@ -79,7 +79,9 @@ def export(
     form = EXPORT_FORMATS[format]
     files.check_replaceable(output, ABOUT)
     about = run if isinstance(run, Run) else runs.read_run(Path(run))
-    place, name = about.located(), f"{about.arm}-{about.recipe}-{about.seed}-{format}"
+    place = about.located()
+    parts = place.resolve().parts[-2 if place.name.isdigit() else -1 :]  # models/<arm>-<recipe>/0
+    name = f"{'-'.join(parts)}-{format}"
     folder = paths.EXPORTED / name if output is None else Path(output)
     files.check_replaceable(folder, ABOUT)
     decisions = read_decisions(about, positive, threshold)

@@ -78,7 +78,12 @@ def predict(
     photos = table.photos if table else _list_photos(places, say)
     guesses = inference.predict_files(about.located(), list(photos.values()), track)
     answers = dict(zip(photos, guesses, strict=True))
-    problems = unopened | {name: guess.problem for name, guess in answers.items() if guess.problem}
+    problems = unopened | {
+        # A manifest's ids are no paths.
+        name: f"{guess.problem} ({photos[name].path})" if table else guess.problem
+        for name, guess in answers.items()
+        if guess.problem
+    }
     read = {name: guess for name, guess in answers.items() if not guess.problem}
     if not read:
         rejected = [{"path": name, "reason": why} for name, why in problems.items()]
