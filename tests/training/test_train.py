@@ -207,21 +207,22 @@ def test_seeds_that_are_done_are_kept_and_others_go_on(data, tmp_path, monkeypat
     assert trained == [4, 5, 6]
 
 
-@pytest.mark.parametrize("change", ["recipe", "weights", "restart", "gone"])
-def test_a_run_that_is_not_that_of_this_training_is_trained_again(data, tmp_path, change):
+@pytest.mark.parametrize("change", ["recipe", "weights", "restart", "gone", "both damaged"])
+def test_a_run_that_is_not_whole_is_the_copy_that_was_kept_or_trained_again(data, tmp_path, change):
     trained = []
     options = TrainingOptions(tmp_path / "saved", on_epoch=lambda epoch: trained.append(epoch.seed))
     train_several(data, tmp_path, options, seeds=(3,))
     before = contents(tmp_path / "run-3")
-    if change == "weights":
-        (tmp_path / "run-3" / runs.WEIGHTS).write_bytes(b"x")
+    places = {"weights": ["run-3"], "both damaged": ["run-3", "saved"]}.get(change, [])
+    for weights in (path for place in places for path in (tmp_path / place).rglob(runs.WEIGHTS)):
+        weights.write_bytes(b"x")
     if change == "gone":
         shutil.rmtree(tmp_path / "run-3")
     recipe = {"learning_rate": 0.01} if change == "recipe" else {}
     train_several(
         data, tmp_path, replace(options, restart=change == "restart"), seeds=(3,), **recipe
     )
-    assert trained == [3, 3]
+    assert trained == ([3] if change in ("weights", "gone") else [3, 3])
     assert (contents(tmp_path / "run-3") == before) == (change != "recipe")
 
 

@@ -115,26 +115,30 @@ class Store:
         self.remove()
         with files.new_folder(self.folder / KEPT, marker=runs.SIDE) as kept:
             shutil.copytree(run, kept, dirs_exist_ok=True)
-        note = {"key": self.key, "run": files.sha256(run / runs.SIDE)}
-        files.write_json(self.folder / FINISHED, note)
+        files.write_json(self.folder / FINISHED, self._note(run, run))
 
     def finished(self, run: Path) -> Run | None:
         """Return the run that this training ended with, if it is whole in this folder.
 
-        Where it is not, the copy that was kept is written there, unless several processes train.
+        Where it was and is no longer, the copy that was kept is written there again, unless several
+        processes train. In another folder the training is done anew.
         """
-        if self._is_whole(run):
+        if self._is_whole(run, run):
             return runs.read_run(run)
-        if self.group.size > 1 or not self._is_whole(self.folder / KEPT):
+        if self.group.size > 1 or not self._is_whole(self.folder / KEPT, run):
             return None
         with files.new_folder(run, marker=runs.SIDE) as building:
             shutil.copytree(self.folder / KEPT, building, dirs_exist_ok=True)
         return runs.read_run(run)
 
-    def _is_whole(self, run: Path) -> bool:
+    def _note(self, run: Path, place: Path) -> dict[str, str]:
+        """Return what says that this training ended with `run`, which belongs in `place`."""
+        run_sha256 = files.sha256(run / runs.SIDE)
+        return {"key": self.key, "place": str(files.resolve(place)), "run": run_sha256}
+
+    def _is_whole(self, run: Path, place: Path) -> bool:
         try:
-            note = files.read_json(self.folder / FINISHED)
-            if note != {"key": self.key, "run": files.sha256(run / runs.SIDE)}:
+            if files.read_json(self.folder / FINISHED) != self._note(run, place):
                 return False
             return files.sha256(run / runs.WEIGHTS) == runs.read_run(run).weights_sha256
         except UNUSABLE:
