@@ -4,6 +4,7 @@ import difflib
 import errno
 import importlib.util
 from collections.abc import Iterable
+from typing import Any
 
 
 class InputError(ValueError):
@@ -46,6 +47,14 @@ def missing_package(module: str) -> InputError:
     extra = EXTRAS.get(root)
     install = f"pip install '{DISTRIBUTION}[{extra}]'" if extra else f"pip install {root}"
     return InputError(f"this needs the package {root}, which is not installed: {install}")
+
+
+def import_package(module: str) -> Any:
+    """Import a module. Raises InputError, with the line that installs it, where it is missing."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise missing_package(module) from error
 
 
 def require_package(module: str) -> None:

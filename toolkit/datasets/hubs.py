@@ -4,15 +4,14 @@ A set is pinned: by a commit there, by a version here. What was downloaded stays
 """
 
 import functools
-import importlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from toolkit.datasets import archives, folders
-from toolkit.errors import InputError, missing_package
+from toolkit.errors import InputError, import_package
 from toolkit.io import inside
 from toolkit.io.text import shorten
 
@@ -33,7 +32,7 @@ def find_commit(name: str, revision: str | None, folder: str) -> str:
 
     Raises InputError for one whose images lie in tables, before anything is downloaded.
     """
-    hub = _import("huggingface_hub")
+    hub = import_package("huggingface_hub")
     at = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT")).dataset_info
     found = _asked(functools.partial(at, name, revision=revision), f"hf://datasets/{name}", folder)
     listed = [PurePosixPath(file.rfilename) for file in found.siblings or ()]
@@ -47,7 +46,7 @@ def fetch_huggingface(name: str, revision: str, folder: str, work: Path) -> Iter
     """Yield the files below `folder` of one commit of a data set; `folder` may be an archive."""
     place = work / "hub" / f"{name.replace('/', '--')}-{revision[:16]}"
     download = functools.partial(
-        _import("huggingface_hub").snapshot_download,
+        import_package("huggingface_hub").snapshot_download,
         repo_id=name,
         repo_type="dataset",
         revision=revision,
@@ -73,16 +72,9 @@ def fetch_kaggle(name: str, version: int, folder: str, work: Path) -> Iterator[H
 def _download_kaggle(handle: str, work: Path) -> Path:
     """Return the folder .../versions/<number> that Kaggle's package makes."""
     os.environ.setdefault("KAGGLEHUB_CACHE", str((work / "hub").resolve()))
-    package = _import("kagglehub")
+    package = import_package("kagglehub")
     name = "/".join(handle.split("/")[:2])
     return Path(_asked(functools.partial(package.dataset_download, handle), f"kaggle://{name}", ""))
-
-
-def _import(package: str) -> Any:
-    try:
-        return importlib.import_module(package)
-    except ImportError:
-        raise missing_package(package) from None
 
 
 def _asked(request: Callable[[], T], name: str, folder: str) -> T:

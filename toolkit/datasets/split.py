@@ -63,10 +63,7 @@ def choose_split(
     used = [name for name in names if name not in unfit]
     if len(used) < 2:
         raise InputError(f"fewer than two classes can be split: {_listed(unfit)}; add images")
-    rename = {old: new for old, new in spelled.items() if new in used}
-    new_names = {name: spelled.get(name, name) for name in classes}
-    leave_out = {name: unfit[new] for name, new in new_names.items() if new in unfit}
-    said = _describe_classes(rename, leave_out, "split")
+    rename, leave_out, said = _settle_classes(classes, spelled, unfit, "split")
     kept = [sample for sample in samples if sample.label in used]
     there = {sample.split for sample in kept}
     if split != "source" and there != {""}:
@@ -88,10 +85,8 @@ def choose_folds(samples: Sequence[Sample], classes: Sequence[str]) -> SplitChoi
     """
     spelled = _find_spellings(samples)
     samples = [replace(s, label=spelled.get(s.label, s.label)) for s in samples]
-    rest = {id(sample) for sample in _beside_test(group_samples(samples, ()))["train"]}
-    holding = _by_class(
-        group for group in group_samples(samples, ()) if all(id(s) in rest for s in group)
-    )
+    groups = _without_test(group_samples(samples, ()))
+    holding, rest = _by_class(groups), [sample for group in groups for sample in group]
     names = sorted({spelled.get(name, name) for name in classes})
     unfit = {
         name: f"{_plural(len(holding[name]), 'group')} of images, and each is tested on others"
@@ -99,27 +94,28 @@ def choose_folds(samples: Sequence[Sample], classes: Sequence[str]) -> SplitChoi
         if len(holding[name]) < 2
     }
     used = [name for name in names if name not in unfit]
-    counts = Counter(sample.label for sample in samples if id(sample) in rest)
+    counts = Counter(sample.label for sample in rest)
     rarest = min(used, key=lambda name: (counts[name], name), default="")
     if len(used) < 2 or counts[rarest] >= FEW:
         return None
     folds = min(FOLDS, min(len(holding[name]) for name in used))
-    rename = {old: new for old, new in spelled.items() if new in used}
-    new_names = {name: spelled.get(name, name) for name in classes}
-    leave_out = {name: unfit[new] for name, new in new_names.items() if new in unfit}
+    rename, leave_out, said = _settle_classes(classes, spelled, unfit, "fold")
     apart = "; the images of test stay apart" if len(rest) < len(samples) else ""
     why = (
         f"{rarest!r} has {counts[rarest]} images: all are tested, each by networks that train "
         f"without its fold (prepare.split: {folds} folds, {REPEATS} times){apart}"
     )
     split = params.ByFolds(folds=folds, repeats=REPEATS)
-    said = (*_describe_classes(rename, leave_out, "fold"), why)
-    return SplitChoice(split, rename, leave_out, said)
+    return SplitChoice(split, rename, leave_out, (*said, why))
 
 
-def _describe_classes(
-    rename: Mapping[str, str], leave_out: Mapping[str, str], part: str
-) -> list[str]:
+def _settle_classes(
+    classes: Sequence[str], spelled: Mapping[str, str], unfit: Mapping[str, str], part: str
+) -> tuple[dict[str, str], dict[str, str], list[str]]:
+    """Return which classes are renamed to what, which are left out and why, and both in words."""
+    new_names = {name: spelled.get(name, name) for name in classes}
+    rename = {old: new for old, new in spelled.items() if new not in unfit}
+    leave_out = {name: unfit[new] for name, new in new_names.items() if new in unfit}
     said = [
         f"class {old!r} is {new!r} in another split: fetch.classes renames it"
         for old, new in rename.items()
@@ -127,7 +123,7 @@ def _describe_classes(
     if leave_out:
         why = f"for no {part} may lack a class"
         said.append(f"left out by fetch.classes, {why}: {_listed(leave_out)}")
-    return said
+    return rename, leave_out, said
 
 
 def _count_divided(samples: Iterable[Sample]) -> int:
@@ -265,9 +261,13 @@ def assign_splits(
 def _beside_test(groups: Sequence[SplitGroup]) -> dict[str, list[Sample]]:
     """Return what the source has in test, and as train all groups that have no image there."""
     test = [sample for group in groups for sample in group if sample.split == "test"]
-    held = {id(group) for group in groups if any(sample.split == "test" for sample in group)}
-    rest = [sample for group in groups if id(group) not in held for sample in group]
+    rest = [sample for group in _without_test(groups) for sample in group]
     return {"train": rest, "valid": [], "test": test}
+
+
+def _without_test(groups: Iterable[SplitGroup]) -> list[SplitGroup]:
+    """Return the groups of which the source has no image in test."""
+    return [group for group in groups if all(sample.split != "test" for sample in group)]
 
 
 def fit_folds(
@@ -281,7 +281,7 @@ def fit_folds(
     split = settings.split
     if not isinstance(split, params.ByFolds):
         return settings, []
-    before, after = (_fewest(_beside_test(some)["train"], some) for some in (known, groups))
+    before, after = _fewest(known), _fewest(groups)
     if not 2 <= after < split.folds <= before:
         return settings, []
     fitted = settings.model_copy(update={"split": split.model_copy(update={"folds": after})})
@@ -291,11 +291,9 @@ def fit_folds(
     ]
 
 
-def _fewest(samples: Sequence[Sample], groups: Sequence[SplitGroup]) -> int:
-    """Return the number of groups of the class that has the fewest, of those in `samples`."""
-    used = {id(sample) for sample in samples}
-    holding = _by_class(group for group in groups if id(group[0]) in used)
-    return min(map(len, holding.values()), default=0)
+def _fewest(groups: Sequence[SplitGroup]) -> int:
+    """Return the number of groups of the class that has the fewest, beside the source's test."""
+    return min(map(len, _by_class(_without_test(groups)).values()), default=0)
 
 
 def leave_out_unfit(

@@ -286,11 +286,10 @@ def _interval(
     covariance = metric.covariance[np.ix_(rows, rows)]
     error = np.sqrt(np.diagonal(covariance))
     covariance = np.where(number[:, None] == number, np.outer(error, error), covariance)
-    mean, values = float(metric.values[rows].mean()), metric.values[rows]
-    shift = metric.ends[rows] - values[:, None]
-    if not trained:
-        values = np.full_like(values, mean)
-    low, high = significance.mean_interval(values, values[:, None] + shift, covariance)
+    low, high = significance.mean_interval(
+        metric.values[rows], metric.ends[rows], covariance, trained=trained
+    )
+    mean = float(metric.values[rows].mean())
     return max(0.0, min(mean, low)), min(1.0, max(mean, high))
 
 

@@ -167,7 +167,6 @@ def predictions_csv(predictions: Predictions, *, errors: bool = False) -> str:
     scores = np.empty((len(predictions.ids), 0)) if not names else predictions.scores
     known = ["id", "actual"] if predictions.actual else ["path"]
     labels = [predictions.ids, *([predictions.actual] if predictions.actual else [])]
-    header = [*known, "predicted", *names]
     lines = (
         [*texts, *(repr(float(number)) for number in row)]
         for *texts, row in zip(*labels, predictions.predicted, np.asarray(scores), strict=True)

@@ -307,18 +307,21 @@ def _parts(arm: Floats, other: Floats, covariance: Floats, images: float) -> Var
     )
 
 
-def mean_interval(values: Floats, ends: Floats, covariance: Floats) -> tuple[float, float]:
+def mean_interval(
+    values: Floats, ends: Floats, covariance: Floats, *, trained: bool = True
+) -> tuple[float, float]:
     """Return the 95% confidence interval of the mean of one metric of several runs, `values` [A].
 
     `ends` [A, 2] are each network's own interval, which accounts for the test images, and
     `covariance` [A, A] that of the networks' metrics over samples of them. What training adds is
     combined with it by its square (MOVER: Zou and Donner, 2008), so that the interval of one run,
-    or of equal ones without training to vary, is that of its evaluation.
+    or of equal ones without training to vary, is that of its evaluation. Without `trained` it is
+    left out: what varies between the runs is averaged.
     """
     mean, alone = _mean(values), float(np.sqrt(np.diagonal(covariance)).mean())
     shared = math.sqrt(max(0.0, float(covariance.mean()))) / alone if alone else 1.0
     training = 0.0
-    if len(values) > 1:
+    if trained and len(values) > 1:
         error = math.sqrt(float((values - values[0]).var(ddof=1)) / len(values))
         training = t_quantile(TAILS[1], len(values) - 1) * error
     below, above = np.abs(ends - values[:, None]).mean(axis=0)

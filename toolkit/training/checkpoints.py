@@ -123,9 +123,9 @@ class Store:
         Where it was and is no longer, the copy that was kept is written there again, unless several
         processes train. In another folder the training is done anew.
         """
-        if self._is_whole(run, run):
-            return runs.read_run(run)
-        if self.group.size > 1 or not self._is_whole(self.folder / KEPT, run):
+        if whole := self._read_whole(run, run):
+            return whole
+        if self.group.size > 1 or not self._read_whole(self.folder / KEPT, run):
             return None
         with files.new_folder(run, marker=runs.SIDE) as building:
             shutil.copytree(self.folder / KEPT, building, dirs_exist_ok=True)
@@ -136,13 +136,15 @@ class Store:
         run_sha256 = files.sha256(run / runs.SIDE)
         return {"key": self.key, "place": str(files.resolve(place)), "run": run_sha256}
 
-    def _is_whole(self, run: Path, place: Path) -> bool:
+    def _read_whole(self, run: Path, place: Path) -> Run | None:
+        """Return the run if it is what this training ended with in `place`, and whole."""
         try:
             if files.read_json(self.folder / FINISHED) != self._note(run, place):
-                return False
-            return files.sha256(run / runs.WEIGHTS) == runs.read_run(run).weights_sha256
+                return None
+            read = runs.read_run(run)
+            return read if files.sha256(run / runs.WEIGHTS) == read.weights_sha256 else None
         except UNUSABLE:
-            return False
+            return None
 
     def remove(self) -> None:
         """Delete the checkpoint."""

@@ -90,7 +90,7 @@ def apply_runs(
         run, network = runs.load_run(run_folder)
         opened = opened or dataset.open_folder(images_folder, track, say, reading)
         folder = opened.scaled(run.bits)
-        _check_classes(run, folder)
+        check_known_classes(run, folder.path, folder.classes)
         held_out = _held_out(run, folder) if run.held_out else None
         if held_out:
             folder = _without(folder, held_out)
@@ -109,11 +109,12 @@ def apply_runs(
             yield AppliedRun(run, network, folder, predictions)
 
 
-def _check_classes(run: Run, folder: LabeledFolder) -> None:
-    if unknown := sorted(set(folder.classes) - set(run.classes)):
+def check_known_classes(run: Run, folder: Path, classes: Sequence[str]) -> None:
+    """Raise InputError for a class of a folder that the run does not know."""
+    if unknown := sorted(set(classes) - set(run.classes)):
         problem = f"the classes must be those of {run.folder}, {list(run.classes)}"
         remedy = "rename the folder, or train again"
-        raise InputError(f"{folder.path}: {problem}, got {', '.join(unknown)}; {remedy}")
+        raise InputError(f"{folder}: {problem}, got {', '.join(unknown)}; {remedy}")
 
 
 def _held_out(run: Run, folder: LabeledFolder) -> Predictions:

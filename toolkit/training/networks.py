@@ -222,7 +222,7 @@ def load_pretrained(network: nn.Module, recipe: Recipe, classes: int) -> tuple[s
     if recipe.weights is None:
         return ()
     path, sha256 = recipe.weights.path, recipe.weights.sha256
-    loaded = read_weights(Path(path), "weights.path", sha256).weights
+    loaded = read_weights(Path(path), "weights.path", sha256)
     initial = network.state_dict()
     check_finite(f"weights.path: {recipe.weights.path}", loaded)
     drawn = [

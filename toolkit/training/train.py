@@ -136,10 +136,7 @@ def train_seeds(
             )
             data = read(arm)
             both = data, data if arm.table.divisions else read(valid)
-            features = None
-            if arm.table.divisions:  # once for all seeds
-                features = frozen.embed_arm(data, todo[0].job, options.track)
-            team = Team(folders, both, group, Interrupt(), options, features)
+            team = Team(folders, both, group, Interrupt(), options)
             trained |= _train_all(team, todo)
     finished = [trained[seed] for seed in outputs]
     for run in finished:
@@ -171,9 +168,9 @@ class Task:
 class Team:
     """What the runs of one call have in common: images to train on and to measure on, and how.
 
-    `features` [N, D] are those of the images to train on, where these are divided into folds;
-    `embedded` those of both, for a frozen network without folds, and `predicted` what weights of
-    this sha256 make of the images to measure on. All are computed once for all seeds.
+    `features` [N, D] are those of the images to train on and, unless these are divided into folds,
+    of those to measure on, for a frozen network; `predicted` is what weights of this sha256 make of
+    the latter. All are computed once for all seeds.
     """
 
     folders: tuple[LabeledFolder, LabeledFolder]
@@ -181,9 +178,13 @@ class Team:
     group: Group
     interrupt: Interrupt
     options: TrainingOptions
-    features: Floats | None = None
-    embedded: Sequence[Floats] = ()
+    features: Sequence[Floats] = ()
     predicted: dict[str, Predictions] = field(default_factory=dict)
+
+    @property
+    def divisions(self) -> int:
+        """How often the images to train on are divided into folds; 0 where they are not."""
+        return self.folders[0].table.divisions
 
 
 def _store(inputs: dict[str, Any], options: TrainingOptions, group: Group) -> Store | None:
@@ -217,13 +218,12 @@ def count_jobs(job: TrainingJob, todo: int, arm: Data, group: Group) -> int:
 
 def _train_all(team: Team, tasks: Sequence[Task]) -> dict[int, Run]:
     options, job = team.options, tasks[0].job
-    embed = job.recipe.frozen and team.features is None  # then a run takes a moment
-    at_once = 1 if embed else count_jobs(job, len(tasks), team.data[0], team.group)
+    frozen_network = job.recipe.frozen  # a run of it takes a moment, once there are features
+    at_once = 1 if frozen_network else count_jobs(job, len(tasks), team.data[0], team.group)
     alone = team.group.size == 1  # else torchrun ends all processes
     with team.interrupt.listening() if alone else contextlib.nullcontext():
-        if embed:
-            track = _stopping(options.track, team.interrupt)
-            team = replace(team, embedded=frozen.embed_all(*team.data, job, track))
+        if frozen_network:
+            team = replace(team, features=_embed(team, job))
         inner = options if at_once == 1 else replace(options, track=silent)
         work = functools.partial(_train_one, replace(team, options=inner))
         done: Iterable[tuple[Task, Run]] = jobs.side_by_side(work, tasks, at_once, options.on_epoch)
@@ -232,6 +232,14 @@ def _train_all(team: Team, tasks: Sequence[Task]) -> dict[int, Run]:
                 importlib.import_module(module)  # once, not in each process
             done = options.track(done, f"train {job.name}, {at_once} at once", len(tasks))
         return {task.job.seed: run for task, run in done}
+
+
+def _embed(team: Team, job: TrainingJob) -> list[Floats]:
+    track = _stopping(team.options.track, team.interrupt)
+    if team.divisions:
+        return frozen.embed_all(team.data[:1], job, track)
+    loop.check_data(*team.data, job)
+    return frozen.embed_all(team.data, job, track)
 
 
 def _train_one(team: Team, task: Task, report: Report) -> Run:
@@ -270,14 +278,14 @@ def _write_run(
 
     crossed: CrossFit | None = None
     with _dvclive(building / "dvclive") as log:
-        if team.features is not None:
-            division = job.seed % team.folders[0].table.divisions
+        if team.divisions:
+            division = job.seed % team.divisions
             crossed = frozen.cross_fit_frozen(
-                team.features, team.folders[0], division, job, on_epoch
+                team.features[0], team.folders[0], division, job, on_epoch
             )
             result = crossed.result
         elif job.recipe.frozen:
-            result = frozen.fit_frozen(*team.data, team.embedded, job, on_epoch)
+            result = frozen.fit_frozen(*team.data, team.features, job, on_epoch)
         else:
             result = loop.fit(*team.data, job, on_epoch, team.options.track, schedule)
     weights = runs.pack_weights(result.weights)

@@ -288,10 +288,7 @@ def _read_table(places: Sequence[Path], run: Run, settings: ReadParams) -> _Tabl
     folder = places[0]
     folders.check_by_name(folder, settings)
     table = manifest.read_manifest(folder)
-    if unknown := sorted(set(table.classes) - set(run.classes)):
-        problem = f"the classes must be those of {run.located()}, {list(run.classes)}"
-        remedy = "rename the folder, or train again"
-        raise InputError(f"{folder}: {problem}, got {', '.join(unknown)}; {remedy}")
+    inference.check_known_classes(run, folder, table.classes)
     photos = {
         sample.id: NamedImage(folder / sample.path, folder, manifest.content_hash(sample))
         for sample in table.samples

@@ -1,6 +1,5 @@
 """EXPORT_FORMATS: how a network becomes one file, and how such a file is run again."""
 
-import importlib
 import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from toolkit.errors import missing_package
+from toolkit.errors import import_package
 
 OPSET = 18
 """ONNX's version of the operators, of December 2022: older runtimes read it too."""
@@ -46,8 +45,8 @@ def _write_onnx(network: nn.Module, example: Tensor, notes: Mapping[str, str]) -
 
     torch's newer exporter takes every network; the older one is deprecated and refuses VGG16.
     """
-    _import("onnx")
-    ir = _import("onnxscript").ir
+    import_package("onnx")
+    ir = import_package("onnxscript").ir
     with _quiet():
         program: Any = torch.onnx.export(
             network,
@@ -72,7 +71,7 @@ def _write_onnx(network: nn.Module, example: Tensor, notes: Mapping[str, str]) -
 
 
 def _open_onnx(data: bytes) -> ExportedModel:
-    runtime = _import("onnxruntime")
+    runtime = import_package("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1  # or the last digits depend on the machine's cores
     session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -103,13 +102,6 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _import(package: str) -> Any:
-    try:
-        return importlib.import_module(package)
-    except ImportError:
-        raise missing_package(package) from None
 
 
 EXPORT_FORMATS: dict[str, ExportFormat] = {

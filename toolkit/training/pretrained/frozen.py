@@ -25,13 +25,15 @@ STRONGEST = 4
 """The last epoch's penalty: 10 to this power, a tenth of it in each epoch before."""
 
 
-def embed_all(arm: Data, valid: Data, job: TrainingJob, track: Track = silent) -> list[Floats]:
-    """Return the features of arm and valid, float64 [N, dimensions]: the same for all seeds.
+def embed_all(images: Sequence[Data], job: TrainingJob, track: Track = silent) -> list[Floats]:
+    """Return the features of each of some images, float64 [N, dimensions]: the same for all seeds.
 
-    Raises InputError as `loop.check_data` and `backbones.load_backbone` do.
+    Raises InputError as `backbones.load_backbone` does.
     """
-    loop.check_data(arm, valid, job)
-    return [embed_arm(images, job, track) for images in (arm, valid)]
+    where = resolve_machine(job.settings).device
+    network = backbones.load_backbone(job.recipe.network).network.to(where)
+    with device.reproducible(job.settings.threads, where):
+        return [_embed(network, data.to(where), track) for data in images]
 
 
 def fit_frozen(
@@ -76,14 +78,6 @@ class CrossFit:
     result: FitResult
 
 
-def embed_arm(arm: Data, job: TrainingJob, track: Track = silent) -> Floats:
-    """Return the features of an arm's images, [N, D]. Raises as `backbones.load_backbone` does."""
-    where = resolve_machine(job.settings).device
-    network = backbones.load_backbone(job.recipe.network).network.to(where)
-    with device.reproducible(job.settings.threads, where):
-        return _embed(network, arm.to(where), track)
-
-
 def cross_fit_frozen(
     features: Floats,
     folder: LabeledFolder,
@@ -112,7 +106,7 @@ def cross_fit_frozen(
     for fold, number in best.items():
         held_out[tested == fold] = scored[number, tested == fold]
     every = training_rows(folder.table, division, None)
-    of_all = heads.fit_without(data, folds, {-1: every}, strengths)[-1]
+    of_all = [heads.fit_head(data, every, strength) for strength in strengths]
     trained = data.labels[every]
     history = tuple(
         _epoch(number, trained, head.scores(features[every]), labels, scored[number - 1])

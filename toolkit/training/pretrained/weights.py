@@ -4,7 +4,6 @@ import hashlib
 import io
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,31 +19,23 @@ WRAPPERS = ("state_dict", "model")
 """Keys under which training scripts save the state dict beside other things."""
 
 
-@dataclass(frozen=True, eq=False)
-class StateDict:
-    """Weights by name, and the sha256 of their file."""
+def read_weights(path: Path, key: str, sha256: str | None = None) -> Mapping[str, Tensor]:
+    """Read a state dict, weights by name.
 
-    weights: Mapping[str, Tensor]
-    sha256: str
-
-
-def read_weights(path: Path, key: str, sha256: str | None = None) -> StateDict:
-    """Read a state dict; a file named .pt, .pth or .bin is PyTorch's, any other is safetensors.
-
-    Of a dict that has one under WRAPPERS, that is taken. Raises InputError that begins with `key`
-    and names the file, also for one that has not this `sha256` or holds more than tensors.
+    A file named .pt, .pth or .bin is PyTorch's, any other is safetensors. Of a dict that has one
+    under WRAPPERS, that is taken. Raises InputError that begins with `key` and names the file, also
+    for one that has not this `sha256` or holds more than tensors.
     """
     try:
         data = inside.read_file(path, MAX_WEIGHTS)
     except InputError as error:
         problem = f"{key}: {path}: {error}"
         raise InputError(f"{problem}; the path is relative to the working folder") from error
-    digest = hashlib.sha256(data).hexdigest()
-    if sha256 is not None and digest != sha256:
+    if sha256 is not None and (digest := hashlib.sha256(data).hexdigest()) != sha256:
         problem = f"{key.removesuffix('path')}sha256 is not that of {path}, which is {digest}"
         raise InputError(f"{problem}; correct it, if this is the right file")
     stored = _unpickled if path.suffix in {".pt", ".pth", ".bin"} else _safetensors
-    return StateDict(stored(data, f"{key}: {path}"), digest)
+    return stored(data, f"{key}: {path}")
 
 
 def _safetensors(data: bytes, where: str) -> Mapping[str, Tensor]:
