@@ -381,5 +381,5 @@ def predict(
         console.hand_over(predictions_csv(predictions, errors=True))
     if predictions.problems:
         rejected = [{"path": path, "reason": why} for path, why in predictions.problems.items()]
-        told = describe_rejected(rejected, len(predictions.ids) + len(rejected))
-        raise InputError(f"{told}; each has a row with its error")
+        reasons = describe_rejected(rejected, len(predictions.ids) + len(rejected))
+        raise InputError(f"{reasons}; each has a row with its error")

@@ -110,9 +110,9 @@ def build_app(predictor: Predictor, page: str, hosts: tuple[str, ...] = LOOPBACK
 async def read_body(headers: Mapping[str, str], stream: AsyncIterator[bytes]) -> bytes:
     """Return a request's body. Raises HTTPException, 413, as soon as it is beyond MAX_BYTES."""
     length, data = headers.get("content-length", "0"), bytearray()
-    told = int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else 0
+    declared = int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else 0
     problem = f"more than {MAX_BYTES:,} bytes; send a smaller photo"
-    if told > MAX_BYTES:
+    if declared > MAX_BYTES:
         raise HTTPException(413, problem)
     async for part in stream:
         data += part
@@ -138,10 +138,10 @@ def _responses(predictor: Predictor) -> dict[int | str, dict[str, Any]]:
         "positive": decided.positive,
         "threshold": decided.calibrated_threshold,
     }
-    told = {"description": "Why the file is not predicted"}
+    refusal = {"description": "Why the file is not predicted"}
     problem = {"content": {"application/json": {"example": {"detail": "not an image (text)"}}}}
     return {
         200: {"content": {"application/json": {"example": example}}},
-        413: told,
-        422: told | problem,
+        413: refusal,
+        422: refusal | problem,
     }

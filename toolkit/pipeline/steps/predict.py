@@ -87,8 +87,8 @@ def predict(
     read = {name: guess for name, guess in answers.items() if not guess.problem}
     if not read:
         rejected = [{"path": name, "reason": why} for name, why in problems.items()]
-        told = describe_rejected(rejected, len(rejected)) if rejected else "no image was given"
-        raise InputError(f"nothing to predict: {told}")
+        reasons = describe_rejected(rejected, len(rejected)) if rejected else "no image was given"
+        raise InputError(f"nothing to predict: {reasons}")
     if table:
         actual = tuple(table.labels[name] for name in read)
     elif len(named) == len(places) == 1 and places[0].is_dir():
@@ -247,10 +247,10 @@ def _fitting(place: Path | str) -> Sequence[Path | str]:
     first = next(at for at, part in enumerate(path.parts) if GLOB.search(part))
     base, pattern = Path(*path.parts[:first]), str(Path(*path.parts[first:]))
     try:
-        fitting = [found for found in base.glob(pattern) if not _is_hidden(found, base)]
+        fitting = [each for each in base.glob(pattern) if not _is_hidden(each, base)]
     except ValueError as error:
         raise InputError(f"{place}: not a pattern of files ({error})") from None
-    files_only = [found for found in fitting if not found.is_dir()]
+    files_only = [each for each in fitting if not each.is_dir()]
     if not fitting:
         raise InputError(f"{place}: no file fits this pattern; expected such as 'photos/*.jpg'")
     return sorted(files_only or fitting)

@@ -2,7 +2,7 @@
 
 const MOST = 100;
 const AT_ONCE = 4;
-const told = document.getElementById("told");
+const progress = document.getElementById("progress");
 const answers = document.getElementById("answers");
 const drop = document.getElementById("drop");
 const input = document.getElementById("photos");
@@ -24,7 +24,7 @@ async function send(files) {
     for (let file = taken.shift(); file; file = taken.shift()) {
       await ask(file);
       done += 1;
-      told.textContent = `${done} of ${Math.min(files.length, MOST)} done` +
+      progress.textContent = `${done} of ${Math.min(files.length, MOST)} done` +
         (files.length > MOST ? `; the other ${files.length - MOST} were left out` : "");
     }
   };
@@ -37,14 +37,14 @@ async function ask(file) {
   add(item, "span", file.name, "soft");
   try {
     const response = await fetch("predict?heatmap=true", {method: "POST", body: file});
-    const found = await response.json();
-    if (!response.ok) return void add(item, "p", String(found.detail), "worse");
+    const answer = await response.json();
+    if (!response.ok) return void add(item, "p", String(answer.detail), "worse");
     const picture = document.createElement("img");
-    picture.src = found.heatmap;
-    picture.alt = `${file.name}; at the right, the Grad-CAM heatmap for ${found.predicted}`;
+    picture.src = answer.heatmap;
+    picture.alt = `${file.name}; at the right, the Grad-CAM heatmap for ${answer.predicted}`;
     item.prepend(picture);
-    add(item, "b", found.predicted);
-    for (const [name, value] of Object.entries(found.probabilities)) {
+    add(item, "b", answer.predicted);
+    for (const [name, value] of Object.entries(answer.probabilities)) {
       add(item, "label", `${name} ${(100 * value).toFixed(1)}%`).append(meter(name, value));
     }
   } catch {
