@@ -107,7 +107,7 @@ def tiny_section(photos, site, tmp_path, monkeypatch):
             monkeypatch.setattr(sources, "FACEMASK", tiny)
             return tiny if name == "git" else settings(source=name)
         if name in ("huggingface", "kaggle"):
-            monkeypatch.setattr(hubs, "_import", lambda _package: recorded_hub(photos))
+            monkeypatch.setattr(hubs, "import_package", lambda _package: recorded_hub(photos))
             pinned = {"revision": "0" * 40} if name == "huggingface" else {"version": 1}
             return settings(source=name, name="me/set", **pinned)
         counts = {"with_mask": 3, "without_mask": 2}
