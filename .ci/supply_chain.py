@@ -1,7 +1,7 @@
 """What is installed: known vulnerabilities (pip-audit) and licenses (pip-licenses).
 
 Exits with 1 for a vulnerability that is not in ACCEPTED, and for a license of the GPL's family,
-which only DVC brings in. Where no advisory service answers, that part is skipped and says so.
+which only DVC brings in, but for the one of the LGPL in OF_EXTRAS. Where no advisory service answers, that part is skipped and says so.
 """
 
 import json
@@ -18,6 +18,9 @@ THROUGH_DVC = {
     "dulwich": "Apache or GPL, as one likes",
     "grandalf": "GPL 2; draws `dvc dag`",
     "pygit2": "GPL 2, which allows linking",
+}
+OF_EXTRAS = {
+    "pi_heif": "BSD, with libheif and libde265 under the LGPL beside it; the extra `heic` alone",
 }
 TOOLS = ("pip", "setuptools")  # of the environment, not of the toolkit
 SECONDS = 300
@@ -78,7 +81,7 @@ def check_licenses() -> bool:
     for package in found:
         name, license_name = package["Name"], package["License"]
         if "GPL" in license_name or "General Public" in license_name:
-            reason = THROUGH_DVC.get(name.lower(), "")
+            reason = (THROUGH_DVC | OF_EXTRAS).get(name.lower(), "")
             sound = sound and bool(reason) and "AGPL" not in license_name
             say(f"licenses: {name}, {license_name}: {reason or 'NOT ACCEPTED'}")
     unknown = sorted(package["Name"] for package in found if package["License"] == "UNKNOWN")
