@@ -1,7 +1,8 @@
 """What is installed: known vulnerabilities (pip-audit) and licenses (pip-licenses).
 
 Exits with 1 for a vulnerability that is not in ACCEPTED, and for a license of the GPL's family,
-which only DVC brings in, but for the one of the LGPL in OF_EXTRAS. Where no advisory service answers, that part is skipped and says so.
+which only DVC brings in, but for the one of the LGPL in OF_EXTRAS. Where no advisory service
+answers, that part is skipped and says so.
 """
 
 import json
