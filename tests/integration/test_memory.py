@@ -4,6 +4,7 @@ Measured in a process of its own, whose memory is really limited.
 """
 
 import errno
+import importlib
 import multiprocessing
 import os
 import resource
@@ -21,6 +22,7 @@ MEMORY = 500 << 20  # bytes: too few for resnet18 and 64 images of 128 px, enoug
 
 def train(folder: Path, memory: int, recipe: dict, answers) -> None:
     torch.backends.mkldnn.set_flags(False)  # where memory is scarce it may crash without a message
+    importlib.import_module("torch._dynamo")  # else Adam imports it, with too little memory to
     data = load(folder, 128)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + memory, resource.RLIM_INFINITY))
@@ -34,7 +36,7 @@ def train(folder: Path, memory: int, recipe: dict, answers) -> None:
 
 def answer(folder: Path, memory: int = MEMORY, **recipe):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["toolkit.training.train", "dvclive.live"])
+    context.set_forkserver_preload(["toolkit.training.train", "dvclive.live", "torch._dynamo"])
     ours, answers = context.Pipe(duplex=False)
     child = context.Process(
         target=train, args=(folder, memory, {"epochs": 1, "batch": 64} | recipe, answers)
