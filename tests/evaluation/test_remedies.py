@@ -153,6 +153,34 @@ def test_weak_features_are_called_weak():
     assert "weak on these photos: try a larger --size" in text
 
 
+def test_remedies_that_never_recognize_a_class_say_nothing():
+    about = images(100, 20)
+    never = np.tile([0.9, 0.1], (120, 1)) + scores(about, 0.0) * 1e-9
+    held_out = [HeldOutScores(name, (never,) * 2) for name in ("nothing", "copies", "photo")]
+    compared = remedies.compare_remedies(about, held_out, "copies", "copies", resamples=200)
+    found = dataclasses.replace(advise(about, compared), learning={10: 0.0, 20: 0.0, 40: 0.0})
+    assert advice.headline(found) == "Not yet known: no remedy recognizes every class"
+    assert advice.badge(found) == "Not yet known"
+    assert advice.advice_summary(found)["take"] is None
+    text = " ".join(advice.advice_sentences(found))
+    assert "no harm" not in text
+    assert "next to nothing" not in text
+    assert "*" not in str(advice.advice_table(found))
+
+
+def test_doing_nothing_is_called_harmless_only_where_every_remedy_is_known_not_to_help():
+    few, many = images(40, 10), images(1500, 400)
+    said = [
+        advice.headline(advise(about, compare(about, nothing=of, copies=other)))
+        for about in (few, many)
+        for of, other in [(scores(about, 6.0), scores(about, 6.0, seed=2))]
+    ]
+    assert said == [
+        "Do nothing about the imbalance yet: no remedy is known to help",
+        "Do nothing about the imbalance: with pretrained features it does no harm",
+    ]
+
+
 def test_what_new_images_bring_is_said_against_plain_copies():
     about = images(500, 100)
     base, better = scores(about, 2.0), scores(about, 6.0)

@@ -64,6 +64,11 @@ class Advice:
         return self.comparison[self.comparison.chosen]
 
     @property
+    def taken(self) -> str | None:
+        """The name of the remedy to take; None where no remedy recognizes every class."""
+        return self.comparison.chosen if self.chosen.gmean > 0 else None
+
+    @property
     def nothing(self) -> RemedyResult:
         """The result of doing nothing."""
         return self.comparison[NOTHING]
@@ -82,11 +87,21 @@ def advice_sentences(advice: Advice) -> list[str]:
 
 def headline(advice: Advice) -> str:
     """Return the remedy to take, as a command."""
-    if advice.comparison.chosen == NOTHING:
+    if advice.taken is None:
+        return "Not yet known: no remedy recognizes every class"
+    if advice.comparison.chosen == NOTHING and _harmless(advice):
         return "Do nothing about the imbalance: with pretrained features it does no harm"
+    if advice.comparison.chosen == NOTHING:
+        return "Do nothing about the imbalance yet: no remedy is known to help"
     if advice.comparison.chosen == THRESHOLD:
         return "Choose a threshold"
     return f"Take {TITLES[advice.comparison.chosen]}"
+
+
+def _harmless(advice: Advice) -> bool:
+    """Return whether every remedy is known to be no better than doing nothing."""
+    known = {judgment.EQUAL, judgment.WORSE}
+    return all(of.verdict in known for of in advice.comparison.results if of.difference)
 
 
 def effect_sentence(advice: Advice) -> str:
@@ -106,13 +121,14 @@ def effect_sentence(advice: Advice) -> str:
 
 def badge(advice: Advice) -> str:
     """Return how sure the answer is, in a few words."""
-    if advice.comparison.chosen == NOTHING:
-        return "No remedy needed"
+    if advice.taken == NOTHING:
+        return "No remedy needed" if _harmless(advice) else "No remedy known to help"
     return {
         judgment.BETTER: "Better, and sure",
         judgment.WORSE: "Worse",
         judgment.EQUAL: "Practically equal to doing nothing",
         judgment.UNKNOWN: "Not yet known",
+        "": "Not yet known",
     }[advice.chosen.verdict]
 
 
@@ -155,7 +171,7 @@ def ranking_sentences(advice: Advice) -> Iterator[str]:
 
 def next_steps(advice: Advice) -> Iterator[str]:
     """Say what would help more."""
-    if len(advice.learning) > 1:
+    if len(advice.learning) > 1 and any(advice.learning.values()):
         (now, value), (later, expected) = list(advice.learning.items())[-2:]
         gain = expected - value
         worth = f"about {gain:+.3f}" if gain >= 0.005 else "next to nothing"
@@ -184,12 +200,12 @@ def advice_table(advice: Advice) -> list[list[str]]:
         "verdict",
         "CPU s",
     ]
-    return [header, *(_row(result, advice.comparison) for result in advice.comparison.results)]
+    return [header, *(_row(result, advice.taken) for result in advice.comparison.results)]
 
 
-def _row(result: RemedyResult, comparison: RemedyComparison) -> list[str]:
+def _row(result: RemedyResult, taken: str | None) -> list[str]:
     low, high = result.interval
-    mark = "* " if result.name == comparison.chosen else ""
+    mark = "* " if result.name == taken else ""
     return [
         mark + TITLES[result.name],
         f"{result.gmean:.3f} ({low:.3f} to {high:.3f})",
@@ -213,7 +229,7 @@ def advice_summary(advice: Advice) -> dict[str, object]:
         "size": advice.size,
         "folds": advice.folds,
         "repeats": advice.repeats,
-        "take": advice.comparison.chosen,
+        "take": advice.taken,
         "declared": advice.comparison.declared,
         "sentences": advice_sentences(advice),
         "remedies": {of.name: _summary(of) for of in advice.comparison.results},

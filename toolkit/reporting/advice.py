@@ -66,7 +66,7 @@ def advice_values(found: Advice, audit: Audit, table: Manifest, folder: Path) ->
         "folder": found.folder,
         "contents": CONTENTS,
         "badge": advice.badge(found),
-        "tone": TONES[chosen.verdict],
+        "tone": TONES[chosen.verdict] if found.taken else TONES[judgment.UNKNOWN],
         "headline": advice.headline(found),
         "lead": advice.effect_sentence(found),
         "repeats": tests,
@@ -141,7 +141,7 @@ def _dots(hits: int, total: int) -> dict[str, Any] | None:
 def _curve(found: Advice) -> dict[str, Any] | None:
     """Place the points of the learning curve; the horizontal axis is that of square roots."""
     counts, values = list(found.learning), list(found.learning.values())
-    if len(counts) < 3:
+    if len(counts) < 3 or not any(values):
         return None
     low, high = _scale(values)
     roots = [count**0.5 for count in counts]
@@ -190,7 +190,7 @@ def _rows(found: Advice) -> list[dict[str, Any]]:
         {
             "title": advice.TITLES[result.name],
             "tag": _tag(result, found),
-            "chosen": result.name == found.comparison.chosen,
+            "chosen": result.name == found.taken,
             "tone": TONES[result.verdict],
             "verdict": result.verdict or "baseline",
             "gmean": f"{result.gmean:.3f}",
@@ -209,7 +209,7 @@ def _rows(found: Advice) -> list[dict[str, Any]]:
 
 
 def _tag(result: RemedyResult, found: Advice) -> str:
-    if result.name == found.comparison.chosen:
+    if result.name == found.taken:
         return "take this"
     return {advice.COPIES: "control", advice.NOTHING: "baseline"}.get(result.name, "")
 
