@@ -1,7 +1,6 @@
 """Predictions take the run's decisions; they are sorted, shown and printed."""
 
 import csv
-import json
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typer.testing import CliRunner
 import toolkit
 from tests.conftest import fill
 from tests.helpers.arms import arm, trained
+from tests.helpers.schemas import checked_json
 from toolkit.cli.main import app
 from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError
@@ -217,7 +217,7 @@ def test_a_table_with_errors_can_be_evaluated(run, photos, tmp_path):
 
 def test_json_has_an_entry_of_the_same_keys_for_each_file(run, damaged, tmp_path, monkeypatch):
     done = invoked(monkeypatch, tmp_path, run, "photos", "--json")
-    content = json.loads(done.stdout)
+    content = checked_json("predict", done.stdout)
     *read, _, _, _, failed = content["images"]
     assert content["classes"] == ["a", "b"]
     assert len(read) == 7

@@ -1,6 +1,5 @@
 """The command that answers the question: which remedy helps on these photos."""
 
-import json
 import shlex
 from functools import partial
 from pathlib import Path
@@ -70,7 +69,7 @@ def advise(
         say=partial(console.say, quiet=quiet),
     )
     if as_json:
-        console.answer(json.dumps(advice_summary(result), indent=2))
+        console.answer_json(advice_summary(result))
         return
     console.answer(console.table(advice_table(result)) + "\n")
     for line in advice_sentences(result):

@@ -28,6 +28,7 @@ def compare(
         str | None, typer.Option(help="Arm or revision that the others are compared with.")
     ] = None,
     markdown: Annotated[bool, typer.Option(help="Print the table as GitHub Markdown.")] = False,
+    as_json: options.Json = False,
     positive: options.PositiveClass = None,
     actual: Annotated[
         list[str] | None,
@@ -62,7 +63,10 @@ def compare(
     from toolkit.io import files
     from toolkit.pipeline.steps.compare import comparable_columns, read_results
     from toolkit.pipeline.steps.compare import compare as run
+    from toolkit.reporting.summaries import comparison_summary
 
+    if markdown and as_json:
+        raise typer.BadParameter("give --markdown or --json, not both")
     files.check_output(output, file=True, unlike=[".csv"])
     if rev:
         results = _revisions([*rev, *(reports or [])])
@@ -77,6 +81,9 @@ def compare(
     compared = run(results, output=output, say=console.say, **against)
     if markdown:
         console.hand_over(verdict.comparison_markdown(compared))
+        return
+    if as_json:
+        console.answer_json(comparison_summary(compared))
         return
     console.answer(console.table(verdict.comparison_table(compared)))
     console.answer("")

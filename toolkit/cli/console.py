@@ -1,9 +1,11 @@
 """What a person sees in the terminal. Only this module and cli print."""
 
+import json
+import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -77,6 +79,22 @@ def say(text: str, *, quiet: bool = False) -> None:
 def answer(text: str) -> None:
     """What was asked for, on stdout."""
     sys.stdout.write(f"{escape(text)}\n")
+
+
+def answer_json(content: object) -> None:
+    """What was asked for, for a program, on stdout; NaN and infinity become null."""
+    answer(json.dumps(_finite(content), indent=2, allow_nan=False))
+
+
+def _finite(value: object) -> object:
+    match value:
+        case Mapping():
+            return {key: _finite(of) for key, of in value.items()}
+        case list() | tuple():
+            return [_finite(of) for of in value]
+        case float() if not math.isfinite(value):
+            return None
+    return value
 
 
 def hand_over(text: str) -> None:

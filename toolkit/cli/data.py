@@ -97,6 +97,7 @@ def audit(
     ] = False,
     work: Work = Path(".toolkit"),
     workers: Workers = 0,
+    as_json: options.Json = False,
     quiet: Quiet = False,
     *,
     reading: Reading,
@@ -109,6 +110,7 @@ def audit(
     from toolkit.checks.params import AuditParams
     from toolkit.datasets.params import PrepareParams
     from toolkit.pipeline.steps.audit import audit as run
+    from toolkit.reporting.summaries import audit_summary
 
     result = run(
         images,
@@ -126,10 +128,13 @@ def audit(
     )
     if result.read:
         console.say(f"{images}: {result.read}", quiet=quiet)
-    console.answer(console.table(result.count_rows()))
-    console.answer(f"\n{console.table(result.table())}\n")
-    for line in describe_audit(result):
-        console.answer(line)
+    if as_json:
+        console.answer_json(audit_summary(result))
+    else:
+        console.answer(console.table(result.count_rows()))
+        console.answer(f"\n{console.table(result.table())}\n")
+        for line in describe_audit(result):
+            console.answer(line)
     if result.failures:
         keys = sorted({f"audit.{finding.check}" for finding in result.failures})
         message = f"{images}: {len(result.failures)} findings of checks that are set to fail"

@@ -23,6 +23,7 @@ MAX_MAPPING = 100_000  # characters
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Path to write to.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, as docs/schemas describes it.")]
 PositiveClass = Annotated[
     str | None,
     typer.Option("--positive", help="The class that precision, recall and ROC refer to."),

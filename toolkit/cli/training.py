@@ -1,7 +1,6 @@
 """Commands that train networks and apply them."""
 
 import contextlib
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -260,6 +259,7 @@ def evaluate(
     seed: Annotated[
         int | None, typer.Option(min=0, help="For a table: the seed of its training; else 0.")
     ] = None,
+    as_json: options.Json = False,
     quiet: Quiet = False,
     *,
     reading: Reading,
@@ -283,6 +283,7 @@ def evaluate(
     from toolkit.metrics.params import EvaluateParams
     from toolkit.pipeline.steps.evaluate import evaluate as run
     from toolkit.pipeline.steps.evaluate import evaluate_runs
+    from toolkit.reporting.summaries import evaluation_summary
 
     chosen = {"positive": positive, "threshold": threshold}
     settings = dict(options.read_section("evaluate", EvaluateParams))
@@ -307,13 +308,19 @@ def evaluate(
     }
     if not (source / "run.json").is_file() and any(source.glob("*/run.json")):
         evaluations = evaluate_runs(source, **given)
-        console.answer(console.table(run_table(evaluations)))
+        if as_json:
+            console.answer_json(evaluation_summary(evaluations))
+        else:
+            console.answer(console.table(run_table(evaluations)))
         console.say(f"{output}: {len(evaluations)} runs", quiet=quiet)
         return
     evaluation = run(source, **given)
-    console.answer(console.table(metric_table(evaluation)))
-    for line in evaluation.notes:
-        console.answer(line)
+    if as_json:
+        console.answer_json(evaluation_summary({source.stem: evaluation}))
+    else:
+        console.answer(console.table(metric_table(evaluation)))
+        for line in evaluation.notes:
+            console.answer(line)
     console.say(f"{output}/metrics.json: all {len(evaluation.metrics)} numbers", quiet=quiet)
 
 
@@ -336,7 +343,7 @@ def predict(
         Path | None, typer.Option(help="A new folder with a copy of each image in its class.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="A page, the least certain first.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of CSV.")] = False,
+    as_json: options.Json = False,
     quiet: Quiet = False,
     *,
     reading: Reading,
@@ -359,7 +366,7 @@ def predict(
         from toolkit.metrics.params import EvaluateParams
         from toolkit.metrics.predictions import predictions_csv
         from toolkit.pipeline.steps.predict import predict as step
-        from toolkit.pipeline.steps.predict import prediction_summary
+        from toolkit.reporting.summaries import prediction_summary
 
     settings = options.read_section("evaluate", EvaluateParams)
     predictions = step(
@@ -376,7 +383,7 @@ def predict(
         say=partial(console.say, quiet=quiet),
     )
     if as_json:
-        console.answer(json.dumps(prediction_summary(predictions), indent=2))
+        console.answer_json(prediction_summary(predictions))
     elif not output:
         console.hand_over(predictions_csv(predictions, errors=True))
     if predictions.problems:

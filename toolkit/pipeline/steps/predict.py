@@ -163,27 +163,6 @@ def describe_decisions(
     return f"{name} is predicted from a probability of {least} ({chosen}; {temperature})"
 
 
-def prediction_summary(predictions: Predictions) -> dict[str, Any]:
-    """Return what `predict --json` prints: each file with its class and probabilities, or `error`.
-
-    Each has the same keys; null is what is not known.
-    """
-    scores = predictions.required_scores("JSON")
-    images = [
-        {
-            "file": ident,
-            "actual": predictions.actual[row] if predictions.actual else None,
-            "predicted": predictions.predicted[row],
-            "scores": dict(zip(predictions.classes, scores[row].tolist(), strict=True)),
-            "error": None,
-        }
-        for row, ident in enumerate(predictions.ids)
-    ]
-    nothing = {"actual": None, "predicted": None, "scores": None}
-    failed = [{"file": name, **nothing, "error": why} for name, why in predictions.problems.items()]
-    return {"classes": [*predictions.classes], "images": [*images, *failed]}
-
-
 # --- what is written --------------------------------------------------------------------------
 
 
