@@ -70,6 +70,17 @@ def test_the_output_is_a_complete_training_folder(plain, tmp_path):
     assert manifest.read_manifest(tmp_path / "out") == table
 
 
+def test_new_images_have_the_weight_of_their_original(tmp_path):
+    source = folder(tmp_path / "train", many=3, few=2)
+    (source / "weights.csv").write_text("image,weight\nfew/000,2.5\nfew/001,0.1\n")
+    table, _ = augment(source, tmp_path / "out", target=5)
+    given = {sample.path: sample.weight for sample in table.samples}
+    assert (given["few/000.png"], given["few/001.png"], given["many/000.png"]) == (2.5, 0.1, 1)
+    new = [sample for sample in table.samples if sample.derived]
+    assert len(new) == 5
+    assert all(sample.weight == table.by_id[sample.parent].weight for sample in new)
+
+
 def test_every_file_is_named_and_hashed_in_the_manifest(plain, tmp_path):
     table, _ = augment(plain, tmp_path / "out", form=OutputFormat(only_new=True))
     for sample in table.samples:

@@ -117,11 +117,70 @@ def test_images_that_a_table_gives_no_split_go_to_train_and_the_others_stay(tmp_
     assert "2 classes (a, b), 2 images without a split go to train" in scanned.notes["read"]
 
 
-def test_a_column_of_weights_is_named_as_not_used_and_is_never_the_label(tmp_path):
-    rows = "".join(f"{n},{'aab'[n % 3]},{1 + n % 2}\n" for n in range(6))
-    scanned = scan(write(tmp_path, labels=f"image,cover,sample_weight\n{rows}"))
+def test_a_column_of_weights_says_how_much_images_count_and_is_never_the_label(tmp_path):
+    rows = "".join(f"{n};{'aab'[n % 3]};{1 + n % 2},5\n" for n in range(6))
+    scanned = scan(write(tmp_path, labels=f"image;cover;sample_weight\n{rows}"))
     assert scanned.counts() == {"a": 4, "b": 2}
-    assert "labels by cover, not used: sample_weight: 2 classes" in scanned.notes["read"]
+    assert [sample.weight for sample in scanned.samples] == [1.5, 2.5, 1.5, 2.5, 1.5, 2.5]
+    read = scanned.notes["read"]
+    assert "weights by sample_weight: 2 classes (a, b), weights 1.5 to 2.5, 6 images" in read
+
+
+def test_weights_of_a_scale_are_not_read_where_that_is_said(tmp_path):
+    rows = "".join(f"{n},{'aab'[n % 3]},{n or ''},2\n" for n in range(6))
+    write(tmp_path, labels=f"image,cover,weight,grade\n{rows}")
+    with pytest.raises(
+        InputError, match=r"column weight must .* above 0, got '' for .*--weight no"
+    ):
+        scan(tmp_path, label="cover")
+    scanned = scan(tmp_path, label="cover", weight="none")
+    assert not scanned.weighted
+    assert "labels by cover, not used: weight: 2 classes" in scanned.notes["read"]
+    assert {sample.weight for sample in scan(tmp_path, label="cover", weight="grade").samples} == {
+        2
+    }
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "inf", "nan", "heavy", "1,2.5"])
+def test_a_weight_that_is_no_number_above_0_is_refused(tmp_path, text):
+    rows = "".join(f'{n},"{text if n == 3 else n + 1}"\n' for n in range(6))
+    make_files(tmp_path, *(f"{'cat' if n % 2 else 'dog'}/{n}.png" for n in range(6)))
+    (tmp_path / "weights.csv").write_text(f"image,weight\n{rows}")
+    with pytest.raises(InputError, match=rf"weights.csv: column weight must .*'{text}' for cat/3"):
+        scan(tmp_path)
+
+
+def test_a_table_of_weights_goes_with_class_folders_and_with_another_table(tmp_path):
+    weights = "image,weight\n3,2\n4,0.5\n"
+    make_files(tmp_path / "in", *(f"{'cat' if n % 2 else 'dog'}/{n}.png" for n in range(6)))
+    (tmp_path / "in" / "weights.csv").write_text(weights)
+    by_folder = scan(tmp_path / "in")
+    assert [by_folder.samples[at].weight for at in range(6)] == [1, 2, 1, 1, 1, 0.5]
+    assert by_folder.notes["read"].startswith(
+        "2 classes (cat, dog); weights.csv: weights by weight for 2 images, weights 0.5 to 2 (1 "
+        "for the 4 images without one)"
+    )
+    scanned = scan(write(tmp_path / "flat", labels=TABLE, weights=weights))
+    assert [sample.weight for sample in scanned.samples] == [1, 1, 1, 2, 0.5, 1]
+    assert "groups by patient, weights by weight of weights.csv" in scanned.notes["read"]
+
+
+def test_groups_and_weights_of_two_tables_go_with_class_folders(tmp_path):
+    make_files(tmp_path, *(f"{'cat' if n % 2 else 'dog'}/{n}.png" for n in range(6)))
+    (tmp_path / "a.csv").write_text("image,patient\n0,p\n1,p\n2,q\n3,q\n")
+    (tmp_path / "b.csv").write_text("image,weight\n" + "".join(f"{n},2\n" for n in range(1, 6)))
+    samples = {sample.path[4]: sample for sample in scan(tmp_path).samples}
+    assert [samples[str(n)].weight for n in range(6)] == [1, 2, 2, 2, 2, 2]
+    assert [samples[str(n)].group for n in range(4)] == ["p", "p", "q", "q"]
+
+
+def test_columns_go_with_classes_in_names(tmp_path):
+    make_files(tmp_path, *(f"{name}.{n}.png" for name in ("cat", "dog") for n in range(3)))
+    rows = "".join(f"{name}.{n}.png,{n + 1}\n" for name in ("cat", "dog") for n in range(3))
+    (tmp_path / "more.csv").write_text(f"image,weight\n{rows}")
+    scanned = scan(tmp_path, label="^([a-z]+)", weight="weight")
+    assert scanned.counts() == {"cat": 3, "dog": 3}
+    assert [sample.weight for sample in scanned.samples] == [1, 2, 3, 1, 2, 3]
 
 
 def test_a_usual_column_that_cannot_be_read_is_named(tmp_path):

@@ -26,6 +26,16 @@ def test_a_manifest_reads_back(tmp_path):
     assert manifest.read_manifest(tmp_path) == written
 
 
+def test_weights_are_a_column_only_where_images_differ_in_them(tmp_path):
+    heavy = replace(PARENT, id="h", path="a/h.png", weight=0.1, folds=(1, 0))
+    samples = (replace(PARENT, folds=(0, 0), group="x"), heavy, replace(PARENT, id="t", path="t"))
+    written = Manifest(("a",), samples)
+    manifest.write_manifest(tmp_path, written)
+    assert manifest.read_manifest(tmp_path) == written
+    assert (*written.columns[-3:],) == ("weight", "fold_1", "fold_2")
+    assert Manifest(("a",), (PARENT,)).columns == manifest.COLUMNS
+
+
 @given(
     label=texts,
     name=texts,
@@ -64,6 +74,10 @@ def test_a_class_without_images_is_kept(tmp_path):
         ),
         ((replace(PARENT, path=".."),), "leads out with"),
         ((replace(PARENT, id="../../x"),), r"id must be a sha256, got '\.\./\.\./x'"),
+        *(
+            ((replace(PARENT, weight=weight),), "weight must be a number above 0, got")
+            for weight in (0.0, -1.0, float("nan"), float("inf"))
+        ),
         ((CHILD,), "its parent 'p' is not in the manifest"),
         ((PARENT, replace(CHILD, label="b")), "must share split and label"),
         ((PARENT, replace(CHILD, split="")), "must share split and label"),

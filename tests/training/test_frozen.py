@@ -1,6 +1,7 @@
 """A frozen network with a fitted head is a run like any other."""
 
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import toolkit as tk
 from tests.helpers import arms
 from toolkit.errors import InputError, StoppedError
+from toolkit.io.manifest import Manifest, Sample
 from toolkit.training import dataset, runs, state
 from toolkit.training.params import Recipe, TrainParams
 from toolkit.training.pretrained import backbones, features, frozen, heads
@@ -165,6 +167,30 @@ def test_all_images_are_tested_and_compared(crossed, tmp_path):
 def test_other_images_than_those_in_folds_are_refused(crossed, folders):
     with pytest.raises(InputError, match=r"are not those that .* was cross-fitted on"):
         tk.evaluate(crossed / "models" / "new-0", test=folders[0])
+
+
+def test_heads_of_folds_weigh_images_by_the_manifest():
+    job = state.training_job(TrainParams(recipes={"r": Recipe(**RECIPE)}), "r", 0)
+    results, features = [], np.random.default_rng(0).normal(size=(24, 4))
+    for heavy in (1.0, 9.0):
+        samples = tuple(
+            Sample(
+                f"{n}",
+                f"a/{n}",
+                "ab"[n % 2],
+                "train",
+                folds=(n // 2 % 2,),
+                weight=heavy if n > 17 else 1.0,
+            )
+            for n in range(24)
+        )
+        folder = dataset.LabeledFolder(Path(), Manifest(("a", "b"), samples))
+        results.append(frozen.cross_fit_frozen(features, folder, 0, job).held_out)
+        arm = dataset.Tensors(folder.labels, folder.labels, ("a", "b"), 24, folder.weights)
+        fitted = frozen.fit_frozen(arm, arm, [features, features], job)
+        results.append(fitted.weights["fc.weight"].numpy())
+    assert not np.allclose(results[0], results[2], atol=1e-3)
+    assert not np.allclose(results[1], results[3], atol=1e-3)
 
 
 def test_a_leak_is_refused():

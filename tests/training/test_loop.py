@@ -145,9 +145,9 @@ def count_images(monkeypatch):
     """A list that gets how many images each call of the loss sees."""
     sizes, real = [], steps.loss
 
-    def counted(outputs, labels, weights):
+    def counted(outputs, labels, *weights):
         sizes.append(len(labels))
-        return real(outputs, labels, weights)
+        return real(outputs, labels, *weights)
 
     monkeypatch.setattr(steps, "loss", counted)
     return sizes
@@ -177,6 +177,28 @@ def test_losses_of_heads_are_weighted_in_order():
     expected = 0.7 * losses[0] + 0.2 * losses[1] + 0.1 * losses[2]
     assert steps.loss(heads, labels, (0.7, 0.2, 0.1)).item() == pytest.approx(expected)
     assert steps.loss(heads[0], labels, (0.7, 0.2, 0.1)).item() == pytest.approx(losses[0])
+
+
+def test_the_loss_of_an_epoch_is_the_weighted_mean(monkeypatch, arm, valid):
+    """Each batch gets the weights of its own images, also in parts."""
+    own, real = [], steps.loss
+
+    def noted(output, labels, heads, weights):
+        own.append((labels, weights))
+        each = torch.stack(
+            [real(output[row][None], labels[row][None], heads) for row in range(len(labels))]
+        )
+        value = real(output, labels, heads, weights)
+        assert value.item() == pytest.approx((each * weights).mean().item(), rel=1e-5)
+        return value
+
+    monkeypatch.setattr(steps, "loss", noted)
+    loop.fit(
+        replace(arm, weights=arm.labels * 0.75 + 0.75), valid, job(network="resnet18", epochs=1)
+    )
+    for labels, weights in own:
+        assert torch.equal(weights, labels * 0.75 + 0.75)
+    assert sum(len(labels) for labels, _ in own) == 9
 
 
 def test_bfloat16_stays_near_float32(arm, valid):
@@ -230,12 +252,12 @@ def test_images_stay_as_they_were(arm, valid):
 
 def test_gradients_of_parts_add_up_to_those_of_the_batch(arm):
     """In evaluation mode, where batch norm does not look at the batch."""
-    images, labels = arm.images, arm.labels
+    images, labels, weights = arm.images, arm.labels, arm.labels + 0.5
     results = []
     for parts in (1, 3):
         state = initial_state(job(network="resnet18"), 2)
         state.network.eval()
-        value = steps.train_step(state, images, labels, parts=parts)
+        value = steps.train_step(state, images, labels, parts=parts, sample_weights=weights)
         gradients = torch.cat([p.grad.flatten() for p in state.network.parameters()])
         results.append((value.item(), gradients))
     assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)

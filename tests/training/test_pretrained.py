@@ -231,6 +231,38 @@ def test_a_balanced_head_is_scikit_learns(classes):
     np.testing.assert_allclose(head.scores(features), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("balanced", [True, False])
+def test_an_image_of_weight_2_counts_like_two(balanced):
+    features, labels = two_classes()
+    heavy = np.arange(0, 60, 4)
+    once = TrainingSet(
+        features,
+        labels,
+        2,
+        balanced=balanced,
+        sample_weights=np.where(np.arange(60) % 4, 5.0, 10.0),
+    )
+    rows = np.concatenate([np.arange(60), heavy])
+    twice = TrainingSet(features[rows], labels[rows], 2, balanced=balanced)
+    # scikit-learn's C goes with the number of images, which is 75 instead of 60
+    one = heads.fit_head(once, np.arange(60), 0.01 * 75 / 60)
+    other = heads.fit_head(twice, np.arange(75), 0.01)
+    np.testing.assert_allclose(one.coefficients, other.coefficients, atol=1e-4)
+
+
+def test_a_new_image_has_the_weight_of_its_parent():
+    features, labels = two_classes()
+    of_all, parents = features[::-1], np.arange(60)[::-1]
+    weights = np.linspace(0.5, 2, 60)
+    both = TrainingSet(features, labels, 2, new=of_all, parents=parents, sample_weights=weights)
+    alone = TrainingSet(features, labels, 2, sample_weights=weights)
+    one, other = (
+        heads.fit_head(both, np.arange(60), 0.01),
+        heads.fit_head(alone, np.arange(60), 0.02),
+    )
+    np.testing.assert_allclose(one.coefficients, other.coefficients, atol=1e-4)
+
+
 def test_a_class_without_training_images_gets_no_probability():
     features, labels = two_classes()
     head = heads.fit_head(TrainingSet(features, labels, 3), np.arange(60), 0.01)

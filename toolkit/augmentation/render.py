@@ -27,7 +27,6 @@ from toolkit.io.manifest import (
     TABLE,
     Manifest,
     Sample,
-    column_names,
     content_hash,
     content_id,
     row_fields,
@@ -252,17 +251,18 @@ def _write_tables(
     taken = {sample.path for sample in kept.samples}
     with (
         files.csv_table(building / plan.TABLE, plan.COLUMNS) as add_row,
-        files.csv_table(building / TABLE, column_names(kept.divisions)) as add_sample,
+        files.csv_table(building / TABLE, kept.columns) as add_sample,
     ):
         for sample in kept.samples:
-            add_sample(row_fields(sample))
+            add_sample(row_fields(sample, weighted=kept.weighted))
         for parent, path, entry, ident in _new_images(kept, job, book):
             if path in taken:
                 raise InputError(f"{path}: an original has the name of a new image; rename it")
             drawn = (entry.transform, entry.params, entry.seed)
             add_row((parent.id, parent.label, entry.number, *drawn))
             inherited = (parent.label, parent.split, parent.group, parent.id)
-            add_sample((ident, path, *inherited, *drawn, *map(str, parent.folds)))
+            weight = [repr(parent.weight)] * kept.weighted
+            add_sample((ident, path, *inherited, *drawn, *weight, *map(str, parent.folds)))
             counter.add(parent, entry)
             tally.add(parent, ident, path, entry)
             gallery.add(parent, ident, path, entry)

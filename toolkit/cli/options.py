@@ -44,6 +44,7 @@ READING: dict[str, tuple[Any, str]] = {
     "label": (str | None, "Its column with the classes; or a pattern of paths."),
     "group": (str | None, "What stays in one split: a column, a pattern of paths, a level."),
     "split": (str | None, "Its column with the splits."),
+    "weight": (str | None, "Its column with how much each image counts in training; or none."),
     "only": (list[str] | None, "Use only the files of this pattern; may be repeated."),
     "leave_out": (list[str] | None, "Leave out the files of this pattern; may be repeated."),
     "classes": (str | None, "Which classes, as '{leave_out: [a], merge: {b: [c, d]}}'."),

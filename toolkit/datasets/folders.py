@@ -111,7 +111,14 @@ def rescan(
             rejected.append({"path": str(place.path), "reason": digest})
     ids = manifest.unique_ids(digest for _, digest in accepted)
     samples = tuple(
-        Sample(ident, str(place.path), place.label, place.split, group=place.group or digest)
+        Sample(
+            ident,
+            str(place.path),
+            place.label,
+            place.split,
+            group=place.group or digest,
+            weight=place.weight,
+        )
         for ident, (place, digest) in zip(ids, accepted, strict=True)
     )
     rejected = explain_links(folder, sorted(rejected, key=lambda file: file["path"]))

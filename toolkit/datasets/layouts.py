@@ -41,12 +41,13 @@ NUMBERS = {2: "two", 3: "three", 4: "four"}
 
 @dataclass(frozen=True)
 class Place:
-    """What the names say about a file: class, split and group, each "" where there is none."""
+    """What names and tables say of a file: class, split and group, each "" where there is none."""
 
     path: PurePosixPath
     label: str = ""
     split: str = ""
     group: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)

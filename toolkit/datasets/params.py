@@ -47,10 +47,10 @@ class ReadParams(Section):
 
     `layout` names the levels of folders: split, class, group and any, such as split/class.
     `split_names` translates names of splits, as {Lernen: train}. `labels` is a table beside the
-    images; `image`, `label`, `group` and `split` are its columns, and `group` and `label` may be
-    patterns over the path instead, or `group` the level of a folder. `only` and `leave_out` are
-    patterns of paths (see `choice.fits_pattern`). Links that lead to files in the folder
-    `follow_links` are read as these; others are not followed.
+    images; `image`, `label`, `group`, `split` and `weight` are its columns (weight `none`: none
+    is), and `group` and `label` may be patterns over the path instead, or `group` the level of a
+    folder. `only` and `leave_out` are patterns of paths (see `choice.fits_pattern`). Links that
+    lead to files in the folder `follow_links` are read as these; others are not followed.
     """
 
     layout: str = ""
@@ -60,6 +60,7 @@ class ReadParams(Section):
     label: str = ""
     group: Annotated[str, BeforeValidator(_as_text)] = ""
     split: str = ""
+    weight: str = ""
     only: list[Pattern] = []
     leave_out: list[Pattern] = []
     classes: ClassParams = ClassParams()

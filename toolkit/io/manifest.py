@@ -2,10 +2,11 @@
 
 import csv
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from toolkit.io.notebook import html_table
 
 SPLITS = ("train", "valid", "test")
 COLUMNS = ("id", "path", "label", "split", "group", "parent", "transform", "params", "seed")
-FOLD = "fold_"
-"""Columns fold_1, fold_2, ... come last where images are divided into folds."""
+WEIGHT, FOLD = "weight", "fold_"
+"""Columns that come last: weight where some image does not count once in training, and fold_1,
+fold_2, ... where images are divided into folds."""
 TABLE, SIDECAR = "manifest.csv", "manifest.json"
 KEYS = ("classes", "notes", "tables")  # of manifest.json
 MAX_SIDECAR = 1_000_000_000  # bytes: it lists every file that was rejected
@@ -34,6 +36,7 @@ class Sample:
     Samples of one `group` must share a split. A derived sample has the id of its `parent`, the
     `transform`, the parameters sampled for it, and the seed that they were sampled from. `folds`
     has the fold, from 0, of each division for cross-fitting; none if the data are split otherwise.
+    In training an image of `weight` 2 counts like two of weight 1.
     """
 
     id: str
@@ -46,6 +49,7 @@ class Sample:
     params: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
     folds: tuple[int, ...] = ()
+    weight: float = 1.0
 
     @property
     def derived(self) -> bool:
@@ -57,9 +61,9 @@ class Sample:
 class Manifest:
     """The class names, in alphabetical order, and the samples.
 
-    Raises InputError for duplicate ids or paths, unknown labels or splits, a child that is not in
-    its parent's split, class and folds, a child in valid or test, and a group in several folds of a
-    division: no manifest can describe a leak.
+    Raises InputError for duplicate ids or paths, unknown labels or splits, a weight that is no
+    number above 0, a child that is not in its parent's split, class and folds, a child in valid or
+    test, and a group in several folds of a division: no manifest can describe a leak.
     Paths must be in normal form; only originals' may lead to another folder, for reading.
     """
 
@@ -104,6 +108,11 @@ class Manifest:
             return f"label must be one of {list(self.classes)}, got {sample.label!r}"
         if sample.split not in ("", *SPLITS):
             return f"split must be one of {list(SPLITS)} or empty, got {sample.split!r}"
+        if not (math.isfinite(sample.weight) and sample.weight > 0):
+            return f"weight must be a number above 0, got {sample.weight}"
+        return self._file_problem(sample)
+
+    def _file_problem(self, sample: Sample) -> str | None:
         try:
             parts = inside.relative_parts(sample.path, leading=not sample.derived)
         except InputError as error:
@@ -131,6 +140,16 @@ class Manifest:
     def divisions(self) -> int:
         """How many times the images are divided into folds."""
         return next((len(sample.folds) for sample in self.samples if sample.folds), 0)
+
+    @cached_property
+    def weighted(self) -> bool:
+        """Whether some image does not count once in training."""
+        return any(sample.weight != 1 for sample in self.samples)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of its manifest.csv."""
+        return column_names(self.divisions, weighted=self.weighted)
 
     @cached_property
     def by_id(self) -> Mapping[str, Sample]:
@@ -186,10 +205,10 @@ def write_manifest(folder: Path, manifest: Manifest, others: Sequence[str] = ())
     `others`: tables there that manifest.json names the sha256 of as well.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    columns = column_names(manifest.divisions)
+    columns = manifest.columns
     with files.csv_table(folder / TABLE, columns) as add:
         for sample in manifest.samples:
-            fields = row_fields(sample)
+            fields = row_fields(sample, weighted=manifest.weighted)
             add((*fields, *[""] * (len(columns) - len(fields))))
     write_sidecar(folder, manifest.classes, manifest.notes, (TABLE, *others))
 
@@ -210,17 +229,18 @@ def check_table(folder: Path, name: str) -> None:
         _check_hash(folder / name, tables)
 
 
-def column_names(divisions: int) -> tuple[str, ...]:
+def column_names(divisions: int, *, weighted: bool) -> tuple[str, ...]:
     """Return the columns of a manifest.csv whose images are so many times divided into folds."""
-    return (*COLUMNS, *(f"{FOLD}{number}" for number in range(1, divisions + 1)))
+    folds = (f"{FOLD}{number}" for number in range(1, divisions + 1))
+    return (*COLUMNS, *[WEIGHT] * weighted, *folds)
 
 
-def row_fields(s: Sample) -> tuple[str, ...]:
+def row_fields(s: Sample, *, weighted: bool) -> tuple[str, ...]:
     """Return the sample as a row of manifest.csv."""
     params = canonical_json(s.params) if s.derived else ""
     seed = "" if s.seed is None else str(s.seed)
     plain = (s.id, s.path, s.label, s.split, s.group, s.parent, s.transform, params, seed)
-    return (*plain, *map(str, s.folds))
+    return (*plain, *[repr(s.weight)] * weighted, *map(str, s.folds))
 
 
 def canonical_json(params: Mapping[str, Any]) -> str:
@@ -243,10 +263,12 @@ def read_manifest(folder: Path, *, inside_only: bool = False) -> Manifest:
     try:
         with table.open(encoding="utf-8", newline="") as stream:
             header, *rows = [*read_rows(stream)] or [[]]
-        divisions = max(0, len(header) - len(COLUMNS))
-        if tuple(header) != column_names(divisions):
+        weighted = WEIGHT in header
+        divisions = max(0, len(header) - len(COLUMNS) - weighted)
+        if tuple(header) != column_names(divisions, weighted=weighted):
             raise InputError(f"columns must be {','.join(COLUMNS)}, got {','.join(header[:12])}")
-        samples = tuple(_parse_row(row, line, divisions) for line, row in enumerate(rows, start=2))
+        parse = partial(_parse_row, columns=len(header), weighted=weighted)
+        samples = tuple(parse(row, line) for line, row in enumerate(rows, start=2))
         if inside_only:
             _check_inside(samples)
         return Manifest(classes, samples, notes)
@@ -296,14 +318,18 @@ def _is_rejected(entry: Any) -> bool:
     return isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in keys)
 
 
-def _parse_row(row: list[str], line: int, divisions: int) -> Sample:
-    if len(row) != len(COLUMNS) + divisions:
-        raise InputError(f"line {line} must have {len(COLUMNS) + divisions} fields, got {len(row)}")
-    ident, path, label, split, group, parent, transform, params, seed, *folds = row
+def _parse_row(row: list[str], line: int, *, columns: int, weighted: bool) -> Sample:
+    if len(row) != columns:
+        raise InputError(f"line {line} must have {columns} fields, got {len(row)}")
+    ident, path, label, split, group, parent, transform, params, seed, *others = row
+    weights, folds = others[:weighted], others[weighted:]
     values = files.parse_json(params) if params else {}
     if not isinstance(values, dict):
         raise InputError(f"line {line}: params must be a JSON object, got {params[:80]}")
     number = int(seed) if seed else None
     # Images beside those of the folds, such as a test split of the source, have empty fields.
     divided = tuple(int(fold) for fold in folds) if any(folds) else ()
-    return Sample(ident, path, label, split, group, parent, transform, values, number, divided)
+    weight = float(weights[0]) if weights else 1.0
+    return Sample(
+        ident, path, label, split, group, parent, transform, values, number, divided, weight
+    )

@@ -70,6 +70,14 @@ class LabeledFolder:
         return torch.tensor([index[sample.label] for sample in self.samples])
 
     @property
+    def weights(self) -> Tensor | None:
+        """How much each sample counts in training: float32 [N], 1 on average; None: all alike."""
+        if not self.table.weighted:
+            return None
+        given = torch.tensor([sample.weight for sample in self.samples], dtype=torch.float64)
+        return (given / given.mean()).float()
+
+    @property
     def originals(self) -> int:
         """How many of the samples were not derived from others."""
         return sum(not sample.derived for sample in self.samples)
@@ -90,7 +98,8 @@ class LabeledFolder:
     def sha256(self) -> str:
         """A hash of the table, and so of the images, whose ids are hashes of their files."""
         bits = [[str(self.bits)]] if self.bits else []
-        rows = [self.classes, *map(manifest.row_fields, self.samples), *bits]
+        row_fields = partial(manifest.row_fields, weighted=self.table.weighted)
+        rows = [self.classes, *map(row_fields, self.samples), *bits]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
@@ -168,12 +177,16 @@ def decode_samples(
 class Data(Protocol):
     """Images to train on, in memory (`Tensors`) or on disk (`streaming.Stream`).
 
-    labels: int64 [N], indices into `classes`; originals: how many of the samples were not derived
-    from others; size: height and width of every image, in pixels.
+    labels: int64 [N], indices into `classes`; weights: as of LabeledFolder; originals: how many of
+    the samples were not derived from others; size: height and width of every image, in pixels.
     """
 
     @property
     def labels(self) -> Tensor:
+        """See above."""
+
+    @property
+    def weights(self) -> Tensor | None:
         """See above."""
 
     @property
@@ -199,13 +212,14 @@ class Data(Protocol):
 class Tensors:
     """Images in memory, in the order of their table.
 
-    images: uint8 [N, 3, size, size], channels-last in memory; labels, classes, originals: see Data.
+    images: uint8 [N, 3, size, size], channels-last in memory; the others: see Data.
     """
 
     images: Tensor
     labels: Tensor
     classes: tuple[str, ...]
     originals: int
+    weights: Tensor | None = None
 
     @property
     def size(self) -> int:
@@ -213,8 +227,10 @@ class Tensors:
         return self.images.shape[-1]
 
     def to(self, device: torch.device) -> "Tensors":
-        """Return the same with images and labels on a device."""
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+        """Return the same on a device."""
+        weights = None if self.weights is None else self.weights.to(device)
+        images, labels = self.images.to(device), self.labels.to(device)
+        return replace(self, images=images, labels=labels, weights=weights)
 
     def take(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images and labels; the row numbers go to the device in one piece."""
@@ -237,6 +253,7 @@ def load_tensors(folder: LabeledFolder, size: int, track: Track = silent) -> Ten
         labels=folder.labels,
         classes=folder.classes,
         originals=folder.originals,
+        weights=folder.weights,
     )
 
 

@@ -190,9 +190,11 @@ def train_epoch(
         )
     state.network.train()
     local = [group.local(rows) for rows in batches]
-    for rows, (images, labels) in zip(batches, arm.take(local), strict=True):
+    taken = zip(batches, local, arm.take(local), strict=True)
+    for rows, rows_here, (images, labels) in taken:
         weight = len(labels) * group.size / len(rows)
-        mean_loss = steps.train_step(state, images, labels, weight, position.parts)
+        own = None if arm.weights is None else arm.weights[rows_here.to(arm.weights.device)]
+        mean_loss = steps.train_step(state, images, labels, weight, position.parts, own)
         position.total += mean_loss * len(labels)
         position.step += 1
         schedule.after_step(state, position)

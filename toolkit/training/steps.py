@@ -18,10 +18,17 @@ LEAST = 2
 
 
 def train_step(
-    state: TrainingState, images: Tensor, labels: Tensor, weight: float = 1, parts: int = 1
+    state: TrainingState,
+    images: Tensor,
+    labels: Tensor,
+    weight: float = 1,
+    parts: int = 1,
+    sample_weights: Tensor | None = None,
 ) -> Tensor:
     """Take one optimizer step on uint8 images; return their mean loss, on the device.
 
+    With `sample_weights` [N], of which the mean over all batches is 1, each image's loss is
+    multiplied by its own: the loss of all batches together is then the weighted mean.
     `weight` scales the gradients: with several processes, this one's fraction of the batch times
     their number. With several `parts` the images go through the network one part after the other,
     and their gradients are added up; a short batch has fewer parts, of at least two images.
@@ -29,10 +36,12 @@ def train_step(
     state.optimizer.zero_grad()
     losses = []
     parts = max(1, min(parts, len(labels) // LEAST))
-    for some, targets in zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True):
+    split = [None] * parts if sample_weights is None else sample_weights.tensor_split(parts)
+    pairs = zip(images.tensor_split(parts), labels.tensor_split(parts), split, strict=True)
+    for some, targets, own in pairs:
         with device.autocast(state.machine.device, state.machine.dtype):
             output = state.forward(device.normalize(some))
-        value = loss(output, targets, state.job.recipe.loss_weights)
+        value = loss(output, targets, state.job.recipe.loss_weights, own)
         value = value * (len(targets) / len(labels))
         torch.autograd.backward(value * weight)
         losses.append(value.detach())
@@ -44,12 +53,24 @@ def train_step(
     return torch.stack(losses).sum()
 
 
-def loss(output: Tensor | tuple[Tensor, ...], labels: Tensor, weights: Sequence[float]) -> Tensor:
+def loss(
+    output: Tensor | tuple[Tensor, ...],
+    labels: Tensor,
+    weights: Sequence[float],
+    sample_weights: Tensor | None = None,
+) -> Tensor:
     """Return the mean cross-entropy; with auxiliary heads, its weighted sum over the heads."""
-    losses = [cross_entropy(head.float(), labels) for head in networks.output_heads(output)]
+    heads = [head.float() for head in networks.output_heads(output)]
+    losses = [_mean_cross_entropy(head, labels, sample_weights) for head in heads]
     if len(losses) == 1:
         return losses[0]
     return torch.stack([w * value for w, value in zip(weights, losses, strict=True)]).sum()
+
+
+def _mean_cross_entropy(logits: Tensor, labels: Tensor, sample_weights: Tensor | None) -> Tensor:
+    if sample_weights is None:
+        return cross_entropy(logits, labels)
+    return (cross_entropy(logits, labels, reduction="none") * sample_weights).mean()
 
 
 def validate(state: TrainingState, valid: Data, parts: int = 1) -> tuple[float, float, float]:

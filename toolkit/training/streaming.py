@@ -34,6 +34,7 @@ class Stream:
 
     folder: LabeledFolder
     labels: Tensor
+    weights: Tensor | None
     size: int
     workers: int
     device: torch.device
@@ -50,7 +51,8 @@ class Stream:
 
     def to(self, device: torch.device) -> "Stream":
         """Return the same with batches on a device."""
-        return replace(self, labels=self.labels.to(device), device=device)
+        weights = None if self.weights is None else self.weights.to(device)
+        return replace(self, labels=self.labels.to(device), weights=weights, device=device)
 
     def take(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images and labels of the rows of each batch.
@@ -67,7 +69,7 @@ class Stream:
 
 def open_stream(folder: LabeledFolder, size: int, workers: int = 0) -> Stream:
     """Stream a folder's images at `size` x `size` pixels; 0 workers means one per core."""
-    return Stream(folder, folder.labels, size, workers, torch.device("cpu"))
+    return Stream(folder, folder.labels, folder.weights, size, workers, torch.device("cpu"))
 
 
 def open_data(

@@ -23,6 +23,8 @@ WHOLE = re.compile(r"([+-]?\d+)[.,]0*")
 UPLOAD = re.compile(r"[0-9a-f]{8}-")  # what Label Studio puts before the name of an upload
 NO_COLUMN = "\0"
 """Wanted as `label` of a table whose labels are in another one."""
+NO_WEIGHT = "none"
+"""Wanted as `weight` where a column with a usual name is none of weights."""
 ENDINGS = frozenset({
     "jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp", "dcm", "heic", "jp2", "ppm", "pgm",
 })  # fmt: skip
@@ -56,6 +58,7 @@ class Columns:
     labels: tuple[str, ...] = ()
     group: str = ""
     split: str = ""
+    weight: str = ""
     candidates: tuple[str, ...] = ()
 
 
@@ -167,27 +170,33 @@ def choose_columns(
 ) -> Columns:
     """Return the columns that are `wanted`, each by its option, and for the others those that fit.
 
-    The column of images is the one that names the most of them. Labels, groups and splits have
-    usual names; columns of 0 and 1 are labels if each row has one 1, and so is a column that alone
-    is left. Raises InputError that names the columns that fit equally well, and the option.
+    The column of images is the one that names the most of them. Labels, groups, splits and weights
+    have usual names; columns of 0 and 1 are labels if each row has one 1, and so is a column that
+    alone is left. Raises InputError that names the columns that fit equally well, and the option.
     """
     sample = _take_sample(table, names)
     image = _given(table, wanted, "image") or _image_column(sample)
     others = {name: column for name, column in sample.texts.items() if name != image}
-    texts = {name: column for name, column in others.items() if not is_usual(name, "weight")}
+    weight = _given_weight(table, wanted) or _weight_column(table, wanted, others)
+    texts = {
+        name: column
+        for name, column in others.items()
+        if name != weight and not is_usual(name, "weight")
+    }
     split = _given(table, wanted, "split") or _split_column(sample.path, texts, name_splits)
     texts.pop(split, None)
     group = _given(table, wanted, "group") or _group_column(table, texts)
     texts.pop(group, None)
     if wanted.get("label") == NO_COLUMN:
-        return Columns(image, (), group, split)
+        return Columns(image, (), group, split, weight)
     if wanted.get("label"):
-        return Columns(image, _given_labels(table, wanted), group, split)
+        return Columns(image, _given_labels(table, wanted), group, split, weight)
     labels = _label_columns(sample.path, texts) or _one_hot_columns(texts)
     left = [name for name, column in texts.items() if _may_be_labels(column)]
     if labels:
-        return Columns(image, labels, group, split)
-    return Columns(image, tuple(left) if len(left) == 1 else (), group, split, tuple(left))
+        return Columns(image, labels, group, split, weight)
+    single = tuple(left) if len(left) == 1 else ()
+    return Columns(image, single, group, split, weight, tuple(left))
 
 
 def _take_sample(table: LabelTable, names: ImageNames) -> _Sample:
@@ -295,6 +304,31 @@ def _group_column(table: LabelTable, names: Iterable[str]) -> str:
     return coarse[0] if coarse else ""
 
 
+def _given_weight(table: LabelTable, wanted: Mapping[str, str]) -> str:
+    return "" if no_weights(wanted) else _given(table, wanted, "weight")
+
+
+def no_weights(wanted: Mapping[str, str]) -> bool:
+    """Return whether no column is to be one of weights."""
+    return wanted.get("weight") == NO_WEIGHT
+
+
+def _weight_column(
+    table: LabelTable, wanted: Mapping[str, str], texts: Mapping[str, Sequence[str]]
+) -> str:
+    """Return the column with a usual name that mostly holds numbers."""
+    fit = {
+        name: column
+        for name, column in texts.items()
+        if is_usual(name, "weight") and 2 * sum(map(_is_number, column)) > len(column)
+    }
+    if no_weights(wanted) or not fit:
+        return ""
+    if not _all_same(fit.values()):
+        raise undecided(table.path, "weight", fit)
+    return next(iter(fit))
+
+
 def _label_columns(path: str, texts: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """Return the column of labels with a usual name: of several that say the same, one of words."""
     fit = [
@@ -346,7 +380,7 @@ def is_usual(column: str, option: str) -> bool:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        float(text.replace(",", ".", 1))
     except ValueError:
         return False
     return True

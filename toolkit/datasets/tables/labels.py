@@ -11,6 +11,7 @@ from typing import TypeVar
 from toolkit.datasets.tables.columns import (
     NO_COLUMN,
     NO_VALUE,
+    NO_WEIGHT,
     WHOLE,
     Columns,
     ImageNames,
@@ -39,18 +40,21 @@ NO_IMAGE, NO_ROW = "there is no such image", "no row in"
 """Reasons of what a table and a folder do not share."""
 DIVIDERS = re.compile(r"[|;,]")  # between several labels in one text
 UNUSED = ("group", "split", "weight")
-"""Usual columns that are named where they are not read: a weight never is, for images count once,
-nor a split that holds other words than those of splits."""
+"""Usual columns that are named where they are not read, as a split that holds other words than
+those of splits."""
+ADDED = ("group", "weight")
+"""What may be in another table than the labels."""
 COVERED = 0.5  # of the images, or of its rows, that a table must name to be one of labels
 
 
 @dataclass(frozen=True)
 class ImageRow:
-    """What a table says of an image; each is "" where it says nothing."""
+    """What a table says of an image; each is "", the weight None, where it says nothing."""
 
     label: str = ""
     split: str = ""
     group: str = ""
+    weight: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,14 +84,14 @@ class _Opened:
 class _Read:
     """What one table says of the images, and its rows that say nothing, each with the reason.
 
-    `groups` is the path of another table that the groups are from, if they are.
+    `others` are the paths of other tables that the groups or weights are from, if they are.
     """
 
     table: LabelTable
     columns: Columns
     rows: Mapping[PurePosixPath, ImageRow]
     problems: Sequence[tuple[str, str]]
-    groups: str = ""
+    others: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_labels(
@@ -100,9 +104,9 @@ def find_labels(
     """Return what the tables among `files` say of `images`; None if there is no table of labels.
 
     `wanted` has the settings `labels` (names of tables or patterns, with commas between them),
-    `image`, `label`, `group` and `split`; one that is missing or "" is found. A table that is not
-    named is one of labels if it names most images, or if most of its rows name one. Raises
-    InputError where several tables or columns fit, and for a table that cannot be read.
+    `image`, `label`, `group`, `split` and `weight`; one that is missing or "" is found. A table
+    that is not named is one of labels if it names most images, or if most of its rows name one.
+    Raises InputError where several tables or columns fit, and for a table that cannot be read.
     """
     named = wanted.get("labels", "")
     paths = _named_tables(files, named) if named else _likely_tables(files, images)
@@ -137,7 +141,7 @@ def _wanted_of(
 ) -> Mapping[str, str]:
     """Return the columns that are wanted of a table: not those that only others have.
 
-    Without labels of its own it gives none: "label" is then NO_COLUMN.
+    Without labels, or weights, of its own it gives none: that is then NO_COLUMN, or NO_WEIGHT.
     """
     chosen = {key: value for key, value in wanted.items() if key != "labels" and value}
     elsewhere = {
@@ -145,10 +149,11 @@ def _wanted_of(
         for key, text in chosen.items()
         if not has_columns(table, text) and any(has_columns(one.table, text) for one in opened)
     }
+    nothing = {"label": NO_COLUMN, "weight": NO_WEIGHT}
     return {
-        key: NO_COLUMN if key in elsewhere and key == "label" else text
+        key: nothing[key] if key in elsewhere else text
         for key, text in chosen.items()
-        if key == "label" or key not in elsewhere
+        if key in nothing or key not in elsewhere
     }
 
 
@@ -183,7 +188,7 @@ def _likely_tables(
 
 
 def _fits(one: _Read, images: Sequence[PurePosixPath]) -> bool:
-    if not one.columns.labels and not one.columns.group:
+    if not (one.columns.labels or one.columns.group or one.columns.weight):
         return False
     return len(one.rows) >= COVERED * min(len(images), len(one.table.rows))
 
@@ -192,23 +197,27 @@ def _choose(fit: Sequence[_Read]) -> Sequence[_Read]:
     """Return one table, or several that share the images. Raises InputError for tables that differ.
 
     Of tables that say the same, the one with more columns is taken; one with labels comes first.
-    If they have no groups, these may be in one other table.
+    If they have no groups, or no weights, these may be in one other table.
     """
     sure = [one for one in fit if one.columns.labels and not one.columns.candidates]
     labeled = sure or [one for one in fit if one.columns.labels]
     paths = {one.table.path for one in labeled}
-    others = [one for one in fit if one.table.path not in paths and one.columns.group]
-    if not labeled and not others:
+    others = {
+        key: [one for one in fit if one.table.path not in paths and getattr(one.columns, key)]
+        for key in ADDED
+    }
+    if not labeled and not any(others.values()):
         path, header = fit[0].table.path, list_some(fit[0].table.header)
         raise InputError(
             f"{path}: no column holds labels or groups, with two different values at least; the "
             f"columns are {header}; give one by --label (fetch.label in params.yaml)"
         )
-    chosen = _choose_like(labeled, "label") if labeled else _choose_like(others, "group")
-    if not labeled or not others or chosen[0].columns.group:
-        return chosen
-    for groups in _choose_like(others, "group"):
-        chosen = [_add_groups(one, groups) for one in chosen]
+    key = next((key for key in ADDED if others[key]), "")
+    chosen = _choose_like(labeled, "label") if labeled else _choose_like(others[key], key)
+    for key, tables in others.items():
+        if tables and not getattr(chosen[0].columns, key):
+            for other in _choose_like(tables, key):
+                chosen = [_add_column(one, other, key) for one in chosen]
     return chosen
 
 
@@ -226,18 +235,22 @@ def _choose_like(fit: Sequence[_Read], key: str) -> Sequence[_Read]:
     )
 
 
-def _add_groups(one: _Read, groups: _Read) -> _Read:
-    """Return a table with the groups of another one."""
-    rows = {
-        path: replace(row, group=groups.rows[path].group if path in groups.rows else row.group)
-        for path, row in one.rows.items()
+def _add_column(one: _Read, other: _Read, key: str) -> _Read:
+    """Return a table with the groups or weights of another one; only labels limit its images."""
+    named = one.rows if one.columns.labels else {**one.rows, **other.rows}
+    rows = {path: one.rows.get(path, ImageRow()) for path in named}
+    rows |= {
+        path: replace(row, **{key: getattr(other.rows[path], key)})
+        for path, row in rows.items()
+        if path in other.rows
     }
-    columns = replace(one.columns, group=groups.columns.group)
-    return replace(one, columns=columns, rows=rows, groups=groups.table.path)
+    columns = replace(one.columns, **{key: getattr(other.columns, key)})
+    others = {**one.others, key: other.table.path}
+    return replace(one, columns=columns, rows=rows, others=others)
 
 
-def _values(one: _Read, key: str) -> Mapping[PurePosixPath, str]:
-    """Return the label, or the group, of each image in a table."""
+def _values(one: _Read, key: str) -> Mapping[PurePosixPath, str | None]:
+    """Return the label, the group or the weight of each image in a table."""
     return {path: getattr(row, key) for path, row in one.rows.items()}
 
 
@@ -264,7 +277,7 @@ def _open_table(path: PurePosixPath, images: Sequence[PurePosixPath], read: Read
 def _read_table(opened: _Opened, wanted: Mapping[str, str], name_splits: NameSplits) -> _Read:
     table, names = opened.table, opened.names
     columns = choose_columns(table, names, wanted, name_splits)
-    if columns.candidates and not columns.labels and not columns.group:
+    if columns.candidates and not (columns.labels or columns.group or columns.weight):
         texts = {name: table.column(name) for name in columns.candidates}
         raise undecided(table.path, "label", texts)
     return _read_rows(table, columns, names, name_splits)
@@ -285,11 +298,13 @@ def _read_rows(
     labels = _labels(table, columns)
     splits = _splits(table, columns.split, name_splits)
     groups = table.column(columns.group) if columns.group else [""] * len(texts)
+    weights = table.column(columns.weight) if columns.weight else [None] * len(texts)
     rows, problems = defaultdict[PurePosixPath, set[ImageRow]](set), list[tuple[str, str]]()
     matched = _match(texts, names, name_splits)
     _check_end(table, matched[-1], labels)
     for number, image in enumerate(matched):
-        line, row = table.rows[number][0], ImageRow(labels[number], splits[number], groups[number])
+        line = table.rows[number][0]
+        row = ImageRow(labels[number], splits[number], groups[number], weights[number])
         if isinstance(image, str):
             problems.append(
                 (texts[number][:200] or f"line {line}", f"{image} ({table.path}, line {line})")
@@ -419,7 +434,7 @@ def _join(
         mentioned = {*rows, *(PurePosixPath(path) for path, _ in problems)}
         problems += [(str(p), f"{NO_ROW} {where}") for p in images if p not in mentioned]
         rows = {path: row for path, row in rows.items() if path not in unlabeled}
-    used = dict.fromkeys((*tables, *(one.groups for one in chosen if one.groups)))
+    used = dict.fromkeys((*tables, *(path for one in chosen for path in one.others.values())))
     return TableLabels(tuple(used), columns, rows, tuple(problems), _say(chosen, divided=divided))
 
 
@@ -435,12 +450,13 @@ def _say(chosen: Sequence[_Read], *, divided: bool) -> str:
     about = f" ({', '.join(first.said)})" if first.said else ""
     parts = [f"images by {columns.image}"]
     parts += [f"labels by {list_some(columns.labels)}"] if columns.labels else []
-    of = f" of {chosen[0].groups}" if chosen[0].groups else ""
-    parts += [f"groups by {columns.group}{of}"] if columns.group else []
+    of = {key: f" of {path}" for key, path in chosen[0].others.items()}
+    parts += [f"groups by {columns.group}{of.get('group', '')}"] if columns.group else []
     parts += [f"splits by {columns.split}"] if columns.split else []
+    parts += [f"weights by {columns.weight}{of.get('weight', '')}"] if columns.weight else []
     parts += ["splits by the names of the tables"] if divided else []
     unused = [name for name in first.header for option in UNUSED if is_usual(name, option)]
-    read = {columns.split, columns.group, *columns.labels}
+    read = {columns.split, columns.group, columns.weight, *columns.labels}
     unused = [name for name in dict.fromkeys(unused) if name not in read]
     parts += [f"not used: {list_some(unused)}"] if unused else []
     return f"{list_some(one.table.path for one in chosen)}{about}: {', '.join(parts)}"

@@ -1,5 +1,6 @@
 """What lies in a folder, by its layout and by the tables of labels in it."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import TypeVar
 from toolkit.datasets import groups, layouts, words
 from toolkit.datasets.layouts import LeftOut, Place, Reading
 from toolkit.datasets.params import ReadParams
-from toolkit.datasets.tables.columns import list_some
+from toolkit.datasets.tables.columns import list_some, no_weights
 from toolkit.datasets.tables.labels import ReadBytes, TableLabels, find_labels
 from toolkit.errors import InputError
 from toolkit.io.manifest import is_file_name
@@ -37,30 +38,31 @@ def read_names(
     """
     by_folders = partial(layouts.read_layout, files, folders, settings)
     images = [path for path in files if words.may_be_image(path)]
-    if "(" in settings.label:
-        return _by_pattern(files, images, settings)
     wanted = _wanted(settings)
     by_tables = partial(
         find_labels, tables, images, read, wanted, partial(words.name_splits, settings=settings)
     )
-    if wanted:
+    if "(" in settings.label:
+        by_folders = partial(_by_pattern, files, images, settings)
+    if needed := {key for key in wanted if key != "weight" or not no_weights(wanted)}:
         found = by_tables()
         if found is None:
             given = " and ".join(f"--{key} {value}" for key, value in wanted.items())
             other = ", or give a pattern with parentheses or the level of a folder"
-            remedy = f"remove it{other if list(wanted) == ['group'] else ''}"
+            remedy = f"remove it{other if needed == {'group'} else ''}"
             raise InputError(f"no table of labels is there, but {given} is given; {remedy}")
-        if found.columns.labels:
+        if found.columns.labels and "(" not in settings.label:
             return _by_table(files, found, settings)
         return _add(by_folders(), found)
-    if settings.layout or not tables:
+    if settings.layout or "(" in settings.label or not tables:
         return by_folders()
     return _decide(files, settings, _attempt(by_folders), _attempt(by_tables))
 
 
 def _wanted(settings: ReadParams) -> dict[str, str]:
     """Return the settings that need a table."""
-    keys = ["labels", "image", "label", "split"]
+    keys = ["labels", "image", "split", "weight"]
+    keys += ["label"] if "(" not in settings.label else []
     keys += ["group"] if groups.is_column(settings.group) else []
     return {key: value for key in keys if (value := getattr(settings, key))}
 
@@ -139,8 +141,9 @@ def _by_table(files: Sequence[PurePosixPath], found: TableLabels, settings: Read
     """Return what tables say of the images; splits may be folders."""
     divided = any(row.split for row in found.rows.values())
     splits = {} if divided else _folder_splits(list(found.rows), settings)
+    weights = _weights(found)
     listed = [
-        Place(path, row.label, row.split or splits.get(path, ""), row.group)
+        Place(path, row.label, row.split or splits.get(path, ""), row.group, weights.get(path, 1.0))
         for path, row in sorted(found.rows.items())
     ]
     places, rest = _complete(listed)
@@ -154,32 +157,33 @@ def _by_table(files: Sequence[PurePosixPath], found: TableLabels, settings: Read
             "folder; write it in another way in the table, without '/'"
         )
     said = f"{found.said}: {len(classes)} classes ({list_some(classes)})"
-    said += _say_rest(rest)
+    said += _say_weights(weights, listed) + _say_rest(rest)
     if splits:
         said += f", splits by folders ({list_some(sorted(set(splits.values())))})"
     return Reading(tuple(places), classes, tuple(left_out), said, _settings(found))
 
 
 def _add(by_folders: Reading, found: TableLabels) -> Reading:
-    """Return what folders say, with the groups and splits of a table that says the same."""
-    rows, columns = found.rows, found.columns
+    """Return what folders say, with groups, splits and weights of a table that says the same."""
+    rows, columns, weights = found.rows, found.columns, _weights(found)
     places = tuple(
         replace(
             place,
             split=place.split or (rows[place.path].split if place.path in rows else ""),
             group=(rows[place.path].group if place.path in rows else "") or place.group,
+            weight=weights.get(place.path, 1.0),
         )
         for place in by_folders.places
     )
     completed, rest = _complete(places)
     tables = {PurePosixPath(table) for table in found.tables}
     left_out = tuple(file for file in by_folders.left_out if file.path not in tables)
-    parts = {"groups": columns.group, "splits": columns.split}
+    parts = {"groups": columns.group, "splits": columns.split, "weights": columns.weight}
     read = (
         ", ".join(f"{what} by {name}" for what, name in parts.items() if name) or "the same labels"
     )
     said = f"{by_folders.said}; {list_some(found.tables)}: {read} for {len(rows):,} images"
-    said += _say_rest(rest)
+    said += _say_weights(weights, places) + _say_rest(rest)
     return replace(by_folders, places=tuple(completed), left_out=left_out, said=said)
 
 
@@ -193,6 +197,38 @@ def _complete(places: Sequence[Place]) -> tuple[Sequence[Place], int]:
 
 def _say_rest(rest: int) -> str:
     return f", {rest:,} images without a split go to train" if rest else ""
+
+
+def _weights(found: TableLabels) -> dict[PurePosixPath, float]:
+    """Return the weights of the images that have one. Raises InputError for no number above 0."""
+    texts = {path: row.weight for path, row in found.rows.items() if row.weight is not None}
+    point = "." if any("." in text for text in texts.values()) else ","
+    weights = {path: _number(text.replace(point, ".")) for path, text in texts.items()}
+    for path, weight in weights.items():
+        if not (math.isfinite(weight) and weight > 0):
+            raise InputError(
+                f"{list_some(found.tables)}: column {found.columns.weight} must say how much each "
+                f"image counts in training, a number above 0, got {texts[path][:80]!r} for {path}; "
+                "correct it, or say by --weight none (fetch.weight in params.yaml) that it does not"
+            )
+    return weights
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _say_weights(weights: Mapping[PurePosixPath, float], places: Sequence[Place]) -> str:
+    """Say how far weights reach, which tells those of training from those of a scale."""
+    used = [weights[place.path] for place in places if place.path in weights]
+    if not used:
+        return ""
+    rest = len(places) - len(used)
+    said = f", weights {min(used):g} to {max(used):g}"
+    return said + (f" (1 for the {rest:,} images without one)" if rest else "")
 
 
 def _by_pattern(
@@ -233,5 +269,6 @@ def _settings(found: TableLabels) -> dict[str, str]:
         "label": ",".join(columns.labels),
         "group": columns.group,
         "split": columns.split,
+        "weight": columns.weight,
     }
     return {key: value for key, value in chosen.items() if value}

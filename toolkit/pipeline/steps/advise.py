@@ -31,7 +31,7 @@ from toolkit.pipeline.steps.augment import augment
 from toolkit.progress import Track, silent
 from toolkit.reporting.advice import advice_page
 from toolkit.training.dataset import LabeledFolder, decode_samples
-from toolkit.training.pretrained import backbones, heads
+from toolkit.training.pretrained import backbones, frozen, heads
 from toolkit.training.pretrained.features import Features, embed_folder
 from toolkit.training.pretrained.heads import TrainingSet
 
@@ -115,7 +115,8 @@ def advise(
         cache = Path(work) / "features"
         return embed_folder(some, network, cache, size=size, threads=threads, track=track)
 
-    plain = TrainingSet(embed(tested), labels, len(tested.classes))
+    weights = frozen.as_floats(tested.weights)
+    plain = TrainingSet(embed(tested), labels, len(tested.classes), sample_weights=weights)
     goal = {name: min(max(counts.values()), LARGEST_GROWTH * n) for name, n in counts.items()}
     nothing = _cross_fit(advice.NOTHING, plain, drawn, track)
     held_out = [

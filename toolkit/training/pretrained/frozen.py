@@ -49,7 +49,13 @@ def fit_frozen(
     becomes the last layer of the network. Nothing is random: all seeds give the same weights.
     """
     ours, theirs = features
-    data = TrainingSet(ours, arm.labels.cpu().numpy(), len(arm.classes), balanced=True)
+    data = TrainingSet(
+        ours,
+        arm.labels.cpu().numpy(),
+        len(arm.classes),
+        balanced=True,
+        sample_weights=as_floats(arm.weights),
+    )
     fitted: list[tuple[Epoch, Head]] = []
     for epoch in range(1, job.recipe.epochs + 1):
         head = heads.fit_head(data, np.arange(len(data.labels)), _strength(job, epoch))
@@ -61,6 +67,11 @@ def fit_frozen(
     history = tuple(epoch for epoch, _ in fitted)
     weights = backbones.lite0_weights() | _last_layer(kept)
     return FitResult(history, best, weights, drawn=(), complete=True, parts=1)
+
+
+def as_floats(weights: Tensor | None) -> Floats | None:
+    """Return the weights of images (see `dataset.Data`) as `heads.TrainingSet` takes them."""
+    return None if weights is None else weights.double().cpu().numpy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +103,13 @@ def cross_fit_frozen(
     only where their original is, and never tested. Nothing else is random than the folds.
     """
     labels = folder.labels.numpy()
-    data = TrainingSet(features, labels, len(folder.classes), balanced=True)
+    data = TrainingSet(
+        features,
+        labels,
+        len(folder.classes),
+        balanced=True,
+        sample_weights=as_floats(folder.weights),
+    )
     folds = np.array([sample.folds[division] for sample in folder.samples])
     originals = np.array([not sample.derived for sample in folder.samples])
     strengths = [_strength(job, epoch) for epoch in range(1, job.recipe.epochs + 1)]

@@ -41,8 +41,9 @@ class TrainingSet:
 
     `features` [N, D] and `labels` [N], positions among `classes` classes. `new` [M, D] are the
     features of new images and `parents` [M] the rows they were made of: a new image is used only
-    where its parent is, with its label. `balanced` weights each class by the inverse of its number
-    of images; `copies`, class -> number, repeats its images evenly up to that number.
+    where its parent is, with its label and weight. `balanced` weights each class by the inverse of
+    its number of images; `copies`, class -> number, repeats its images evenly up to that number.
+    `sample_weights` [N] say how much each image counts, so that 2 is the same as twice the image.
     """
 
     features: Table
@@ -52,19 +53,24 @@ class TrainingSet:
     copies: Sequence[int] | None = None
     new: Table | None = None
     parents: Labels = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    sample_weights: Floats | None = None
 
     def weights(self, rows: Labels) -> Floats:
-        """Return the weight of each of `rows`, [n]."""
-        counts = np.bincount(self.labels[rows], minlength=self.classes)
+        """Return the weight of each of `rows`, [n]; the scale of `sample_weights` is no matter."""
+        labels = self.labels[rows]
+        own = np.ones(len(rows)) if self.sample_weights is None else self.sample_weights[rows]
+        sums = np.bincount(labels, own, self.classes)
+        sums[sums == 0] = 1
         if self.copies is not None:
             # A class of n images gets as many copies in a fold as its part of the whole set.
+            counts = np.bincount(labels, minlength=self.classes)
             total = np.bincount(self.labels, minlength=self.classes)
-            wanted = np.round(np.asarray(self.copies) * counts / np.maximum(1, total))
-            return np.asarray((wanted / np.maximum(1, counts))[self.labels[rows]])
-        if self.balanced:
-            share = len(rows) / (self.classes * np.maximum(1, counts))
-            return np.asarray(share[self.labels[rows]])
-        return np.ones(len(rows))
+            shares = np.round(np.asarray(self.copies) * counts / np.maximum(1, total)) / sums
+        elif self.balanced:
+            shares = len(rows) / (self.classes * sums)
+        else:
+            shares = np.full(self.classes, len(rows) / own.sum())
+        return np.asarray(shares[labels] * own)
 
 
 def fit_head(data: TrainingSet, rows: Labels, strength: float) -> Head:
@@ -78,7 +84,9 @@ def fit_head(data: TrainingSet, rows: Labels, strength: float) -> Head:
         used = np.isin(data.parents, rows)
         features = np.concatenate([features, data.new[used]])
         labels = np.concatenate([labels, data.labels[data.parents[used]]])
-        weights = np.concatenate([weights, np.ones(int(used.sum()))])
+        of_row = np.zeros(len(data.labels))
+        of_row[rows] = weights
+        weights = np.concatenate([weights, of_row[data.parents[used]]])
     mean = np.average(features, axis=0, weights=weights)
     deviation = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weights)) + TINY
     model = LogisticRegression(C=strength, max_iter=1000)
