@@ -65,6 +65,7 @@ INPUTS = {
     "export": "export {}",
     "export images": "export nowhere --images {}",
     "serve": "serve {}",
+    "serve images": "serve nowhere --images {}",
     "gradients": "gradients {}",
     "compare": "compare {}",
 }

@@ -230,19 +230,30 @@ def test_the_heatmap_of_a_class_is_the_corner_that_it_depends_on():
 
 def test_without_evidence_for_the_class_the_heatmap_is_zero():
     network = Corners()
-    network.fc.weight.data = -torch.eye(2)
+    network.fc.weight.data = torch.tensor([[-1.0, 0], [0, 0]])
     assert not inference.heatmaps(network, pictures(1, 8), [0]).any()
+
+
+def test_a_class_that_has_zeros_in_the_head_has_the_evidence_against_the_other():
+    """As the first of two classes of a frozen network: its own logit has no gradient at all."""
+    network, white = Corners(), torch.full((1, 3, 8, 8), 255, dtype=torch.uint8)
+    network.fc.weight.data = torch.tensor([[0.0, 0], [-1, 1]])
+    first, second = (inference.heatmaps(network, white, [label])[0] for label in (0, 1))
+    assert first[:4, :4].all()
+    assert second[4:, 4:].all()
+    assert first.sum() == second.sum() == 16
 
 
 @pytest.mark.parametrize("network", ONE_LAYER, indirect=True)
 def test_with_pooling_and_one_layer_it_is_the_class_activation_map(network):
-    """Zhou and others, 2016: features weighted by the last layer, without any gradient."""
+    """Zhou and others, 2016: features weighted by the last layer, less its mean over classes."""
     images, labels = pictures(3, 96), [2, 0, 1]
     features = []
     network.avgpool.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0]))
     with torch.no_grad():
         network.eval()(normalize(images))
-        coarse = torch.einsum("nkhw,nk->nhw", features[0], network.fc.weight[labels]).relu()
+        weights = network.fc.weight[labels] - network.fc.weight.mean(dim=0)
+        coarse = torch.einsum("nkhw,nk->nhw", features[0], weights).relu()
         full = interpolate(coarse[:, None], (96, 96), mode="bilinear", align_corners=False)[:, 0]
     expected = (full / full.amax(dim=(1, 2), keepdim=True).clamp(1e-30)).numpy()
     assert np.allclose(inference.heatmaps(network, images, labels), expected, atol=1e-4)

@@ -57,6 +57,9 @@ def export(
 
 def serve(
     run: RunFolder,
+    images: Annotated[
+        Path | None, typer.Option(help="The training images: shows the nearest to each photo.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Where to listen; else only this machine.")] = (
         "127.0.0.1"
     ),
@@ -67,7 +70,7 @@ def serve(
 ) -> None:
     """Serve a page to drop photos on, with classes, probabilities and heatmaps; and JSON.
 
-    Example: toolkit serve models/augmented-resnet18/0
+    Example: toolkit serve models/augmented-resnet18/0 --images data/prepared/train
 
     Programs send a file to /predict, as /openapi.json says. Takes the extra `serve`.
     """
@@ -77,9 +80,11 @@ def serve(
     settings = options.read_section("evaluate", EvaluateParams)
     step(
         run,
+        images=images,
         host=host,
         port=port,
         positive=positive or settings.positive,
         threshold=threshold or settings.threshold,
+        track=console.track(quiet),
         say=partial(console.say, quiet=quiet),
     )

@@ -267,8 +267,10 @@ def heatmaps(
     """Compute Grad-CAM (Selvaraju et al., 2017) for a class of each image: float32 [N, H, W], 0..1.
 
     `pixels` are uint8 [N, 3, H, W] on the CPU, `classes` int [N]. The last features before
-    `network.avgpool` are added up, each weighted by the mean gradient of the class's logit, and
-    negative sums are dropped. The map is as coarse as those features (4 x 4 for 128 px), enlarged
+    `network.avgpool` are added up, each weighted by the mean gradient of the class's logit less the
+    mean of all logits, and negative sums are dropped. The probabilities depend on such differences
+    alone: a head may have nothing but zeros for one class, whose own logit says nothing then.
+    The map is as coarse as those features (4 x 4 for 128 px), enlarged
     bilinearly, and divided by its maximum; it is zero where nothing speaks for the class. Leaves
     the network in evaluation mode.
     """
@@ -282,9 +284,25 @@ def heatmaps(
     return torch.cat(maps).numpy()
 
 
+def pooled_features(
+    network: nn.Module, pixels: Tensor, threads: int = 1
+) -> npt.NDArray[np.float32]:
+    """Return the features before `network.avgpool`, averaged over all places: float32 [N, C].
+
+    `pixels` are uint8 [N, 3, H, W] on the CPU. Leaves the network in evaluation mode.
+    """
+    network.eval()
+    with device.reproducible(threads, pixels.device):
+        found = [
+            _forward_with_features(network, normalize(batch))[0].detach().mean(dim=(2, 3))
+            for batch in torch.split(pixels, HEATMAP_BATCH)
+        ]
+    return torch.cat(found).numpy()
+
+
 def _batch_maps(network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
     features, logits = _forward_with_features(network, inputs)
-    total = logits.gather(1, labels[:, None]).sum()
+    total = (logits.gather(1, labels[:, None])[:, 0] - logits.mean(dim=1)).sum()
     (gradient,) = torch.autograd.grad(total, features)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     coarse = (weights * features.detach()).sum(dim=1, keepdim=True).relu()
