@@ -1,6 +1,6 @@
 """False alarms and power of `compare`: how often it sees a difference without one, and with one.
 
-    python benchmarks/false_alarms.py [--experiments 2000] [--part 1/8]
+    python benchmarks/false_alarms.py [--design folds] [--experiments 2000] [--part 1/8]
 
 Scores are drawn, no network is trained: each image has a difficulty that all networks share, each
 training run an effect of its own, each run and image a noise of its own. All arms have the same
@@ -10,12 +10,16 @@ thresholds are chosen on a valid split with two thirds of the images, and the ve
 ranking; its true difference is that of the mean G-mean over many runs, each at a threshold chosen
 on a valid split of its own. A false alarm is the verdict better or worse on any contrast without a
 true difference; the aim is at most 5%.
+
+In the design `folds` images are crossed with divisions: a run is a division of all images into
+folds, the same for all arms, and the network of each fold has an effect of its own on the images
+that it is tested on; thresholds come from the other folds.
 """
 
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -43,7 +47,8 @@ class Scene:
 
     `training` is the part of the training runs of each arm, SHARED that of the images' difficulty,
     the rest is noise. `gain` is the true increase of the second arm's G-mean, which its
-    recall of the last class makes. `others` are further arms like the second.
+    recall of the last class makes. `others` are further arms like the second. With more than one
+    of the `folds` runs are divisions, and each fold has an effect of its own.
     """
 
     images: tuple[int, ...]
@@ -52,29 +57,35 @@ class Scene:
     training: tuple[float, float] = (0.0, 0.0)
     gain: float = 0.0
     others: int = 0
+    folds: int = 1
 
 
 @cache
-def mean_gmean(recalls: tuple[float, ...], training: float, runs: int = 200_000) -> float:
+def mean_gmean(
+    recalls: tuple[float, ...], training: float, folds: int = 1, runs: int = 200_000
+) -> float:
     """Return the mean G-mean of many runs on infinitely many images."""
-    effect = np.sqrt(training) * np.random.default_rng(0).standard_normal((len(recalls), runs))
-    found = ndtr((ndtri(recalls)[:, None] - effect) / np.sqrt(1 - training))
+    shape = len(recalls), runs // folds, folds
+    effect = np.sqrt(training) * np.random.default_rng(0).standard_normal(shape)
+    found = ndtr((ndtri(recalls)[:, None, None] - effect) / np.sqrt(1 - training)).mean(axis=2)
     return float((found.prod(axis=0) ** (1 / len(recalls))).mean())
 
 
 @cache
 def second_recalls(scene: Scene) -> tuple[float, ...]:
     """Return the second arm's recalls: the last is such that its mean G-mean is `gain` higher."""
-    aim = mean_gmean(scene.recalls, scene.training[0]) + scene.gain
+    if not scene.gain and scene.training[0] == scene.training[1]:
+        return scene.recalls
+    aim = mean_gmean(scene.recalls, scene.training[0], scene.folds) + scene.gain
 
     def excess(last: float) -> float:
-        return mean_gmean((*scene.recalls[:-1], last), scene.training[1]) - aim
+        return mean_gmean((*scene.recalls[:-1], last), scene.training[1], scene.folds) - aim
 
     return (*scene.recalls[:-1], float(brentq(excess, 0.05, 0.99999, xtol=1e-5)))
 
 
 HEADS = (
-    "images", "recalls", "seeds", "training", "contrasts", "gain", "better or worse",
+    "images", "recalls", "runs", "training", "contrasts", "gain", "better or worse",
     "practically equal", "covered", "width", "arm covered", "at .5", "covered at .5",
 )  # fmt: skip
 BINARY = [
@@ -102,7 +113,25 @@ POWER = [
     for images, recalls in (BINARY[1], BINARY[3])
     for gain in (0.03, 0.06, 0.09)
 ]
-SCENES = [*NULL, *POWER]
+SPLIT = [*NULL, *POWER]
+FOLDED = [
+    *(
+        Scene(images, recalls, runs, training, folds=5)
+        for images, recalls in (((500, 60), (0.98, 0.9)), ((500, 60), (0.95, 0.75)))
+        for runs, training in (
+            ((1, 1), (0.0, 0.0)), ((2, 2), (0.0, 0.0)), ((2, 2), (0.02, 0.02)),
+            ((2, 2), (0.1, 0.1)), ((5, 5), (0.1, 0.1)), ((2, 2), (0.02, 0.3)),
+        )
+    ),
+    *(Scene((200, 20), (0.95, 0.85), (2, 2), (part, part), folds=5) for part in (0.0, 0.1)),
+    Scene((200, 80, 40), (0.95, 0.85, 0.75), (2, 2), (0.02, 0.02), folds=5),
+    Scene((500, 60), (0.95, 0.75), (2, 2), (0.02, 0.02), others=3, folds=5),
+    *(
+        Scene((500, 60), (0.95, 0.75), (2, 2), (0.02, 0.02), gain, folds=5)
+        for gain in (0.03, 0.06, 0.09)
+    ),
+]  # fmt: skip
+DESIGNS = {"split": SPLIT, "folds": FOLDED}
 
 
 def experiment(scene: Scene, rng: np.random.Generator, resamples: int) -> Outcome:
@@ -112,19 +141,25 @@ def experiment(scene: Scene, rng: np.random.Generator, resamples: int) -> Outcom
         for part in (3, 2)
     )
     difficulty = [rng.standard_normal(len(actual)) for actual in (test, valid)]
+    divisions = [divide(test, scene.folds, rng) for _ in range(max(scene.seeds))]
     results = []
     for arm in range(2 + scene.others):
         recalls = second_recalls(scene) if arm else scene.recalls
         training, seeds = scene.training[min(arm, 1)], scene.seeds[min(arm, 1)]
         for seed in range(seeds):
-            effect = rng.standard_normal(len(recalls))
-            drawn = [
-                draw(actual, hard, effect, recalls, training, rng)
-                for actual, hard in zip((test, valid), difficulty, strict=True)
-            ]
+            effects = rng.standard_normal((scene.folds, len(recalls)))
             history = HISTORY if max(scene.seeds) > 1 else None
-            two = drawn[1] if len(recalls) == 2 else None
-            results.append(RunResult(str(arm), "drawn", seed, {}, drawn[0], None, history, two))
+            if scene.folds > 1:
+                folds = divisions[seed]
+                own = draw(test, difficulty[0], effects[folds, test], recalls, training, rng)
+                own, two = replace(own, folds=folds), None
+            else:
+                own, two = (
+                    draw(actual, hard, effects[0, actual], recalls, training, rng)
+                    for actual, hard in zip((test, valid), difficulty, strict=True)
+                )
+                two = two if len(recalls) == 2 else None
+            results.append(RunResult(str(arm), "drawn", seed, {}, own, None, history, two))
     tuned = at_thresholds(results)
     metrics = contrasts.estimate_metrics(results, None, resamples, int(rng.integers(2**31)), tuned)
     arms = [
@@ -136,6 +171,13 @@ def experiment(scene: Scene, rng: np.random.Generator, resamples: int) -> Outcom
     return found, contrasts.estimate_arm(results, arms[0], metrics)
 
 
+def divide(actual: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
+    """Divide images, sorted by class, into folds with as many of each class, [N]."""
+    return np.concatenate(
+        [rng.permutation(np.arange(count) % folds) for count in np.bincount(actual)]
+    )
+
+
 def draw(
     actual: np.ndarray,
     difficulty: np.ndarray,
@@ -144,9 +186,9 @@ def draw(
     training: float,
     rng: np.random.Generator,
 ) -> Predictions:
-    """Draw what one run predicts; with two classes also its scores."""
+    """Draw what one run predicts, and its scores; `effect` [N] is that of each image's network."""
     noise = np.sqrt(1 - SHARED - training) * rng.standard_normal(len(actual))
-    hard = np.sqrt(SHARED) * difficulty + np.sqrt(training) * effect[actual] + noise
+    hard = np.sqrt(SHARED) * difficulty + np.sqrt(training) * effect + noise
     margin = ndtri(recalls)[actual] - hard
     wrong = (actual + rng.integers(1, len(recalls), len(actual))) % len(recalls)
     predicted = np.where(margin > 0, actual, wrong)
@@ -162,19 +204,43 @@ def draw(
 
 @cache
 def mean_ranked(
-    images: tuple[int, ...], recalls: tuple[float, ...], training: float, runs: int = 1000
+    images: tuple[int, ...],
+    recalls: tuple[float, ...],
+    training: float,
+    folds: int = 1,
+    runs: int = 2000,
 ) -> float:
-    """Return the mean G-mean on infinitely many images of runs with thresholds of their own."""
+    """Return the mean G-mean on infinitely many images of runs with thresholds of their own.
+
+    Each threshold is chosen on a valid split or, with more than one of the `folds`, on the others.
+    """
     rng, found = np.random.default_rng(0), []
-    actual = np.repeat(np.arange(2), np.array(images) * 2 // 3)
-    for _ in range(runs):
-        effect = rng.standard_normal(2)
+    part = 2 if folds == 1 else 3
+    actual = np.repeat(np.arange(2), np.array(images) * part // 3)
+    for _ in range(runs // folds):
+        effects, of = rng.standard_normal((folds, 2)), divide(actual, folds, rng)
         hard = rng.standard_normal(len(actual))
-        valid = draw(actual, hard, effect, recalls, training, rng)
-        cut = logit(thresholds.smooth_threshold(valid, "b")) / SLOPE
-        middle = ndtri(recalls) - np.sqrt(training) * effect - cut * np.array([-1, 1])
-        found.append(np.sqrt(ndtr(middle / np.sqrt(1 - training)).prod()))
+        drawn = draw(actual, hard, effects[of, actual], recalls, training, rng)
+        cuts = [
+            logit(thresholds.smooth_threshold(tuning, "b")) / SLOPE
+            for tuning in (
+                [drawn] if folds == 1 else (without(drawn, of == k) for k in range(folds))
+            )
+        ]
+        middle = ndtri(recalls) - np.sqrt(training) * effects - np.outer(cuts, [-1, 1])
+        found.append(np.sqrt(ndtr(middle / np.sqrt(1 - training)).mean(axis=0).prod()))
     return float(np.mean(found))
+
+
+def without(predictions: Predictions, left_out: np.ndarray) -> Predictions:
+    """Return the predictions without some images."""
+    rows = np.flatnonzero(~left_out)
+    ids, actual, predicted = (
+        tuple(values[row] for row in rows)
+        for values in (predictions.ids, predictions.actual, predictions.predicted)
+    )
+    scores = predictions.required_scores("a threshold")[rows]
+    return Predictions(predictions.classes, ids, actual, predicted, scores)
 
 
 def main() -> None:
@@ -183,29 +249,35 @@ def main() -> None:
     parser.add_argument("--experiments", type=int, default=2000)
     parser.add_argument("--resamples", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--design", choices=DESIGNS, default="split")
     parser.add_argument("--part", default="1/1", help="which rows: 1/8 is the first eighth")
     options = parser.parse_args()
     part, parts = map(int, options.part.split("/"))
-    edges = [len(SCENES) * number // parts for number in (part - 1, part)]
-    start = time.perf_counter()
+    scenes = DESIGNS[options.design]
+    edges = [len(scenes) * number // parts for number in (part - 1, part)]
+    start = time.process_time()
     print(f"{options.experiments:,} experiments a row, {options.resamples:,} resamples each\n")
     print("|", " | ".join(HEADS), "|")
     print("|" + " ---: |" * len(HEADS))
-    for scene in SCENES[slice(*edges)]:
+    for scene in scenes[slice(*edges)]:
         rng = np.random.default_rng(options.seed)
         outcomes = [experiment(scene, rng, options.resamples) for _ in range(options.experiments)]
         print("|", " | ".join(cells(scene, outcomes)), "|", flush=True)
-    print(f"\n{time.perf_counter() - start:.0f} s")
+    print(f"\n{time.process_time() - start:.0f} CPU s")
 
 
 def cells(scene: Scene, outcomes: Sequence[Outcome]) -> list[str]:
     """Return one row of the table."""
     if len(scene.images) == 2:
-        first = mean_ranked(scene.images, scene.recalls, scene.training[0])
-        second = mean_ranked(scene.images, second_recalls(scene), scene.training[1])
+        first, second = (
+            mean_ranked(scene.images, recalls, training, scene.folds)
+            for recalls, training in zip(
+                (scene.recalls, second_recalls(scene)), scene.training, strict=True
+            )
+        )
         mean, gain = first, second - first
     else:
-        mean, gain = mean_gmean(scene.recalls, scene.training[0]), scene.gain
+        mean, gain = mean_gmean(scene.recalls, scene.training[0], scene.folds), scene.gain
     equal = scene.gain == 0 and scene.training[0] == scene.training[1]
     gain = 0.0 if equal else gain
     pairs = [(c, c.tested, c.as_predicted) for all_, _ in outcomes for c in all_]

@@ -9,6 +9,7 @@ import pytest
 import toolkit as tk
 from tests.helpers import arms
 from toolkit.errors import InputError, StoppedError
+from toolkit.evaluation import verdict
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.training import dataset, runs, state
 from toolkit.training.params import Recipe, TrainParams
@@ -161,7 +162,23 @@ def test_all_images_are_tested_and_compared(crossed, tmp_path):
     assert [estimate.seeds for estimate in compared.estimates] == [(0, 1), (0, 1)]
     assert compared.leaderboard[0].rare == 6
     assert not compared.warnings
+    learned = [run.learning for run in map(runs.read_run, sorted((crossed / "models").iterdir()))]
+    assert [len(curve) for curve in learned] == [0, 0, 3, 3]  # of the arm without new images
+    means = np.mean([[gmean for _, gmean in curve] for curve in learned[2:]], axis=0)
+    curve = compared.learning["r"]
+    assert list(curve) == [2, 3, 6, 12]
+    assert list(curve.values())[:3] == pytest.approx(means)
+    assert "6 -> 12 images of 'b' would bring" in " ".join(verdict.comparison_notes(compared))
+    assert 'class="curve"' in tk.report(tmp_path / "i.html", runs=tmp_path).path.read_text()
     assert tk.predict(crossed / "models" / "new-0", crossed / "photos").predicted
+
+
+def test_cross_fitting_again_gives_the_same_bytes(crossed, tmp_path):
+    data = crossed / "data"
+    train((data / "train", data / "valid"), tmp_path / "again", seed=1)
+    first = crossed / "models" / "train-1"
+    for path in (p for p in first.rglob("*") if p.is_file() and p.parent.name != "dvclive"):
+        assert (tmp_path / "again" / path.relative_to(first)).read_bytes() == path.read_bytes()
 
 
 def test_other_images_than_those_in_folds_are_refused(crossed, folders):

@@ -171,11 +171,8 @@ def ranking_sentences(advice: Advice) -> Iterator[str]:
 
 def next_steps(advice: Advice) -> Iterator[str]:
     """Say what would help more."""
-    if len(advice.learning) > 1 and any(advice.learning.values()):
-        (now, value), (later, expected) = list(advice.learning.items())[-2:]
-        gain = expected - value
-        worth = f"about {gain:+.3f}" if gain >= 0.005 else "next to nothing"
-        yield f"{now} -> {later} images of the rare class would bring {worth}."
+    if more := remedies.more_images(advice.learning, "the rare class"):
+        yield more
     if advice.chosen.gmean < WEAK:
         yield (
             f"Frozen features of {advice.backbone} at {advice.size} px are weak on these photos: "

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
@@ -27,6 +27,7 @@ from toolkit.evaluation.leaderboard import (
     rank_standings,
 )
 from toolkit.evaluation.ranking import at_thresholds
+from toolkit.evaluation.remedies import extend_curve
 from toolkit.evaluation.results import RunResult
 from toolkit.io.notebook import html_table
 from toolkit.metrics.params import MARGIN, declare_primary
@@ -43,7 +44,8 @@ class Comparison:
     `test_images` the number of test images of each class. `warnings` are sentences on what differs
     between the runs besides arm, recipe and seed. The `leaderboard` has the arms as remedies, the
     highest G-mean first. `published` are the arms made in the published way, None where that is not
-    known.
+    known. `learning` has a curve for each recipe that was measured on parts of the rarest class:
+    G-mean by the number of its images, the last one expected of twice as many.
     """
 
     baseline: str
@@ -57,6 +59,7 @@ class Comparison:
     primary: tuple[str, str, str] | None = None
     leaderboard: tuple[Standing, ...] = ()
     published: tuple[str, ...] | None = None
+    learning: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         verdicts = Counter(contrast.verdict for contrast in self.contrasts)
@@ -150,7 +153,21 @@ def compare_results(
         primary,
         rank_standings(standings),
         None if published is None else tuple(published),
+        _learning(results),
     )
+
+
+def _learning(results: Sequence[RunResult]) -> dict[str, dict[int, float]]:
+    """Return the learning curve of each recipe that has one, meant over its runs."""
+    found: dict[str, dict[int, list[float]]] = {}
+    for result in results:
+        for count, gmean in result.learning:
+            found.setdefault(result.recipe, {}).setdefault(count, []).append(gmean)
+    means = {
+        recipe: {count: float(np.mean(values)) for count, values in sorted(curve.items())}
+        for recipe, curve in found.items()
+    }
+    return {recipe: extend_curve(curve) for recipe, curve in means.items()}
 
 
 def _network_mb(runs: Sequence[RunResult]) -> float | None:

@@ -8,11 +8,11 @@ from statistics import stdev
 import numpy as np
 
 from toolkit.evaluation.judgment import UNKNOWN, correct_exploratory, judge
-from toolkit.evaluation.ranking import rarest_class
 from toolkit.evaluation.results import RunResult
 from toolkit.metrics import bootstrap, confusion, intervals, significance
 from toolkit.metrics.arrays import Flags, Floats, Labels
 from toolkit.metrics.confusion import confusion_matrix
+from toolkit.metrics.decisions import rarest_class
 from toolkit.metrics.params import MARGIN
 from toolkit.metrics.predictions import Predictions
 from toolkit.metrics.significance import Difference, McNemar

@@ -5,13 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from toolkit.evaluation.ranking import apply_out_of_fold
 from toolkit.evaluation.results import RunKey
 from toolkit.io.notebook import html_table
 from toolkit.io.text import shorten
 from toolkit.metrics import calibration, thresholds
 from toolkit.metrics.classification import compute_metrics
-from toolkit.metrics.decisions import decide_at_threshold
+from toolkit.metrics.decisions import apply_out_of_fold, decide_at_threshold
 from toolkit.metrics.intervals import FEWEST, ConfidenceInterval, confidence_intervals
 from toolkit.metrics.mistakes import ExplainedExample
 from toolkit.metrics.params import EvaluateParams
@@ -45,6 +44,7 @@ class RunOutputs:
     `valid` are predictions on the valid split, which the threshold and the temperature are chosen
     on; `trained` the number of training images of each class; `history` the run's history.csv;
     `network_mb` the size of its weights on disk, in megabytes;
+    `learning` its learning curve, if it has one: images of the rarest class, and G-mean;
     `explained` the images to show, None without a network to explain them; `beside` what the
     network of a cross-fitted run decides of a test split of the source. `conditions` and
     `unfinished` are those of `RunResult`.
@@ -59,6 +59,7 @@ class RunOutputs:
     conditions: Mapping[str, str] = field(default_factory=dict)
     unfinished: str = ""
     network_mb: float | None = None
+    learning: Sequence[tuple[int, float]] = ()
     beside: Predictions | None = None
 
 

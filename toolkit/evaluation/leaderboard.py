@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from toolkit.evaluation.contrasts import GMEAN, RANKING, ArmEstimate, MetricEstimate
-from toolkit.evaluation.ranking import rarest_class
 from toolkit.metrics.arrays import Floats
+from toolkit.metrics.decisions import rarest_class
 from toolkit.metrics.predictions import Predictions
 
 NOTHING, THRESHOLD, COPIES = "do nothing", "choose a threshold", "plain copies"

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.evaluation import ranking
 from toolkit.evaluation.contrasts import MetricEstimate, estimate_metrics
 from toolkit.evaluation.judgment import correct_exploratory, judge
 from toolkit.evaluation.results import RunResult
 from toolkit.metrics import significance
 from toolkit.metrics.arrays import Flags, Floats, Labels
+from toolkit.metrics.decisions import decide_out_of_fold
 from toolkit.metrics.params import MARGIN
 from toolkit.metrics.predictions import Predictions
 from toolkit.metrics.significance import Difference
@@ -143,7 +143,7 @@ def decide(images: HeldOutImages, scores: Floats, folds: Labels, *, tuned: bool)
     actual = tuple(images.classes[k] for k in images.labels)
     likeliest = tuple(images.classes[k] for k in scores.argmax(axis=1))
     plain = Predictions(images.classes, images.ids, actual, likeliest, scores)
-    return ranking.decide_out_of_fold(plain, folds) if tuned else plain
+    return decide_out_of_fold(plain, folds) if tuned else plain
 
 
 # --- comparison -------------------------------------------------------------------------------
@@ -304,6 +304,27 @@ def _worst(
 
 
 # --- what would help more ---------------------------------------------------------------------
+
+
+def extend_curve(measured: Mapping[int, float]) -> dict[int, float]:
+    """Return G-means by the number of rare images, with the one to expect of twice as many."""
+    if len(measured) < 2:
+        return dict(measured)
+    twice = 2 * max(measured)
+    return {**measured, twice: extrapolate_gmean(measured, twice)}
+
+
+def more_images(curve: Mapping[int, float], name: str) -> str:
+    """Say what the last number of images in a curve (`extend_curve`) would bring; "" if nothing.
+
+    `name` is what the images are of.
+    """
+    if len(curve) < 2 or not any(curve.values()):
+        return ""
+    (now, value), (later, expected) = list(curve.items())[-2:]
+    gain = expected - value
+    worth = f"about {gain:+.3f} of G-mean" if gain >= 0.005 else "next to nothing"
+    return f"{now} -> {later} images of {name} would bring {worth}."
 
 
 def extrapolate_gmean(measured: Mapping[int, float], images: int) -> float:

@@ -61,7 +61,8 @@ class RunResult:
     `history` is None for predictions of another tool. `valid` are the predictions on the valid
     split, on which the threshold was chosen. `conditions` are what runs that are compared should
     share, such as "device" -> "cpu"; `unfinished` says how far a training came that did not end.
-    `folder` is where the evaluation lies, None for a CSV file.
+    `folder` is where the evaluation lies, None for a CSV file. `learning` is the learning curve of
+    a frozen network: images of the rarest class, and G-mean.
     """
 
     arm: str
@@ -75,6 +76,7 @@ class RunResult:
     conditions: Mapping[str, str] = field(default_factory=dict)
     unfinished: str = ""
     folder: Path | None = None
+    learning: tuple[tuple[int, float], ...] = ()
 
     @property
     def key(self) -> RunKey:
@@ -136,6 +138,10 @@ def _read_folder(folder: Path) -> RunResult:
         content.pop("intervals", None)
         conditions = _texts("conditions", content.pop("conditions", {}))
         unfinished = str(content.pop("unfinished", ""))
+        learning = tuple(
+            (int(_number("learning", count)), _number("learning", gmean))
+            for count, gmean in content.pop("learning", ())
+        )
         metrics = {name: _number(name, content[name]) for name in (*REQUIRED, *content)}
         key = (_name("arm", arm), _name("recipe", recipe), int(seed))
     except FileNotFoundError:
@@ -156,6 +162,7 @@ def _read_folder(folder: Path) -> RunResult:
         conditions,
         unfinished,
         folder,
+        learning,
     )
 
 

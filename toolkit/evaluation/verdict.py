@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from toolkit.evaluation import judgment
 from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.contrasts import AUC, GMEAN, RANKING, ArmEstimate, Contrast, tested_metric
+from toolkit.evaluation.remedies import more_images
 from toolkit.io.text import shorten
 from toolkit.metrics.intervals import FEWEST
 from toolkit.metrics.significance import (
@@ -218,6 +219,9 @@ def comparison_notes(*comparisons: Comparison) -> list[str]:
         *_ranking_note(first),
         *_correction_note(contrasts),
     ]
+    for recipe, curve in first.learning.items():
+        if more := more_images(curve, repr(shorten(rarest, 40))):
+            notes.append(f"With the recipe {recipe}, {more}")
     if images < FEWEST:
         notes.append(f"Fewer than {FEWEST} images of a class are too few to compare ROC AUCs.")
     if any(contrast.trained for contrast in contrasts):

@@ -3,9 +3,13 @@
 Here they are chosen for `train`, `evaluate`, `predict`, `compare` and `advise`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from toolkit.metrics import calibration, params, thresholds
+from toolkit.metrics.arrays import Labels
 from toolkit.metrics.predictions import Predictions
 
 
@@ -63,6 +67,49 @@ def decide_at_threshold(
         return thresholds.apply_factors(predictions, thresholds.class_factors(tuning))
     threshold = thresholds.choose_threshold(tuning, settings.positive, settings)
     return thresholds.apply_threshold(predictions, settings.positive, threshold)
+
+
+def decide_on(predictions: Predictions, tuning: Predictions) -> Predictions:
+    """Return `decide_at_threshold` with the best G-mean for the rarest class of `tuning`."""
+    settings = params.EvaluateParams(positive=rarest_class(tuning))
+    return decide_at_threshold(predictions, tuning, settings)
+
+
+def rarest_class(predictions: Predictions) -> str:
+    """Return the class with the fewest images."""
+    return min(predictions.classes, key=predictions.actual.count)
+
+
+def decide_out_of_fold(predictions: Predictions, folds: Labels) -> Predictions:
+    """Return what `decide_on` does: each fold [N] on the images of the others."""
+    return apply_out_of_fold(predictions, folds, decide_on)
+
+
+def apply_out_of_fold(
+    predictions: Predictions,
+    folds: Labels,
+    apply: Callable[[Predictions, Predictions], Predictions],
+) -> Predictions:
+    """Return `apply(own, others)` for the images of each fold [N], tuned on those of the others.
+
+    So no image has a part in what is done to it.
+    """
+    predicted = np.empty(len(folds), dtype=object)
+    scores = np.empty_like(predictions.required_scores("a decision"))
+    for fold in np.unique(folds):
+        own, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        applied = apply(_rows(predictions, own), _rows(predictions, others))
+        predicted[own], scores[own] = applied.predicted, applied.required_scores("a decision")
+    return replace(predictions, predicted=tuple(predicted), scores=scores)
+
+
+def _rows(predictions: Predictions, rows: Labels) -> Predictions:
+    ids, actual, predicted = (
+        tuple(values[row] for row in rows)
+        for values in (predictions.ids, predictions.actual, predictions.predicted)
+    )
+    scores = predictions.required_scores("a decision")[rows]
+    return Predictions(predictions.classes, ids, actual, predicted, scores)
 
 
 def at_calibrated(decisions: Decisions, threshold: float) -> Decisions:

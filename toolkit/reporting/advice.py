@@ -1,6 +1,6 @@
 """The page of `advise`: the answer, what would help more, the remedies, and the photos."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ def advice_values(found: Advice, audit: Audit, table: Manifest, folder: Path) ->
         "was_alarms": round(nothing.errors.alarms),
         "dots": _dots(round(chosen.errors.found), chosen.errors.rare),
         "numbers": _numbers(chosen),
-        "curve": _curve(found),
+        "curve": draw_learning(found.learning),
         "steps": list(advice.next_steps(found)),
         "rows": _rows(found),
         "ranking": list(advice.ranking_sentences(found)),
@@ -138,9 +138,9 @@ def _dots(hits: int, total: int) -> dict[str, Any] | None:
     return {"width": DOT * DOTS_A_ROW, "height": DOT * rows, "marks": marks}
 
 
-def _curve(found: Advice) -> dict[str, Any] | None:
-    """Place the points of the learning curve; the horizontal axis is that of square roots."""
-    counts, values = list(found.learning), list(found.learning.values())
+def draw_learning(learning: Mapping[int, float]) -> dict[str, Any] | None:
+    """Place the points of a learning curve; the horizontal axis is that of square roots."""
+    counts, values = list(learning), list(learning.values())
     if len(counts) < 3 or not any(values):
         return None
     low, high = _scale(values)
@@ -162,7 +162,7 @@ def _curve(found: Advice) -> dict[str, Any] | None:
         "expected": " ".join(joined[-2:]),
         "grid": [{"y": _height(value, low, high), "text": f"{value:.3g}"} for value in grid],
         "alt": "G-mean by the number of rare photos: "
-        + ", ".join(f"{n} give {value:.3f}" for n, value in found.learning.items()),
+        + ", ".join(f"{n} give {value:.3f}" for n, value in learning.items()),
     }
 
 

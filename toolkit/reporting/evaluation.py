@@ -51,6 +51,8 @@ def write_evaluation(output: Path, outputs: RunOutputs, settings: EvaluateParams
         metrics = {**asdict(outputs.key), "positive": settings.positive, **evaluation.metrics}
         if outputs.network_mb is not None:
             metrics["network_mb"] = outputs.network_mb
+        if outputs.learning:
+            metrics["learning"] = [list(pair) for pair in outputs.learning]
         if outputs.conditions:
             metrics["conditions"] = dict(outputs.conditions)
             metrics["unfinished"] = outputs.unfinished

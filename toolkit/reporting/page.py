@@ -24,6 +24,7 @@ from toolkit.io import files, manifest
 from toolkit.io.manifest import SPLITS, Manifest
 from toolkit.io.text import count_reasons
 from toolkit.reporting import charts, curves, gallery, tables
+from toolkit.reporting.advice import draw_learning
 from toolkit.reporting.arms import find_sheets, read_probes, read_summaries
 from toolkit.reporting.audit import check_sections, class_count_table, outcome_table
 from toolkit.reporting.charts import Chart
@@ -96,6 +97,11 @@ def verdict_section(compared: Comparison) -> dict[str, Any]:
         "tested": metric_title(tested),
         "leaderboard": leaderboard_table(compared.leaderboard),
         "notes": comparison_notes(compared),
+        "learning": {
+            recipe: placed
+            for recipe, curve in compared.learning.items()
+            if (placed := draw_learning(curve))
+        },
         "differences": charts.difference_chart(compared),
         "gmeans": charts.gmean_chart(compared),
         "recalls": [chart for chart in recall_charts if chart],

@@ -21,7 +21,7 @@ from toolkit.errors import DISTRIBUTION, InputError
 from toolkit.io import closure, files, inside
 from toolkit.io.manifest import is_file_name
 from toolkit.io.notebook import html_table
-from toolkit.io.schema import Count, Positive, Section, Seed, Sha256
+from toolkit.io.schema import Count, Fraction, Positive, Section, Seed, Sha256
 from toolkit.metrics.decisions import Decisions
 from toolkit.metrics.predictions import Predictions, predictions_csv, read_predictions
 from toolkit.training import device, networks
@@ -84,7 +84,9 @@ class Run(Section):
     and for the class with the fewest originals; valid_predictions.csv lets others be chosen (see
     `read_valid`). With `held_out` the run was cross-fitted: its network is the one that is trained
     on all images, and valid_predictions.csv has what the folds' networks make of the images that
-    they were trained without. `history` is kept in history.csv; `folder` is where the run lies.
+    they were trained without; `learning` is the learning curve of a frozen network, images of the
+    rarest class and G-mean (`pretrained.learning`). `history` is kept in history.csv; `folder` is
+    where the run lies.
     """
 
     arm: str
@@ -113,6 +115,7 @@ class Run(Section):
     decisions: Decisions = Decisions()
     weights_sha256: Sha256
     held_out: HeldOut | None = Field(None, exclude_if=lambda held_out: held_out is None)
+    learning: tuple[tuple[Positive, Fraction], ...] = Field((), exclude_if=lambda pairs: not pairs)
     history: Annotated[tuple[Epoch, ...], Field(min_length=1, exclude=True)]
     folder: Annotated[Path | None, Field(exclude=True)] = None
 

@@ -322,6 +322,7 @@ def _write_cross_fit(
         "counts": {name: trained[name] for name in run.classes},
         "valid": folder.originals_sha256,
         "decisions": choose_decisions(predicted, EvaluateParams(positive=run.rarest)),
+        "learning": crossed.learning,
         "held_out": HeldOut(
             division=division,
             folds=len(folds),

@@ -24,7 +24,6 @@ from toolkit.evaluation.remedies import HeldOutImages, HeldOutScores
 from toolkit.io import files, images, inside, manifest, parallel
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.io.schema import build
-from toolkit.metrics import confusion
 from toolkit.metrics.arrays import Labels
 from toolkit.metrics.params import MARGIN
 from toolkit.pipeline.steps.augment import augment
@@ -34,14 +33,11 @@ from toolkit.training.dataset import LabeledFolder, decode_samples
 from toolkit.training.pretrained import backbones, frozen, heads
 from toolkit.training.pretrained.features import Features, embed_folder
 from toolkit.training.pretrained.heads import TrainingSet
+from toolkit.training.pretrained.learning import learning_curve
 
 POLICIES = {advice.PHOTO: "affine_photo", advice.PUBLISHED: "homework"}
 LARGEST_GROWTH = 6
 """A class grows at most to so many times its images: 60 become 360, as published."""
-CURVE = (0.125, 0.25, 0.5, 1.0)
-"""Fractions of the rare images that the learning curve is measured at."""
-ORDERS = 3
-"""In how many orders rare images are added: which ones come first is chance."""
 LEAST = 2
 
 
@@ -138,6 +134,7 @@ def advise(
     comparison = remedies.compare_remedies(
         about, held_out, advice.RECOMMENDED, advice.COPIES, margin=margin, seed=seed
     )
+    measured = learning_curve(replace(plain, balanced=True), drawn, tested.classes.index(rare), rng)
     found = Advice(
         folder=files.resolve(folder).name,
         comparison=comparison,
@@ -146,7 +143,7 @@ def advise(
         size=size,
         folds=folds,
         repeats=repeats,
-        learning=_learning_curve(about, replace(plain, balanced=True), rng),
+        learning=remedies.extend_curve(measured),
         notes=tuple(notes),
         seconds=time.process_time() - started,
     )
@@ -295,43 +292,3 @@ def _parents(new: LabeledFolder) -> Labels:
     """Return for each image of `_new_images` the row of what it was made of."""
     originals = [new.table.by_id[sample.parent or sample.id] for sample in new.samples]
     return np.array([int(PurePosixPath(original.path).stem) for original in originals])
-
-
-# --- what more images would bring -------------------------------------------------------------
-
-
-def _learning_curve(
-    images: HeldOutImages, data: TrainingSet, rng: np.random.Generator
-) -> dict[int, float]:
-    """Return G-mean by the number of rare images trained on, and for twice as many as there are."""
-    rare = np.flatnonzero(images.positive)
-    orders = [rng.permutation(rare) for _ in range(ORDERS)]
-    measured = {}
-    for count in sorted({max(LEAST, round(part * len(rare))) for part in CURVE}):
-        values = [
-            value
-            for order in (orders if count < len(rare) else orders[:1])
-            for folds in images.folds
-            if (value := _gmean_with(images, data, folds, order[:count])) is not None
-        ]
-        if values:
-            measured[count] = float(np.mean(values))
-    if len(measured) > 1:
-        measured[2 * len(rare)] = remedies.extrapolate_gmean(measured, 2 * len(rare))
-    return measured
-
-
-def _gmean_with(
-    images: HeldOutImages, data: TrainingSet, folds: Labels, rare: Labels
-) -> float | None:
-    """Return the G-mean where only the images `rare` of the rare class are trained on.
-
-    None if they lie in a single fold, which would leave its classifiers without the class.
-    """
-    if len(np.unique(folds[rare])) < LEAST:
-        return None
-    usable = ~images.positive
-    usable[rare] = True
-    scores = heads.cross_fit(data, folds, usable)
-    decided = remedies.decide(images, scores, folds, tuned=True)
-    return float(confusion.gmean(confusion.matrix_of(decided)))

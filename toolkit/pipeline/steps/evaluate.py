@@ -193,6 +193,7 @@ def _of_runs(
             trained=about.counts,
             history=place / runs.HISTORY,
             network_mb=(place / runs.WEIGHTS).stat().st_size / 1e6,
+            learning=about.learning,
             conditions=about.conditions,
             unfinished="" if about.complete else _progress(about),
             explained=inference.explain_examples(applied, examples),

@@ -18,6 +18,7 @@ from toolkit.training.loop import FitResult
 from toolkit.training.pretrained import backbones, heads
 from toolkit.training.pretrained.features import BATCH
 from toolkit.training.pretrained.heads import Head, TrainingSet
+from toolkit.training.pretrained.learning import learning_curve
 from toolkit.training.runs import Epoch
 from toolkit.training.state import TrainingJob, resolve_machine
 
@@ -81,12 +82,15 @@ class CrossFit:
     `held_out` are the scores [N, K] of the originals, in their order, each by the head that is
     fitted without its fold. `folds` are the last layers of the folds' networks. `rows` of the arm
     are what the network `result` is fitted on; its history is measured on the held-out images.
+    `learning` has the G-mean by the number of images of the rarest class that are trained on, for
+    an arm without new images.
     """
 
     held_out: Floats
     folds: tuple[dict[str, Tensor], ...]
     rows: Labels
     result: FitResult
+    learning: tuple[tuple[int, float], ...] = ()
 
 
 def cross_fit_frozen(
@@ -138,7 +142,17 @@ def cross_fit_frozen(
         tuple(_last_layer(fitted[fold][best[fold]]) for fold in names),
         every,
         FitResult(history, history[kept], weights, drawn=(), complete=True, parts=1),
+        _learning(data, folds, job.seed) if originals.all() else (),
     )
+
+
+def _learning(data: TrainingSet, folds: Labels, seed: int) -> tuple[tuple[int, float], ...]:
+    counts = np.bincount(data.labels)
+    (rarest,) = np.nonzero(counts == counts.min())
+    if len(rarest) > 1:
+        return ()
+    rng = np.random.default_rng(seed)
+    return tuple(learning_curve(data, [folds], int(rarest[0]), rng).items())
 
 
 def _strength(job: TrainingJob, epoch: int) -> float:
