@@ -65,3 +65,68 @@ def test_a_flipped_bit_is_noticed_and_a_change_of_ones_own_is_not_forbidden(tmp_
     del changed["sha256"]
     path.write_text(json.dumps(changed))
     assert findings.read_audit(path).counts == {"all": {"a": 6}}
+
+
+ONE, TWO, THREE = "1" * 64, "2" * 64, "3" * 64
+
+
+def settled(finding: Finding, *idents: str) -> tuple[Finding, ...]:
+    """The findings that are left, in an audit of one."""
+    return findings.settle_findings(Audit({}, (finding,)), idents).findings
+
+
+def finding(check: str, action: str, drop: tuple[str, ...] = (), message: str = "") -> Finding:
+    return Finding(check, action, message, ("a/1.png", "a/2.png"), (ONE, TWO), drop)
+
+
+def test_a_settled_image_is_in_no_finding_about_single_images():
+    companions = finding("companions", "drop", (ONE, TWO))
+    (left,) = settled(companions, TWO)
+    assert (left.paths, left.samples, left.drop) == (("a/1.png",), (ONE,), (ONE,))
+    assert settled(companions, ONE, TWO) == ()
+    assert settled(companions, THREE) == (companions,)
+
+
+@pytest.mark.parametrize("action", ["group", "drop", "fail"])
+def test_copies_that_are_settled_stay_but_in_one_split(action):
+    copies = finding("near_duplicates", action, (TWO,) if action == "drop" else ())
+    (left,) = settled(copies, ONE, TWO)
+    assert (left.action, left.samples, left.drop) == ("group", (ONE, TWO), ())
+    assert settled(finding("exact_duplicates", "warn"), ONE, TWO) == ()
+
+
+def test_of_copies_the_others_are_dropped_or_stop_the_pipeline_as_before():
+    (left,) = settled(finding("exact_duplicates", "drop", (TWO,)), ONE)
+    assert (left.action, left.drop) == ("group", (TWO,))
+    (left,) = settled(finding("exact_duplicates", "fail"), ONE)
+    assert left.action == "fail"
+
+
+def test_what_only_looks_alike_is_no_set_that_stays_together():
+    message = f"2 files are chained: {findings.CROWD}"
+    assert settled(finding("near_duplicates", "fail", message=message), ONE, TWO) == ()
+
+
+@pytest.mark.parametrize("check", findings.UNREADABLE)
+def test_a_file_that_is_no_picture_cannot_be_kept(check):
+    with pytest.raises(
+        InputError, match=rf"a/1\.png: cannot be kept \({check}: cut\); drop or mend"
+    ):
+        settled(finding(check, "drop", (ONE,), "cut"), ONE)
+
+
+def test_what_is_flagged_is_counted_anew_and_the_table_is_remembered(tmp_path):
+    dark = (finding("dark", "fail"), Finding("dark", "fail", "", ("a/3.png",), (THREE,)))
+    checks = {"dark": CheckOutcome("very dark", "fail", 0.25, 0.5, 3)}
+    result = findings.settle_findings(Audit({}, dark, checks), (ONE, TWO), "beef")
+    assert [left.paths for left in result.failures] == [("a/3.png",)]
+    assert result.checks["dark"].flagged == 1
+    findings.write_audit(tmp_path / "a.json", result)
+    assert findings.read_audit(tmp_path / "a.json") == result
+
+
+def test_without_decisions_and_guesses_the_file_does_not_mention_them(tmp_path):
+    findings.write_audit(tmp_path / "a.json", Audit({}, (finding("dark", "warn"),)))
+    text = (tmp_path / "a.json").read_text()
+    assert "decisions" not in text
+    assert "predicted" not in text

@@ -355,6 +355,7 @@ REVIEWED = {
     "pipeline/steps/predict.py: f'{folder}/{name}'",
     "reporting/page.py: f'{folder.parent.name}/{folder.name}'",
     "pipeline/steps/predict.py: folder / sample.path",  # a NamedImage is read through the gate
+    "reporting/exchange.py: f'{folder}/{image.path}'",  # an address that nobody opens here
     # names from our own code
     "pipeline/project.py: folder / '.dvc' / 'plots' / name",
     "pipeline/steps/evaluate.py: folder / name",

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from tests.conftest import fill
 from tests.helpers.waiting import TIMEOUT
+from toolkit.errors import InputError
 from toolkit.io import closure
 from toolkit.pipeline import params, project, provenance
 
@@ -54,6 +55,22 @@ def touched(before, after):
 )
 def test_a_param_touches_the_stages_that_read_it(sections, stages):
     assert touched(collect(), collect(**sections)) == stages
+
+
+def test_decisions_touch_the_audit_and_prepare_alone_and_only_by_their_content(tmp_path):
+    table = tmp_path / "decisions.csv"
+    table.write_text("path,decision\na/1.png,keep\n")
+    first = collect(prepare={"decisions": str(table)})
+    assert touched(collect(), first) == {"audit", "prepare"}
+    renamed = str(table.rename(tmp_path / "renamed.csv"))
+    assert touched(first, collect(prepare={"decisions": renamed})) == set()
+    table.write_text("path,decision\na/1.png,drop\n")
+    assert touched(first, collect(prepare={"decisions": str(table)})) == {"audit", "prepare"}
+
+
+def test_a_table_of_decisions_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"decisions\.csv: .*there is no such file"):
+        collect(prepare={"decisions": str(tmp_path / "decisions.csv")})
 
 
 def test_a_default_written_out_changes_nothing():

@@ -10,7 +10,7 @@ from toolkit.checks.appearance import APPEARANCE_CHECKS
 from toolkit.checks.base import Check, CheckContext, CheckResult, round_score
 from toolkit.checks.duplicates import DUPLICATE_CHECKS, find_duplicates
 from toolkit.checks.files import FILE_CHECKS
-from toolkit.checks.findings import Audit, CheckOutcome
+from toolkit.checks.findings import Audit, CheckOutcome, count_flagged
 from toolkit.checks.imbalance import IMBALANCE_CHECKS
 from toolkit.checks.labels import LABEL_CHECKS
 from toolkit.checks.params import AuditParams
@@ -68,11 +68,9 @@ def _outcome(context: CheckContext, name: str, result: CheckResult) -> CheckOutc
     meaning = CHECKS[name].meaning
     if threshold is not None:
         meaning = meaning.format(f"{threshold:g}")
-    flagged = {path for finding in findings for path in finding.paths}
     action = getattr(context.settings, name)
-    return CheckOutcome(
-        meaning, action, threshold, round_score(score), len(flagged) or len(findings)
-    )
+    flagged = count_flagged(findings)
+    return CheckOutcome(meaning, action, threshold, round_score(score), flagged)
 
 
 def _counts(manifest: Manifest) -> dict[str, dict[str, int]]:

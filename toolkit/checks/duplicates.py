@@ -9,7 +9,7 @@ import numpy as np
 
 from toolkit.checks import neighbors
 from toolkit.checks.base import Check, CheckContext, CheckResult, DuplicateSet
-from toolkit.checks.findings import Finding
+from toolkit.checks.findings import CROWD, Finding
 from toolkit.checks.hashing import Descriptors
 from toolkit.checks.records import Measurements
 from toolkit.io.manifest import Sample, content_hash
@@ -100,7 +100,7 @@ def _near_duplicates(context: CheckContext) -> CheckResult:
 def _crowd_finding(context: CheckContext, group: DuplicateSet) -> Finding:
     message = (
         f"{len(group.indices)} files are chained by pairs that look alike, but many pairs do not: "
-        "similar images and not copies of one, so they may go to different splits"
+        f"{CROWD}, so they may go to different splits"
     )
     finding = context.finding("near_duplicates", group.indices, message, group.similarity)
     return replace(finding, action="fail" if finding.action == "fail" else "warn", drop=())

@@ -64,13 +64,16 @@ def _label_errors(context: CheckContext) -> CheckResult:
     if result is None:
         return None, []
     findings = [
-        context.finding(
-            "label_errors",
-            [issue.index],
-            f"looks like {issue.predicted}: its label "
-            f"{context.measurements.samples[issue.index].label} has probability "
-            f"{issue.confidence:.2f} (classifier AUC {result.auc:.2f})",
-            issue.confidence,
+        replace(
+            context.finding(
+                "label_errors",
+                [issue.index],
+                f"looks like {issue.predicted}: its label "
+                f"{context.measurements.samples[issue.index].label} has probability "
+                f"{issue.confidence:.2f} (classifier AUC {result.auc:.2f})",
+                issue.confidence,
+            ),
+            predicted=issue.predicted,
         )
         for issue in result.issues
     ]

@@ -32,6 +32,7 @@ def advise(
     threads: Annotated[int, typer.Option(min=1, help="CPU threads that compute features.")] = 2,
     workers: Workers = 0,
     html: Annotated[Path | None, typer.Option(help="HTML page to write, with photos.")] = None,
+    decisions: options.Decisions = None,
     work: Work = Path(".toolkit"),
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON instead of a table and sentences.")
@@ -63,6 +64,7 @@ def advise(
         threads=threads,
         workers=workers,
         html=html,
+        decisions=decisions,
         work=work,
         reading=reading,
         track=console.track(quiet),

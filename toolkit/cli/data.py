@@ -88,6 +88,10 @@ def audit(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="JSON file to write.")
     ] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(help="Another form of it: decisions, fiftyone, label-studio or cleanlab."),
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="HTML page to write, with pictures.")] = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Folder to write thumbnails of the findings to.")
@@ -95,6 +99,7 @@ def audit(
     label_errors: Annotated[
         bool, typer.Option("--label-errors", help="Also look for wrong labels; needs cleanlab.")
     ] = False,
+    decisions: options.Decisions = None,
     work: Work = Path(".toolkit"),
     workers: Workers = 0,
     as_json: options.Json = False,
@@ -105,6 +110,8 @@ def audit(
     """Check images for damage, duplicates, odd appearance, shortcuts and imbalance.
 
     Example: toolkit audit photos --html audit.html
+
+    Example: toolkit audit photos --export decisions --output decisions.csv
     """
     from toolkit.checks.findings import describe_audit
     from toolkit.checks.params import AuditParams
@@ -115,9 +122,11 @@ def audit(
     result = run(
         images,
         output=output,
+        export=export,
         html=html,
         pictures=pictures,
         label_errors=label_errors,
+        decisions=decisions,
         checks=options.read_section("audit", AuditParams),
         prepare=options.read_section("prepare", PrepareParams),
         work=work,

@@ -31,6 +31,9 @@ PositiveClass = Annotated[
 Logits = Annotated[
     bool, typer.Option("--logits", help="Scores that are no probabilities are logits.")
 ]
+Decisions = Annotated[
+    Path | None, typer.Option(help="Table of what you decided about single images.")
+]
 Work = Annotated[Path, typer.Option(help="Folder for downloads and measurements.")]
 Reading = Mapping[str, Any]
 """What a command gets of the options that `reads_images` adds."""

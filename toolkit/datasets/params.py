@@ -224,10 +224,14 @@ Split = Literal["auto", "source"] | ByCounts | ByFractions | ByFolds
 
 
 class PrepareParams(Section):
-    """The section `prepare`; images become `size` x `size` pixels."""
+    """The section `prepare`; images become `size` x `size` pixels.
+
+    `decisions` is a table of what a person decided about single images (see `tables.decisions`).
+    """
 
     size: Side = 128
     seed: Seed = 0
+    decisions: str = ""
     split: Split = "auto"
     valid_fraction: Annotated[Number, Field(gt=0, le=0.5)] = 0.2
     test_fraction: Annotated[Number, Field(gt=0, le=0.5)] = 0.2

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +32,14 @@ MARKER = f"train/{manifest.SIDECAR}"
 class Selection:
     """What an audit decides: ids of images to leave out, and groups of ids that share a split.
 
-    `left_out` are all files that are not used, with a path and a reason each.
+    `left_out` are all files that are not used, with a path and a reason each; `decided` counts the
+    images that a person decided about, by kind.
     """
 
     drop: Collection[str] = ()
     groups: Sequence[Sequence[str]] = ()
     left_out: Sequence[Mapping[str, str]] = ()
+    decided: Mapping[str, int] = field(default_factory=dict)
 
 
 def write_splits(
@@ -58,7 +60,8 @@ def write_splits(
     `folder` holds the files of `raw`. A new file's name begins with the id of its raw image.
     Notes of train, where there is something to note: "left_out" lists the files of the selection
     and the images in no split, with path and reason; "cut" says what the source's train gave to
-    other splits, and which classes are left out because they cannot lie in every split.
+    other splits, and which classes are left out because they cannot lie in every split;
+    "decisions" counts those of the selection.
     Raises InputError for a file that has changed since `raw` was written, or that cannot be decoded
     within `limits`, and whenever `split.assign_splits` does.
     """
@@ -75,7 +78,11 @@ def write_splits(
         *({"path": s.path, "reason": _unfit(s.label)} for s in kept if s.label in unfit),
         *_left_out(groups, assigned),
     ]
-    told = {"left_out": left_out, "cut": [*fewer, *_say(unfit), *describe_cuts(assigned, settings)]}
+    told = {
+        "left_out": left_out,
+        "cut": [*fewer, *_say(unfit), *describe_cuts(assigned, settings)],
+        "decisions": dict(selection.decided),
+    }
     told = {key: value for key, value in told.items() if value}
     limits = limits.scaled(images.noted_bits(raw.notes))
     convert = functools.partial(_convert, folder, settings.size, limits)

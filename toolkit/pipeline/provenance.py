@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from toolkit.augmentation.params import AugmentParams
 from toolkit.augmentation.transforms import parsing
 from toolkit.datasets import sources
+from toolkit.datasets.tables.decisions import read_decision_table
 from toolkit.errors import InputError
 from toolkit.io import files
 from toolkit.io.closure import trace_imports
@@ -34,14 +35,16 @@ def collect_provenance(settings: Params, previous: Path) -> Provenance:
     """Return what each stage depends on now.
 
     Images that are not on this machine stand as the folder `previous` has them. Raises InputError
-    for a policy that is not valid, and for images that cannot be listed.
+    for a policy or a table of decisions that is not valid, and for images that cannot be listed.
     """
     augment, train = settings.augment, settings.train
+    prepare = settings.prepare.model_dump(mode="json", exclude={"decisions"})
+    decisions = _decisions(settings.prepare.decisions)
     arms = {name: parsing.make_arm_policy(name, arm) for name, arm in augment.arms.items()}
     return {
         SOURCE: _of_source(settings, previous / f"{SOURCE}.json"),
-        "audit": _of("audit", audit=settings.audit, split=settings.prepare.split),
-        "prepare": _of("prepare", prepare=settings.prepare, limits=settings.audit.limits),
+        "audit": _of("audit", audit=settings.audit, split=settings.prepare.split) | decisions,
+        "prepare": _of("prepare", prepare=prepare, limits=settings.audit.limits) | decisions,
         "original": _of("augment"),
         **{
             f"augment/{name}": _of("augment", augment=_arm_settings(augment, name))
@@ -64,6 +67,12 @@ def collect_provenance(settings: Params, previous: Path) -> Provenance:
         "compare": _of("compare", compare=settings.compare),
         "report": _of("report", compare=settings.compare),
     }
+
+
+def _decisions(table: str) -> dict[str, str]:
+    """Return the sha256 of the table of decisions, nothing if there is none."""
+    decisions = read_decision_table(table)
+    return {"decisions": decisions.sha256} if decisions else {}
 
 
 def _arm_settings(augment: AugmentParams, name: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from toolkit.checks.audit import run_checks
-from toolkit.checks.findings import Audit
+from toolkit.checks.findings import Audit, settle_findings
 from toolkit.checks.params import AuditParams
 from toolkit.datasets import folders, layouts, split
 from toolkit.datasets.folds import assign_folds
 from toolkit.datasets.local import open_images
 from toolkit.datasets.params import ReadParams
+from toolkit.datasets.tables.decisions import follow_decisions, read_decision_table
 from toolkit.errors import InputError
 from toolkit.evaluation import advice, remedies
 from toolkit.evaluation.advice import Advice
@@ -55,6 +56,7 @@ def advise(
     threads: int = 2,
     workers: int = 0,
     html: Path | str | None = None,
+    decisions: Path | str | None = None,
     work: Path | str = Path(".toolkit"),
     reading: ReadParams | Mapping[str, Any] | None = None,
     track: Track = silent,
@@ -69,20 +71,30 @@ def advise(
     and without class weights, a chosen threshold, plain copies, and new images. `rare` is the class
     that matters, else the one with the fewest images. Of a class with more than `most` images so
     many are drawn with `seed`. Differences in G-mean below `margin` are practically equal. `html`
-    is a page to write, with photos. Features, new images and measurements are kept in `work`.
-    `threads` compute features, `workers` processes do the rest (0: one per core). Raises InputError
-    for a folder with fewer than two classes or too few images, and weights that are not there.
+    is a page to write, with photos. `decisions` is a table of what a person decided about single
+    photos. Features, new images and measurements are kept in `work`. `threads` compute features,
+    `workers` processes do the rest (0: one per core). Raises InputError for a folder with fewer
+    than two classes or too few images, weights that are not there, and decisions that do nothing.
     """
     files.check_output(html, "--html", file=True)
     started = time.process_time()
     processes = workers or parallel.cores()
-    how = build(ReadParams, reading, "reading")
+    how, to_follow = build(ReadParams, reading, "reading"), read_decision_table(decisions)
     folder = open_images(photos, Path(work), track, say, links=how.follow_links).folder
     table = folders.scan(folder, track, processes, settings=how)
+    decided = follow_decisions(table, to_follow)
+    table = decided.manifest
     if "read" in table.notes:
         say(f"{folder}: {table.notes['read']}")
     tested, audited, notes = usable_images(
-        table, folder, Path(work), most=most, seed=seed, workers=processes, track=track
+        table,
+        folder,
+        Path(work),
+        most=most,
+        seed=seed,
+        workers=processes,
+        track=track,
+        settled=decided.settled,
     )
     counts = tested.table.counts()
     rare = rare or min(counts, key=lambda name: (counts[name], name))
@@ -164,15 +176,20 @@ def usable_images(
     seed: int,
     workers: int,
     track: Track = silent,
+    settled: Collection[str] = (),
 ) -> tuple[LabeledFolder, Audit, list[str]]:
-    """Return the images to test, each picture once, the audit, and what is left out in words."""
+    """Return the images to test, each picture once, the audit, and what is left out in words.
+
+    The audit leaves out none of those `settled` by a person (see `findings.settle_findings`).
+    """
     splits = sorted({sample.split for sample in table.samples})
     if len(splits) > 1:
         raise InputError(
             f"{folder}: holds the splits {', '.join(splits)}, and learns from one; "
             f"{folders.suggest_splits(table, folder)}"
         )
-    audited = run_checks(table, folder, AuditParams(), work, processes=workers, track=track)
+    flagged = run_checks(table, folder, AuditParams(), work, processes=workers, track=track)
+    audited = settle_findings(flagged, settled)
     rejected = table.notes.get("rejected", ())
     notes = [f"{len(rejected)} files are not used"] if rejected else []
     readable = [sample for sample in table.samples if sample.id not in audited.dropped]

@@ -1,0 +1,157 @@
+"""Images that are worth a look, in the forms of tools in which people look at them."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+from urllib.parse import quote
+
+from toolkit.checks.findings import Audit
+from toolkit.checks.params import AuditParams
+from toolkit.datasets.tables.decisions import REVIEW_COLUMNS
+from toolkit.io.csv import csv_text
+from toolkit.io.manifest import Manifest, content_hash
+
+LOCAL_FILES = "/data/local-files/?d="
+"""Where Label Studio serves the files of its local storage."""
+
+
+@dataclass(frozen=True)
+class ReviewImage:
+    """An image with its path in the folder, and what was found: a name and a sentence each.
+
+    `predicted` is the class that it looks like, if one is known, and `quality` the probability of
+    its own `label`.
+    """
+
+    path: str
+    label: str
+    sha256: str
+    split: str = ""
+    findings: tuple[tuple[str, str], ...] = ()
+    predicted: str = ""
+    quality: float | None = None
+
+    @property
+    def note(self) -> str:
+        """The findings in one line."""
+        return "; ".join(f"{name}: {message}" for name, message in self.findings)
+
+
+def review_images(audit: Audit, manifest: Manifest) -> list[ReviewImage]:
+    """Return all images that were audited, by path, each with the findings about it.
+
+    Findings about the whole dataset are not about an image. Sets of copies are numbered.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    labels = dict[str, tuple[str, float | None]]()
+    for check in (name for name in audit.checks if is_about_images(name)):
+        for number, finding in enumerate(audit.findings_of(check), start=1):
+            many = len(finding.samples) > 1
+            message = f"set {number}, {finding.message}" if many else finding.message
+            for ident in finding.samples:
+                found.setdefault(ident, []).append((check, message))
+            if finding.predicted:
+                labels[finding.samples[0]] = finding.predicted, finding.score
+    images = [
+        ReviewImage(
+            sample.path,
+            sample.label,
+            content_hash(sample),
+            sample.split,
+            tuple(found.get(sample.id, ())),
+            *labels.get(sample.id, ("", None)),
+        )
+        for sample in manifest.samples
+    ]
+    return sorted(images, key=lambda image: image.path)
+
+
+def is_about_images(check: str) -> bool:
+    """Return whether a check flags images, which may be left out, and not the dataset."""
+    field = AuditParams.model_fields.get(check)
+    return field is not None and "drop" in get_args(field.annotation)
+
+
+# --- the forms --------------------------------------------------------------------------------
+
+
+def decision_rows(images: Sequence[ReviewImage], _folder: str) -> str:
+    """Return the beginning of a table of decisions: a row, undecided, for each flagged image."""
+    rows = [
+        (image.path, "", "", "", image.sha256, image.note) for image in images if image.findings
+    ]
+    return csv_text(REVIEW_COLUMNS, rows)
+
+
+def fiftyone_samples(images: Sequence[ReviewImage], _folder: str) -> str:
+    """Return all images as samples of FiftyOne, tagged by split and findings.
+
+    Paths are relative to the folder: `rel_dir` of FiftyOne's importer.
+    """
+    samples = [
+        {
+            "filepath": image.path,
+            "tags": [
+                *filter(None, [image.split]),
+                *dict.fromkeys(name for name, _ in image.findings),
+            ],
+            "ground_truth": {"_cls": "Classification", "label": image.label},
+            "predicted": {"_cls": "Classification", "label": image.predicted}
+            if image.predicted
+            else None,
+            "label_quality": image.quality,
+            "findings": [f"{name}: {message}" for name, message in image.findings],
+            "sha256": image.sha256,
+        }
+        for image in images
+    ]
+    return _json({"samples": samples})
+
+
+def label_studio_tasks(images: Sequence[ReviewImage], folder: str) -> str:
+    """Return the flagged images as tasks of Label Studio, with the class that they look like.
+
+    Images are addressed below `folder`, which lies in the document root of its local storage.
+    """
+    return _json([_task(image, folder) for image in images if image.findings])
+
+
+def _task(image: ReviewImage, folder: str) -> dict[str, Any]:
+    data = {
+        "image": LOCAL_FILES + quote(f"{folder}/{image.path}"),
+        "path": image.path,
+        "given": image.label,
+        "findings": image.note,
+        "sha256": image.sha256,
+    }
+    chosen = {"choices": [image.predicted]}
+    result = {"from_name": "label", "to_name": "image", "type": "choices", "value": chosen}
+    guess = [{"model_version": "toolkit", "result": [result]}] if image.predicted else []
+    return {"data": data, "predictions": guess}
+
+
+def cleanlab_issues(images: Sequence[ReviewImage], _folder: str) -> str:
+    """Return all images as rows of cleanlab's label issues, with names of classes.
+
+    `label_quality` and `predicted_label` are known of flagged labels, and empty elsewhere.
+    """
+    header = ("path", "is_label_issue", "label_quality", "given_label", "predicted_label")
+    rows = [
+        (i.path, bool(i.predicted), "" if i.quality is None else i.quality, i.label, i.predicted)
+        for i in images
+    ]
+    return csv_text(header, rows)
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+FORMS: dict[str, Callable[[Sequence[ReviewImage], str], str]] = {
+    "decisions": decision_rows,
+    "fiftyone": fiftyone_samples,
+    "label-studio": label_studio_tasks,
+    "cleanlab": cleanlab_issues,
+}
+"""What images that are worth a look can be written as."""
