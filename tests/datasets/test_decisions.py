@@ -113,7 +113,7 @@ def test_all_such_rows_are_counted_and_the_first_are_named(tmp_path):
     ("text", "message"),
     [
         ("file,decision\na,keep\n", "must have the columns path and decision.*got file, decision"),
-        ("path,decision,colour\n", "may have label, group, sha256, note, got .*colour"),
+        ("path,decision,hue\n", "may have label, group, sha256, note, got .*hue"),
         ("path,decision\na/1.png,keep", "the file may be cut off"),
         ("", "empty file"),
     ],
