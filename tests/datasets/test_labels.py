@@ -79,6 +79,66 @@ def test_columns_of_0_and_1_are_classes():
     assert found.left_out == ((IMAGES[0], "several labels in truth.csv"),)
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "classes"),
+    [
+        ("usable", [1] * 8, ["MEL", "NV"]),
+        ("UNK", [0] * 8, ["MEL", "NV", "UNK"]),
+        ("source", ["isic"] * 8, ["MEL", "NV"]),
+        ("size", [450] * 8, ["MEL", "NV"]),
+    ],
+)
+def test_a_constant_column_beside_classes_of_0_and_1_decides_nothing(name, values, classes):
+    rows = [(path, int(n < 5), int(n >= 5), value)
+            for n, (path, value) in enumerate(zip(IMAGES, values, strict=True))]  # fmt: skip
+    found = find({"truth.csv": table(("image", "MEL", "NV", name), rows)})
+    assert list(found.columns.labels) == classes
+    assert list(given(found).values()) == ["MEL"] * 5 + ["NV"] * 3
+
+
+def test_a_split_of_one_class_of_0_and_1_goes_with_the_other():
+    files = {
+        f"{split}/_classes.csv": table(
+            ("filename", "cat", "dog"), [(f"{n}.png", 1, 0), (f"{n + 1}.png", cat, 1 - cat)]
+        )
+        for split, n, cat in (("train", 0, 0), ("val", 2, 1))
+    }
+    found = find(files, [f"{'train' if n < 2 else 'val'}/{n}.png" for n in range(4)])
+    assert [row.label for row in found.rows.values()] == ["cat", "dog", "cat", "cat"]
+
+
+def test_columns_of_0_and_1_that_do_not_divide_the_rows_are_asked_for():
+    rows = [(path, int(n < 5), int(n >= 5), n % 2) for n, path in enumerate(IMAGES)]
+    with pytest.raises(InputError, match=r"give one by --label .*, or those of 0 and 1 that are"):
+        find({"truth.csv": table(("image", "MEL", "NV", "sex"), rows)})
+
+
+@pytest.mark.parametrize("name", ["val.txt", "val.csv"])
+@pytest.mark.parametrize(
+    ("images", "texts"),
+    [
+        (IMAGES, ["red fox", "owl"] * 4),
+        ([f"my photo {n}.png" for n in range(8)], ["0", "1"] * 4),
+    ],
+)
+def test_spaces_in_names_and_labels_of_plain_lines_divide_nothing(name, images, texts):
+    lines = "".join(f"{path} {text}\n" for path, text in zip(images, texts, strict=True))
+    assert list(given(find({name: lines.encode()}, images)).values()) == texts
+
+
+def test_a_plain_list_of_images_with_several_columns_is_asked_about():
+    lines = "".join(
+        f"{path} {'red fox' if n % 2 else 'grey wolf'}\n" for n, path in enumerate(IMAGES)
+    )
+    with pytest.raises(InputError, match=r"label: column 2 .grey, red., column 3 .wolf, fox.; gi"):
+        find({"val.txt": lines.encode()})
+
+
+def test_words_in_a_column_of_weights_are_labels():
+    rows = [(path, "heavy" if n % 2 else "light") for n, path in enumerate(IMAGES)]
+    assert find({"t.csv": table(("image", "weight"), rows)}).columns.labels == ("weight",)
+
+
 def test_rows_without_images_and_images_without_rows_are_counted():
     rows = [*ROWS[2:], ("P9", "IMG_900", "nv", "1"), ("P0", "IMG_001", "", "1")]
     found = find({"metadata.csv": table(HEADER, rows)})

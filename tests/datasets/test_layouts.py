@@ -85,7 +85,7 @@ REFUSED = {
         "classes (a, b) in each of Lernen, Pruefen: --layout any/class",
         "classes (Lernen, Pruefen) with folders in them (a, b): --layout class",
     ),
-    both("SiteA", "SiteB") + " SiteB/c/1.jpg SiteC/unsorted.jpg": ("--split-names SiteA=train",),
+    both("SiteA", "SiteB") + " SiteB/c/1.jpg SiteC/unsorted.jpg": ("--split-names SiteB=train",),
     both("train", "test", "extra"): ("--leave-out extra", "--split-names extra=train"),
     both("train") + " misc/1.jpg": ("--leave-out misc", "--layout class"),
     "train/1.jpg test/2.jpg misc/3.jpg": ("splits (test, train) without class folders: --labels",),
@@ -115,6 +115,15 @@ def test_each_layout_that_is_offered_decides(files):
         assert (
             "splits (" in read(files, split_names=dict(p.split("=") for p in names.split(","))).said
         )
+
+
+def test_the_folder_with_the_most_images_is_offered_as_train():
+    files = (
+        both("k1", "k2", "teste")
+        + " teste/a/2.jpg treino/a/1.jpg treino/a/2.jpg treino/b/3.jpg treino/b/4.jpg"
+    )
+    with pytest.raises(InputError, match="--split-names treino=train,teste=test,k1=valid,k2=train"):
+        read(files)
 
 
 ANIMALS = "animal/cat/1.jpg animal/dog/2.jpg vehicle/car/3.jpg"

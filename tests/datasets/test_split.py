@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.datasets import params
-from toolkit.datasets.split import assign_splits, choose_split, group_samples
+from toolkit.datasets.split import assign_splits, choose_folds, choose_split, group_samples
 from toolkit.errors import InputError
 from toolkit.io.manifest import Sample
 
@@ -235,6 +235,20 @@ def test_a_class_that_train_lacks_is_left_out():
     assert choice.leave_out["c"].startswith("5 images in test, none in train: only fractions")
     with pytest.raises(InputError, match=r"c \(5 images in test, none .*\); add .* \['c'\]"):
         split(samples, "source")
+
+
+def test_a_lone_image_in_train_is_the_reason_that_is_told_and_not_those_in_test():
+    samples = own({"a": 6, "b": 1}, test={"a": 3, "b": 5})
+    why = (
+        r"b \(1 image in train for train, valid, as the images in test stay there\); add images, or"
+    )
+    with pytest.raises(InputError, match=f"{why} split all images anew by --layout any/class"):
+        choose(samples)
+
+
+def test_a_class_that_test_lacks_is_said_where_images_are_tested_in_folds():
+    choice = choose_folds(own({"a": 6, "b": 8}, test={"a": 3}), ("a", "b"))
+    assert choice.said[-1].endswith("the images of test stay apart, where there is none of b")
 
 
 def test_one_class_in_two_spellings_gets_one_name():

@@ -8,6 +8,7 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import PurePosixPath
 
 from toolkit.datasets.params import ReadParams
@@ -240,7 +241,8 @@ def _given(tree: _Tree, levels: tuple[str, ...], settings: ReadParams) -> _Layou
     if unknown := [name for name in names if name not in words]:
         raise InputError(
             f"layout {'/'.join(levels)} makes splits of the folders {_list(names)}, but what "
-            f"{_list(unknown)} is for is not known; say so: --split-names {_example(unknown)}"
+            f"{_list(unknown)} is for is not known; say so: --split-names "
+            f"{_example({name: sum(tree.images[*f, name] for f in folders) for name in unknown})}"
         )
     return _Layout(levels, split_meanings(words))
 
@@ -272,7 +274,7 @@ def _find(tree: _Tree, settings: ReadParams) -> _Layout:
         raise _question(
             (
                 f"splits ({_list(tops)}) x classes ({_list(inner)})",
-                f"--split-names {_example(tops)}",
+                f"--split-names {_example({top: tree.images[top,] for top in tops})}",
             ),
             (
                 f"classes ({_list(inner)}) in each of {_list(tops)}",
@@ -304,7 +306,7 @@ def _find_splits(
         return _Layout(("split", "class"), split_meanings(words), frozenset(others))
     known = f"splits ({_list(list(words))})" + f" x classes ({_list(_all(splits))})" * bool(splits)
     readings = [
-        (f"{known}, and {_list(alike)} too", f"--split-names {_example(alike)}"),
+        (f"{known}, and {_list(alike)} too", f"--split-names {_names_option(alike, ('train',))}"),
         (f"{known}, with {_list(others)} beside them", _leave_out(others)),
         (f"{known} without class folders", "--labels, with a table of the classes"),
         (f"classes ({_list(others)}), with {_list(list(words))} beside them", _leave_out(words)),
@@ -402,6 +404,13 @@ def _all(below: Mapping[str, Sequence[str]]) -> list[str]:
     return sorted({name for names in below.values() for name in names})
 
 
-def _example(names: Sequence[str]) -> str:
-    pairs = zip(names, ("train", "test", "valid"), strict=False)
+def _example(images: Mapping[str, int]) -> str:
+    """Return names with what they may be for, given their images: train has the most."""
+    names = sorted(images, key=lambda name: (-images[name], name))
+    return _names_option(names, ("train", "test", "valid"))
+
+
+def _names_option(names: Sequence[str], splits: Sequence[str]) -> str:
+    """Return the value of --split-names; names for which there is no split left are for train."""
+    pairs = zip_longest(names, splits[: len(names)], fillvalue="train")
     return shlex.quote(",".join(f"{name}={split}" for name, split in pairs))

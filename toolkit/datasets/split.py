@@ -62,7 +62,8 @@ def choose_split(
         unfit = _find_unfit(groups, names, settings)
     used = [name for name in names if name not in unfit]
     if len(used) < 2:
-        raise InputError(f"fewer than two classes can be split: {_listed(unfit)}; add images")
+        anew = ", or split all images anew by --layout any/class" if split == "source" else ""
+        raise InputError(f"fewer than two classes can be split: {_listed(unfit)}; add images{anew}")
     rename, leave_out, said = _settle_classes(classes, spelled, unfit, "split")
     kept = [sample for sample in samples if sample.label in used]
     there = {sample.split for sample in kept}
@@ -101,6 +102,9 @@ def choose_folds(samples: Sequence[Sample], classes: Sequence[str]) -> SplitChoi
     folds = min(FOLDS, min(len(holding[name]) for name in used))
     rename, leave_out, said = _settle_classes(classes, spelled, unfit, "fold")
     apart = "; the images of test stay apart" if len(rest) < len(samples) else ""
+    tested = {sample.label for sample in samples if sample.split == "test"}
+    if apart and (untested := [name for name in used if name not in tested]):
+        apart += f", where there is none of {_some(untested)}"
     why = (
         f"{rarest!r} has {counts[rarest]} images: all are tested, each by networks that train "
         f"without its fold (prepare.split: {folds} folds, {REPEATS} times){apart}"
@@ -628,6 +632,13 @@ def _why(name: str, requested: Counts, holding: Sequence[SplitGroup]) -> str:
         where = f"{_plural(images, 'image')} in {' and '.join(sorted(origins))}, none in train"
         return f"{where}: only fractions as prepare.split would use them"
     wanted = [split for split in SPLITS if requested[split][name]]
+    if own := [split for split in wanted if split in origins and split != "train"]:
+        cut = ", ".join(split for split in wanted if split not in own)
+        train = [group for group in holding if group[0].split not in own]
+        return (
+            f"{_plural(_labels(train)[name], 'image')} in train for {cut}, as the images in "
+            f"{' and '.join(own)} stay there"
+        )
     whole = f" of {_plural(len(holding), 'group')} that stay whole" * (len(holding) < images)
     return f"{_plural(images, 'image')}{whole} for {', '.join(wanted)}"
 

@@ -177,12 +177,9 @@ def choose_columns(
     sample = _take_sample(table, names)
     image = _given(table, wanted, "image") or _image_column(sample)
     others = {name: column for name, column in sample.texts.items() if name != image}
-    weight = _given_weight(table, wanted) or _weight_column(table, wanted, others)
-    texts = {
-        name: column
-        for name, column in others.items()
-        if name != weight and not is_usual(name, "weight")
-    }
+    weights = _weight_columns(others)
+    weight = _given_weight(table, wanted) or _weight_column(table, wanted, weights)
+    texts = {n: column for n, column in others.items() if n != weight and n not in weights}
     split = _given(table, wanted, "split") or _split_column(sample.path, texts, name_splits)
     texts.pop(split, None)
     group = _given(table, wanted, "group") or _group_column(table, texts)
@@ -313,15 +310,18 @@ def no_weights(wanted: Mapping[str, str]) -> bool:
     return wanted.get("weight") == NO_WEIGHT
 
 
-def _weight_column(
-    table: LabelTable, wanted: Mapping[str, str], texts: Mapping[str, Sequence[str]]
-) -> str:
-    """Return the column with a usual name that mostly holds numbers."""
-    fit = {
+def _weight_columns(texts: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    """Return the columns with a usual name that mostly hold numbers."""
+    return {
         name: column
         for name, column in texts.items()
         if is_usual(name, "weight") and 2 * sum(map(_is_number, column)) > len(column)
     }
+
+
+def _weight_column(
+    table: LabelTable, wanted: Mapping[str, str], fit: Mapping[str, Sequence[str]]
+) -> str:
     if no_weights(wanted) or not fit:
         return ""
     if not _all_same(fit.values()):
@@ -359,13 +359,16 @@ def _classes(column: Iterable[str]) -> Counter[str]:
 
 
 def _one_hot_columns(texts: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Return all columns of 0 and 1 if nearly every row has just one 1."""
-    columns = [
-        name for name, column in texts.items() if all(text.lower() in BITS for text in column)
-    ]
-    ones = [sum(map(is_one, row)) for row in zip(*(texts[name] for name in columns), strict=True)]
-    sure = len(columns) > 1 and ones.count(1) >= SURE * len(ones)
-    return tuple(columns) if sure else ()
+    """Return all columns of 0 and 1, or all that are not 1 alone, if they divide the rows."""
+    bits = [n for n, column in texts.items() if all(text.lower() in BITS for text in column)]
+    telling = [name for name in bits if not all(map(is_one, texts[name]))]
+    return next((tuple(some) for some in (bits, telling) if _divide([texts[n] for n in some])), ())
+
+
+def _divide(columns: Sequence[Sequence[str]]) -> bool:
+    """Return whether nearly every row has just one 1 in one of several columns."""
+    ones = [sum(map(is_one, row)) for row in zip(*columns, strict=True)]
+    return len(columns) > 1 and ones.count(1) >= SURE * len(ones)
 
 
 def is_one(text: str) -> bool:
@@ -389,8 +392,11 @@ def _is_number(text: str) -> bool:
 def undecided(path: str, option: str, columns: Mapping[str, Sequence[str]]) -> InputError:
     """Return the error for several columns that may be read, with the option that decides."""
     listed = list_some(f"{name} ({_examples(texts)})" for name, texts in columns.items())
+    bits = all(text.lower() in BITS for texts in columns.values() for text in texts)
+    more = ", or those of 0 and 1 that are the classes, with commas" * (bits and option == "label")
     return InputError(
-        f"{path}: several columns may be the {option}: {listed}; give one by {_setting(option)}"
+        f"{path}: several columns may be the {option}: {listed}; give one by "
+        f"{_setting(option)}{more}"
     )
 
 

@@ -24,7 +24,13 @@ from toolkit.datasets.tables.columns import (
     path_parts,
     undecided,
 )
-from toolkit.datasets.tables.parsing import SEVERAL, LabelTable, may_be_table, parse_labels
+from toolkit.datasets.tables.parsing import (
+    SEVERAL,
+    LabelTable,
+    may_be_table,
+    parse_labels,
+    parse_pairs,
+)
 from toolkit.errors import InputError
 from toolkit.io.csv import CUT
 
@@ -34,7 +40,9 @@ ReadBytes = Callable[[PurePosixPath], bytes]
 """Returns the content of a table. Raises InputError."""
 NameSplits = Callable[[Iterable[str]], Mapping[str, str]]
 """Returns those names that are of splits, with the split."""
+PLAIN = (".txt", ".csv", ".tsv")
 OTHERWISE = (".txt", ".json")  # endings of files that are tables of labels now and then
+FIRST = 100  # rows that show whether a table names images
 MOST_TABLES = 50  # that are read to find the labels
 NO_IMAGE, NO_ROW = "there is no such image", "no row in"
 """Reasons of what a table and a folder do not share."""
@@ -117,10 +125,25 @@ def find_labels(
     )
     fit = tables if named else [table for table in tables if _fits(table, images)]
     failed = [*unopened, *((PurePosixPath(one.table.path), error) for one, error in unread)]
-    problems = [error for path, error in failed if named or path.suffix.lower() not in OTHERWISE]
+    sure = {one.table.path for one, _ in unread if _names_images(one)}
+    problems = [
+        error
+        for path, error in failed
+        if named or path.suffix.lower() not in OTHERWISE or str(path) in sure
+    ]
     if problems and (named or not fit):
         raise problems[0]
     return _join(_choose(fit), images, name_splits) if fit else None
+
+
+def _names_images(opened: _Opened) -> bool:
+    """Return whether most of the first rows name an image in one column."""
+    rows = [row for _, row in opened.table.rows[:FIRST]]
+    found = opened.names.find
+    return any(
+        2 * sum(bool(found(text)) for text in column) > len(rows)
+        for column in zip(*rows, strict=True)
+    )
 
 
 def _attempt_all(
@@ -271,7 +294,20 @@ def _open_table(path: PurePosixPath, images: Sequence[PurePosixPath], read: Read
         raise InputError(f"{path}: {error}") from error
     below = [image for image in images if image.is_relative_to(path.parent)]
     names = ImageNames(below or images)
-    return _Opened(_with_header(parse_labels(str(path), data), names), names)
+    try:
+        opened = _Opened(_with_header(parse_labels(str(path), data), names), names)
+    except InputError:
+        if pairs := _open_pairs(path, data, names):
+            return pairs
+        raise
+    return opened if _names_images(opened) else _open_pairs(path, data, names) or opened
+
+
+def _open_pairs(path: PurePosixPath, data: bytes, names: ImageNames) -> _Opened | None:
+    """Return a file of lines of an image and a label, if they name images that are there."""
+    pairs = parse_pairs(str(path), data) if path.suffix.lower() in PLAIN else None
+    opened = _Opened(pairs, names) if pairs else None
+    return opened if opened and _names_images(opened) else None
 
 
 def _read_table(opened: _Opened, wanted: Mapping[str, str], name_splits: NameSplits) -> _Read:

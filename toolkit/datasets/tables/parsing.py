@@ -1,5 +1,6 @@
 """Tables of labels as people and annotation tools write them, read as columns of texts."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -16,6 +17,9 @@ SEVERAL = "\0"
 CATEGORY = "category"  # the column for the categories of COCO
 COCO = {"images", "annotations", "categories"}
 
+NAME_AND_LABEL = re.compile(
+    r"(\S.{0,999}?\.(?:jpe?g|png|tiff?|bmp|gif|webp|ppm))[ \t]+(\S.*)", re.I
+)
 Record = Mapping[str, Any]
 """An object of JSON."""
 
@@ -56,6 +60,24 @@ def parse_labels(path: str, data: bytes) -> LabelTable:
     if not table.rows or not table.header:
         raise InputError(f"{path}: has no rows; expected one for each image")
     return table
+
+
+def parse_pairs(path: str, data: bytes) -> LabelTable | None:
+    """Parse lines of an image's name, a space and a label, which both may hold more spaces.
+
+    None for a file with another line, and for one that ends in a line.
+    """
+    text, _ = decode_text(data)
+    rows = list[TableRow]()
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = NAME_AND_LABEL.fullmatch(line.strip())
+        if match:
+            rows.append((number, [match[1], match[2]]))
+        elif line.strip():
+            return None
+    if not rows or not text.endswith("\n"):
+        return None
+    return LabelTable(path, ("column 1", "column 2"), rows, ("an image and a label in each line",))
 
 
 def _delimited(path: str, data: bytes) -> LabelTable:
