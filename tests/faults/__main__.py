@@ -19,12 +19,15 @@ KILLS = {
     "prepare": 50,
     "augment": 200,
     "train": 50,
-    "evaluate": 10,
+    "evaluate": 50,
     "probe": 50,
     "compare": 50,
     "report": 50,
+    "export": 50,
+    "embed": 50,
 }
 """Stages that are disturbed, and how often each is killed in a long run."""
+SERVER, SERVER_KILLS = "serve", 50
 FEW = 5
 PARALLEL = ("audit", "prepare", "augment")
 HEADER = ("stage", "fault", "tries", "while writing", "refused or stopped", "unnoticed", "s")
@@ -45,8 +48,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
         names = arguments.stage or [*KILLS, *OTHERS]
-        needed = tuple(names) if STAGES.keys() >= set(names) else ()
-        project = build(Path(root) / "a project", needed)
+        project = build(Path(root) / "a project", names)
         _print_row(HEADER)
         _print_row(["---"] * len(HEADER))
         for name in names:
@@ -74,8 +76,13 @@ def _row(
 
 
 def _kills(project: Project, name: str, arguments: Arguments) -> Tally | None:
-    count = arguments.tries or (KILLS.get(name) if arguments.long else FEW)
-    return injections.kills(project, name, count or 0, _rng(arguments)) if name in KILLS else None
+    if name == SERVER:
+        count = arguments.tries or (SERVER_KILLS if arguments.long else FEW)
+        return injections.kills_of_server(project, name, count, _rng(arguments))
+    if name not in KILLS:
+        return None
+    count = arguments.tries or (KILLS[name] if arguments.long else FEW)
+    return injections.kills(project, name, count, _rng(arguments))
 
 
 def _full_disk(project: Project, name: str, arguments: Arguments) -> Tally | None:

@@ -1,22 +1,28 @@
 """Faults: each function injects one into a stage, and raises AssertionError if anything is lost."""
 
 import contextlib
+import http.client
 import importlib
+import itertools
 import json
 import os
+import re
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tests.faults.project import (
+    ENDLESS,
     OTHERS,
     STAGES,
     Project,
@@ -36,8 +42,16 @@ PATIENCE = 10.0  # seconds in which workers must end after their parent was kill
 DESCRIPTORS = (*range(6, 25, 2), 32, 64)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PICTURES = (".png", ".jpg")
-SLOW = ("toolkit.training.inference", "toolkit.reporting.comparison", "dvclive.live")
+SLOW = (
+    "toolkit.training.inference",
+    "toolkit.reporting.comparison",
+    "dvclive.live",
+    "toolkit.pipeline.steps.export",
+    "toolkit.pipeline.steps.advise",
+)
 """To import; what is forked afterwards has them."""
+FORKED = ("export", "embed")
+"""Stages that are killed in forks of this process, for they do little but import."""
 RESUMED = ("augment",)  # stages whose unfinished folder the next run goes on with
 
 
@@ -59,33 +73,75 @@ def kills(project: Project, name: str, count: int, rng: np.random.Generator) -> 
 
     A quarter of the moments are from the whole run, the others from when the stage writes. SIGKILL
     goes to the process or to its group. Between runs, all files get times in the past or future.
+    A stage of FORKED is run in forks of this process.
     """
     stage, tally = STAGES[name], Tally()
+    if name in FORKED:
+        _time_fork(project, stage)
     while tally.done < count:
         if rng.random() < 0.5:  # otherwise, an earlier output is replaced
             reset(project, stage)
         for _ in range(min(int(rng.integers(1, 4)), count - tally.done)):
             _kill_once(project, stage, tally, rng)
             _set_clocks(project.root, rng)
-        result = project.run(stage.command())
+        run = project.run_forked if name in FORKED else project.run
+        result = run(stage.command())
         assert result.code == 0, f"{name} after a kill: {result.stderr}"
         _assert_whole(project, stage)
     return tally
 
 
+def _time_fork(project: Project, stage: Stage) -> None:
+    """Import what takes seconds, so that forks have it, and measure when one begins to write."""
+    for module in SLOW:
+        importlib.import_module(module)
+    reset(project, stage)
+    place, start = (project.root / stage.output).parent, time.monotonic()
+    child = project.fork(stage.command(), 2)
+    wait_until(lambda: any(place.iterdir()) or not child.is_alive())
+    project.begins[stage.name] = time.monotonic() - start
+    child.join(TIMEOUT)
+    project.ends[stage.name] = time.monotonic() - start
+    assert child.exitcode == 0
+
+
 def _kill_once(project: Project, stage: Stage, tally: Tally, rng: np.random.Generator) -> None:
     begins = project.begins[stage.name] if rng.random() < 0.75 else 0
     moment = rng.uniform(begins, 1.05 * project.ends[stage.name])
+    kill = os.killpg if rng.random() < 0.5 else os.kill
+    killed = (_kill_fork if stage.name in FORKED else _kill_at)(project, stage, moment, kill)
+    tally.done += killed
+    tally.writing += killed and moment > project.begins[stage.name]
+    _wait_for_workers(project)
+    _assert_whole_or_absent(project, stage)
+
+
+def _kill_at(
+    project: Project, stage: Stage, moment: float, kill: Callable[[int, int], None]
+) -> bool:
+    """Start the stage and kill it after so many seconds; return whether it still ran."""
     process = project.start(stage.command())
     try:
         process.communicate(timeout=moment)
     except subprocess.TimeoutExpired:
-        (os.killpg if rng.random() < 0.5 else os.kill)(process.pid, signal.SIGKILL)
+        kill(process.pid, signal.SIGKILL)
         process.communicate(timeout=TIMEOUT)
-        tally.done += 1
-        tally.writing += moment > project.begins[stage.name]
-    _wait_for_workers(project)
-    _assert_whole_or_absent(project, stage)
+        return True
+    return False
+
+
+def _kill_fork(
+    project: Project, stage: Stage, moment: float, kill: Callable[[int, int], None]
+) -> bool:
+    """Do what `_kill_at` does with a fork of this process."""
+    child = project.fork(stage.command(), 2)
+    child.join(moment)
+    if child.exitcode is None and child.pid:
+        with contextlib.suppress(ProcessLookupError):  # it is no group yet
+            kill(child.pid, signal.SIGKILL)
+        child.kill()
+    child.join(TIMEOUT)
+    return child.exitcode == -signal.SIGKILL
 
 
 def _assert_whole_or_absent(project: Project, stage: Stage) -> None:
@@ -93,7 +149,72 @@ def _assert_whole_or_absent(project: Project, stage: Stage) -> None:
         {key: digest for key, digest in files.items() if f"{key}/".startswith(f"{stage.output}/")}
         for files in (tree(project.root), project.whole[stage.name])
     )
+    if stage.gradual:
+        whole = {key: digest for key, digest in actual.items() if _may_differ(key, digest)} | {
+            key: digest for key, digest in whole.items() if key in actual
+        }
     assert actual in ({}, whole), f"{stage.name}: an incomplete output after a kill"
+
+
+def _may_differ(key: str, digest: str) -> bool:
+    """Return whether it is being made: what is temporary, an empty folder, the audit's records."""
+    places = (Path(key), *Path(key).parents)
+    return not digest or key.endswith(".records") or any(map(is_temporary, places))
+
+
+def kills_of_server(project: Project, name: str, count: int, rng: np.random.Generator) -> Tally:
+    """Kill `serve` while it starts, or while photos are sent to it; then all is as before.
+
+    What it answered before it was killed is what it answers when nothing disturbs it, and none of
+    the processes that decode photos outlives it.
+    """
+    line, tally = command(OTHERS[name].removesuffix(" --quiet")), Tally()
+    before = tree(project.root)
+    photos = sorted((project.root / "data/prepared/test").rglob("*.png"))
+    expected = dict[Path, str]()
+    while tally.done < count:
+        process = project.start(line)
+        watchdog = threading.Timer(TIMEOUT, process.kill)
+        watchdog.start()
+        moment = rng.uniform(0, 1)
+        if rng.random() < 0.75:
+            address = re.search(r"http://\S+/", process.stderr.readline())
+            assert address, f"{name} does not start"
+            killer = threading.Timer(moment, _kill, (process, rng.random() < 0.5))
+            killer.start()
+            answers = _answers(f"{address[0]}predict", photos, process)
+            assert expected | answers == answers | expected, f"{name}: another answer"
+            expected |= answers
+            tally.writing += bool(answers)
+            killer.join(TIMEOUT)
+        else:
+            time.sleep(2 * moment)
+            _kill(process, rng.random() < 0.5)
+        process.communicate(timeout=TIMEOUT)
+        watchdog.cancel()
+        tally.done += 1
+        _wait_for_workers(project)
+        assert tree(project.root) == before, f"{name}: a file was left"
+    return tally
+
+
+def _kill(process: "subprocess.Popen[str]", whole_group: bool) -> None:
+    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
+
+
+def _answers(
+    address: str, photos: Sequence[Path], process: "subprocess.Popen[str]"
+) -> dict[Path, str]:
+    """Send photos, one after the other, until the process ends; return what it answers."""
+    answers = dict[Path, str]()
+    for photo in itertools.cycle(photos):
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            data = photo.read_bytes()
+            with urllib.request.urlopen(address, data=data, timeout=TIMEOUT) as answer:
+                answers[photo] = answer.read().decode()
+    return answers
 
 
 def _wait_for_workers(project: Project) -> None:
@@ -270,7 +391,7 @@ def signals(project: Project, name: str, count: int, rng: np.random.Generator) -
     """
     tally = Tally()
     line = STAGES[name].command() if name in STAGES else command(OTHERS[name])
-    seconds = _undisturbed(project, name, line)
+    seconds = ENDLESS.get(name) or _undisturbed(project, name, line)
     for number in SIGNALS * count:
         _clear(project, name)
         process = project.start(line, preexec_fn=_heed)
@@ -294,7 +415,7 @@ def signals(project: Project, name: str, count: int, rng: np.random.Generator) -
         resumed = (f".{Path(STAGES[n].output).name}.building" for n in RESUMED if n == name)
         assert {Path(path).name for path in left} <= {*resumed}, f"{name}, {number.name}: {left}"
         tally.done += 1
-    if result.code:
+    if result.code and name not in ENDLESS:
         again = project.run(line)
         assert again.code == 0, f"{name} after a signal: {again}"
     if name in STAGES:

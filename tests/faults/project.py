@@ -9,8 +9,9 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from tests.conftest import fill
@@ -44,16 +45,21 @@ def command(arguments: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Stage:
-    """A command of the toolkit, its output, and the files and folders that it reads."""
+    """A command of the toolkit, its output, and the files and folders that it reads.
+
+    `gradual`: the output is a folder that grows, and what a kill left of it is used.
+    """
 
     name: str
     arguments: str
     output: str
     inputs: tuple[str, ...] = ()
+    option: str = "--output"
+    gradual: bool = False
 
     def command(self, output: str = "") -> list[str]:
         """Return the command line, which writes to `output` instead of the stage's own if given."""
-        arguments = f"{self.arguments} --output {output or self.output}"
+        arguments = f"{self.arguments} {self.option} {output or self.output}"
         return command(arguments) if self.name == "compare" else command(f"{arguments} --quiet")
 
 
@@ -81,6 +87,8 @@ class Project:
     begins: dict[str, float]
     ends: dict[str, float]
     environment: dict[str, str]
+    sessions: set[int] = field(default_factory=set)
+    """Of the forks: what they start is found by them."""
 
     def start(self, command: list[str], **options: object) -> subprocess.Popen[str]:
         """Start a command in a process group of its own."""
@@ -103,9 +111,7 @@ class Project:
     def run_forked(self, command: list[str]) -> Result:
         """Run a command of the toolkit in a fork of this process: what is imported, stays so."""
         with tempfile.TemporaryFile("w+") as stderr:
-            arguments = (self, command, stderr.fileno())
-            child = multiprocessing.get_context("fork").Process(target=_become, args=arguments)
-            child.start()
+            child = self.fork(command, stderr.fileno())
             child.join(TIMEOUT)
             code = child.exitcode
             child.kill()
@@ -113,18 +119,30 @@ class Project:
             assert code is not None, f"{command} hangs"
             return Result(code, stderr.read())
 
+    def fork(self, command: list[str], stderr: int) -> BaseProcess:
+        """Start a fork that becomes a command of the toolkit, in a session of its own."""
+        arguments = (self, command, stderr)
+        child = multiprocessing.get_context("fork").Process(target=_become, args=arguments)
+        child.start()
+        assert child.pid
+        self.sessions.add(child.pid)
+        return child
+
     def running(self) -> list[int]:
         """Return the ids of the processes started here that still run."""
         return [int(p.parent.name) for p in Path("/proc").glob("[0-9]*/environ") if self._ours(p)]
 
     def _ours(self, environ: Path) -> bool:
+        mark = f"{MARK}={self.environment[MARK]}".encode()
         try:
-            return f"{MARK}={self.environment[MARK]}".encode() in environ.read_bytes().split(b"\0")
+            marked = mark in environ.read_bytes().split(b"\0")
+            return marked or os.getsid(int(environ.parent.name)) in self.sessions
         except OSError:
             return False
 
 
 def _become(project: Project, command: list[str], stderr: int) -> None:
+    os.setsid()
     os.chdir(project.root)
     os.environ.update(project.environment)
     with open(os.devnull, "w") as nothing:  # noqa: PTH123
@@ -154,15 +172,14 @@ def tree(root: Path) -> Tree:
     return files
 
 
-def build(root: Path, names: tuple[str, ...] = ()) -> Project:
-    """Run the stages in order, up to the last one named (all by default)."""
+def build(root: Path, names: Iterable[str]) -> Project:
+    """Run the stages that the stages and commands of these names need, in order."""
     fill(root / "photos", COUNTS)
     (root / "photos" / "rare" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (root / "params.yaml").write_text(PARAMS)
     environment = {**os.environ, MARK: uuid.uuid4().hex, "OMP_NUM_THREADS": "1"}
     project = Project(root, {}, {}, {}, {}, environment)
-    stages = list(STAGES)[: max(map(list(STAGES).index, names or STAGES)) + 1]
-    for name in stages:
+    for name in _needed(names):
         output = root / STAGES[name].output
         output.parent.mkdir(parents=True, exist_ok=True)
         old, before, start = tree(root), set(output.parent.iterdir()), time.monotonic()
@@ -175,6 +192,21 @@ def build(root: Path, names: tuple[str, ...] = ()) -> Project:
         project.whole[name] = tree(root)
         project.made[name] = {k: v for k, v in project.whole[name].items() if k not in old}
     return project
+
+
+def _needed(names: Iterable[str]) -> list[str]:
+    """Return the names of stages, and those of the stages that write what these read."""
+    chosen = {name for name in names if name in STAGES}
+    read = [word for name in names if name in OTHERS for word in OTHERS[name].split()]
+    for stage in reversed(STAGES.values()):
+        if stage.name in chosen or any(_overlap(stage.output, place) for place in read):
+            chosen.add(stage.name)
+            read += stage.inputs
+    return [name for name in STAGES if name in chosen]
+
+
+def _overlap(one: str, other: str) -> bool:
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
 def reset(project: Project, stage: Stage) -> None:
@@ -236,22 +268,41 @@ STAGES = {
             "arm original",
             "augment data/prepared/train --arm original",
             "data/arms/original",
+            ("data/prepared/train",),
         ),
         Stage(
             "train original",
             "train --arm data/arms/original --valid data/prepared/valid --recipe small --seed 0",
             "models/original-small/0",
+            ("data/arms/original", "data/prepared"),
         ),
         Stage(
             "evaluate original",
             "evaluate models/original-small/0 --test data/prepared/test",
             "reports/runs/original-small/0",
+            ("models/original-small/0", "data/prepared/test"),
         ),
         Stage("compare", "compare reports/runs", "reports/summary.json", ("reports/runs",)),
         Stage("report", "report", "reports/index.html", ("reports", "data")),
+        Stage(
+            "export",
+            "export models/augmented-small/0 --format torchscript",
+            "exported/network",
+            ("models/augmented-small/0",),
+        ),
+        Stage(
+            "embed",
+            "advise photos --rare rare --folds 2 --repeats 1 --size 32 --workers 2 --json",
+            "advised/work",
+            option="--work",
+            gradual=True,
+        ),
     )
 }
-"""In the order in which they run; those of the arm `original` are only run."""
+"""In the order in which they run; those of the arm `original` are only run.
+
+`embed` is `advise`, in whose folder for work are the features of a pretrained network.
+"""
 OTHERS = {
     "provenance": "provenance --output new",
     "policies": "policies",
@@ -260,9 +311,12 @@ OTHERS = {
     "predict": "predict models/augmented-small/0 data/prepared/test --output new/predicted.csv",
     "advise": "advise photos --html new/advice.html --work new/work --workers 2",
     "init": "init new --preset quick",
+    "serve": "serve models/augmented-small/0 --port 0 --quiet",
     "train frozen": (
         "train --arm data/arms/augmented --valid data/prepared/valid --recipe recommended "
         "--output new/run"
     ),
 }
 """Commands that are no stage; what they write goes to the folder `new`."""
+ENDLESS = {"serve": 3.0}
+"""Commands that only a signal ends, and the seconds in which one is sent."""

@@ -22,7 +22,7 @@ KILLS = 3
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("faults") / "a project", TESTED)
+    return build(tmp_path_factory.mktemp("faults") / "a project", [*TESTED, "provenance"])
 
 
 @pytest.mark.parametrize("stage", TESTED)

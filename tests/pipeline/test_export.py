@@ -142,7 +142,8 @@ def test_what_cannot_be_exported_is_refused_before_the_work(run, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
-def test_the_file_names_nothing_of_this_machine(exported):
+def test_the_file_names_nothing_of_this_machine(exported, run, tmp_path):
     data = (exported / "model.onnx").read_bytes()
-    assert str(Path(formats.__file__).parent).encode() not in data
     assert b"stack_trace" not in data
+    script = toolkit.export(run, format="torchscript", output=tmp_path / "script") / "model.pt"
+    assert str(Path(formats.__file__).parents[2]).encode() not in data + script.read_bytes()

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from toolkit.augmentation import plan
 from toolkit.augmentation.params import AugmentParams
 from toolkit.augmentation.transforms import compose
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.errors import InputError
-from toolkit.io import files, images, parallel, samples
+from toolkit.io import files, images, parallel, samples, sandbox
 from toolkit.io.manifest import Sample
 
 MEASURED = 5  # originals
@@ -52,15 +54,19 @@ def check_cost(
     at_most = LARGEST_GROWTH * count * max(map(len, files_bytes), default=0)
     if at_most < 1e6 * min(settings.limit, 100):
         return
-    sizes, seconds = 0, 0.0
-    for parent, data in zip(chosen, files_bytes, strict=True):
+    decodings = len(originals) / count
+
+    def measure(at: int) -> tuple[int, float]:
         started = time.perf_counter()
-        picture = samples.sample_picture(folder, size, parent, data)
+        picture = samples.sample_picture(folder, size, chosen[at], files_bytes[at])
         decoded = time.perf_counter()
-        row, new = next(plan.plan_rows(parent, [1], policy, settings.seed, picture))
+        row, new = next(plan.plan_rows(chosen[at], [1], policy, settings.seed, picture))
         new = new or compose.apply_transform(row.transform, picture, row.params)
-        sizes += -(-len(images.ENCODERS[settings.format](new)) // BLOCK) * BLOCK
-        seconds += time.perf_counter() - decoded + (decoded - started) * len(originals) / count
+        blocks = -(-len(images.ENCODERS[settings.format](new)) // BLOCK)
+        return blocks * BLOCK, time.perf_counter() - decoded + (decoded - started) * decodings
+
+    results = sandbox.sandboxed_map(measure, range(len(chosen)), 1)
+    sizes, seconds = np.sum(list(sandbox.finished(results)), axis=0).tolist()
     share = count / len(chosen)
     cost = AugmentationCost(count, sizes * share, seconds * share / parallel.cores())
     if cost.bytes > 1e6 * settings.limit and not accepted:

@@ -4,12 +4,13 @@ import hashlib
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from toolkit.augmentation.transforms import compose, external
 from toolkit.errors import InputError
-from toolkit.io import files, images, inside, manifest, samples
+from toolkit.io import files, images, inside, manifest, samples, sandbox
 from toolkit.io.color import DECODING_ERRORS
 from toolkit.io.images import Picture
 from toolkit.io.manifest import Manifest, Sample
@@ -113,7 +114,9 @@ def render_again(trace: TracedImage) -> bytes:
     picture = samples.sample_picture(
         trace.folder, size, trace.parent, data, images.noted_bits(trace.codec)
     )
-    again = images.ENCODERS[file_format](_apply(trace, picture))
+    applied = sandbox.sandboxed_map(partial(_apply, trace), [picture], 1)
+    (new,) = sandbox.finished(applied)
+    again = images.ENCODERS[file_format](new)
     if hashlib.sha256(again).hexdigest() != manifest.content_hash(trace.child):
         raise InputError(f"{_row(trace)}: gives other bytes here than it did: {_reason(trace)}")
     return again

@@ -19,7 +19,7 @@ from toolkit.augmentation.transforms.policy import Policy, PolicyEntry
 from toolkit.datasets import folders
 from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError
-from toolkit.io import samples
+from toolkit.io import samples, sandbox
 from toolkit.io.manifest import Sample
 from toolkit.progress import Track, silent
 
@@ -55,12 +55,13 @@ def write_preview(
         raise InputError(f"{folder}: holds no image of a class that has a policy")
     originals = [sample for sample in source.samples if not sample.derived]
     parents = {name: itertools.cycle([s for s in originals if s.label == name]) for name in shown}
-    rows = [
-        _row(folder, next(parents[name]), entry, SeedSequence([settings.seed, 0, 0, 0, at]), size)
+    drawn = [
+        (next(parents[name]), entry, SeedSequence([settings.seed, 0, 0, 0, at]))
         for at, (entry, name) in enumerate(_entries_and_classes(chosen, shown))
     ]
-    contact_sheet.write_rows(path, rows)
-    return len(rows)
+    rows = sandbox.sandboxed_map(lambda row: _row(folder, *row, size), drawn, 1)
+    contact_sheet.write_rows(path, list(sandbox.finished(rows)))
+    return len(drawn)
 
 
 def _entries_and_classes(policy: Policy, labels: Sequence[str]) -> list[tuple[PolicyEntry, str]]:

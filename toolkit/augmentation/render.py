@@ -236,7 +236,10 @@ def _render_all(job: RenderJob, book: Journal, workers: int, track: progress.Tra
     for unit, entries in zip(todo, track(rendered, "augment", len(todo)), strict=True):
         if isinstance(entries, Stopped):
             first = samples.sample_name(job.folder, job.unit_batches(unit)[0].parent)
-            raise InputError(f"{first}, or one rendered with it: {entries.reason}")
+            raise InputError(
+                f"{first}, or one rendered with it: {entries.reason}; remove the file, or what is "
+                f"named from the policy"
+            )
         book.add(unit, job.unit_positions(unit), entries)
 
 

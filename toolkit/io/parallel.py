@@ -34,7 +34,7 @@ PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 AHEAD = 2  # items that a worker has, so that it need not wait for the next
 SPAN = 1000  # items between the first unfinished one and the last one sent, if order matters
 NO_MEMORY = 70  # exit code
-NOTE = struct.Struct("<Hdq")
+NOTE = struct.Struct("<Hdq120s")
 KILLS = (-signal.SIGKILL, -signal.SIGTERM)  # exit codes; SIGTERM goes to a whole group of processes
 KILLED = "a worker process was killed, perhaps for lack of memory; run again with --workers 1"
 
@@ -100,26 +100,28 @@ def _fail(end: "Ended") -> NoReturn:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a worker ended, and what it noted before: its place in a chunk, and its limits."""
+    """How a worker ended, and what it noted before: its place in a chunk, its limits, its work."""
 
     exit_code: int
     place: int
     seconds: float
     memory: int
+    work: str = ""
 
     @property
     def reason(self) -> str:
-        """Why the file that it read is not used."""
-        too_slow = f"it took more than {self.seconds:g} seconds"
+        """Why there is no result: of reading a file, unless the work is named."""
+        it, process = self.work or "it", self.work or "the process that read it"
+        too_slow = f"{it} took more than {self.seconds:g} seconds"
         reasons = {
-            NO_MEMORY: f"it took more than {self.memory // 1_000_000:,} MB of memory",
+            NO_MEMORY: f"{it} took more than {self.memory // 1_000_000:,} MB of memory",
             -signal.SIGPROF: too_slow,
             -signal.SIGALRM: too_slow,
-            -signal.SIGKILL: "the process that read it was killed, perhaps for lack of memory",
+            -signal.SIGKILL: f"{process} was killed, perhaps for lack of memory",
         }
         code = self.exit_code
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return reasons.get(code, f"the process that read it crashed ({name})")
+        return reasons.get(code, f"{process} crashed ({name})")
 
 
 @dataclass(frozen=True)
@@ -255,7 +257,9 @@ class Pool:
                 self._killed.add(index)
             else:
                 worker.indices.popleft()
-                yield index, self._replace(Ended(exit_code, *NOTE.unpack(worker.note)))
+                place, seconds, memory, note = NOTE.unpack(worker.note)
+                work = note.rstrip(b"\0").decode(errors="ignore")
+                yield index, self._replace(Ended(exit_code, place, seconds, memory, work))
         self._returned.extendleft(reversed(worker.indices))
 
 
@@ -269,10 +273,10 @@ def in_worker() -> bool:
     return _note is not None
 
 
-def leave_note(place: int, seconds: float, memory: int) -> None:
+def leave_note(place: int, seconds: float, memory: int, work: str = "") -> None:
     """Note what is begun (see `Ended`), for the parent to find if this worker ends."""
     if _note is not None:
-        NOTE.pack_into(_note, 0, place, seconds, memory)
+        NOTE.pack_into(_note, 0, place, seconds, memory, work.encode())
 
 
 def _serve(

@@ -7,12 +7,13 @@ can stop that. It ends the worker, whose item is Stopped; the items after it go 
 import os
 import resource
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from toolkit.errors import InputError
 from toolkit.io import parallel
 from toolkit.io.parallel import Ended, Pool
 
@@ -60,17 +61,25 @@ def sandboxed_map(
             yield from results
 
 
-def contain(function: Callable[[], B], seconds: float, memory: int) -> B | Stopped:
+def contain(function: Callable[[], B], seconds: float, memory: int, work: str = "") -> B | Stopped:
     """Return `function()`, or Stopped, within limits (see `sandboxed_map`), wherever it is called.
 
     In a worker the limits hold for this call, unless its item has some of its own; beyond them the
-    worker is ended. Any other process forks a worker for it, which takes milliseconds.
+    worker is ended. Any other process forks a worker for it, which takes milliseconds. `work` is
+    what the reason names, unless a file is read.
     """
     if parallel.in_worker():
-        return function() if _limits_hold else _limited(function, seconds, memory)
-    items = (None,)
-    (result,) = sandboxed_map(lambda _: function(), items, 1, seconds=seconds, memory=memory)
+        return function() if _limits_hold else _limited(function, seconds, memory, work)
+    (result,) = sandboxed_map(lambda _: contain(function, seconds, memory, work), (None,), 1)
     return result
+
+
+def finished(results: Iterable[B | Stopped]) -> Iterator[B]:
+    """Yield the results. Raises InputError with its reason for one that is Stopped."""
+    for result in results:
+        if isinstance(result, Stopped):
+            raise InputError(result.reason)
+        yield result
 
 
 def _unchanged(end: Ended) -> Ended:
@@ -102,9 +111,9 @@ def _map(function: Callable[[A], B], seconds: float, memory: int, chunk: Sequenc
     return results
 
 
-def _limited(function: Callable[[], B], seconds: float, memory: int) -> B:
+def _limited(function: Callable[[], B], seconds: float, memory: int, work: str = "") -> B:
     global _limits_hold
-    parallel.leave_note(_place, seconds, memory)
+    parallel.leave_note(_place, seconds, memory, work)
     before, most = resource.getrlimit(resource.RLIMIT_DATA)
     _limits_hold = True
     _set_timers(seconds)

@@ -6,9 +6,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from tests.conftest import fill
 from toolkit.augmentation import params
-from toolkit.augmentation.params import ArmParams, EntryParams
-from toolkit.augmentation.transforms import compose, parsing
+from toolkit.augmentation.params import ArmParams, AugmentParams, EntryParams
+from toolkit.augmentation.preview import write_preview
+from toolkit.augmentation.render import augment_folder
+from toolkit.augmentation.transforms import compose, external, parsing
 from toolkit.augmentation.transforms.policy import Policy
 from toolkit.augmentation.transforms.presets import POLICIES
 from toolkit.errors import InputError
@@ -149,6 +152,28 @@ def test_unknown_names_and_arguments_are_refused(transform, arguments, message):
 def test_what_does_not_keep_size_and_type_is_refused_by_name(transform, arguments, message):
     with pytest.raises(InputError, match=message):
         drawn_picture(only(transform, **arguments), 0)
+
+
+def test_a_transform_that_takes_for_ever_is_ended_and_named_with_its_image(tmp_path, monkeypatch):
+    monkeypatch.setattr(external, "SECONDS", 0.2)
+    policy = only("albumentations.GlassBlur", iterations=10**5)
+    problem = "albumentations.GlassBlur on an image of 40 x 40 took more than 0.2 seconds"
+    photos = fill(tmp_path / "photos", {"a": 2, "b": 1}, size=40)
+    with pytest.raises(InputError, match=rf"photos/b/000.png, or .*: {problem}; remove"):
+        augment_folder(photos, tmp_path / "out", AugmentParams(), policy)
+    with pytest.raises(InputError, match=problem):
+        write_preview(tmp_path / "out.png", photos, AugmentParams(), policy)
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_groups_in_groups_are_bounded(tmp_path):
+    group = "{transform: some_of, arguments: {count: 10, replace: true}, of: [%s]}"
+    deep = "{transform: rotate}"
+    for _ in range(4):
+        deep = group % deep
+    (tmp_path / "p.yaml").write_text(f"[{deep}]")
+    with pytest.raises(InputError, match=r"\[0\].of: up to 10,000 transforms .* at most"):
+        parsing.make_policy(tmp_path / "p.yaml")
 
 
 def test_advice_of_a_library_is_no_error():

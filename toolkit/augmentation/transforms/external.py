@@ -20,8 +20,11 @@ from numpy.random import Generator
 from toolkit import errors
 from toolkit.augmentation.transforms.sampling import Params
 from toolkit.errors import InputError
+from toolkit.io import parallel, sandbox
 from toolkit.io.images import Pixels
 
+SECONDS, MEMORY = 60.0, 8_000_000_000
+"""Processor time and bytes that one transform may take of one image, in a worker process."""
 CONSTANT = {"shape", "interpolation", "fill", "fill_mask", "output_shape"}
 """What the libraries report though it is not drawn."""
 
@@ -64,7 +67,7 @@ def sample_external(name: str, rng: Generator, pixels: Pixels, arguments: Params
     """
     seed = int(rng.integers(2**32))
     _, applied = _run(name, pixels, arguments, seed)
-    return {"arguments": dict(arguments), "seed": seed, "sampled": _readable(applied)}
+    return {"arguments": dict(arguments), "seed": seed, "sampled": applied}
 
 
 def apply_external(name: str, pixels: Pixels, params: Params) -> Any:
@@ -80,14 +83,25 @@ def external_versions(name: str) -> dict[str, str]:
 
 
 def _run(name: str, pixels: Pixels, arguments: Params, seed: int) -> tuple[Any, Params]:
+    """Return the result, and the readable part of what was drawn. Raises InputError.
+
+    A worker that takes too long is ended; elsewhere the limits do not hold.
+    """
+    height, width = pixels.shape[:2]
+    where = f"on an image of {width} x {height}"
     transform = build_external(name, arguments)
-    try:
-        return _library(name)[0].run(transform, pixels.copy(), seed)
-    except Exception as error:  # whatever the library raises, OpenCV's own among it
-        height, width = pixels.shape[:2]
-        raise InputError(
-            f"{name} fails on an image of {width} x {height}: {_shortened(error)}"
-        ) from error
+
+    def run() -> tuple[Any, Params]:
+        try:
+            result, applied = _library(name)[0].run(transform, pixels.copy(), seed)
+        except Exception as error:  # whatever the library raises, OpenCV's own among it
+            raise InputError(f"{name} fails {where}: {_shortened(error)}") from error
+        return result, _readable(applied)
+
+    if not parallel.in_worker():
+        return run()
+    (done,) = sandbox.finished([sandbox.contain(run, SECONDS, MEMORY, f"{name} {where}")])
+    return done
 
 
 def _shortened(error: Exception) -> str:
@@ -182,6 +196,8 @@ def _torchvision_classes() -> Mapping[str, Callable[..., Any]]:
 
 def _run_torchvision(transform: Any, pixels: Pixels, seed: int) -> tuple[Any, Params]:
     torch = importlib.import_module("torch")
+    if parallel.in_worker():
+        torch.set_num_threads(1)  # OpenMP would wait for threads that the fork did not bring along
     applied: dict[str, Any] = {}
     make_params = transform.make_params
 

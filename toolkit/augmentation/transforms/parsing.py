@@ -14,6 +14,7 @@ from toolkit.augmentation.transforms import external, saved
 from toolkit.augmentation.transforms.policy import (
     GROUPS,
     LIMITS,
+    MOST_APPLIED,
     Policy,
     PolicyEntry,
     narrow_entry,
@@ -199,6 +200,9 @@ def _find_mistake(entry: PolicyEntry) -> tuple[Keys, str] | None:
     for number, part in enumerate(entry.of):
         if mistake := _find_mistake(part):
             return ["of", number, *mistake[0]], mistake[1]
+    if (steps := entry.most_steps()) > MOST_APPLIED:
+        most = f"up to {steps:,} transforms may be applied to one image"
+        return ["of"], f"{most}, at most {MOST_APPLIED:,} are; lower count, chains or depth"
     return None
 
 

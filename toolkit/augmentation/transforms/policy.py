@@ -1,5 +1,6 @@
 """Policies: entries with weights, groups of entries, and limits of what is drawn."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,6 +13,8 @@ from toolkit.augmentation.transforms.registry import Argument, is_number, is_pai
 from toolkit.errors import InputError
 
 MOST_STEPS = 10
+MOST_APPLIED = 1000
+"""Transforms that groups within groups may apply to one image."""
 COUNT_RULE = f"a whole number from 1 to {MOST_STEPS}, or [lowest, highest]"
 
 
@@ -71,6 +74,15 @@ class PolicyEntry:
             yield self
         for part in self.of:
             yield from part.leaves()
+
+    def most_steps(self) -> int:
+        """Return how many transforms may be applied to one image."""
+        if not self.of:
+            return 1
+        parts = [part.most_steps() for part in self.of]
+        counts = [self.full_arguments.get(name, 1) for name in ("count", "chains", "depth")]
+        repeated = math.prod(count if isinstance(count, int) else count[1] for count in counts)
+        return sum(parts) if self.transform == "sequence" else repeated * max(parts)
 
 
 @dataclass(frozen=True)

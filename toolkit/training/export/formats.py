@@ -2,6 +2,7 @@
 
 import io
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,6 +83,16 @@ def _write_torchscript(network: nn.Module, example: Tensor, notes: Mapping[str, 
     stream = io.BytesIO()
     with _quiet(), torch.inference_mode():
         JIT.save(JIT.trace(network, (example,)), stream, _extra_files=dict(notes))
+    return _without_traces(stream)
+
+
+def _without_traces(archive: io.BytesIO) -> bytes:
+    """Return the archive without what names files of the machine: who called torch, for errors."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(stream, "w") as kept:
+        for entry in source.infolist():
+            if not entry.filename.endswith((".debug_pkl", "/.data/serialization_id")):
+                kept.writestr(zipfile.ZipInfo(entry.filename), source.read(entry))
     return stream.getvalue()
 
 

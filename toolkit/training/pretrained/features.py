@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -76,18 +75,17 @@ def _key(folder: LabeledFolder, backbone: Backbone, size: int, threads: int) -> 
 def _write(
     path: Path, folder: LabeledFolder, backbone: Backbone, size: int, threads: int, track: Track
 ) -> None:
+    """Write one batch after the other: of a mapped file, a full disk would kill the process."""
     shape = len(folder.samples), backbone.dimensions
-    table = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     batches = torch.split(torch.arange(len(folder.samples)), BATCH)
     decoded = streaming.open_stream(folder, size).take(batches)
-    with device.reproducible(threads, torch.device("cpu")), torch.inference_mode():
-        for rows, (images, _) in zip(
-            batches, track(decoded, f"embed {folder.name}", len(batches)), strict=True
-        ):
-            table[rows.numpy()] = backbone.network(normalize(images)).numpy()
-    table.flush()
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with (
+        files.naming_errors(path),
+        path.open("wb") as table,
+        device.reproducible(threads, torch.device("cpu")),
+        torch.inference_mode(),
+    ):
+        np.lib.format.write_array_header_1_0(table, header)
+        for images, _ in track(decoded, f"embed {folder.name}", len(batches)):
+            table.write(backbone.network(normalize(images)).numpy().astype("<f4").tobytes())
