@@ -209,13 +209,15 @@ NAME_PATTERNS = (
 def suggest_label(paths: Sequence[PurePosixPath]) -> str:
     """Return words about the classes that names of files look like, with the option; "" if none."""
     for pattern in CLASS_PATTERNS:
-        names = _search(pattern, [path.name for path in paths], "")
+        texts = [str(path) if "/" in pattern else path.name for path in paths]
+        names = _search(pattern, texts, "")
         counts = Counter(name for name in names if name)
         many = 1 < len(counts) <= MOST_CLASSES and counts.total() >= NAMED * len(paths)
         if many and min(counts.values()) > 1:
             listed = ", ".join(f"{name} {n}" for name, n in counts.most_common(SHOWN))
             more = ", ..." if len(counts) > SHOWN else ""
-            return f"names of files look like classes ({listed}{more}): --label '{pattern}'"
+            where = "folders" if "/" in pattern else "files"
+            return f"names of {where} look like classes ({listed}{more}): --label '{pattern}'"
     return ""
 
 
@@ -224,5 +226,8 @@ CLASS_PATTERNS = (
     r"^(.+?)[ ._-]*[(]?[0-9]+[)]?[.][^.]+$",
     r"^([^\W\d_]+)[ ._-]",
     r"^[0-9]+[ ._-]+([^\W\d_]+)",
+    r"([^/]+)[ _-](?i:train|valid?|test)/",
+    r"(?i:train|valid?|test)[ _-]([^/]+)/",
 )
-"""Where a class may be in a name: before the last number, first, or behind a number."""
+"""Where a class may be in a name: before the last number, first, or behind a number; or in that of
+a folder, with the split."""
