@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.fuzz import mutants, paths, worst
+from tests.fuzz import mutants, paths, uploads, worst
 from tests.helpers.naughty import TEXTS
 from toolkit.datasets import folders
 from toolkit.errors import InputError
 from toolkit.io import images, manifest, sandbox
 
 UNDAMAGED = 200  # images among the mutants
+UPLOADS = 1000
 LINKS = {"out": "/etc/passwd", "loop": "loop", "gone": "nowhere", "up": ".."}
 
 
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("--part", action="append", choices=PARTS, help="only this; repeatable")
     arguments = parser.parse_args()
     count = 10_000 if arguments.long else 500
-    chosen = arguments.part or [name for name in PARTS if arguments.long or name != "largest"]
+    chosen = arguments.part or [name for name in PARTS if arguments.long or name not in LONG]
     with tempfile.TemporaryDirectory() as root:
         wrong = sum(PARTS[name](Path(root), count) for name in chosen)
     sys.exit(bool(wrong))
@@ -49,6 +50,11 @@ def _hostile_paths(root: Path, count: int) -> int:
 
 def _largest(_root: Path, _count: int) -> int:
     return _table(("file", "bytes", "outcome", "s", "peak, MB", "too much"), worst.measure())
+
+
+def _serve(root: Path, _count: int) -> int:
+    header = ("uploads", "sent", "predicted", "refused", "no answer", "slowest, s", "anything else")
+    return _table(header, uploads.measure(root / "serve", UPLOADS))
 
 
 def _kinds(root: Path, count: int) -> Iterable[list[object]]:
@@ -135,8 +141,10 @@ PARTS: dict[str, Callable[[Path, int], int]] = {
     "paths": _hostile_paths,
     "largest": _largest,
     "folder": _folder,
+    "serve": _serve,
 }
-"""By name; the largest files only in a long run, unless they are asked for."""
+LONG = ("largest", "serve")
+"""Those only in a long run, unless they are asked for."""
 
 
 def _table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> int:

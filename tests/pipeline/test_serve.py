@@ -11,12 +11,14 @@ import threading
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 import toolkit
 from tests.conftest import fill
+from tests.fuzz import uploads
 from tests.helpers.arms import arm, trained
 from tests.helpers.waiting import TIMEOUT
 from tests.integration.test_page import ARGUMENTS, CHROMIUM
@@ -240,6 +242,22 @@ def test_a_person_drops_photos_in_a_browser(server, photos):
             assert page.evaluate("() => document.documentElement.scrollWidth") <= width
         chromium.close()
     assert all(url.startswith((server[0], "data:")) for url in heard)
+
+
+def test_hostile_requests_are_answered_or_ended_and_the_next_photo_is_predicted(server, photos):
+    """A thousand with `python -m tests.fuzz --part serve`."""
+    address, process = server
+    data = (photos / "a" / "000.png").read_bytes()
+    port = int(address.rstrip("/").rpartition(":")[2])
+    hostile = [uploads.broken(np.random.default_rng([1, n]), data) for n in range(60)]
+    hostile = [each for each in hostile if len(each.data) < 1_000_000]
+    with ThreadPoolExecutor(4) as pool:
+        found = {status for status, _ in pool.map(partial(uploads.send, port), hostile)}
+    refusals = {str(code) for code in uploads.REFUSALS}
+    assert found <= refusals | {"200", uploads.NONE}
+    assert found & refusals
+    assert process.poll() is None
+    assert uploads.send(port, uploads.Upload(uploads.post(data)))[0] == "200"
 
 
 def test_ctrl_c_ends_it_cleanly(server, photos):

@@ -11,6 +11,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 from torch import nn
 
 from toolkit.errors import InputError
@@ -154,7 +155,8 @@ async def read_body(
 ) -> bytes:
     """Return a request's body, or read it and return nothing.
 
-    Raises HTTPException, 413, as soon as it is beyond MAX_BYTES, and 408 after MAX_SECONDS.
+    Raises HTTPException, 413, as soon as it is beyond MAX_BYTES, 408 after MAX_SECONDS, and 400
+    where the connection ended before.
     """
     length, data, read = headers.get("content-length", "0"), bytearray(), 0
     declared = int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else 0
@@ -168,6 +170,8 @@ async def read_body(
                 if read > MAX_BYTES:
                     raise HTTPException(413, problem)
                 data += part if keep else b""
+    except ClientDisconnect:
+        raise HTTPException(400, "the photo did not come to its end; send it again") from None
     except TimeoutError:
         problem = f"the photo did not come within {MAX_SECONDS} seconds; send it again"
         raise HTTPException(408, problem) from None
