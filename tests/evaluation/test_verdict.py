@@ -11,6 +11,7 @@ from toolkit.evaluation.verdict import (
     design_sentence,
     format_p,
     images_to_settle,
+    interval_ends,
     metric_title,
     summarize_comparison,
     verdict_headline,
@@ -136,7 +137,8 @@ def test_the_summary_is_scalars_by_recipe_and_arm():
     compared = compare_results(
         arms(original=BASE, duplicated=GOOD, augmented=GOOD), control="duplicated"
     )
-    scalars = summarize_comparison(compared)["net"]["augmented"]
+    summary = summarize_comparison(compared)
+    scalars = summary["net"]["augmented"]
     assert all(isinstance(value, int | float | str) for value in scalars.values())
     assert (scalars["verdict"], scalars["role"]) == ("better", "primary")
     assert scalars["role_against_duplicated"] == "exploratory"
@@ -144,16 +146,39 @@ def test_the_summary_is_scalars_by_recipe_and_arm():
     assert {"seeds_to_settle_against_duplicated", "images_to_settle_against_duplicated"} & {
         *scalars
     }
-    for name in ("threshold_gmean", "gmean"):
-        assert scalars[f"{name}_low"] < scalars[name] < scalars[f"{name}_high"]
     assert scalars["threshold_gmean_difference"] > 0 < scalars["roc_auc_difference"]
     assert scalars["verdict_against_duplicated"] == "not yet known"
-    assert (
-        scalars["gmean_difference_low"]
-        < scalars["gmean_difference"]
-        < scalars["gmean_difference_high"]
+    assert "verdict" not in summary["net"]["original"]
+
+
+def test_the_summary_begins_with_the_primary_contrast():
+    """The first columns of `dvc exp show`."""
+    compared = compare_results(arms(original=BASE, augmented=GOOD))
+    summary = summarize_comparison(compared)
+    first = ["gmean", "recall", "threshold_gmean", "verdict"]
+    assert [*summary] == [*first, "net"]
+    assert all(summary[key] == summary["net"]["augmented"][key] for key in first)
+    assert [*summary["net"]["augmented"]][:3] == first[:3]
+    assert "verdict" not in summarize_comparison(compare_results(arms(original=BASE)))
+
+
+def test_a_recipe_may_be_called_like_a_key_of_the_summary():
+    results = [dataclasses.replace(of, recipe="gmean") for of in arms(original=BASE)]
+    assert [*summarize_comparison(compare_results(results))["gmean"]] == ["original"]
+
+
+def test_intervals_hold_their_values_and_stand_by_themselves():
+    compared = compare_results(
+        arms(original=BASE, duplicated=GOOD, augmented=GOOD), control="duplicated"
     )
-    assert "verdict" not in summarize_comparison(compared)["net"]["original"]
+    summary, intervals = summarize_comparison(compared), interval_ends(compared)
+    for arm, ends in intervals["net"].items():
+        scalars = summary["net"][arm]
+        assert all(low < scalars[key] < high for key, (low, high) in ends.items())
+        assert not [key for key in scalars if key.endswith(("_low", "_high"))]
+    assert {"gmean", "threshold_gmean_difference", "gmean_difference_against_duplicated"} <= {
+        *intervals["net"]["augmented"]
+    }
 
 
 def test_a_design_says_beforehand_what_it_will_find():

@@ -153,6 +153,8 @@ def test_a_comparison_writes_its_files(tmp_path, page_inputs):
     assert json.loads((tmp_path / "summary.json").read_text()) == verdict.summarize_comparison(
         page_inputs.compared
     )
+    intervals = json.loads((tmp_path / "intervals.json").read_text())
+    assert [*intervals] == [*page_inputs.compared.recipes]
     assert len((tmp_path / "curves.csv").read_text().splitlines()) == 1 + 12 * 4
     for name in ("comparison.png", "curves.png"):
         assert Image.open(io.BytesIO((tmp_path / name).read_bytes())).format == "PNG"

@@ -27,8 +27,12 @@ RECALL, SHARED, SPREADS = 0.9, 0.5, (0.0, 0.04)
 RAISED = 20
 """Seeds of each arm that more test images are counted for, where neither alone settles."""
 
+HEADLINE = (GMEAN, "recall", RANKING)
+"""What stands first in summary.json, beside the verdict."""
+
 Scalars = dict[str, float | str]
 Summary = dict[str, dict[str, Scalars]]
+Bounds = dict[str, tuple[float, float]]
 
 
 def metric_title(metric: str, positive: str | None = None) -> str:
@@ -346,34 +350,68 @@ def _escape(text: str) -> str:
 # --- summary.json -----------------------------------------------------------------------------
 
 
-def summarize_comparison(compared: Comparison) -> Summary:
+def summarize_comparison(compared: Comparison) -> dict[str, float | str | dict[str, Scalars]]:
     """Return scalars by recipe and arm for summary.json, because DVC's tables leave lists out.
 
-    These are means over the seeds, for G-means also the interval and the standard deviation over
-    the seeds (`spread`), the differences, and the verdicts. docs/comparing.md says what each key
-    means.
+    These are means over the seeds, the verdicts, the differences, and for G-means the standard
+    deviation over the seeds (`spread`); docs/comparing.md says what each key means. Before them
+    stand HEADLINE and the verdict of the primary contrast, or of the first arm where there is none:
+    the first columns of `dvc exp show`. A recipe that is called like one of these takes its place.
     """
     nested: Summary = {recipe: {} for recipe in compared.recipes}
     for row in compared.estimates:
-        nested[row.recipe][row.arm] = _scalars(row, compared.metrics)
+        shown = [*dict.fromkeys((*HEADLINE, *SUMMARY_METRICS))]
+        nested[row.recipe][row.arm] = {m: row.mean(m) for m in shown if m in compared.metrics}
+    for contrast in compared.contrasts:
+        suffix = _against(contrast, compared)
+        scalars = {f"{name}{suffix}": value for name, value in _contrast_scalars(contrast).items()}
+        nested[contrast.recipe][contrast.arm] |= scalars
     for of in compared.leaderboard:
         if of.metric == tested_metric(compared.metrics):
             nested[of.recipe][of.arm]["probability_best"] = of.best
+    for row in compared.estimates:
+        nested[row.recipe][row.arm] |= _spreads(row)
+    return _headline(compared, nested) | nested
+
+
+def _headline(compared: Comparison, nested: Summary) -> Scalars:
+    shown: Sequence[ArmEstimate | Contrast] = [
+        *(contrast for contrast in compared.contrasts if contrast.primary),
+        *compared.estimates,
+    ]
+    own = nested[shown[0].recipe][shown[0].arm]
+    means = {key: own[key] for key in HEADLINE if key in own}
+    return means if isinstance(shown[0], ArmEstimate) else means | {"verdict": shown[0].verdict}
+
+
+def _against(contrast: Contrast, compared: Comparison) -> str:
+    return "" if contrast.against == compared.baseline else f"_against_{contrast.against}"
+
+
+def _spreads(row: ArmEstimate) -> Scalars:
+    found = {metric: row.std(metric) for metric in dict.fromkeys((row.metric, GMEAN))}
+    spreads = {f"{metric}_spread": value for metric, value in found.items() if value is not None}
+    return {"seeds": len(row.seeds), **spreads}
+
+
+def interval_ends(compared: Comparison) -> dict[str, dict[str, Bounds]]:
+    """Return the 95% intervals by recipe and arm: of the G-means, and of their differences.
+
+    They stand in a file of their own, which is no metric of DVC: its tables show one column for
+    each number, and would have three times as many.
+    """
+    nested: dict[str, dict[str, Bounds]] = {recipe: {} for recipe in compared.recipes}
+    for row in compared.estimates:
+        metrics = dict.fromkeys((row.metric, GMEAN))
+        nested[row.recipe][row.arm] = {metric: row.intervals[metric] for metric in metrics}
     for contrast in compared.contrasts:
-        suffix = "" if contrast.against == compared.baseline else f"_against_{contrast.against}"
-        scalars = {f"{name}{suffix}": value for name, value in _contrast_scalars(contrast).items()}
-        nested[contrast.recipe][contrast.arm] |= scalars
+        suffix = _against(contrast, compared)
+        nested[contrast.recipe][contrast.arm] |= {
+            f"{metric}_difference{suffix}": (of.low, of.high)
+            for metric in (RANKING, AUC, GMEAN)
+            if (of := contrast.differences.get(metric))
+        }
     return nested
-
-
-def _scalars(row: ArmEstimate, compared: Sequence[str]) -> Scalars:
-    scalars: Scalars = {"seeds": len(row.seeds)}
-    for metric in dict.fromkeys((row.metric, GMEAN)):
-        (low, high), spread = row.intervals[metric], row.std(metric)
-        scalars |= {f"{metric}_low": low, f"{metric}_high": high}
-        if spread is not None:
-            scalars[f"{metric}_spread"] = spread
-    return scalars | {metric: row.mean(metric) for metric in SUMMARY_METRICS if metric in compared}
 
 
 def _contrast_scalars(contrast: Contrast) -> Scalars:
@@ -386,11 +424,7 @@ def _contrast_scalars(contrast: Contrast) -> Scalars:
     }
     for metric in (RANKING, AUC, GMEAN):
         if of := contrast.differences.get(metric):
-            scalars |= {
-                f"{metric}_difference": of.value,
-                f"{metric}_difference_low": of.low,
-                f"{metric}_difference_high": of.high,
-            }
+            scalars[f"{metric}_difference"] = of.value
     if contrast.verdict == judgment.UNKNOWN and not math.isnan(contrast.detectable):
         needed = {
             "seeds_to_settle": seeds_to_settle(contrast),

@@ -20,11 +20,8 @@ def write_comparison(path: Path, compared: Comparison, results: Sequence[RunResu
     """Write the summary to `path`, and beside it what `dvc plots` shows.
 
     These are curves.csv and curves.png (by epoch), confusion.csv, comparison.png, and a CSV per
-    diagram in CSV.
+    diagram in CSV. intervals.json has the intervals, which are no metrics of DVC.
     """
-    summary = json.dumps(
-        verdict.summarize_comparison(compared), indent=2, ensure_ascii=False, allow_nan=False
-    )
     files.write_file(path.parent / "curves.csv", history_csv(results))
     files.write_file(path.parent / "curves.png", figures.overlay_figure(results))
     files.write_file(path.parent / "confusion.csv", curves.confusion_csv(results))
@@ -32,7 +29,12 @@ def write_comparison(path: Path, compared: Comparison, results: Sequence[RunResu
     for name in CSV:
         table = curves.curves_csv(results, curves.DIAGRAMS[name])
         files.write_file(path.parent / f"{name}.csv", table)
-    files.write_file(path, summary + "\n")
+    files.write_file(path.parent / "intervals.json", _json(verdict.interval_ends(compared)))
+    files.write_file(path, _json(verdict.summarize_comparison(compared)))
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def comparison_page(inputs: PageInputs) -> str:
