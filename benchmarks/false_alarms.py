@@ -14,6 +14,12 @@ true difference; the aim is at most 5%.
 In the design `folds` images are crossed with divisions: a run is a division of all images into
 folds, the same for all arms, and the network of each fold has an effect of its own on the images
 that it is tested on; thresholds come from the other folds.
+
+    python benchmarks/false_alarms.py --looks
+
+prints another table, in a minute: what looking several times does, with seeds added
+(`compare.looks`) or divisions into folds (`advise --until-sure`). Each image's contribution to the
+metric is drawn.
 """
 
 import argparse
@@ -26,10 +32,10 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, logit, ndtr, ndtri
 
-from toolkit.evaluation import contrasts, judgment
+from toolkit.evaluation import contrasts, judgment, sequential
 from toolkit.evaluation.ranking import at_thresholds
 from toolkit.evaluation.results import RunResult
-from toolkit.metrics import thresholds
+from toolkit.metrics import significance, thresholds
 from toolkit.metrics.predictions import Predictions
 
 HISTORY = {"epoch": (1.0,)}  # marks a result as a training run
@@ -243,6 +249,66 @@ def without(predictions: Predictions, left_out: np.ndarray) -> Predictions:
     return Predictions(predictions.classes, ids, actual, predicted, scores)
 
 
+LOOK_HEADS = (
+    "added", "looks", "training", "gain", "5% at each look", "sequential", "runs on average",
+    "once, with all",
+)  # fmt: skip
+RARE, ONE_IMAGE = 60, 0.4
+"""Images that the metric is the mean of, and its standard deviation over them."""
+SEEDS, REPEATS = (3, 6, 12, 24), (2, 4, 8, 16)
+LOOK_SCENES = [
+    *(("seeds", SEEDS, training, gain) for training in (0.0, 0.02, 0.1) for gain in (0.0, 0.1)),
+    *(("seeds", (3, 5), 0.1, gain) for gain in (0.0, 0.1)),
+    *(("divisions", REPEATS, 0.0, gain) for gain in (0.0, 0.1)),
+    *(("divisions", (1, 2, 4, 8), 0.0, gain) for gain in (0.0, 0.1)),
+]
+
+
+def look_several_times(
+    added: str, looks: Sequence[int], training: float, gain: float, rng: np.random.Generator
+) -> tuple[bool, bool, int, bool]:
+    """Draw two arms; return what is found at any look, sequentially, with how many runs, and once.
+
+    Half of an image's variance is shared by the arms, a quarter by the runs of an arm. `training`
+    is the standard deviation of a run's own effect.
+    """
+    most = looks[-1]
+    arms = np.sqrt(0.25) * rng.standard_normal((2, 1, RARE))
+    noise = np.sqrt(0.25) * rng.standard_normal((2, most, RARE))
+    each = ONE_IMAGE * (np.sqrt(0.5) * rng.standard_normal(RARE) + arms + noise)
+    each = 0.5 + each + training * rng.standard_normal((2, most, 1))
+    each[0] += gain
+    naive, found, used, p = False, False, most, 1.0
+    subtract = significance.difference
+    if added == "divisions":
+        subtract = significance.networks_difference
+    for count in looks:
+        rows = each[:, :count].reshape(2 * count, RARE)
+        values, covariance = rows.mean(axis=1), np.cov(rows) / RARE
+        of = subtract(values[:count], values[count:], covariance, RARE)
+        look = sequential.look_at(count, looks)
+        if added == "divisions":
+            look = sequential.look_at_repeats(of, count, looks)
+        p = of.p
+        naive |= p < sequential.ALPHA
+        if not found and p * look.tests < sequential.ALPHA:
+            found, used = True, count
+    return naive, found, used, p < sequential.ALPHA
+
+
+def print_looks(experiments: int, seed: int) -> None:
+    """Print how often a difference is found, and with how many runs."""
+    print("|", " | ".join(LOOK_HEADS), "|")
+    print("|" + " ---: |" * len(LOOK_HEADS))
+    for added, looks, training, gain in LOOK_SCENES:
+        rng = np.random.default_rng(seed)
+        drawn = [look_several_times(added, looks, training, gain, rng) for _ in range(experiments)]
+        naive, found, used, once = np.mean(drawn, axis=0)
+        shares = (f"{naive:.1%}", f"{found:.1%}", f"{used:.1f}", f"{once:.1%}")
+        scene = (added, _list(looks), str(training), f"{gain:+.2f}")
+        print("|", " | ".join((*scene, *shares)), "|", flush=True)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
@@ -251,7 +317,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--design", choices=DESIGNS, default="split")
     parser.add_argument("--part", default="1/1", help="which rows: 1/8 is the first eighth")
+    parser.add_argument("--looks", action="store_true", help="what looking several times does")
     options = parser.parse_args()
+    if options.looks:
+        print_looks(options.experiments, options.seed)
+        return
     part, parts = map(int, options.part.split("/"))
     scenes = DESIGNS[options.design]
     edges = [len(scenes) * number // parts for number in (part - 1, part)]

@@ -10,6 +10,7 @@ from .pipeline.steps.evaluate import evaluate as evaluate
 from .pipeline.steps.export import export as export
 from .pipeline.steps.fetch import fetch as fetch
 from .pipeline.steps.init import init as init
+from .pipeline.steps.leaderboard import leaderboard as leaderboard
 from .pipeline.steps.predict import predict as predict
 from .pipeline.steps.prepare import prepare as prepare
 from .pipeline.steps.probe import probe as probe

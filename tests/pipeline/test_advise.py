@@ -12,9 +12,16 @@ from toolkit.checks.findings import Audit, Finding
 from toolkit.cli.main import app
 from toolkit.errors import InputError
 from toolkit.evaluation import advice
+from toolkit.evaluation.remedies import HeldOutImages
 from toolkit.io import files, images
 from toolkit.io.manifest import Sample
+from toolkit.pipeline.candidates import Candidate, Networks
 from toolkit.pipeline.steps import advise as step
+from toolkit.pipeline.timing import TimeBudget
+from toolkit.progress import silent
+from toolkit.training import dataset
+
+QUICK = [name for name in advice.TITLES if name not in advice.SLOW]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +43,7 @@ def found(photos, page):
 
 
 def test_every_remedy_is_tested_on_every_photo(found):
-    assert [result.name for result in found.comparison.results] == list(advice.TITLES)
+    assert [result.name for result in found.comparison.results] == QUICK
     assert all(result.errors.rare == 8 for result in found.comparison.results)
     assert all(result.errors.others == 40 for result in found.comparison.results)
     assert found.comparison.declared == advice.RECOMMENDED
@@ -118,7 +125,7 @@ def test_the_json_names_the_remedy_and_the_photos(photos, found):
     )  # fmt: skip
     answer = json.loads(done.stdout)
     assert answer["take"] == found.comparison.chosen
-    assert list(answer["remedies"]) == list(advice.TITLES)
+    assert list(answer["remedies"]) == QUICK
     one = answer["remedies"]["nothing"]
     assert len(one["missed"]) == one["rare"] - round(one["found"])
     assert one["p"] is None
@@ -145,3 +152,70 @@ def test_a_group_lies_in_one_fold_with_the_groups_that_share_a_picture_with_it()
     assert step.fewest_groups(kept) == 2
     with pytest.raises(InputError, match="class 'a' has images of one group alone"):
         step.fewest_groups(kept[:3])
+
+
+def test_networks_get_the_new_images_with_what_they_were_made_of(photos):
+    tested = dataset.open_folder(photos)
+    goal = {"common": 40, "rare": 12}
+    new = step._new_images(tested, goal, "affine_photo", 32, work=photos.parent / "t", workers=1,
+                           track=silent)  # fmt: skip
+    plain, more = step._trainable(tested, new, [40, 12], silent).values()
+    assert isinstance(plain.data, dataset.Tensors)
+    assert plain.data.images.shape == (48, 3, 64, 64)
+    assert len(more.data.labels) == 52
+    assert tested.classes.index("rare") == 1
+    assert more.data.labels[48:].tolist() == [1] * 4
+    assert [tested.samples[row].label for row in more.parents] == ["rare"] * 4
+
+
+def candidate(name, odds, noise, tuned=False):
+    """A remedy whose log-odds, `odds`, get other noise in each division."""
+
+    def fit(divisions, first):
+        rngs = [np.random.default_rng(first + number) for number in range(len(divisions))]
+        rare = [1 / (1 + np.exp(-odds - noise * rng.normal(size=len(odds)))) for rng in rngs]
+        return [np.stack([1 - one, one], axis=1) for one in rare], 0.0
+
+    return Candidate(name, fit, tuned)
+
+
+def rounds(gain, budget, networks=Networks):
+    """Compare doing nothing with a remedy whose classes lie `gain` further apart."""
+    labels = np.array([0] * 150 + [1] * 40)
+    rng = np.random.default_rng(3)
+    odds = 2 * labels - 1 + rng.normal(size=190)
+    better = (2 + gain) * (labels - 0.5) + rng.normal(size=190)
+    ids = tuple(map(str, range(190)))
+    folds = (rng.permutation(190) % 5,)
+    images = HeldOutImages(ids, ("a", "b"), labels, folds, "b")
+    some = [
+        candidate(advice.NOTHING, odds, 1.0),
+        candidate(advice.RECOMMENDED, better, 1.0, tuned=True),
+        candidate(advice.COPIES, odds, 1.0),
+    ]
+    settings = {"margin": 0.02, "seed": 0, "resamples": 200}
+
+    def divide():
+        return rng.permutation(190) % 5
+
+    return step._compare_rounds(images, some, lambda _: networks(), divide, budget, settings)
+
+
+def test_divisions_are_added_only_until_it_is_sure():
+    sure, answer = rounds(5.0, TimeBudget(until_sure=True))
+    assert len(sure.folds) == 1
+    assert answer[advice.RECOMMENDED].verdict == "better"
+    assert (answer.look.number, answer.look.planned) == (1, 4)
+    assert answer.look.level < 0.05
+    unsure, answer = rounds(-0.3, TimeBudget(until_sure=True))
+    assert len(unsure.folds) == 8
+    assert answer.look.number == 4
+    assert answer[advice.RECOMMENDED].p > answer[advice.RECOMMENDED].difference.p
+
+
+def test_a_limit_of_time_is_spent_on_networks_and_on_divisions_looked_at_once():
+    slow = candidate(advice.TRAINED, np.linspace(-1, 1, 190), 1.0, tuned=True)
+    images, answer = rounds(5.0, TimeBudget(600.0), lambda: Networks([slow], 1.0))
+    assert len(images.folds) == 8
+    assert [of.name for of in answer.results][-1] == advice.TRAINED
+    assert answer.look.planned == 1

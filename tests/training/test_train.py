@@ -205,6 +205,8 @@ def test_seeds_that_are_done_are_kept_and_others_go_on(data, tmp_path, monkeypat
     ]
     train_several(data, tmp_path, again, seeds=(3, 4, 5, 6))
     assert trained == [4, 5, 6]
+    notes = [json.loads(note.read_text()) for note in tmp_path.glob("saved/*/finished.json")]
+    assert sorted("seconds" in note for note in notes) == [False, True, True, True]  # one resumed
 
 
 @pytest.mark.parametrize("change", ["recipe", "weights", "restart", "gone", "both damaged"])

@@ -28,6 +28,13 @@ def advise(
     margin: Annotated[
         float, typer.Option(min=0, max=1, help="Differences in G-mean that do not matter.")
     ] = 0.02,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option(help="Time to spend: networks are trained too, and more divisions tried."),
+    ] = None,
+    until_sure: Annotated[
+        bool, typer.Option("--until-sure", help="Add divisions until the verdict is known.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of folds and of new images.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads that compute features.")] = 2,
     workers: Workers = 0,
@@ -47,6 +54,8 @@ def advise(
     pretrained network, and each is tested by classifiers that have not seen it.
 
     Example: toolkit advise photos --html advice.html
+
+    Example: toolkit advise photos --max-minutes 30
     """
     from toolkit.evaluation.advice import advice_sentences, advice_summary, advice_table
     from toolkit.pipeline.steps.advise import advise as run
@@ -60,6 +69,8 @@ def advise(
         repeats=repeats,
         most=most,
         margin=margin,
+        max_minutes=max_minutes,
+        until_sure=until_sure,
         seed=seed,
         threads=threads,
         workers=workers,

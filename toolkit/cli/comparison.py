@@ -63,6 +63,7 @@ def compare(
     from toolkit.io import files
     from toolkit.pipeline.steps.compare import comparable_columns, read_results
     from toolkit.pipeline.steps.compare import compare as run
+    from toolkit.pipeline.timing import arm_seconds
     from toolkit.reporting.summaries import comparison_summary
 
     if markdown and as_json:
@@ -87,7 +88,8 @@ def compare(
         return
     console.answer(console.table(verdict.comparison_table(compared)))
     console.answer("")
-    console.answer(console.table(leaderboard_table(compared.leaderboard)))
+    seconds = arm_seconds(result.key for result in results)
+    console.answer(console.table(leaderboard_table(compared.leaderboard, seconds)))
     console.answer("")
     sentences = map(verdict.verdict_sentence, compared.contrasts)
     for line in (*sentences, *verdict.comparison_notes(compared)):
@@ -106,6 +108,7 @@ def _against(arms: Sequence[str]) -> dict[str, Any]:
         "resamples": settings.resamples,
         "seed": settings.seed,
         "margin": settings.margin,
+        "looks": settings.looks if set(settings.arms) <= {*arms} else (),
         "primary": declared if declared and {*declared[1:]} <= {*arms} else None,
         "published": [arm for arm in project.published if arm in arms],
     }
@@ -135,6 +138,36 @@ def _revisions(names: list[str]) -> "list[RunResult]":
     for name, pairs in left.items():
         console.say(f"left out, not in every revision: {'; '.join(pairs)} of {name}")
     return results
+
+
+def leaderboard(
+    until_sure: Annotated[
+        bool, typer.Option("--until-sure", help="Add seeds until the primary contrast is settled.")
+    ] = False,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="The time for it; seeds are added only where they fit.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run what the project declares, as `dvc repro` does, and rank its remedies.
+
+    Example: toolkit leaderboard --until-sure --max-minutes 60
+
+    Added seeds are written to params.yaml, with the looks that were planned before any result:
+    false alarms of the primary contrast stay at 5%, however often it is looked at.
+    """
+    from toolkit.evaluation import verdict
+    from toolkit.pipeline.steps.leaderboard import leaderboard as run
+
+    found = run(
+        until_sure=until_sure, max_minutes=max_minutes, say=partial(console.say, quiet=quiet)
+    )
+    console.answer(console.table(found.rows))
+    console.answer("")
+    for sentence in verdict.verdict_headline(found.comparison):
+        console.answer(sentence)
+    for line in verdict.comparison_notes(found.comparison):
+        console.answer(line)
 
 
 def sweep(

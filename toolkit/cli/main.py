@@ -37,6 +37,7 @@ COMMANDS = (
     training.clean,
     comparison.compare,
     comparison.report,
+    comparison.leaderboard,
     comparison.sweep,
 )
 """In the order of the help: that of the stages, and then what runs them again."""

@@ -12,6 +12,7 @@ from toolkit.io.text import shorten
 
 NOTHING, THRESHOLD, RECOMMENDED = "nothing", "threshold", "recommended"
 COPIES, PHOTO, PUBLISHED = "copies", "photo", "published"
+TRAINED, TRAINED_NEW = "trained", "trained_new"
 TITLES = {
     NOTHING: "do nothing",
     THRESHOLD: "choose a threshold",
@@ -19,8 +20,12 @@ TITLES = {
     COPIES: "plain copies",
     PHOTO: "new images",
     PUBLISHED: "new images, as published",
+    TRAINED: "a network from scratch, plain copies",
+    TRAINED_NEW: "a network from scratch, new images",
 }
 """The remedies in the order of their effort, and what people call them."""
+SLOW = (TRAINED, TRAINED_NEW)
+"""Those that are tried only with minutes to spend."""
 CONTROL_WORDS = {
     judgment.BETTER: "teach more than plain copies",
     judgment.WORSE: "teach less than plain copies",
@@ -80,6 +85,7 @@ def advice_sentences(advice: Advice) -> list[str]:
         f"{headline(advice)}.",
         effect_sentence(advice),
         certainty_sentence(advice),
+        *look_sentences(advice),
         *ranking_sentences(advice),
         *next_steps(advice),
     ]
@@ -176,12 +182,27 @@ def next_steps(advice: Advice) -> Iterator[str]:
     if advice.chosen.gmean < WEAK:
         yield (
             f"Frozen features of {advice.backbone} at {advice.size} px are weak on these photos: "
-            "try a larger --size, another --backbone, and a network trained on them "
-            "(`toolkit init --preset folder`)."
+            "try a larger --size, another --backbone"
+            f"{'' if _trained(advice) else ', and networks trained on them (--max-minutes 30)'}."
         )
     detectable = advice.comparison.detectable
     if math.isfinite(detectable):
         yield f"A true difference of {detectable:.3f} would have been found four times in five."
+
+
+def _trained(advice: Advice) -> bool:
+    return any(result.name in SLOW for result in advice.comparison.results)
+
+
+def look_sentences(advice: Advice) -> Iterator[str]:
+    """Say which of several looks this is, and that these raise no more false alarms."""
+    look = advice.comparison.look
+    if look.planned > 1:
+        yield (
+            f"Looked at {look.number} of at most {look.planned} times, with {advice.repeats} "
+            "divisions into folds: the interval and the verdict of the declared comparison are "
+            "corrected for all looks."
+        )
 
 
 def advice_table(advice: Advice) -> list[list[str]]:
@@ -226,6 +247,7 @@ def advice_summary(advice: Advice) -> dict[str, object]:
         "size": advice.size,
         "folds": advice.folds,
         "repeats": advice.repeats,
+        "looks": advice.comparison.look.planned,
         "take": advice.taken,
         "declared": advice.comparison.declared,
         "sentences": advice_sentences(advice),

@@ -14,6 +14,7 @@ from toolkit.evaluation.contrasts import (
     RANKING,
     ArmEstimate,
     Contrast,
+    at_look,
     contrast_arms,
     correct_contrasts,
     estimate_arm,
@@ -29,6 +30,7 @@ from toolkit.evaluation.leaderboard import (
 from toolkit.evaluation.ranking import at_thresholds
 from toolkit.evaluation.remedies import extend_curve
 from toolkit.evaluation.results import RunResult
+from toolkit.evaluation.sequential import ONCE, Look, look_at
 from toolkit.io.notebook import html_table
 from toolkit.metrics.params import MARGIN, declare_primary
 from toolkit.metrics.predictions import Predictions
@@ -45,7 +47,8 @@ class Comparison:
     between the runs besides arm, recipe and seed. The `leaderboard` has the arms as remedies, the
     highest G-mean first. `published` are the arms made in the published way, None where that is not
     known. `learning` has a curve for each recipe that was measured on parts of the rarest class:
-    G-mean by the number of its images, the last one expected of twice as many.
+    G-mean by the number of its images, the last one expected of twice as many. `look` is the look
+    at the primary contrast.
     """
 
     baseline: str
@@ -60,6 +63,7 @@ class Comparison:
     leaderboard: tuple[Standing, ...] = ()
     published: tuple[str, ...] | None = None
     learning: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    look: Look = ONCE
 
     def __repr__(self) -> str:
         verdicts = Counter(contrast.verdict for contrast in self.contrasts)
@@ -168,6 +172,20 @@ def _learning(results: Sequence[RunResult]) -> dict[str, dict[int, float]]:
         for recipe, curve in found.items()
     }
     return {recipe: extend_curve(curve) for recipe, curve in means.items()}
+
+
+def look_at_primary(compared: Comparison, looks: Sequence[int]) -> Comparison:
+    """Return the comparison with the primary contrast as at one of several `looks`.
+
+    These are numbers of seeds, planned before any result (see `sequential`); without any, nothing
+    changes. Raises InputError where none of them is that of the seeds.
+    """
+    seeds = [min(contrast.seeds) for contrast in compared.contrasts if contrast.primary]
+    if not looks or not seeds:
+        return compared
+    look = look_at(seeds[0], looks)
+    contrasts = tuple(at_look(c, look) if c.primary else c for c in compared.contrasts)
+    return replace(compared, contrasts=contrasts, look=look)
 
 
 def _network_mb(runs: Sequence[RunResult]) -> float | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from toolkit.evaluation.judgment import UNKNOWN, correct_exploratory, judge
 from toolkit.evaluation.results import RunResult
+from toolkit.evaluation.sequential import Look
 from toolkit.metrics import bootstrap, confusion, intervals, significance
 from toolkit.metrics.arrays import Flags, Floats, Labels
 from toolkit.metrics.confusion import confusion_matrix
@@ -69,8 +70,9 @@ class Contrast:
     they were independent (Bayle et al., "Cross-validation confidence intervals for test error",
     2020), as in `remedies`. `trained` says whether the networks are training runs or
     just predictions. The `primary` contrast was declared before any result: its p-values are as
-    they are. Those of the `tests` others, which are exploratory, are Holm-corrected for all of
-    them: `p` is that of the tested metric, `p_as_predicted` that of the decisions as predicted.
+    they are, unless it is looked at several times (`at_look`). Those of the `tests` others, which
+    are exploratory, are Holm-corrected for all of them: `p` is that of the tested metric,
+    `p_as_predicted` that of the decisions as predicted.
     `rare` is the class with the fewest test images, and how many these are.
     """
 
@@ -84,7 +86,7 @@ class Contrast:
     mcnemar: tuple[McNemar, ...]
     p: float
     p_as_predicted: float
-    tests: int = 1
+    tests: float = 1
     primary: bool = False
     margin: float = MARGIN
     rare: tuple[str, int] = ("", 0)
@@ -362,4 +364,18 @@ def correct_contrasts(
             tests=1 if place == number else others,
         )
         for place, (contrast, p, plain) in enumerate(zip(contrasts, ps, as_predicted, strict=True))
+    )
+
+
+def at_look(contrast: Contrast, look: Look) -> Contrast:
+    """Return a contrast that is looked at several times, with p-values and intervals of one look.
+
+    It is as if it were one of `tests` that 5% are divided between.
+    """
+    return replace(
+        contrast,
+        differences={name: look.widen(of) for name, of in contrast.differences.items()},
+        p=min(1.0, contrast.p * look.tests),
+        p_as_predicted=min(1.0, contrast.p_as_predicted * look.tests),
+        tests=look.tests,
     )

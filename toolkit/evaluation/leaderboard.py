@@ -141,11 +141,21 @@ def rank_standings(standings: Sequence[Drawn]) -> tuple[Standing, ...]:
     return tuple(sorted(ranked, key=lambda of: -of.gmean))
 
 
-def leaderboard_table(standings: Sequence[Standing]) -> list[list[str]]:
-    """Return one row per remedy as text, header first."""
+def leaderboard_table(
+    standings: Sequence[Standing], seconds: Mapping[tuple[str, str], float] | None = None
+) -> list[list[str]]:
+    """Return one row per remedy as text, header first.
+
+    `seconds` are those of training a run, by recipe and arm, as far as they are known.
+    """
     sized = any(of.network_mb is not None for of in standings)
     header = ["remedy", "recipe", "G-mean", "found", "false alarms", "best"]
-    return [[*header, *(["MB"] if sized else [])], *(_row(of, sized=sized) for of in standings)]
+    rows = [[*header, *(["MB"] if sized else [])], *(_row(of, sized=sized) for of in standings)]
+    if not seconds:
+        return rows
+    times = [seconds.get((of.recipe, of.arm)) for of in standings]
+    column = ["s a run", *("" if time is None else f"{time:.1f}" for time in times)]
+    return [[*row, cell] for row, cell in zip(rows, column, strict=True)]
 
 
 def _row(of: Standing, *, sized: bool) -> list[str]:

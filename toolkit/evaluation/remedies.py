@@ -16,6 +16,7 @@ import numpy as np
 from toolkit.evaluation.contrasts import MetricEstimate, estimate_metrics
 from toolkit.evaluation.judgment import correct_exploratory, judge
 from toolkit.evaluation.results import RunResult
+from toolkit.evaluation.sequential import ONCE, Look, look_at_repeats
 from toolkit.metrics import significance
 from toolkit.metrics.arrays import Flags, Floats, Labels
 from toolkit.metrics.decisions import decide_out_of_fold
@@ -118,7 +119,7 @@ class RemedyComparison:
     """All remedies, the one to take, and the one that was declared before any result.
 
     `detectable` is the size of a true difference from doing nothing that the declared comparison
-    finds four times in five.
+    finds four times in five, at this `look`.
     """
 
     rare: str
@@ -126,6 +127,7 @@ class RemedyComparison:
     chosen: str
     declared: str
     detectable: float
+    look: Look = ONCE
 
     def __getitem__(self, name: str) -> RemedyResult:
         return next(result for result in self.results if result.name == name)
@@ -158,12 +160,15 @@ def compare_remedies(
     margin: float = MARGIN,
     resamples: int = 2000,
     seed: int = 0,
+    looks: Sequence[int] = (),
 ) -> RemedyComparison:
     """Compare all remedies with the first, which is to do nothing.
 
     `remedies` are in the order of their effort. The remedy to take is the first whose G-mean is
     within `margin` of the best one. The one contrast `declared` beforehand is tested at 5%; the
-    others are Holm-corrected, and so are those of the remedies after the `control` with it.
+    others are Holm-corrected, and so are those of the remedies after the `control` with it. `looks`
+    are the numbers of repeats at which that one is looked at, if more than once; its p-value and
+    interval are those of this look.
     """
     as_used = [_decisions(images, remedy, tuned=remedy.tuned) for remedy in remedies]
     at_thresholds = [
@@ -177,8 +182,14 @@ def compare_remedies(
     rankings = [_difference(ranked[0], number, 0, repeats) for number in range(len(names))]
     base = names.index(control) if control in names else len(names)
     beyond = [_difference(ranked[0], number, base, repeats) for number in range(len(names))]
+    place = names.index(declared)
+    tested = differences[place]
+    look = look_at_repeats(tested, repeats, looks) if tested else ONCE
+    for of in (differences, rankings, beyond):
+        if (found := of[place]) is not None:
+            of[place] = look.widen(found)
     ps, ranking_ps, control_ps = (
-        _corrected(names, of, declared) for of in (differences, rankings, beyond)
+        _corrected(names, of, declared, look) for of in (differences, rankings, beyond)
     )
     results = tuple(
         RemedyResult(
@@ -201,9 +212,9 @@ def compare_remedies(
     )
     best = max(result.gmean for result in results)
     chosen = next(result.name for result in results if result.gmean >= best - margin)
-    tested = next(result for result in results if result.name == declared)
-    detectable = tested.difference.detectable(1) if tested.difference else math.nan
-    return RemedyComparison(images.rare, results, chosen, declared, detectable)
+    tested = differences[place]
+    detectable = tested.detectable(look.tests) if tested else math.nan
+    return RemedyComparison(images.rare, results, chosen, declared, detectable, look)
 
 
 def _judge(difference: Difference | None, p: float, margin: float) -> str:
@@ -267,7 +278,7 @@ def _difference(metric: MetricEstimate, number: int, base: int, repeats: int) ->
 
 
 def _corrected(
-    names: Sequence[str], differences: Sequence[Difference | None], declared: str
+    names: Sequence[str], differences: Sequence[Difference | None], declared: str, look: Look
 ) -> list[float]:
     """Return p-values: the declared one as it is, the others corrected for all of them."""
     compared = [number for number, of in enumerate(differences) if of is not None]
@@ -275,7 +286,7 @@ def _corrected(
     known = [of.p for of in differences if of is not None]
     ps = [1.0] * len(names)
     for number, p in zip(compared, correct_exploratory(known, places.get(declared)), strict=True):
-        ps[number] = p
+        ps[number] = min(1.0, p * look.tests) if names[number] == declared else p
     return ps
 
 

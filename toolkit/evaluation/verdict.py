@@ -221,6 +221,7 @@ def comparison_notes(*comparisons: Comparison) -> list[str]:
             folds=bool(contrasts) and all(c.scope == "folds" for c in contrasts),
         ),
         *_ranking_note(first),
+        *_look_note(first),
         *_correction_note(contrasts),
     ]
     for recipe, curve in first.learning.items():
@@ -249,6 +250,16 @@ def _lacking_notes(compared: Comparison) -> Iterator[str]:
         )
 
 
+def _look_note(compared: Comparison) -> Iterator[str]:
+    look = compared.look
+    if look.planned > 1:
+        yield (
+            f"Look {look.number} of at most {look.planned} at the primary contrast: its p-value "
+            "and interval are corrected for all looks, which raise false alarms in 5% together "
+            f"(nominal level {look.level:.4f})."
+        )
+
+
 def _ranking_note(compared: Comparison) -> Iterator[str]:
     if RANKING in compared.metrics:
         what = "threshold" if len(compared.test_images) == 2 else "factor for each class"
@@ -260,7 +271,7 @@ def _ranking_note(compared: Comparison) -> Iterator[str]:
 
 def _correction_note(contrasts: Sequence[Contrast]) -> Iterator[str]:
     others = sum(not contrast.primary for contrast in contrasts)
-    if len(contrasts) > others:
+    if any(contrast.primary and contrast.tests == 1 for contrast in contrasts):
         yield (
             "The primary contrast is tested at 5% without correction, which is right if it was "
             "declared before any result."

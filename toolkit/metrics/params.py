@@ -1,9 +1,11 @@
 """The sections `evaluate` and `compare` of params.yaml."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from toolkit.io.schema import (
     Distinct,
@@ -79,6 +81,15 @@ def declare_primary(
     return recipes[0], others[0], baseline
 
 
+LookRuns = Annotated[Integer, Field(ge=2)]
+
+
+def _check_rising(looks: list[int]) -> list[int]:
+    if len(looks) == 1 or any(one >= other for one, other in pairwise(looks)):
+        raise PydanticCustomError("rising", "two or more rising numbers, or none")
+    return looks
+
+
 class CompareParams(Section):
     """Which arms, recipes and seeds are trained and compared with the baseline.
 
@@ -92,6 +103,11 @@ class CompareParams(Section):
     recipes: Distinct[Name]
     seeds: Distinct[Seed]
     """At least three: one run cannot separate the effect of an arm from the noise of training."""
+    looks: Annotated[list[LookRuns], AfterValidator(_check_rising)] = Field(
+        [], exclude_if=lambda looks: not looks
+    )
+    """Numbers of seeds at which the primary contrast is looked at, planned before any result; the
+    last is the most there will be. False alarms stay at 5% in all. None: it is looked at once."""
     primary: PrimaryContrast | None = None
     """The contrast tested at 5% without correction; null for that of `declare_primary`. The others
     are exploratory, and Holm-corrected."""

@@ -96,8 +96,15 @@ class Difference:
         """The difference."""
         return self.arm - self.other
 
+    def at_level(self, level: float) -> "Difference":
+        """Return the same with the interval of the two-sided test at this level."""
+        error, freedom = self.parts.error()
+        reach = t_quantile(1 - level / 2, freedom) * error
+        low, high = max(-1.0, self.value - reach), min(1.0, self.value + reach)
+        return replace(self, low=low, high=high)
+
     def detectable(
-        self, tests: int = 1, runs: tuple[int, int] | None = None, times: float = 1.0
+        self, tests: float = 1, runs: tuple[int, int] | None = None, times: float = 1.0
     ) -> float:
         """Return the size of a true difference that would be found with the probability POWER.
 
@@ -111,7 +118,7 @@ class Difference:
         size = detectable_difference(self.parts.error(runs, times), tests)
         return size if size <= max(self.other, 1 - self.other) else math.inf
 
-    def runs_needed(self, size: float, tests: int = 1) -> int | None:
+    def runs_needed(self, size: float, tests: float = 1) -> int | None:
         """Return the fewest runs of each arm that make a difference of that size detectable.
 
         None if these are enough already, if even MOST_RUNS are not, and without runs to vary.
@@ -122,7 +129,7 @@ class Difference:
         return next((n for n in counts if self.detectable(tests, (n, n)) <= size), None)
 
     def images_needed(
-        self, size: float, tests: int = 1, runs: tuple[int, int] | None = None
+        self, size: float, tests: float = 1, runs: tuple[int, int] | None = None
     ) -> float | None:
         """Return how many times the test images make a difference of that size detectable.
 
@@ -141,7 +148,7 @@ class Difference:
         return high
 
 
-def detectable_difference(error: StandardError, tests: int = 1) -> float:
+def detectable_difference(error: StandardError, tests: float = 1) -> float:
     """Return the size of a true difference that such an error finds with the probability POWER."""
     reach = t_quantile(1 - (1 - TAILS[1]) / tests, error[1])
     return (reach + t_quantile(POWER, error[1])) * error[0]

@@ -62,10 +62,10 @@ def run_experiment(project: Path, experiment: Experiment, stage: str, log: Path)
     """
     ref = _ref(project, experiment)
     if _exists(project, ref):
-        _dvc(project, log, "exp", "remove", ref)
+        run_dvc(project, log, "exp", "remove", ref)
     changes = [f"++{key}={json.dumps(value)}" for key, value in experiment.changes.items()]
     options = [part for change in changes for part in ("--set-param", change)]
-    _dvc(project, log, "exp", "run", "--temp", "--name", experiment.name, *options, stage)
+    run_dvc(project, log, "exp", "run", "--temp", "--name", experiment.name, *options, stage)
 
 
 def read_evaluations(project: Path, experiment: Experiment, runs: Path) -> list[RunResult]:
@@ -114,7 +114,7 @@ def _params(text: str, changes: Mapping[str, Any]) -> params.Params:
     return params.parse_params(data)
 
 
-def _dvc(project: Path, log: Path, *arguments: str) -> None:
+def run_dvc(project: Path, log: Path, *arguments: str) -> None:
     """Run this Python's DVC, with this Python's `toolkit` on the PATH of its stages."""
     require_package("dvc")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

@@ -50,6 +50,16 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _seeds_are_a_look(self) -> "Params":
+        looks, seeds = self.compare.looks, len(self.compare.seeds)
+        if looks and seeds not in looks:
+            raise ValueError(
+                f"compare.seeds must be as many as one of compare.looks {looks}, got {seeds}; name "
+                "so many seeds, or remove compare.looks before anything is looked at"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _folds_are_used(self) -> "Params":
         split, seeds = self.prepare.split, self.compare.seeds
         if not isinstance(split, ByFolds):

@@ -114,6 +114,7 @@ def _details(found: Advice) -> list[str]:
         "on. Of duplicates one photo was kept.",
         f'Declared before any result: "{declared}" against "{advice.TITLES[advice.NOTHING]}", '
         "tested at 5%. Intervals hold for classifiers trained on this many photos.",
+        *advice.look_sentences(found),
         f"{found.seconds:.0f} s of CPU time in all.",
     ]
 

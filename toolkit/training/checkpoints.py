@@ -25,11 +25,11 @@ from toolkit.io.jobs import Interrupt
 from toolkit.io.manifest import is_file_name
 from toolkit.training import runs
 from toolkit.training.distributed import ALONE, Group
-from toolkit.training.params import Checkpoint
+from toolkit.training.params import FINISHED, Checkpoint
 from toolkit.training.runs import Epoch, Run
 from toolkit.training.state import TrainingPosition, TrainingState
 
-SIDE, FINISHED, KEPT = "state.json", "finished.json", "run"
+SIDE, KEPT = "state.json", "run"
 UNUSABLE = (OSError, ValueError, TypeError, LookupError, RuntimeError, SafetensorError)
 
 
@@ -105,17 +105,24 @@ class Store:
         exists = not self.group.rank and path.is_file()
         return self.group.broadcast(path.read_bytes() if exists else None)
 
-    def finish(self, run: Path) -> None:
+    @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return (self.folder / SIDE).is_file()
+
+    def finish(self, run: Path, seconds: float | None = None) -> None:
         """Keep a copy of the run in place of the checkpoint, and a note: the training ended so.
 
-        DVC removes the runs of all seeds before it trains one more.
+        DVC removes the runs of all seeds before it trains one more. `seconds` are those of the
+        training by the clock, if they are known; the run itself holds no times.
         """
         if self.group.rank:
             return
         self.remove()
         with files.new_folder(self.folder / KEPT, marker=runs.SIDE) as kept:
             shutil.copytree(run, kept, dirs_exist_ok=True)
-        files.write_json(self.folder / FINISHED, self._note(run, run))
+        note = self._note(run, run)
+        files.write_json(self.folder / FINISHED, note | ({"seconds": seconds} if seconds else {}))
 
     def finished(self, run: Path) -> Run | None:
         """Return the run that this training ended with, if it is whole in this folder.
@@ -139,7 +146,8 @@ class Store:
     def _read_whole(self, run: Path, place: Path) -> Run | None:
         """Return the run if it is what this training ended with in `place`, and whole."""
         try:
-            if files.read_json(self.folder / FINISHED) != self._note(run, place):
+            note, expected = files.read_json(self.folder / FINISHED), self._note(run, place)
+            if {key: note[key] for key in expected} != expected:
                 return None
             read = runs.read_run(run)
             return read if files.sha256(run / runs.WEIGHTS) == read.weights_sha256 else None

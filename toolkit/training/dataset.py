@@ -241,6 +241,46 @@ class Tensors:
             yield self.images[rows], self.labels[rows]
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of other data, each as often as `rows` (int64 [N], on the CPU) names it."""
+
+    data: Data
+    rows: Tensor
+    originals: int
+
+    @property
+    def labels(self) -> Tensor:
+        """See Data."""
+        return self.data.labels[self.rows.to(self.data.labels.device)]
+
+    @property
+    def weights(self) -> Tensor | None:
+        """See Data; their mean over these rows is 1."""
+        if self.data.weights is None:
+            return None
+        own = self.data.weights[self.rows.to(self.data.weights.device)]
+        return own / own.mean()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """See Data."""
+        return self.data.classes
+
+    @property
+    def size(self) -> int:
+        """See Data."""
+        return self.data.size
+
+    def to(self, device: torch.device) -> "Rows":
+        """See Data."""
+        return replace(self, data=self.data.to(device))
+
+    def take(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """See Data."""
+        return self.data.take([self.rows[batch] for batch in batches])
+
+
 def load_tensors(folder: LabeledFolder, size: int, track: Track = silent) -> Tensors:
     """Decode all images of a folder, resized to `size` x `size` pixels.
 

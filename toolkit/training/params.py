@@ -18,6 +18,8 @@ from toolkit.io.schema import (
 Minutes = Annotated[Number, Field(ge=0)]
 ImageSide = Annotated[Integer, Field(ge=16)]  # pixels
 WIDTHS = (1, 0.5, 0.25, 0.125)
+FINISHED = "finished.json"
+"""The note of a training that ended, in the folder where its checkpoint was."""
 FROZEN = "efficientnet_lite0"
 """The network whose ImageNet weights are installed."""
 Criterion = Literal["loss", "accuracy", "gmean"]

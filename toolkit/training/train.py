@@ -170,7 +170,7 @@ class Team:
 
     `features` [N, D] are those of the images to train on and, unless these are divided into folds,
     of those to measure on, for a frozen network; `predicted` is what weights of this sha256 make of
-    the latter. All are computed once for all seeds.
+    the latter. All are computed once for all seeds; `seconds` are a run's part of that time.
     """
 
     folders: tuple[LabeledFolder, LabeledFolder]
@@ -179,6 +179,7 @@ class Team:
     interrupt: Interrupt
     options: TrainingOptions
     features: Sequence[Floats] = ()
+    seconds: float = 0.0
     predicted: dict[str, Predictions] = field(default_factory=dict)
 
     @property
@@ -223,7 +224,9 @@ def _train_all(team: Team, tasks: Sequence[Task]) -> dict[int, Run]:
     alone = team.group.size == 1  # else torchrun ends all processes
     with team.interrupt.listening() if alone else contextlib.nullcontext():
         if frozen_network:
+            began = time.monotonic()
             team = replace(team, features=_embed(team, job))
+            team = replace(team, seconds=(time.monotonic() - began) / len(tasks))
         inner = options if at_once == 1 else replace(options, track=silent)
         work = functools.partial(_train_one, replace(team, options=inner))
         done: Iterable[tuple[Task, Run]] = jobs.side_by_side(work, tasks, at_once, options.on_epoch)
@@ -245,6 +248,7 @@ def _embed(team: Team, job: TrainingJob) -> list[Floats]:
 def _train_one(team: Team, task: Task, report: Report) -> Run:
     settings, options, store = task.job.settings, team.options, task.store
     with _lock(store, options, team.group):
+        resumed, began = store is not None and store.begun, time.monotonic()
         with _run_folder(task.output, team.group) as building:
             schedule = CheckpointSchedule(
                 store,
@@ -256,7 +260,8 @@ def _train_one(team: Team, task: Task, report: Report) -> Run:
             )
             run = _write_run(building, team, task.job, schedule, report)
         if store and run.complete:
-            store.finish(task.output)
+            seconds = team.seconds + time.monotonic() - began
+            store.finish(task.output, None if resumed else seconds)
     if team.interrupt.number:
         remedy = "the same command goes on"
         raise StoppedError(f"stopped; {task.output} is done, {remedy}", team.interrupt.number)

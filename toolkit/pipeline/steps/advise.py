@@ -1,6 +1,7 @@
 """`toolkit advise`, and `toolkit.advise`."""
 
 import hashlib
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import torch
 
 from toolkit.checks.audit import run_checks
 from toolkit.checks.findings import Audit, settle_findings
@@ -19,18 +21,33 @@ from toolkit.datasets.local import open_images
 from toolkit.datasets.params import ReadParams
 from toolkit.datasets.tables.decisions import follow_decisions, read_decision_table
 from toolkit.errors import InputError
-from toolkit.evaluation import advice, remedies
+from toolkit.evaluation import advice, judgment, remedies
 from toolkit.evaluation.advice import Advice
-from toolkit.evaluation.remedies import HeldOutImages, HeldOutScores
+from toolkit.evaluation.remedies import (
+    HeldOutImages,
+    HeldOutScores,
+    RemedyComparison,
+    compare_remedies,
+)
 from toolkit.io import files, images, inside, manifest, parallel
 from toolkit.io.manifest import Manifest, Sample
-from toolkit.io.schema import build
-from toolkit.metrics.arrays import Labels
+from toolkit.io.schema import PositiveNumber, build, check
+from toolkit.metrics.arrays import Floats, Labels
 from toolkit.metrics.params import MARGIN
+from toolkit.pipeline import trained
+from toolkit.pipeline.candidates import (
+    Candidate,
+    Networks,
+    choose_networks,
+    cross_fit_candidates,
+    plan_rounds,
+)
 from toolkit.pipeline.steps.augment import augment
+from toolkit.pipeline.timing import TimeBudget
+from toolkit.pipeline.trained import TrainableImages
 from toolkit.progress import Track, silent
 from toolkit.reporting.advice import advice_page
-from toolkit.training.dataset import LabeledFolder, decode_samples
+from toolkit.training.dataset import LabeledFolder, decode_samples, load_tensors
 from toolkit.training.pretrained import backbones, frozen, heads
 from toolkit.training.pretrained.features import Features, embed_folder
 from toolkit.training.pretrained.heads import TrainingSet
@@ -52,6 +69,8 @@ def advise(
     repeats: int = 2,
     most: int = 2000,
     margin: float = MARGIN,
+    max_minutes: float | None = None,
+    until_sure: bool = False,
     seed: int = 0,
     threads: int = 2,
     workers: int = 0,
@@ -70,14 +89,19 @@ def advise(
     features, and classifiers on these are cross-fitted in so many `folds`, `repeats` times: with
     and without class weights, a chosen threshold, plain copies, and new images. `rare` is the class
     that matters, else the one with the fewest images. Of a class with more than `most` images so
-    many are drawn with `seed`. Differences in G-mean below `margin` are practically equal. `html`
-    is a page to write, with photos. `decisions` is a table of what a person decided about single
+    many are drawn with `seed`. Differences in G-mean below `margin` are practically equal. With
+    `max_minutes` so much time is spent: on networks trained on the images, and on more repeats, as
+    many as `say` announces. `until_sure` adds repeats until the declared comparison is settled,
+    with no more false alarms for looking several times (see `evaluation.sequential`). `html` is a
+    page to write, with photos. `decisions` is a table of what a person decided about single
     photos. Features, new images and measurements are kept in `work`. `threads` compute features,
     `workers` processes do the rest (0: one per core). Raises InputError for a folder with fewer
     than two classes or too few images, weights that are not there, and decisions that do nothing.
     """
     files.check_output(html, "--html", file=True)
+    check(PositiveNumber | None, max_minutes, "--max-minutes")
     started = time.process_time()
+    budget = TimeBudget(math.inf if max_minutes is None else 60 * max_minutes, until_sure, say)
     processes = workers or parallel.cores()
     how, to_follow = build(ReadParams, reading, "reading"), read_decision_table(decisions)
     folder = open_images(photos, Path(work), track, say, links=how.follow_links).folder
@@ -108,13 +132,11 @@ def advise(
     rng = np.random.default_rng(seed)
     groups = [sample.group for sample in tested.samples]
     names = [sample.label for sample in tested.samples]
-    drawn = tuple(assign_folds(names, groups, folds, rng) for _ in range(repeats))
-    labels = tested.labels.numpy()
     about = HeldOutImages(
         tuple(s.path for s in tested.samples),
         tested.classes,
-        labels,
-        drawn,
+        tested.labels.numpy(),
+        tuple(assign_folds(names, groups, folds, rng) for _ in range(repeats)),
         rare,
         np.unique(groups, return_inverse=True)[1] if len({*groups}) < len(groups) else None,
     )
@@ -124,29 +146,34 @@ def advise(
         return embed_folder(some, network, cache, size=size, threads=threads, track=track)
 
     weights = frozen.as_floats(tested.weights)
-    plain = TrainingSet(embed(tested), labels, len(tested.classes), sample_weights=weights)
+    plain = TrainingSet(embed(tested), about.labels, len(tested.classes), sample_weights=weights)
     goal = {name: min(max(counts.values()), LARGEST_GROWTH * n) for name, n in counts.items()}
-    nothing = _cross_fit(advice.NOTHING, plain, drawn, track)
-    held_out = [
-        nothing,
-        replace(nothing, name=advice.THRESHOLD, tuned=True),
-        _cross_fit(advice.RECOMMENDED, replace(plain, balanced=True), drawn, track, tuned=True),
-    ]
-    wanted = [goal[name] for name in tested.classes]
-    held_out.append(_cross_fit(advice.COPIES, replace(plain, copies=wanted), drawn, track))
-    if goal != counts:
-        for name, policy in POLICIES.items():
-            begun = time.process_time()
-            new = _new_images(
-                tested, goal, policy, size, work=Path(work), workers=processes, track=track
-            )
-            rows = np.array([sample.derived for sample in new.samples])
-            data = replace(plain, new=embed(new)[rows], parents=_parents(new)[rows])
-            held_out.append(_cross_fit(name, data, drawn, track, begun=begun))
-    comparison = remedies.compare_remedies(
-        about, held_out, advice.RECOMMENDED, advice.COPIES, margin=margin, seed=seed
+    candidates = _heads(plain, goal, track)
+    made = dict[str, LabeledFolder]()
+    for name, policy in POLICIES.items() if goal != counts else ():
+        begun = time.process_time()
+        new = made[name] = _new_images(
+            tested, goal, policy, size, work=Path(work), workers=processes, track=track
+        )
+        rows = np.array([sample.derived for sample in new.samples])
+        data = replace(plain, new=embed(new)[rows], parents=_parents(new)[rows])
+        candidates.append(_head(name, data, track, seconds=time.process_time() - begun))
+
+    def networks(fits: int) -> Networks:
+        some = _trainable(tested, made.get(advice.PHOTO), list(goal.values()), track)
+        return choose_networks(some, fits, budget, seed, track)
+
+    further = np.random.default_rng([seed, repeats])
+    tried, comparison = _compare_rounds(
+        about,
+        candidates,
+        networks,
+        lambda: assign_folds(names, groups, folds, further),
+        budget,
+        {"margin": margin, "seed": seed},
     )
-    measured = learning_curve(replace(plain, balanced=True), drawn, tested.classes.index(rare), rng)
+    of_rare = tested.classes.index(rare)
+    measured = learning_curve(replace(plain, balanced=True), about.folds, of_rare, rng)
     found = Advice(
         folder=files.resolve(folder).name,
         comparison=comparison,
@@ -154,7 +181,7 @@ def advise(
         backbone=backbone,
         size=size,
         folds=folds,
-        repeats=repeats,
+        repeats=len(tried.folds),
         learning=remedies.extend_curve(measured),
         notes=tuple(notes),
         seconds=time.process_time() - started,
@@ -254,19 +281,98 @@ def _at_most(samples: Sequence[Sample], most: int, rng: np.random.Generator) -> 
 # --- remedies ---------------------------------------------------------------------------------
 
 
-def _cross_fit(
-    name: str,
-    data: TrainingSet,
-    folds: Sequence[Labels],
-    track: Track,
-    *,
-    tuned: bool = False,
-    begun: float | None = None,
-) -> HeldOutScores:
-    """Cross-fit one remedy; `begun` is when its preparation did, in CPU seconds."""
-    begun = time.process_time() if begun is None else begun
-    scores = [heads.cross_fit(data, one) for one in track(folds, name, len(folds))]
-    return HeldOutScores(name, tuple(scores), tuned, time.process_time() - begun)
+def _heads(plain: TrainingSet, goal: Mapping[str, int], track: Track) -> list[Candidate]:
+    """Return the classifiers on the features of the images alone, as candidates."""
+    return [
+        _head(advice.NOTHING, plain, track),
+        _head(advice.RECOMMENDED, replace(plain, balanced=True), track, tuned=True),
+        _head(advice.COPIES, replace(plain, copies=list(goal.values())), track),
+    ]
+
+
+def _head(
+    name: str, data: TrainingSet, track: Track, *, tuned: bool = False, seconds: float = 0.0
+) -> Candidate:
+    """Return a classifier on the features as a candidate; `seconds` were spent to prepare it."""
+
+    def fit(divisions: Sequence[Labels], _: int) -> tuple[list[Floats], float]:
+        begun = time.process_time()
+        scores = [heads.cross_fit(data, one) for one in track(divisions, name, len(divisions))]
+        return scores, time.process_time() - begun
+
+    return Candidate(name, fit, tuned, seconds)
+
+
+def _in_order(held: Mapping[str, HeldOutScores]) -> list[HeldOutScores]:
+    """Return the remedies by effort, a chosen threshold among them: the scores of doing nothing."""
+    threshold = replace(held[advice.NOTHING], name=advice.THRESHOLD, tuned=True)
+    every = {**held, advice.THRESHOLD: threshold}
+    return [every[name] for name in advice.TITLES if name in every]
+
+
+def _trainable(
+    tested: LabeledFolder, new: LabeledFolder | None, wanted: Sequence[int], track: Track
+) -> dict[str, TrainableImages]:
+    """Decode the images for networks: alone and, where a class grows, with new ones."""
+    size, labels = trained.RECIPE.size or tested.originals, tested.labels.numpy()
+    plain = load_tensors(tested, size, track)
+    none = np.empty(0, dtype=np.int64)
+    found = {advice.TRAINED: TrainableImages(plain, labels, wanted, none)}
+    if new is not None:
+        chosen = [row for row, sample in enumerate(new.samples) if sample.derived]
+        ours = {name: number for number, name in enumerate(tested.classes)}
+        of_new = [ours[new.samples[row].label] for row in chosen]
+        parents, weights = _parents(new)[chosen], plain.weights
+        both = replace(
+            plain,
+            images=torch.cat([plain.images, load_tensors(new, size, track).images[chosen]]),
+            labels=torch.cat([plain.labels, torch.tensor(of_new, dtype=torch.int64)]),
+            weights=None if weights is None else torch.cat([weights, weights[parents]]),
+        )
+        found[advice.TRAINED_NEW] = TrainableImages(both, labels, wanted, parents)
+    return found
+
+
+def _compare_rounds(
+    images: HeldOutImages,
+    candidates: Sequence[Candidate],
+    networks: Callable[[int], Networks],
+    divide: Callable[[], Labels],
+    budget: TimeBudget,
+    settings: Mapping[str, Any],
+) -> tuple[HeldOutImages, RemedyComparison]:
+    """Compare the candidates, and with a budget networks too, until it is spent.
+
+    `networks` takes how often each is trained, `divide` gives one more division into folds,
+    `settings` are those of `compare_remedies`. Returns the images with all divisions, too.
+    """
+    begun, repeats = time.monotonic(), len(images.folds)
+    held = cross_fit_candidates(candidates, images.folds, {})
+    each = (time.monotonic() - begun) / repeats
+    if budget.limited:
+        folds = sum(len(np.unique(one)) for one in images.folds)
+        slow = networks(folds)
+        held = cross_fit_candidates(slow.candidates, images.folds, held)
+        candidates, each = [*candidates, *slow.candidates], each + slow.seconds / repeats
+    rounds = plan_rounds(repeats, each, budget)
+    for count, following in zip(rounds, (*rounds[1:], rounds[-1]), strict=True):
+        added = [divide() for _ in range(count - len(images.folds))]
+        images = replace(images, folds=(*images.folds, *added))
+        held = cross_fit_candidates(candidates, images.folds, held)
+        comparison = compare_remedies(
+            images,
+            _in_order(held),
+            advice.RECOMMENDED,
+            advice.COPIES,
+            looks=rounds if len(rounds) > 1 else (),
+            **settings,
+        )
+        if comparison[advice.RECOMMENDED].verdict != judgment.UNKNOWN:
+            break
+        if not budget.affords(each * (following - count)):
+            budget.say(f"the time is up after {count} divisions into folds")
+            break
+    return images, comparison
 
 
 def _new_images(

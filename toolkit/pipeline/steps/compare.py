@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from toolkit.errors import InputError
-from toolkit.evaluation.comparison import Comparison, compare_results
+from toolkit.evaluation.comparison import Comparison, compare_results, look_at_primary
 from toolkit.evaluation.matching import match_results
 from toolkit.evaluation.results import METRICS_FILE, RunResult, read_result
 from toolkit.io import files
@@ -34,6 +34,7 @@ def compare(
     seed: int = 0,
     primary: tuple[str, str, str] | None = None,
     margin: float = MARGIN,
+    looks: Sequence[int] = (),
     published: Sequence[str] | None = None,
     output: Path | str | None = None,
     say: Callable[[str], object] = lambda _: None,
@@ -50,8 +51,9 @@ def compare(
     no probabilities are logits. The intervals take `resamples` of a bootstrap and its `seed`.
     `primary` is recipe, arm and against of the one contrast that is tested without correction, by
     default the first arm against the baseline with the first recipe. G-means that differ by less
-    than `margin` are practically equal. `published` names the arms made in the published way, for
-    the leaderboard. `output` is a summary.json, beside which curves and
+    than `margin` are practically equal. `looks` are the numbers of seeds at which the primary
+    contrast is looked at, planned before, if more than once. `published` names the arms made in
+    the published way, for the leaderboard. `output` is a summary.json, beside which curves and
     pictures are written. Raises InputError for results on different test images.
     """
     files.check_output(output, file=True, unlike=[".csv"])
@@ -71,6 +73,7 @@ def compare(
         margin=margin,
         published=published,
     )
+    compared = look_at_primary(compared, looks)
     if output:
         write_comparison(Path(output), compared, results)
     return compared

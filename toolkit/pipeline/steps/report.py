@@ -6,7 +6,7 @@ from pathlib import Path
 
 from toolkit.checks.findings import read_audit
 from toolkit.errors import InputError
-from toolkit.evaluation.comparison import compare_results
+from toolkit.evaluation.comparison import compare_results, look_at_primary
 from toolkit.io import files
 from toolkit.io.notebook import html_table
 from toolkit.io.text import strip_credentials
@@ -38,14 +38,15 @@ def report(
     seed: int = 0,
     primary: tuple[str, str, str] | None = None,
     margin: float = MARGIN,
+    looks: Sequence[int] = (),
     published: Sequence[str] | None = None,
 ) -> Report:
     """Write one HTML page that shows everything and needs no network.
 
     `output` is its path, `runs` are the evaluations; `baseline`, `control`, `resamples`, `seed`,
-    `primary`, `margin` and `published` are those of `compare`. What else the working folder holds
-    of a project is shown too: reports/audit.json, data/prepared, data/arms, reports/probe and
-    params.yaml. Raises InputError for files that cannot be read.
+    `primary`, `margin`, `looks` and `published` are those of `compare`. What else the working
+    folder holds of a project is shown too: reports/audit.json, data/prepared, data/arms,
+    reports/probe and params.yaml. Raises InputError for files that cannot be read.
     """
     files.check_output(output, file=True)
     several = [runs] if isinstance(runs, Path | str) else runs
@@ -63,6 +64,7 @@ def report(
         margin=margin,
         published=published,
     )
+    compared = look_at_primary(compared, looks)
     inputs = PageInputs(
         compared,
         results,

@@ -1,0 +1,144 @@
+"""`toolkit leaderboard`, and `toolkit.leaderboard`."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.errors import InputError
+from toolkit.evaluation import judgment
+from toolkit.evaluation.comparison import Comparison, compare_results, look_at_primary
+from toolkit.evaluation.contrasts import Contrast
+from toolkit.evaluation.leaderboard import leaderboard_table
+from toolkit.evaluation.sequential import plan_looks
+from toolkit.evaluation.verdict import verdict_sentence
+from toolkit.io.notebook import html_table
+from toolkit.io.schema import PositiveNumber, check
+from toolkit.metrics.significance import MOST_RUNS
+from toolkit.pipeline import experiments, paths, project, revisions
+from toolkit.pipeline.params import Params
+from toolkit.pipeline.seeds import check_more_seeds, name_seeds, plan_in_params
+from toolkit.pipeline.timing import PLANNED, TimeBudget, arm_seconds
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The remedies of a project: their comparison, and the seconds of a run by recipe and arm."""
+
+    comparison: Comparison
+    seconds: Mapping[tuple[str, str], float]
+
+    def _repr_html_(self) -> str:
+        sentences = map(verdict_sentence, filter(_is_primary, self.comparison.contrasts))
+        return html_table(self.rows, " ".join(sentences))
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The table, header first."""
+        return leaderboard_table(self.comparison.leaderboard, self.seconds)
+
+
+def leaderboard(
+    *,
+    until_sure: bool = False,
+    max_minutes: float | None = None,
+    say: Callable[[str], object] = lambda _: None,
+) -> Leaderboard:
+    """Run what the project in the working folder declares, and rank its remedies.
+
+    That is what `dvc repro` does. `until_sure` adds seeds to params.yaml, and divisions into folds
+    where images are divided, until the primary contrast is settled: looks are planned before any
+    result and written to `compare.looks`, so that looking several times raises no more false alarms
+    (see `evaluation.sequential`). `max_minutes` are the time for it: seeds are added only where
+    they are expected to fit. `say` is told what will be done and how long it takes. Raises
+    InputError outside a project, for stages that fail, and where seeds do not differ.
+    """
+    check(PositiveNumber | None, max_minutes, "--max-minutes")
+    if max_minutes is not None and not until_sure:
+        raise InputError("--max-minutes is the time for --until-sure; give both, or neither")
+    log = paths.LEADERBOARD_LOGS / "repro.log"
+
+    def reproduce() -> None:
+        say(f"dvc repro; what it says goes to {log}")
+        experiments.run_dvc(Path(), log, "repro")
+
+    project.read_settings(paths.PARAMS)
+    budget = TimeBudget(math.inf if max_minutes is None else 60 * max_minutes, until_sure, say)
+    if until_sure:
+        return _until_sure(budget, reproduce)
+    reproduce()
+    return _read()
+
+
+def _until_sure(
+    budget: TimeBudget,
+    reproduce: Callable[[], None],
+    read: Callable[[], Leaderboard] | None = None,
+    path: Path = paths.PARAMS,
+) -> Leaderboard:
+    """Add seeds to the params at `path`, `reproduce` and `read` the results, until it is sure."""
+    read = read or _read
+    settings = project.read_settings(path)
+    check_more_seeds(settings)
+    reproduce()
+    each = _seconds_of_a_seed(settings)
+    looks = tuple(settings.compare.looks) or _plan(settings, each, budget)
+    if looks != tuple(settings.compare.looks) and len(looks) > 1:
+        plan_in_params(path, looks)
+        reproduce()
+    while True:
+        found, seeds = read(), len(project.read_settings(path).compare.seeds)
+        primary = next(filter(_is_primary, found.comparison.contrasts))
+        budget.say(f"{seeds} seeds of each arm: {primary.verdict}")
+        following = next((count for count in looks if count > seeds), None)
+        if primary.verdict != judgment.UNKNOWN or following is None:
+            return found
+        if not budget.affords(each * (following - seeds)):
+            budget.say(f"the time is up: {following} seeds need {each * (following - seeds):.0f} s")
+            return found
+        name_seeds(path, following)
+        reproduce()
+
+
+def _plan(settings: Params, each: float, budget: TimeBudget) -> tuple[int, ...]:
+    """Return the numbers of seeds to look at, and say what one more of each arm takes."""
+    first, most = len(settings.compare.seeds), MOST_RUNS
+    if budget.limited:
+        most = min(most, first + max(0, int(PLANNED * budget.left / max(each, 1e-3))))
+    looks = plan_looks(first, most)
+    if len(looks) > 1:
+        named = ", ".join(map(str, looks))
+        budget.say(f"seeds of each arm are looked at: {named}; one more takes about {each:.0f} s")
+    else:
+        budget.say(f"no time for half as many seeds again: one more takes about {each:.0f} s")
+    return looks
+
+
+def _seconds_of_a_seed(settings: Params) -> float:
+    """Return what one more seed of all arms and recipes takes, one run after the other."""
+    known = arm_seconds(revisions.run_keys(settings.compare))
+    pairs = len(settings.compare.arms) * len(settings.compare.recipes)
+    return sum(known.values()) * pairs / max(1, len(known))
+
+
+def _is_primary(contrast: Contrast) -> bool:
+    return contrast.primary
+
+
+def _read() -> Leaderboard:
+    """Read the evaluations that params.yaml declares, and compare them as it says."""
+    settings = project.read_settings(paths.PARAMS)
+    results = revisions.read_revision(Path(), revisions.WORKSPACE, paths.RUNS)
+    compare = settings.compare
+    compared = compare_results(
+        results,
+        compare.baseline,
+        compare.control,
+        resamples=compare.resamples,
+        seed=compare.seed,
+        primary=compare.declared,
+        margin=compare.margin,
+        published=settings.published,
+    )
+    seconds = arm_seconds(result.key for result in results)
+    return Leaderboard(look_at_primary(compared, compare.looks), seconds)
