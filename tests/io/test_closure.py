@@ -10,7 +10,7 @@ PACKAGE = Path(toolkit.__file__).parent
 HARMLESS = {
     "ctypes", "dvc", "dvc_data", "dvclive", "lazy_loader", "markupsafe", "pydantic",
     "pydantic_core", "rich", "ruamel", "safetensors", "threadpoolctl",
-    "typer", "fastapi", "starlette", "uvicorn",
+    "typer", "fastapi", "starlette", "uvicorn", "mlflow", "wandb",
 }  # fmt: skip
 """Packages that carry, check and print values, and do not make them."""
 

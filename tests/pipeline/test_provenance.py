@@ -45,6 +45,7 @@ def touched(before, after):
         ({"train": {"recipes": {"a": SMALL, "b": SMALL | {"batch": 8}}}}, {"train/b"}),
         ({"train": BASE["train"] | {"precision": "float32"}}, {"train/a", "train/b"}),
         ({"train": BASE["train"] | {"workers": 3}}, set()),
+        ({"train": BASE["train"] | {"tracker": "mlflow"}}, set()),
         ({"evaluate": {"beta": 1.0}}, {"evaluate"}),
         ({"compare": BASE["compare"] | {"seed": 1}}, {"compare", "report"}),
         (

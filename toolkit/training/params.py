@@ -120,6 +120,8 @@ class TrainParams(Section):
     """Keep decoded images in memory, or read files in each epoch; auto: memory if they fit."""
     workers: Count = 0
     """Processes that decode, with `data: files`; 0 means one per core."""
+    tracker: Literal["mlflow", "wandb"] | None = None
+    """Log trained runs there as well, by that package; results do not change."""
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
 
 

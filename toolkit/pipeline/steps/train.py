@@ -11,6 +11,7 @@ from toolkit.errors import unknown_name
 from toolkit.io import files
 from toolkit.io.schema import Seed, build, check
 from toolkit.pipeline import cleaning, paths
+from toolkit.pipeline.trackers import check_tracker, track_runs
 from toolkit.progress import EpochSummary, Track, silent
 from toolkit.training import runs
 from toolkit.training.distributed import is_writer
@@ -33,6 +34,7 @@ def train(
     checkpoint: Checkpoint | Mapping[str, Any] | None = None,
     data: str = "auto",
     workers: int = 0,
+    tracker: str | None = None,
     restart: bool = False,
     max_minutes: float | None = None,
     reading: ReadParams | Mapping[str, Any] | None = None,
@@ -49,10 +51,11 @@ def train(
     models/<arm>-<recipe>/<seed> unless it is given. `seed` is that of weights, shuffling and
     dropout. `device` is "auto", "cpu" or "cuda", `threads` the number of CPU threads (another
     number gives other weights), `precision` "auto", "float32" or "bfloat16"; `data` says whether
-    images are kept in "memory" or read from "files" by so many `workers`, or "auto". The state is
-    saved as `checkpoint` says, and the same call resumes, unless `restart`; `max_minutes` stops in
-    time with the best weights so far. Raises InputError for an unknown recipe, images that cannot
-    be trained on, and a loss that is no longer finite.
+    images are kept in "memory" or read from "files" by so many `workers`, or "auto". `tracker` is
+    "mlflow" or "wandb", where the run is logged too. The state is saved as `checkpoint` says, and
+    the same call resumes, unless `restart`; `max_minutes` stops in time with the best weights so
+    far. Raises InputError for an unknown recipe, images that cannot be trained on, a loss that is
+    no longer finite, and a tracker that is not installed or cannot be reached.
     """
     place = Path(output) if output else default_place(arm, recipe) / str(seed)
     settings = {
@@ -62,6 +65,7 @@ def train(
         "checkpoint": checkpoint or Checkpoint(),
         "data": data,
         "workers": workers,
+        "tracker": tracker,
         "recipes": recipes or RECIPES,
     }
     (run,) = train_all(
@@ -100,6 +104,7 @@ def train_all(
     for seed in outputs:
         check(Seed, seed, "seed")
     check(Minutes | None, options.max_minutes, "max_minutes")
+    check_tracker(settings.tracker)
     recipes = {**RECIPES, **settings.recipes}
     if recipe not in recipes:
         raise unknown_name("recipe", recipe, recipes)
@@ -111,6 +116,8 @@ def train_all(
         for of in (arm, valid)
     )
     trained = train_seeds(train_on, decide_on, recipe, settings, outputs=outputs, options=options)
+    if is_writer():
+        track_runs(trained, settings.tracker)
     if options.checkpoints and is_writer():
         for saved in cleaning.find_saved(options.checkpoints, cleaning.OLD):
             cleaning.remove_saved(saved)
