@@ -76,6 +76,16 @@ def test_same_group_joins_the_groups_of_the_source(tmp_path):
     assert sorted(groups) == [["a/1.png", "a/2.png", "b/4.png", "b/5.png"], ["a/3.png"]]
 
 
+def test_a_prepared_image_stands_for_its_raw_one(tmp_path):
+    """Mistakes have its path: the name begins with the sha256 of the raw file."""
+    png = f"b/{HASHES['a/1.png'][:16]}.png"
+    assert [file["path"] for file in follow(tmp_path, f"{png},drop,,,other").left_out] == [
+        "a/1.png"
+    ]
+    with pytest.raises(InputError, match=r"'a/1.png' has two decisions, 'drop' in line 2 and 'ke"):
+        follow(tmp_path, f"{png},drop,,,", "a/1.png,keep,,,")
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

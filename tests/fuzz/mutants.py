@@ -24,6 +24,7 @@ from tests.helpers.tools import TOLD, TOOLS
 from toolkit.augmentation import plan
 from toolkit.augmentation.transforms import compose, parsing
 from toolkit.datasets import archives
+from toolkit.datasets.tables.decisions import read_decision_table
 from toolkit.errors import InputError
 from toolkit.evaluation import results
 from toolkit.io import manifest, sandbox
@@ -168,6 +169,10 @@ SAMPLES = (
 PARAMS = (Path(params.__file__).parent / "presets" / "homework.yaml").read_bytes()
 SIDECAR = json.dumps({"classes": ["a", "b"], "notes": {"rejected": [{"path": "x", "reason": "y"}]}})
 PREDICTIONS = b"id,actual,predicted,score_a,score_b\n1,a,a,0.75,0.25\n2,b,a,0.5,0.5\n"
+DECISIONS = (
+    b"path,decision,label,group,sha256,note\na/1.png,keep,,,,fine\na/2.png,relabel,b,,,\n"
+    b"a/3.png,same group,,g,,\na/4.png,same group,,g,,\nb/5.png,drop,,,,\nb/6.png,,,,,\n"
+)
 OTHERS = (  # as other tools write them
     b"\xef\xbb\xbfactual,predicted\r\na,a\r\nb,a\r\n",
     b'"","actual","predicted","score_a","score_b"\n"1","a","b",1,0\n"2","b","b",1e-3,9.99e-1\n',
@@ -323,6 +328,7 @@ def kinds(folder: Path, seed: int = 0) -> dict[str, Kind]:
             name: Kind(tables, partial(label_tables.read, name), text=True)
             for name, tables in label_tables.FILES.items()
         },
+        "decisions.csv": Kind([DECISIONS], partial(_file, "d.csv", read_decision_table), text=True),
         "history.csv": Kind(
             [",".join(results.HISTORY).encode() + b"\n1,0.5,0.5,1,1,0.001" * 9],
             partial(_file, "h.csv", results.read_history),

@@ -7,7 +7,7 @@ from tests.fuzz import mutants
 KINDS = ("image", "archive", "manifest.csv", "manifest.json", "plan.csv", "params.yaml",
          "policy.yaml", "predictions.csv", "others' predictions", "policy of albumentations",
          "saved by albumentations",
-         "labels.csv", "labels.jsonl", "labels.json", "history.csv")  # fmt: skip
+         "labels.csv", "labels.jsonl", "labels.json", "decisions.csv", "history.csv")  # fmt: skip
 
 
 def test_every_kind_is_listed(tmp_path):

@@ -349,7 +349,7 @@ REVIEWED = {
     "evaluation/results.py: folder / name",
     # ids, and labels, which are file names, in messages and in paths that go through the gate
     "augmentation/originals.py: f'{shards.shard_name(shard)}/{name}'",
-    "datasets/prepare.py: f\"{sample.label}/{'-'.join((digest[:16], *copy))}.png\"",
+    "datasets/prepare.py: f'{sample.label}/{manifest.prepared_stem(sample)}.png'",
     "io/manifest.py: f'{sample.split}/{sample.label} and {parent.split}/{parent.label}'",
     "pipeline/steps/advise.py: f'{sample.label}/{row}.png'",
     "pipeline/steps/predict.py: f'{folder}/{name}'",

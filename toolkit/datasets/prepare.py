@@ -177,8 +177,7 @@ def _write(folder: Path, samples: Sequence[Sample], encoded: Iterable[bytes]) ->
 
 
 def _file_name(sample: Sample) -> str:
-    digest, *copy = sample.id.split("-")
-    return f"{sample.label}/{'-'.join((digest[:16], *copy))}.png"
+    return f"{sample.label}/{manifest.prepared_stem(sample)}.png"
 
 
 def _convert(

@@ -199,6 +199,12 @@ def content_hash(sample: Sample) -> str:
     return sample.id.split("-")[0]
 
 
+def prepared_stem(raw: Sample) -> str:
+    """Return the name, without its ending, of the image that is prepared from a raw one."""
+    digest, *copy = raw.id.split("-")
+    return "-".join((digest[:16], *copy))
+
+
 def write_manifest(folder: Path, manifest: Manifest, others: Sequence[str] = ()) -> None:
     """Write manifest.csv, and manifest.json with the classes and notes, into `folder`.
 

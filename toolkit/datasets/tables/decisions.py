@@ -11,7 +11,7 @@ from toolkit.datasets.tables.parsing import MAX_TABLE, SEVERAL, LabelTable, pars
 from toolkit.errors import InputError
 from toolkit.io import inside
 from toolkit.io.csv import CUT, parse_table
-from toolkit.io.manifest import Manifest, Sample, content_hash
+from toolkit.io.manifest import Manifest, Sample, content_hash, prepared_stem
 
 KEEP, DROP, RELABEL, SAME_GROUP = KINDS = ("keep", "drop", "relabel", "same group")
 UNDECIDED = "undecided"
@@ -64,9 +64,11 @@ def follow_decisions(raw: Manifest, decisions: DecisionTable | None) -> DecidedI
     What is dropped is gone, also from notes["rejected"]; what is relabeled has its new label; the
     groups of images of one group are one. notes["read"] says how many. Raises InputError for rows
     that do nothing: an image that is not there or has changed, a class that is none.
+    A path of a prepared image, as tables of mistakes have it, names the raw one.
     """
     if decisions is None:
         return DecidedImages(raw)
+    decisions = _name_raw_images(raw, decisions)
     _check_rows(raw, decisions)
     by_path = {sample.path: sample for sample in raw.samples}
     of_kind = {kind: [row for row in decisions.rows if row.kind == kind] for kind in ("", *KINDS)}
@@ -98,6 +100,27 @@ def follow_decisions(raw: Manifest, decisions: DecisionTable | None) -> DecidedI
         counts,
         decisions.sha256,
     )
+
+
+def _name_raw_images(raw: Manifest, decisions: DecisionTable) -> DecisionTable:
+    """Return rows that name a prepared image with the path of the raw one that it was made of.
+
+    Its name says which: the beginning of the sha256. Raises InputError where that makes two
+    decisions about one image.
+    """
+    there = {sample.path for sample in raw.samples}
+    stems = {prepared_stem(sample): sample.path for sample in raw.samples}
+    rows = tuple(
+        replace(row, path=stems[stem], sha256="")
+        if row.path not in there and (stem := PurePosixPath(row.path).stem) in stems
+        else row
+        for row in decisions.rows
+    )
+    try:
+        _check_contradictions(rows)
+    except InputError as error:
+        raise InputError(f"{decisions.path}: {error}") from error
+    return replace(decisions, rows=rows)
 
 
 def _describe(path: Path, counts: Mapping[str, int], changes: Mapping[str, int]) -> str:
