@@ -264,8 +264,14 @@ LOOK_SCENES = [
 ]
 
 
+@cache
+def planned(looks: tuple[int, ...]) -> dict[int, sequential.Look]:
+    """Return the looks with seeds, which are the same in each experiment."""
+    return {count: sequential.look_at(count, looks) for count in looks}
+
+
 def look_several_times(
-    added: str, looks: Sequence[int], training: float, gain: float, rng: np.random.Generator
+    added: str, looks: tuple[int, ...], training: float, gain: float, rng: np.random.Generator
 ) -> tuple[bool, bool, int, bool]:
     """Draw two arms; return what is found at any look, sequentially, with how many runs, and once.
 
@@ -279,6 +285,7 @@ def look_several_times(
     each = 0.5 + each + training * rng.standard_normal((2, most, 1))
     each[0] += gain
     naive, found, used, p = False, False, most, 1.0
+    plan = planned(looks)
     subtract = significance.difference
     if added == "divisions":
         subtract = significance.networks_difference
@@ -286,9 +293,8 @@ def look_several_times(
         rows = each[:, :count].reshape(2 * count, RARE)
         values, covariance = rows.mean(axis=1), np.cov(rows) / RARE
         of = subtract(values[:count], values[count:], covariance, RARE)
-        look = sequential.look_at(count, looks)
-        if added == "divisions":
-            look = sequential.look_at_repeats(of, count, looks)
+        divided = added == "divisions"
+        look = sequential.look_at_repeats(of, count, looks) if divided else plan[count]
         p = of.p
         naive |= p < sequential.ALPHA
         if not found and p * look.tests < sequential.ALPHA:
