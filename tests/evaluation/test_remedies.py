@@ -181,6 +181,28 @@ def test_doing_nothing_is_called_harmless_only_where_every_remedy_is_known_not_t
     ]
 
 
+def test_where_training_is_random_its_luck_is_counted():
+    """Networks that differ from run to run: with one of each nothing is known of the next."""
+    found = {}
+    for repeats, random in ((1, True), (2, True), (2, False)):
+        about = images(500, 60, repeats)
+        lucky = tuple(scores(about, gap) for gap in (6.0, 3.0)[:repeats])
+        held_out = [
+            HeldOutScores("nothing", (scores(about, 1.0, seed=9),) * repeats),
+            HeldOutScores("trained", lucky, tuned=True, random=random),
+        ]
+        compared = remedies.compare_remedies(about, held_out, "trained", resamples=200)
+        found[repeats, random] = compared["trained"]
+    assert found[1, True].verdict == judgment.UNKNOWN
+    assert found[2, False].verdict == judgment.BETTER
+    widths = [
+        [np.ptp(of.interval), of.difference.high - of.difference.low]
+        for of in (found[2, True], found[2, False])
+    ]
+    assert widths[0][0] > widths[1][0]
+    assert widths[0][1] > widths[1][1]
+
+
 def test_what_new_images_bring_is_said_against_plain_copies():
     about = images(500, 100)
     base, better = scores(about, 2.0), scores(about, 6.0)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.evaluation.contrasts import MetricEstimate, estimate_metrics
-from toolkit.evaluation.judgment import correct_exploratory, judge
+from toolkit.evaluation.judgment import UNKNOWN, correct_exploratory, judge
 from toolkit.evaluation.results import RunResult
 from toolkit.evaluation.sequential import ONCE, Look, look_at_repeats
 from toolkit.metrics import significance
@@ -32,14 +32,16 @@ class HeldOutScores:
     """Scores of one remedy for all N images, each by a classifier trained without its fold.
 
     `repeats`: scores [N, K], one array for each division into folds. `tuned`: whether the remedy
-    decides at a threshold chosen on the other folds, and not for the likeliest class. `seconds`:
-    the CPU time of its training.
+    decides at a threshold chosen on the other folds, and not for the likeliest class. `random`:
+    whether its training is, so that another one would give other scores. `seconds`: the CPU time of
+    its training.
     """
 
     name: str
     repeats: tuple[Floats, ...]
     tuned: bool = False
     seconds: float = 0.0
+    random: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +170,8 @@ def compare_remedies(
     within `margin` of the best one. The one contrast `declared` beforehand is tested at 5%; the
     others are Holm-corrected, and so are those of the remedies after the `control` with it. `looks`
     are the numbers of repeats at which that one is looked at, if more than once; its p-value and
-    interval are those of this look.
+    interval are those of this look. Where training is random, its variance is that of the repeats,
+    and with a single one nothing is known.
     """
     as_used = [_decisions(images, remedy, tuned=remedy.tuned) for remedy in remedies]
     at_thresholds = [
@@ -178,10 +181,14 @@ def compare_remedies(
     used = _estimate(images, as_used, resamples, seed)
     ranked = _estimate(images, at_thresholds, resamples, seed)
     names, repeats = [r.name for r in remedies], len(images.folds)
-    differences = [_difference(used[0], number, 0, repeats) for number in range(len(names))]
-    rankings = [_difference(ranked[0], number, 0, repeats) for number in range(len(names))]
     base = names.index(control) if control in names else len(names)
-    beyond = [_difference(ranked[0], number, base, repeats) for number in range(len(names))]
+    differences, rankings, beyond = (
+        [
+            _difference(metric, number, other, repeats, random=remedy.random)
+            for number, remedy in enumerate(remedies)
+        ]
+        for metric, other in ((used[0], 0), (ranked[0], 0), (ranked[0], base))
+    )
     place = names.index(declared)
     tested = differences[place]
     look = look_at_repeats(tested, repeats, looks) if tested else ONCE
@@ -191,21 +198,28 @@ def compare_remedies(
     ps, ranking_ps, control_ps = (
         _corrected(names, of, declared, look) for of in (differences, rankings, beyond)
     )
+    verdicts, ranking_verdicts, control_verdicts = (
+        [
+            _judge(difference, p, margin, single=remedy.random and repeats == 1)
+            for difference, p, remedy in zip(of, own, remedies, strict=True)
+        ]
+        for of, own in ((differences, ps), (rankings, ranking_ps), (beyond, control_ps))
+    )
     results = tuple(
         RemedyResult(
             name=remedy.name,
             errors=_count_errors(images, remedy, as_used[number]),
             gmean=_mean(used[0], number, repeats),
-            interval=_interval(used[0], number, repeats),
+            interval=_interval(used[0], number, repeats, random=remedy.random),
             ranked=_mean(ranked[0], number, repeats),
             auc=_mean(used[1], number, repeats) if used[1] else None,
             difference=differences[number],
             ranking=rankings[number],
             beyond_control=beyond[number],
             p=ps[number],
-            verdict=_judge(differences[number], ps[number], margin),
-            ranking_verdict=_judge(rankings[number], ranking_ps[number], margin),
-            control_verdict=_judge(beyond[number], control_ps[number], margin),
+            verdict=verdicts[number],
+            ranking_verdict=ranking_verdicts[number],
+            control_verdict=control_verdicts[number],
             seconds=remedy.seconds,
         )
         for number, remedy in enumerate(remedies)
@@ -217,8 +231,10 @@ def compare_remedies(
     return RemedyComparison(images.rare, results, chosen, declared, detectable, look)
 
 
-def _judge(difference: Difference | None, p: float, margin: float) -> str:
-    return "" if difference is None else judge(difference, p, margin)
+def _judge(difference: Difference | None, p: float, margin: float, *, single: bool) -> str:
+    if difference is None:
+        return ""
+    return UNKNOWN if single else judge(difference, p, margin)
 
 
 def _decisions(
@@ -254,22 +270,33 @@ def _positions(number: int, repeats: int) -> Labels:
     return np.arange(number * repeats, (number + 1) * repeats)
 
 
-def _interval(metric: MetricEstimate, number: int, repeats: int) -> tuple[float, float]:
+def _interval(
+    metric: MetricEstimate, number: int, repeats: int, *, random: bool
+) -> tuple[float, float]:
+    """Return the interval over images; what random training adds is combined by its square."""
     rows = _positions(number, repeats)
     if metric.drawn is None:
         raise ValueError("a metric without resamples has no interval here")
     low, high = np.quantile(metric.drawn[rows].mean(axis=0), significance.TAILS)
     mean = _mean(metric, number, repeats)
-    return min(mean, float(low)), max(mean, float(high))
+    training = 0.0
+    if random and repeats > 1:
+        error = float(metric.values[rows].std(ddof=1)) / math.sqrt(repeats)
+        training = significance.t_quantile(significance.TAILS[1], repeats - 1) * error
+    below, above = (math.hypot(max(0.0, of), training) for of in (mean - low, high - mean))
+    return max(0.0, mean - below), min(1.0, mean + above)
 
 
-def _difference(metric: MetricEstimate, number: int, base: int, repeats: int) -> Difference | None:
+def _difference(
+    metric: MetricEstimate, number: int, base: int, repeats: int, *, random: bool
+) -> Difference | None:
     """Compare a remedy with the one at `base`; None for that one and those before it."""
     if number <= base:
         return None
     arm, other = _positions(number, repeats), _positions(base, repeats)
     both = np.concatenate([arm, other])
-    return significance.networks_difference(
+    subtract = significance.difference if random else significance.networks_difference
+    return subtract(
         metric.values[arm],
         metric.values[other],
         metric.covariance[np.ix_(both, both)],

@@ -23,12 +23,13 @@ each of them, and the CPU seconds spent."""
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A remedy to try; see HeldOutScores for `tuned`. `seconds` are of CPU, for its preparation."""
+    """A remedy to try; see HeldOutScores. `seconds` are of CPU, for its preparation."""
 
     name: str
     fit: Fit
     tuned: bool = False
     seconds: float = 0.0
+    random: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def cross_fit_candidates(
     """Return the scores of each candidate in all divisions; only those not in `before` are new."""
     held = dict(before)
     for one in candidates:
-        known = held.get(one.name, HeldOutScores(one.name, (), one.tuned, one.seconds))
+        known = held.get(one.name, HeldOutScores(one.name, (), one.tuned, one.seconds, one.random))
         if todo := divisions[len(known.repeats) :]:
             scores, seconds = one.fit(todo, len(known.repeats))
             held[one.name] = replace(
@@ -103,6 +104,6 @@ def choose_networks(
             training = replace(job, seed=seed + number)
             return trained.cross_fit_networks(data, divisions, training, track)
 
-        return Candidate(name, fit, tuned=True)
+        return Candidate(name, fit, tuned=True, random=True)
 
     return Networks([candidate(name, data) for name, data in images_of.items()], expected)

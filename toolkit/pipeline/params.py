@@ -69,7 +69,8 @@ class Params(Section):
                 raise ValueError(
                     f"prepare.split.folds goes with recipes that are frozen, but compare.recipes "
                     f"has {name!r}, which trains a whole network; set prepare.split to fractions, "
-                    "or leave the recipe out"
+                    "or leave the recipe out (`toolkit advise --max-minutes 30` cross-fits such "
+                    "networks on the same images)"
                 )
         if missing := {*range(split.repeats)} - {seed % split.repeats for seed in seeds}:
             raise ValueError(

@@ -151,7 +151,8 @@ def _check_cross_fit(folder: Path, name: str, settings: TrainParams) -> None:
         raise InputError(
             f"{folder}: its images are divided into folds (prepare.split.folds), and only recipes "
             f"with frozen: true are cross-fitted, not train.recipes.{name}; set prepare.split to "
-            "fractions, or take another recipe"
+            "fractions, or take another recipe (`toolkit advise --max-minutes 30` cross-fits "
+            "networks from scratch)"
         )
 
 
