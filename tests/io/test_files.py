@@ -15,19 +15,64 @@ from toolkit.io import files
 def test_a_failed_folder_leaves_the_old_one(tmp_path):
     out = tmp_path / "out"
     with files.new_folder(out) as building:
-        (building / "manifest.json").write_text("old")
+        files.write_sealed(building / "manifest.json", {"text": "old"})
     with pytest.raises(RuntimeError), files.new_folder(out) as building:  # noqa: PT012
         (building / "manifest.json").write_text("new")
         raise RuntimeError
-    assert (out / "manifest.json").read_text() == "old"
+    assert files.read_sealed(out / "manifest.json") == {"text": "old"}
     assert [p.name for p in tmp_path.iterdir() if "lock" not in p.name] == ["out"]
 
 
 def test_a_folder_that_the_toolkit_wrote_is_replaced(tmp_path):
     for text in ("old", "new"):
         with files.new_folder(tmp_path / "out") as building:
-            (building / "manifest.json").write_text(text)
-    assert (tmp_path / "out" / "manifest.json").read_text() == "new"
+            files.write_sealed(building / "manifest.json", {"text": text})
+    assert files.read_sealed(tmp_path / "out" / "manifest.json") == {"text": "new"}
+
+
+def ours(folder: Path, table: str = "id,path\n1,a/1.png\n2,b-0.tar/2.png\n") -> Path:
+    for name in ("manifest.csv", "a/1.png", "b-0.tar", "plan.csv", ".gitignore"):
+        files.write_file(folder / name, table)
+    files.write_sealed(folder / "manifest.json", {"tables": {"manifest.csv": "", "plan.csv": ""}})
+    return folder
+
+
+def pipe_at(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+HARMS = {
+    "a manifest without its hash": lambda f: (f / "manifest.json").write_text('{"tables": {}}'),
+    "a changed manifest": lambda f: (f / "manifest.json").write_text(
+        (f / "manifest.json").read_text().replace("plan", "span")
+    ),
+    "no plan in it": lambda f: files.write_sealed(f / "manifest.json", {"tables": {}}),
+    "no manifest": lambda f: (f / "manifest.json").unlink(),
+    "a cut table": lambda f: (f / "manifest.csv").write_text("id,path\n1,a"),
+    "a pipe for a table": lambda f: pipe_at(f / "manifest.csv"),
+    "a file more": lambda f: (f / "a" / "notes.txt").write_text("precious"),
+    "a link more": lambda f: (f / "a" / "more").symlink_to(f),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_folder_in_which_others_wrote_is_never_replaced(tmp_path, harm):
+    """A stranger's manifest.json beside photos was enough."""
+    out = ours(tmp_path / "out")
+    files.check_replaceable(out, "plan.csv")
+    HARMS[harm](out)
+    with pytest.raises(InputError, match=r"out: .* was not written by the toolkit.*; move it away"):
+        files.check_replaceable(out, "plan.csv")
+    files.check_replaceable(out, "plan.csv", force=True)
+
+
+def test_each_split_of_a_prepared_folder_is_ours(tmp_path):
+    ours(tmp_path / "train")
+    files.check_replaceable(tmp_path, "train/manifest.json")
+    files.write_file(tmp_path / "test" / "manifest.json", "{}")
+    with pytest.raises(InputError, match="was not written by the toolkit"):
+        files.check_replaceable(tmp_path, "train/manifest.json")
 
 
 def test_a_folder_that_the_toolkit_did_not_write_is_never_replaced(tmp_path):
@@ -71,10 +116,10 @@ def test_a_link_in_the_place_of_a_folder_is_followed_and_kept(tmp_path, there):
     (tmp_path / "out").symlink_to("disk/big")
     for text in ("old", "new"):
         with files.new_folder(tmp_path / "out") as building:
-            (building / "manifest.json").write_text(text)
+            files.write_sealed(building / "manifest.json", {"text": text})
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["big", "disk", "manifest.json", "out"]
     assert (tmp_path / "out").is_symlink()
-    assert (tmp_path / "disk" / "big" / "manifest.json").read_text() == "new"
+    assert files.read_sealed(tmp_path / "disk" / "big" / "manifest.json") == {"text": "new"}
 
 
 def test_the_old_folder_is_restored_after_a_kill_between_two_renames(tmp_path):

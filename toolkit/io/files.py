@@ -13,6 +13,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from csv import Error as CsvError
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,6 +25,17 @@ WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 ATTEMPTS, PAUSE = 40, 0.05  # seconds
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+VOUCHERS = {
+    "manifest.json": "manifest.json",
+    "plan.csv": "manifest.json",
+    "run.json": "run.json",
+    "metrics.json": "metrics.json",
+    "model.json": "model.json",
+}
+"""What shows that the toolkit wrote a folder with such a file: a JSON file that has its hash."""
+TABLE = "manifest.csv"
+HARMLESS = (".gitignore", ".DS_Store")
+"""What others put into folders, and what may be replaced with them."""
 SEAL, SEAL_END = ',\n  "sha256": "', '"\n}\n'  # around the hash at the end of a JSON file
 
 
@@ -170,8 +182,8 @@ def new_folder(
 ) -> Iterator[Path]:
     """Yield an empty folder beside `path` that replaces `path` if the block succeeds.
 
-    A folder at `path` is replaced only if it holds `marker`, a file that only the toolkit writes,
-    or with `force` (None if the command has no such option). A link at `path` is followed and kept.
+    A folder at `path` is replaced only if the toolkit wrote it (see `check_replaceable`), or with
+    `force` (None if the command has no such option). A link at `path` is followed and kept.
     If the block fails, `path` stays as it was, and the new folder is removed unless
     `resumable(folder)`: then the next call yields it again. All is on disk before it appears.
     Raises InputError for a folder that must not be replaced, and while another process writes it.
@@ -294,15 +306,16 @@ def check_replaceable(
 ) -> None:
     """Raise InputError, before any work, for a path that `new_folder` would not replace.
 
-    A `marker` like */metrics.json is one that each folder in it holds; the marker "" is in no
-    folder, so that only an empty one is replaced. None is no output.
+    That is a folder without the file `marker`, or one whose marker another might have written: its
+    JSON file (see VOUCHERS) must end with its own hash, and a manifest must list all files. A
+    `marker` like */metrics.json is one that each folder in it holds; the marker "" is in no folder,
+    so that only an empty one is replaced. None is no output.
     """
     check_output(path, option)
     if path is None:
         return
     path = Path(path)
-    if not _may_be_replaced(path, marker) and not (force and path.is_dir()):
-        found = "exists and was not written by the toolkit" if marker else "is not empty"
+    if (found := _find_foreign(path, marker)) and not (force and path.is_dir()):
         message = f"{path}: {found}; move it away"
         remedy = "" if force is None else ", or replace it with --force"
         raise InputError(f"{message} or choose another {option}{remedy}")
@@ -315,17 +328,57 @@ def _replace(path: Path, building: Path, replaced: Path) -> None:
     shutil.rmtree(replaced, ignore_errors=True)
 
 
-def _may_be_replaced(path: Path, marker: str) -> bool:
-    if not path.exists() or (path / marker).is_file():
-        return True
+def _find_foreign(path: Path, marker: str) -> str:
+    """Return what shows that others wrote in the folder; "" if the toolkit did, or it is empty."""
+    if not path.exists():
+        return ""
     # Before a stage, DVC empties the folder of its output, except for a .gitignore.
-    entries = (
-        [entry for entry in path.iterdir() if entry.name != ".gitignore"]
-        if path.is_dir()
-        else [path]
-    )
-    each = marker.removeprefix("*/")
-    return all(each != marker and (entry / each).is_file() for entry in entries)
+    entries = [entry for entry in path.iterdir() if entry.name not in HARMLESS]
+    if not entries or not marker:
+        return "is not empty" if entries else ""
+    above, _, name = marker.rpartition("/")
+    each = entries if above else [path]
+    first = each[0] / name if above == "*" else path / marker
+    if not all(place.is_file() for place in (first, *(folder / name for folder in each))):
+        return "exists and was not written by the toolkit"
+    return next(filter(None, (_find_unlisted(folder, name) for folder in each)), "")
+
+
+def _find_unlisted(folder: Path, marker: str) -> str:
+    """Return what shows that others wrote in a folder with this file; "" if nothing does."""
+    name, foreign = VOUCHERS.get(marker), "exists and was not written by the toolkit"
+    if name is None:
+        return ""
+    try:
+        check_regular(folder / name)
+        known = {name, *unseal((folder / name).read_bytes(), required=True).get("tables", ())}
+        if TABLE in known:
+            known |= _listed(folder / TABLE)
+    except FileNotFoundError:
+        return foreign
+    except (ValueError, TypeError, CsvError):
+        return f"{foreign}, or its {name} was changed since"
+    if marker not in known:
+        return foreign
+    found = _files_below(folder) if TABLE in known else ()
+    extra = next((path for path in found if path not in known), None)
+    return f"holds {extra}, which was not written by the toolkit" if extra else ""
+
+
+def _listed(table: Path) -> set[str]:
+    """Return the paths of a manifest's samples, and those of shards that hold some."""
+    check_regular(table)
+    with table.open(encoding="utf-8", newline="") as stream:
+        paths = {row[1] for row in csv.read_rows(stream) if len(row) > 1}
+    return paths | {path.rpartition("/")[0] for path in paths}
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    """Yield relative paths of all that is no folder."""
+    for place, folders, names in os.walk(folder):
+        above = "" if place == str(folder) else f"{os.path.relpath(place, folder)}/"
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        yield from (f"{above}{name}" for name in (*names, *links) if name not in HARMLESS)
 
 
 # --- locks ------------------------------------------------------------------------------------

@@ -136,6 +136,9 @@ def write_provenance(folder: Path, provenance: Provenance) -> None:
 
     Raises InputError for a folder that the toolkit did not write.
     """
+    for path in folder.rglob("*"):
+        if path.suffix != ".json" and path.name not in files.HARMLESS and not path.is_dir():
+            raise InputError(f"{path}: was not written by the toolkit; choose another --output")
     with files.new_folder(folder, f"{SOURCE}.json") as building:
         for name, content in provenance.items():
             files.write_json(building / f"{name}.json", content)

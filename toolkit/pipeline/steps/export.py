@@ -104,7 +104,7 @@ def export(
     drawn = "drawn" if images is None else "given"
     with files.new_folder(folder, marker=ABOUT) as building:
         files.write_file(building / form.file, data)
-        files.write_json(building / ABOUT, notes | _checked(format, data, parity, drawn))
+        files.write_sealed(building / ABOUT, notes | _checked(format, data, parity, drawn))
     say(
         f"{folder / form.file}: {len(data) / 1e6:,.1f} MB; its probabilities differ from those of "
         f"predict by {parity.largest_difference:.1g} at most, on {parity.images} {drawn} images"
