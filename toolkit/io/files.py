@@ -33,7 +33,7 @@ VOUCHERS = {
     "model.json": "model.json",
 }
 """What shows that the toolkit wrote a folder with such a file: a JSON file that has its hash."""
-TABLE = "manifest.csv"
+TABLE, MAX_VOUCHER = "manifest.csv", 1_000_000_000  # bytes
 HARMLESS = (".gitignore", ".DS_Store")
 """What others put into folders, and what may be replaced with them."""
 SEAL, SEAL_END = ',\n  "sha256": "', '"\n}\n'  # around the hash at the end of a JSON file
@@ -336,28 +336,30 @@ def _find_foreign(path: Path, marker: str) -> str:
     entries = [entry for entry in path.iterdir() if entry.name not in HARMLESS]
     if not entries or not marker:
         return "is not empty" if entries else ""
-    above, _, name = marker.rpartition("/")
+    above, _, last = marker.rpartition("/")
     each = entries if above else [path]
-    first = each[0] / name if above == "*" else path / marker
-    if not all(place.is_file() for place in (first, *(folder / name for folder in each))):
+    first = each[0] / last if above == "*" else path / marker
+    if not all(place.is_file() for place in (first, *(folder / last for folder in each))):
         return "exists and was not written by the toolkit"
-    return next(filter(None, (_find_unlisted(folder, name) for folder in each)), "")
+    return next(filter(None, (_find_unlisted(folder, last) for folder in each)), "")
 
 
 def _find_unlisted(folder: Path, marker: str) -> str:
     """Return what shows that others wrote in a folder with this file; "" if nothing does."""
-    name, foreign = VOUCHERS.get(marker), "exists and was not written by the toolkit"
-    if name is None:
+    voucher, foreign = VOUCHERS.get(marker), "exists and was not written by the toolkit"
+    if voucher is None:
         return ""
     try:
-        check_regular(folder / name)
-        known = {name, *unseal((folder / name).read_bytes(), required=True).get("tables", ())}
+        check_regular(folder / voucher)
+        with (folder / voucher).open("rb") as stream:
+            fields = unseal(stream.read(MAX_VOUCHER), required=True)
+        known = {voucher, *fields.get("tables", ())}
         if TABLE in known:
             known |= _listed(folder / TABLE)
     except FileNotFoundError:
         return foreign
     except (ValueError, TypeError, CsvError):
-        return f"{foreign}, or its {name} was changed since"
+        return f"{foreign}, or its {voucher} was changed since"
     if marker not in known:
         return foreign
     found = _files_below(folder) if TABLE in known else ()
@@ -374,11 +376,16 @@ def _listed(table: Path) -> set[str]:
 
 
 def _files_below(folder: Path) -> Iterator[str]:
-    """Yield relative paths of all that is no folder."""
-    for place, folders, names in os.walk(folder):
-        above = "" if place == str(folder) else f"{os.path.relpath(place, folder)}/"
-        links = [name for name in folders if Path(place, name).is_symlink()]
-        yield from (f"{above}{name}" for name in (*names, *links) if name not in HARMLESS)
+    """Yield the relative paths of all that is no folder."""
+    waiting = [(str(folder), "")]
+    while waiting:
+        place, above = waiting.pop()
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append((entry.path, f"{above}{entry.name}/"))
+                elif entry.name not in HARMLESS:
+                    yield f"{above}{entry.name}"
 
 
 # --- locks ------------------------------------------------------------------------------------
