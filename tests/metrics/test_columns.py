@@ -161,7 +161,8 @@ def test_columns_of_scores_are_named_in_many_ways(read, header):
 
 
 @pytest.mark.parametrize("values", [("p0", "p1", 0.25, 0.75), ("a", "b", "25%", "75.0%"),
-                                    ("P(a) %", "P(b) %", 25, "75,0")])  # fmt: skip
+                                    ("P(a) %", "P(b) %", 25, "75,0"),
+                                    ("a %", "b %", 25, "75,0")])  # fmt: skip
 def test_numbers_of_classes_and_percent_are_understood(read, values):
     first, second, low, high = values
     got, _ = read(f"y_true;y_pred;{first};{second}\na;b;{low};{high}\nb;a;{high};{low}\n")

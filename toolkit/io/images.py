@@ -283,7 +283,8 @@ def _examine(data: bytes, action: Callable[[Image.Image], T], limits: ImageLimit
     except MemoryError:
         raise InputError(NO_MEMORY) from None
     except DECODING_ERRORS as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}{_told}"
+        kind = "" if isinstance(error, SyntaxError) else f"{type(error).__name__}: "  # of no code
+        reason = f"{kind}{' '.join(str(error).split())[:200]}{_told}"
         raise InputError(f"damaged image ({reason})") from error
 
 

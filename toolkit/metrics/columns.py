@@ -39,6 +39,7 @@ PREDICTED = {
     for name in (
         "predicted", "pred", "preds", "prediction", "predictions", "y_pred", "ypred", "y_hat",
         "yhat", "y_predicted", "response", "top1", "top_1", "scored", "output",
+        "estimate", "guess",
     )
     for suffix in SUFFIXES
 }  # fmt: skip

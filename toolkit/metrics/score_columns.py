@@ -181,7 +181,9 @@ def _match(labels: Iterable[str], texts: Mapping[str, int]) -> dict[str, int]:
 
 def _bare(asked: Question) -> ClassScores | None:
     """Return the scores of columns that are named as the classes are."""
-    matched = _match(asked.labels, {asked.table.header[c]: c for c in reversed(asked.rest)})
+    names = {c: asked.table.header[c] for c in reversed(asked.rest)}
+    plain = {name.strip("% "): c for c, name in names.items() if "%" in name}
+    matched = _match(asked.labels, plain | {name: c for c, name in names.items()})
     if not any(map(asked.is_numeric, matched.values())):
         return None
     if len(matched) == len(asked.labels):
