@@ -158,7 +158,7 @@ def test_a_table_of_weights_goes_with_class_folders_and_with_another_table(tmp_p
     assert [by_folder.samples[at].weight for at in range(6)] == [1, 2, 1, 1, 1, 0.5]
     assert by_folder.notes["read"].startswith(
         "2 classes (cat, dog); weights.csv: weights by weight for 2 images, weights 0.5 to 2 (1 "
-        "for the 4 images without one)"
+        "for the others, 4)"
     )
     scanned = scan(write(tmp_path / "flat", labels=TABLE, weights=weights))
     assert [sample.weight for sample in scanned.samples] == [1, 1, 1, 2, 0.5, 1]

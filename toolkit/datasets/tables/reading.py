@@ -228,7 +228,7 @@ def _say_weights(weights: Mapping[PurePosixPath, float], places: Sequence[Place]
         return ""
     rest = len(places) - len(used)
     said = f", weights {min(used):g} to {max(used):g}"
-    return said + (f" (1 for the {rest:,} images without one)" if rest else "")
+    return said + (f" (1 for the others, {rest:,})" if rest else "")
 
 
 def _by_pattern(
