@@ -15,8 +15,9 @@ from starlette.requests import ClientDisconnect
 from torch import nn
 
 from toolkit.errors import InputError
-from toolkit.io import images, parallel
-from toolkit.io.images import Pixels
+from toolkit.io import images, parallel, sandbox
+from toolkit.io.images import ImageLimits, Pixels
+from toolkit.io.sandbox import Stopped
 from toolkit.metrics import calibration
 from toolkit.metrics.decisions import Decisions
 from toolkit.pipeline.nearest import TrainingPhotos
@@ -61,8 +62,7 @@ class Predictor:
         """
         limits = images.LIMITS.scaled(self.run.bits)
         with self.decoders:  # each may take the memory of the largest photo
-            picture = images.decode_reduced(data, images.MAX_SIDE, limits)
-            pixels = images.resize(images.to_pixels(picture), self.run.size)
+            pixels = _read(data, self.run.size, limits)
         with self.lock:  # torch's settings are those of the whole process
             raw = inference.classify(self.run, self.network, dataset.stack_images([pixels]))
         scores = calibration.soften(raw, self.decisions.temperature)[0].tolist()
@@ -99,6 +99,19 @@ class Predictor:
             stacked = dataset.stack_images([pixels])
             features = inference.pooled_features(self.network, stacked, self.run.threads)
         return self.trained.nearest(features[0])
+
+
+def _read(data: bytes, size: int, limits: ImageLimits) -> Pixels:
+    """Decode and resize in one process, so that no more than the small picture leaves it."""
+
+    def read(_: None) -> Pixels:
+        picture = images.decode_reduced(data, images.MAX_SIDE, limits)
+        return images.resize(images.to_pixels(picture), size)
+
+    (pixels,) = sandbox.sandboxed_map(read, (None,), 1)
+    if isinstance(pixels, Stopped):
+        raise InputError(pixels.reason)
+    return pixels
 
 
 def build_app(
