@@ -8,6 +8,7 @@ there: for the JSON alone, and for all that the page shows (`?heatmap=true&neare
 import argparse
 import http.client
 import io
+import os
 import re
 import subprocess
 import sys
@@ -50,14 +51,20 @@ def make_run(root: Path) -> Path:
 
 
 @contextmanager
-def served(run: Path) -> Iterator[int]:
-    """Serve a run on a free port."""
+def served(run: Path) -> Iterator[tuple[int, int]]:
+    """Serve a run on a free port; yield that and the process's number."""
     command = [sys.executable, "-m", "toolkit", "serve", str(run), "--port", "0"]
     command += ["--images", str(run.parent / "train")]
     with subprocess.Popen(command, cwd=run.parent, stderr=subprocess.PIPE, text=True) as process:
         found = (re.search(r"http://127\.0\.0\.1:(\d+)/", line) for line in process.stderr or ())
-        yield int(next(filter(None, found))[1])
+        yield int(next(filter(None, found))[1]), process.pid
         process.terminate()
+
+
+def processor_time(pid: int) -> float:
+    """Return the seconds that a process and those it has ended took."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def photo(size: tuple[int, int]) -> bytes:
@@ -81,16 +88,23 @@ def client(port: int, query: str, data: bytes, count: int, _: int) -> list[tuple
     return answers
 
 
-def measure(port: int, query: str, data: bytes, clients: int, requests: int) -> list[str]:
-    """Return requests a second, the median and the 95th percentile of ms, and refused requests."""
+def measure(
+    server: tuple[int, int], query: str, data: bytes, clients: int, requests: int
+) -> list[str]:
+    """Return requests a second, median and 95th percentile of ms, CPU ms a request, refused ones.
+
+    The CPU time is that of the server and its workers, which other processes disturb less.
+    """
+    port, pid = server
     work = partial(client, port, query, data, max(1, requests // clients))
-    start = time.perf_counter()
+    start, before = time.perf_counter(), processor_time(pid)
     with ThreadPoolExecutor(clients) as pool:
         answers = [answer for of in pool.map(work, range(clients)) for answer in of]
-    wall = time.perf_counter() - start
+    wall, spent = time.perf_counter() - start, processor_time(pid) - before
     middle, late = np.percentile([1000 * seconds for seconds, _ in answers], [50, 95])
     refused = sum(status != 200 for _, status in answers)
-    return [f"{len(answers) / wall:.1f}", f"{middle:.0f}", f"{late:.0f}", str(refused)]
+    rate, cpu = len(answers) / wall, 1000 * spent / len(answers)
+    return [f"{rate:.1f}", f"{middle:.0f}", f"{late:.0f}", f"{cpu:.0f}", str(refused)]
 
 
 def main() -> None:
@@ -98,14 +112,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--requests", type=int, default=100, help="of each line")
     requests = parser.parse_args().requests
-    print("| photo | asked for | clients | requests/s | p50, ms | p95, ms | refused |")
-    print("| --- | --- |" + " ---: |" * 5)
-    with tempfile.TemporaryDirectory() as folder, served(make_run(Path(folder))) as port:
+    print("| photo | asked for | clients | requests/s | p50, ms | p95, ms | CPU, ms | refused |")
+    print("| --- | --- |" + " ---: |" * 6)
+    with tempfile.TemporaryDirectory() as folder, served(make_run(Path(folder))) as server:
         for name, size, asked, query, part in CASES:
             data = photo(size)
-            measure(port, query, data, 1, 3)  # the first answers take longer
+            measure(server, query, data, 1, 3)  # the first answers take longer
             for clients in CLIENTS:
-                row = measure(port, query, data, clients, round(part * requests))
+                row = measure(server, query, data, clients, round(part * requests))
                 print("|", " | ".join([name, asked, str(clients), *row]), "|", flush=True)
 
 
