@@ -14,6 +14,7 @@ from .pipeline.steps.leaderboard import leaderboard as leaderboard
 from .pipeline.steps.predict import predict as predict
 from .pipeline.steps.prepare import prepare as prepare
 from .pipeline.steps.probe import probe as probe
+from .pipeline.steps.push import push as push
 from .pipeline.steps.report import report as report
 from .pipeline.steps.serve import serve as serve
 from .pipeline.steps.sweep import sweep as sweep

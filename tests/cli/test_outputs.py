@@ -22,6 +22,7 @@ FOLDERS = {
     "train": "train --arm nowhere --valid nowhere --output {}",
     "evaluate": "evaluate nowhere --output {}",
     "export": "export nowhere --output {}",
+    "push": "push nowhere --output {}",
     "predict sorted": "predict nowhere nowhere.png --sort-into {}",
 }
 INSIDE = {
@@ -67,6 +68,10 @@ INPUTS = {
     "predict": "predict {} photos",
     "export": "export {}",
     "export images": "export nowhere --images {}",
+    "push": "push {} --output out",
+    "push evaluation": "push photos --output out --evaluation {}",
+    "push audit": "push photos --output out --audit {}",
+    "push exported": "push photos --output out --exported {}",
     "serve": "serve {}",
     "serve images": "serve nowhere --images {}",
     "gradients": "gradients {}",

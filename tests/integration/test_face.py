@@ -41,6 +41,7 @@ WHOLE_SECTIONS = {
     "prepare": {"limits"},
     "compare": {"published"},  # of the section augment
     "report": {"runs", "published"},
+    "push": {"fetch"},
 }
 CALLBACKS = {"track", "say", "on_epoch"}  # how a program is told what a person sees
 ONLY_COMMANDS = {

@@ -361,7 +361,6 @@ REVIEWED = {
     "pipeline/steps/evaluate.py: folder / name",
     "pipeline/steps/export.py: building / form.file",
     "pipeline/steps/export.py: folder / form.file",
-    "pipeline/steps/export.py: paths.EXPORTED / name",
     "io/closure.py: PACKAGE.joinpath(*module.split('.')[1:])",
     "datasets/local.py: (unpacked or work / UNPACKED) / digest",
     "io/closure.py: path.read_bytes()",

@@ -181,6 +181,18 @@ def test_cross_fitting_again_gives_the_same_bytes(crossed, tmp_path):
         assert (tmp_path / "again" / path.relative_to(first)).read_bytes() == path.read_bytes()
 
 
+def test_a_cross_fitted_run_is_taken_away_with_its_folds(crossed, tmp_path):
+    run, output = crossed / "models" / "new-0", tmp_path / "report"
+    tk.evaluate(run, test=crossed / "data" / "test", output=output, positive="b", resamples=200)
+    tk.push(run, output=tmp_path / "card", evaluation=output)
+    card = (tmp_path / "card" / "README.md").read_text()
+    assert "On 20 test images, each by a network that was trained without its fold" in card
+    assert "cross-fitted in 3 folds" in card
+    assert runs.load_fold(runs.read_run(tmp_path / "card"), 2)
+    with pytest.raises(InputError, match="not an evaluation of this run"):
+        tk.push(crossed / "models" / "new-1", output=tmp_path / "x", evaluation=output)
+
+
 def test_other_images_than_those_in_folds_are_refused(crossed, folders):
     with pytest.raises(InputError, match=r"are not those that .* was cross-fitted on"):
         tk.evaluate(crossed / "models" / "new-0", test=folders[0])

@@ -48,6 +48,7 @@ def write(folder, network="resnet18", **recipe):
         threads=1,
         best_epoch=2,
         versions=runs.training_versions(),
+        manifest="2" * 64,
         originals="0" * 64,
         valid="1" * 64,
         weights_sha256=hashlib.sha256(weights).hexdigest(),

@@ -31,6 +31,7 @@ COMMANDS = (
     training.evaluate,
     training.predict,
     use.export,
+    use.push,
     use.serve,
     training.networks,
     training.gradients,

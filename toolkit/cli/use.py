@@ -55,6 +55,66 @@ def export(
     )
 
 
+def push(
+    run: RunFolder,
+    address: Annotated[
+        str | None, typer.Argument(help="hf://owner/name; none with --output alone.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A folder to write what is uploaded.")
+    ] = None,
+    evaluation: Annotated[
+        Path | None, typer.Option(help="A folder that `evaluate` wrote for this run.")
+    ] = None,
+    audit: Annotated[Path | None, typer.Option(help="A JSON file that `audit` wrote.")] = None,
+    exported: Annotated[
+        Path | None, typer.Option(help="A folder that `export` wrote, to go along.")
+    ] = None,
+    positive: options.PositiveClass = None,
+    threshold: Threshold = None,
+    license: Annotated[  # noqa: A002 - as the option is called
+        str | None, typer.Option(help="Of the weights, as the hub names it: mit, cc-by-4.0.")
+    ] = None,
+    data_license: Annotated[str | None, typer.Option(help="Of the images, in words.")] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Make a new repository that everybody sees.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Upload the run to Hugging Face's hub with a model card; or write that folder only.
+
+    Example: toolkit push models/augmented-resnet18/0 hf://me/masks --license mit
+
+    The card tells how it decides and what that costs, results with intervals, the training images,
+    what the audit found, limits and licenses. In a project it finds them itself. Log in by
+    `hf auth login` first. Takes the extra `huggingface`.
+
+    Example: toolkit push models/augmented-resnet18/0 --output card
+    """
+    from toolkit.metrics.params import EvaluateParams
+    from toolkit.pipeline.steps.push import place_in_project
+    from toolkit.pipeline.steps.push import push as step
+
+    settings = options.read_section("evaluate", EvaluateParams)
+    fetch = options.read_section("fetch", lambda: None) if place_in_project(run) else None
+    place = step(
+        run,
+        address,
+        output=output,
+        evaluation=evaluation,
+        audit=audit,
+        exported=exported,
+        positive=positive or settings.positive,
+        threshold=threshold or settings.threshold,
+        license=license,
+        data_license=data_license,
+        public=public,
+        fetch=fetch,
+        say=partial(console.say, quiet=quiet),
+    )
+    console.answer(place)
+
+
 def serve(
     run: RunFolder,
     images: Annotated[

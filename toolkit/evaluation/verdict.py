@@ -344,15 +344,15 @@ def _cells(row: ArmEstimate, metrics: Sequence[str], contrast: Contrast | None) 
 
 def comparison_markdown(compared: Comparison) -> str:
     """Return the table and its notes as GitHub Markdown."""
-    header, *body = [[_escape(cell) for cell in row] for row in comparison_table(compared)]
+    header, *body = [[escape_markdown(cell) for cell in row] for row in comparison_table(compared)]
     rule = ["---"] * 2 + ["---:"] * (len(header) - 4) + ["---"] * 2
     lines = [f"| {' | '.join(cells)} |" for cells in (header, rule, *body)]
     return "\n".join(
-        [*lines, "", *(f"- {_escape(note)}" for note in comparison_notes(compared)), ""]
+        [*lines, "", *(f"- {escape_markdown(note)}" for note in comparison_notes(compared)), ""]
     )
 
 
-def _escape(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Keep a name from ending a cell or turning into HTML."""
     kept = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"\\{c}" if c in "\\|`*[]" else c for c in kept)

@@ -6,7 +6,7 @@ Nothing is unpickled.
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -79,14 +79,14 @@ class Run(Section):
     and `threads` what was used; `processes` how many trained it together; `parts` in how many parts
     batches were taken, for lack of memory. `complete` is false where the time was up before the
     last epoch, or where a `problem` ended the training; `best_epoch` (from 1) is the one whose
-    weights were kept. `originals` is a hash of the ids of the training images without new ones,
-    `valid` one of the validation images. `decisions` were chosen on the latter, by the best G-mean
-    and for the class with the fewest originals; valid_predictions.csv lets others be chosen (see
-    `read_valid`). With `held_out` the run was cross-fitted: its network is the one that is trained
-    on all images, and valid_predictions.csv has what the folds' networks make of the images that
-    they were trained without; `learning` is the learning curve of a frozen network, images of the
-    rarest class and G-mean (`pretrained.learning`). `history` is kept in history.csv; `folder` is
-    where the run lies.
+    weights were kept. `manifest` is a hash of that of the training images, `originals` one of the
+    ids of those without new ones, `valid` one of the validation images. `decisions` were chosen on
+    the latter, by the best G-mean and for the class with the fewest originals;
+    valid_predictions.csv lets others be chosen (see `read_valid`). With `held_out` the run was
+    cross-fitted: its network is the one that is trained on all images, and valid_predictions.csv
+    has what the folds' networks make of the images that they were trained without; `learning` is
+    the learning curve of a frozen network, images of the rarest class and G-mean
+    (`pretrained.learning`). `history` is kept in history.csv; `folder` is where the run lies.
     """
 
     arm: str
@@ -110,6 +110,7 @@ class Run(Section):
     problem: str = ""
     best_epoch: Positive
     versions: dict[str, str | None]
+    manifest: Sha256
     originals: Sha256
     valid: Sha256
     decisions: Decisions = Decisions()
@@ -253,6 +254,22 @@ def read_valid(run: Run) -> Predictions:
     Raises InputError that names the file and the problem.
     """
     return read_predictions(run.located() / VALID)
+
+
+def run_files(run: Run) -> Iterator[tuple[str, bytes]]:
+    """Yield each file of a run by its name there, one at a time: the folder holds others as well.
+
+    Raises InputError for one that is missing or was changed.
+    """
+    folder = run.located()
+    side = _read(folder / SIDE)
+    yield SIDE, side
+    for name, digest in files.unseal(side, required=True)["tables"].items():
+        yield name, _read_unchanged(folder / name, digest)
+    yield WEIGHTS, _read_unchanged(folder / WEIGHTS, run.weights_sha256)
+    for fold, digest in enumerate(run.held_out.weights_sha256 if run.held_out else ()):
+        path = _fold_path(folder, fold)
+        yield path.relative_to(folder).as_posix(), _read_unchanged(path, digest)
 
 
 def find_runs(place: Path) -> list[Path]:

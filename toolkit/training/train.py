@@ -423,6 +423,7 @@ def _describe(
         problem=result.problem,
         best_epoch=result.best.epoch,
         versions=runs.training_versions(),
+        manifest=folders[0].sha256,
         originals=folders[0].originals_sha256,
         valid=folders[1].sha256,
         weights_sha256=hashlib.sha256(weights).hexdigest(),

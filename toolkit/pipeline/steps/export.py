@@ -80,9 +80,7 @@ def export(
     files.check_replaceable(output, ABOUT)
     about = run if isinstance(run, Run) else runs.read_run(Path(run))
     place = about.located()
-    parts = place.resolve().parts[-2 if place.name.isdigit() else -1 :]  # models/<arm>-<recipe>/0
-    name = f"{'-'.join(parts)}-{format}"
-    folder = paths.EXPORTED / name if output is None else Path(output)
+    folder = paths.EXPORTED / export_name(about, format) if output is None else Path(output)
     files.check_replaceable(folder, ABOUT)
     decisions = read_decisions(about, positive, threshold)
     batches: Iterator[PixelBatch] = iter([synthetic_images(about.size)])
@@ -110,6 +108,13 @@ def export(
         f"predict by {parity.largest_difference:.1g} at most, on {parity.images} {drawn} images"
     )
     return folder
+
+
+def export_name(run: Run, format: str = "") -> str:  # noqa: A002 - as the option is called
+    """Return the name of what leaves a run, such as augmented-resnet18-0-onnx."""
+    place = run.located().resolve()
+    parts = place.parts[-2 if place.name.isdigit() else -1 :]  # models/<arm>-<recipe>/0
+    return "-".join([*parts, format] if format else parts)
 
 
 def describe_export(run: Run, decisions: Decisions) -> dict[str, Any]:

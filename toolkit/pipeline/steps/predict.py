@@ -132,15 +132,15 @@ def read_decisions(
             return Decisions(fit_temperature(valid))
         kind = "two classes" if len(run.classes) != 2 else "a positive class: name it by --positive"
         raise InputError(f"a threshold needs {kind}; the run has {', '.join(run.classes)}")
-    number = _probability(threshold)
+    number = given_probability(threshold)
     rule = parse_rule(threshold) if isinstance(threshold, str) and number is None else threshold
     settings = {"threshold": rule} if number is None else {}
     decisions = choose_decisions(valid, EvaluateParams(positive=positive, **settings))
     return decisions if number is None else at_calibrated(decisions, number)
 
 
-def _probability(threshold: str | float | ThresholdRule) -> float | None:
-    """Return a threshold given as a number; None for a rule. Raises InputError beyond 0..1."""
+def given_probability(threshold: str | float | ThresholdRule) -> float | None:
+    """Return a threshold that is a number; None for a rule. Raises InputError beyond 0..1."""
     try:
         number = float(threshold)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -157,7 +157,7 @@ def describe_decisions(
     temperature = f"temperature {decisions.temperature:.3g}"
     if decisions.positive is None:
         return f"the likeliest class is predicted ({temperature}, fitted on valid)"
-    chosen = "as given" if _probability(threshold) is not None else "chosen on valid"
+    chosen = "as given" if given_probability(threshold) is not None else "chosen on valid"
     least = f"{decisions.calibrated_threshold:.3g} or more"
     name = shorten(decisions.positive, 40)
     return f"{name} is predicted from a probability of {least} ({chosen}; {temperature})"
