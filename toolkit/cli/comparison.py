@@ -58,13 +58,13 @@ def compare(
 
     Example: toolkit compare --rev main HEAD
     """
+    from toolkit.cli.summaries import comparison_summary
     from toolkit.evaluation import verdict
     from toolkit.evaluation.leaderboard import leaderboard_table
     from toolkit.io import files
     from toolkit.pipeline.steps.compare import comparable_columns, read_results
     from toolkit.pipeline.steps.compare import compare as run
     from toolkit.pipeline.timing import arm_seconds
-    from toolkit.reporting.summaries import comparison_summary
 
     if markdown and as_json:
         raise typer.BadParameter("give --markdown or --json, not both")

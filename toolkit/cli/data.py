@@ -115,9 +115,9 @@ def audit(
     """
     from toolkit.checks.findings import describe_audit
     from toolkit.checks.params import AuditParams
+    from toolkit.cli.summaries import audit_summary
     from toolkit.datasets.params import PrepareParams
     from toolkit.pipeline.steps.audit import audit as run
-    from toolkit.reporting.summaries import audit_summary
 
     result = run(
         images,

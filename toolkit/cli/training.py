@@ -279,11 +279,11 @@ def evaluate(
         Example: toolkit evaluate theirs.csv --positive rare --valid-predictions valid.csv
         --threshold recall:0.95 --output theirs
     """
+    from toolkit.cli.summaries import evaluation_summary
     from toolkit.evaluation.evaluate import metric_table, run_table
     from toolkit.metrics.params import EvaluateParams
     from toolkit.pipeline.steps.evaluate import evaluate as run
     from toolkit.pipeline.steps.evaluate import evaluate_runs
-    from toolkit.reporting.summaries import evaluation_summary
 
     chosen = {"positive": positive, "threshold": threshold}
     settings = dict(options.read_section("evaluate", EvaluateParams))
@@ -362,11 +362,11 @@ def predict(
     --sort-into sorted --html predicted.html
     """
     with options.quick_imports():
+        from toolkit.cli.summaries import prediction_summary
         from toolkit.io.text import describe_rejected
         from toolkit.metrics.params import EvaluateParams
         from toolkit.metrics.predictions import predictions_csv
         from toolkit.pipeline.steps.predict import predict as step
-        from toolkit.reporting.summaries import prediction_summary
 
     settings = options.read_section("evaluate", EvaluateParams)
     predictions = step(
