@@ -46,7 +46,7 @@ SLOW = (
     "toolkit.training.inference",
     "toolkit.reporting.comparison",
     "dvclive.live",
-    "toolkit.pipeline.steps.export",
+    "toolkit.pipeline.use.export",
     "toolkit.pipeline.steps.advise",
 )
 """To import; what is forked afterwards has them."""

@@ -359,8 +359,8 @@ REVIEWED = {
     # names from our own code
     "pipeline/project.py: folder / '.dvc' / 'plots' / name",
     "pipeline/steps/evaluate.py: folder / name",
-    "pipeline/steps/export.py: building / form.file",
-    "pipeline/steps/export.py: folder / form.file",
+    "pipeline/use/export.py: building / form.file",
+    "pipeline/use/export.py: folder / form.file",
     "io/closure.py: PACKAGE.joinpath(*module.split('.')[1:])",
     "datasets/local.py: (unpacked or work / UNPACKED) / digest",
     "io/closure.py: path.read_bytes()",

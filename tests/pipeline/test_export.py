@@ -18,7 +18,7 @@ from tests.helpers.waiting import TIMEOUT
 from toolkit.errors import InputError
 from toolkit.io import files
 from toolkit.metrics import calibration
-from toolkit.pipeline.steps.export import check_parity
+from toolkit.pipeline.use.export import check_parity
 from toolkit.training import runs
 from toolkit.training.export import formats
 from toolkit.training.export.network import CalibratedNetwork

@@ -15,7 +15,7 @@ import toolkit
 from tests.helpers.arms import arm, trained
 from toolkit.cli.main import app
 from toolkit.errors import InputError
-from toolkit.pipeline.steps.push import push
+from toolkit.pipeline.use.push import push
 from toolkit.training import runs
 
 SECRET = "hf_" + "s3cret" * 5

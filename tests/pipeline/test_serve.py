@@ -26,7 +26,7 @@ from toolkit.errors import InputError
 from toolkit.io import manifest
 from toolkit.metrics.decisions import Decisions
 from toolkit.pipeline import nearest, serving
-from toolkit.pipeline.steps.serve import serve
+from toolkit.pipeline.use.serve import serve
 from toolkit.training import dataset, runs
 
 testclient = pytest.importorskip("starlette.testclient")

@@ -29,6 +29,7 @@ def trained(weights: bytes = b"w") -> Run:
         threads=1,
         best_epoch=1,
         versions={},
+        manifest="2" * 64,
         originals="0" * 64,
         valid="1" * 64,
         weights_sha256=hashlib.sha256(weights).hexdigest(),

@@ -40,7 +40,7 @@ def export(
     compared to `predict` before it is written. ONNX takes the extra `export`.
     """
     from toolkit.metrics.params import EvaluateParams
-    from toolkit.pipeline.steps.export import export as step
+    from toolkit.pipeline.use.export import export as step
 
     settings = options.read_section("evaluate", EvaluateParams)
     step(
@@ -92,8 +92,8 @@ def push(
     Example: toolkit push models/augmented-resnet18/0 --output card
     """
     from toolkit.metrics.params import EvaluateParams
-    from toolkit.pipeline.steps.push import place_in_project
-    from toolkit.pipeline.steps.push import push as step
+    from toolkit.pipeline.use.push import place_in_project
+    from toolkit.pipeline.use.push import push as step
 
     settings = options.read_section("evaluate", EvaluateParams)
     fetch = options.read_section("fetch", lambda: None) if place_in_project(run) else None
@@ -135,7 +135,7 @@ def serve(
     Programs send a file to /predict, as /openapi.json says. Takes the extra `serve`.
     """
     from toolkit.metrics.params import EvaluateParams
-    from toolkit.pipeline.steps.serve import serve as step
+    from toolkit.pipeline.use.serve import serve as step
 
     settings = options.read_section("evaluate", EvaluateParams)
     step(

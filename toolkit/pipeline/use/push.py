@@ -44,8 +44,8 @@ from toolkit.metrics.params import (
 from toolkit.metrics.predictions import Predictions
 from toolkit.metrics.thresholds import parse_rule
 from toolkit.pipeline import paths
-from toolkit.pipeline.steps.export import ABOUT, RESIZE, describe_export, export_name
 from toolkit.pipeline.steps.predict import describe_decisions, given_probability, read_decisions
+from toolkit.pipeline.use.export import ABOUT, RESIZE, describe_export, export_name
 from toolkit.reporting.card import CardFacts, CardResults, Matrix, model_card
 from toolkit.training import runs
 from toolkit.training.export.formats import EXPORT_FORMATS
