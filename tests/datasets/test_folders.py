@@ -14,7 +14,7 @@ from toolkit.datasets.params import ReadParams
 from toolkit.errors import InputError
 from toolkit.io import manifest
 from toolkit.io.images import LIMITS, decode, encode_png
-from toolkit.io.inside import LINK
+from toolkit.io.system.below import LINK
 
 RED = encode_png(decode(b"P6 1 1 255 " + bytes((255, 0, 0))))
 

@@ -8,8 +8,8 @@ from toolkit.io import closure
 
 PACKAGE = Path(toolkit.__file__).parent
 HARMLESS = {
-    "ctypes", "dvc", "dvc_data", "dvclive", "lazy_loader", "markupsafe", "pydantic",
-    "pydantic_core", "rich", "ruamel", "safetensors", "threadpoolctl",
+    "ctypes", "dvc", "dvc_data", "dvclive", "filelock", "lazy_loader", "markupsafe", "pydantic",
+    "pydantic_core", "psutil", "rich", "ruamel", "safetensors", "threadpoolctl",
     "typer", "fastapi", "starlette", "uvicorn", "mlflow", "wandb",
 }  # fmt: skip
 """Packages that carry, check and print values, and do not make them."""

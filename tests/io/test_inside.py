@@ -332,7 +332,8 @@ REVIEWED = {
     """datasets/hubs.py: work / 'hub' / f"{name.replace('/', '--')}-{revision[:16]}\"""",
     # the gate, and names of samples in messages
     "io/inside.py: folder / relative",
-    "io/inside.py: f'{shard.name}/{path.relative_to(shard)}'",
+    "io/inside.py: f'{shard.name}/{member}'",
+    "io/system/below.py: _walk(folder) / name",
     "io/samples.py: folder / sample.path",
     # what the user named, and what was listed in a folder just now
     "augmentation/explain.py: place.parent / name",

@@ -13,6 +13,7 @@ from tests.helpers.waiting import TIMEOUT, wait_until
 from toolkit.errors import InputError
 from toolkit.io import sandbox
 from toolkit.io.sandbox import Stopped
+from toolkit.io.system import limits
 
 LIMITS = {"seconds": 0.3, "memory": 200_000_000}
 
@@ -85,7 +86,7 @@ def test_what_is_contained_ends_its_worker_or_one_of_its_own():
 
 
 def test_wall_clock_time_is_limited_too_and_a_call_of_c_is_stopped(monkeypatch):
-    monkeypatch.setattr(sandbox, "PATIENCE", 1)
+    monkeypatch.setattr(limits, "PATIENCE", 1)
     for harm in (sleep, burn):
         stopped = [Stopped("it took more than 0.3 seconds")]
         assert list(sandbox.sandboxed_map(harm, [0], 1, seconds=0.3, memory=10**9)) == stopped

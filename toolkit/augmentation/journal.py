@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from toolkit.io import files
+from toolkit.io.system import disk
 
 NAME = ".journal"
 
@@ -67,7 +68,7 @@ class Journal:
         self._path = building / NAME
         if not matches(building, key):
             files.write_plain(self._path, f"{key}\n".encode())
-        self._file = os.open(self._path, os.O_RDWR)
+        self._file = os.open(self._path, os.O_RDWR | disk.BINARY)
         self._end = len(key) + 1
         self._starts = array("q", bytes(8 * rows))
         self._sizes = array("i", bytes(4 * rows))
@@ -113,9 +114,8 @@ class Journal:
         self._locate(positions, lines, self._end + len(head))
         data = b"".join([head, *lines])
         with files.naming_errors(self._path):
-            while data:
-                written = os.pwrite(self._file, data, self._end)
-                self._end, data = self._end + written, data[written:]
+            disk.write_at(self._file, data, self._end)
+        self._end += len(data)
 
     def _locate(self, positions: Sequence[int], lines: Sequence[bytes], start: int) -> None:
         for position, line in zip(positions, lines, strict=True):
@@ -124,4 +124,4 @@ class Journal:
 
     def entry(self, position: int) -> JournalEntry:
         """Return the entry of a row of the plan, from 0."""
-        return decode_entry(os.pread(self._file, self._sizes[position], self._starts[position]))
+        return decode_entry(disk.read_at(self._file, self._sizes[position], self._starts[position]))

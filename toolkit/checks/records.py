@@ -31,6 +31,7 @@ from toolkit.io import closure, files, images, inside, sandbox
 from toolkit.io.color import bands, to_rgb
 from toolkit.io.images import ImageLimits, Picture
 from toolkit.io.manifest import Sample, content_hash
+from toolkit.io.system import disk
 
 REASON = 160
 """Bytes that are kept of the reason why a file could not be decoded."""
@@ -113,7 +114,7 @@ def measure_samples(
     path = work / "audit" / f"{_key(folder, limits)}.records"
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.exclusive(path), contextlib.ExitStack() as stack:
-        stream = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        stream = os.open(path, os.O_RDWR | os.O_CREAT | disk.BINARY, 0o600)
         stack.callback(os.close, stream)
         index, end = _load(path)
         os.ftruncate(stream, end * RECORD.itemsize)
@@ -161,11 +162,8 @@ def _measured(
 
 
 def _append(stream: int, record: bytes, row: int, path: Path) -> None:
-    at = row * RECORD.itemsize
     with files.naming_errors(path):
-        while record:
-            written = os.pwrite(stream, record, at)
-            record, at = record[written:], at + written
+        disk.write_at(stream, record, row * RECORD.itemsize)
 
 
 # --- one record -------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import FrameType
 
 from toolkit.errors import DISTRIBUTION, StoppedError
+from toolkit.io.system import processes
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 REPEAT = 2.0  # seconds: a terminal that closes sends more than one SIGHUP
 STOPPED = "stopped by {}: no output is half-written; the same command goes on, or starts again"
 
@@ -31,7 +31,7 @@ def stoppable(run: Callable[[], int]) -> int:
         if last - before > REPEAT:
             raise StoppedError(STOPPED.format(signal.Signals(number).name), number)
 
-    caught = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    caught = [number for number in processes.STOPPING if signal.getsignal(number) != signal.SIG_IGN]
     try:
         for number in caught:
             signal.signal(number, stop)

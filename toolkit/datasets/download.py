@@ -9,9 +9,7 @@ import contextlib
 import hashlib
 import math
 import os
-import signal
 import string
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -23,6 +21,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from toolkit.errors import InputError, explain_error
 from toolkit.io import files
+from toolkit.io.system import processes
 from toolkit.io.text import WEB_PAGE, describe_content
 from toolkit.progress import Track, silent
 
@@ -106,22 +105,15 @@ def redacted_url(url: str) -> str:
 def _deadline(seconds: float, url: str) -> Iterator[None]:
     """Raise InputError in the block after so long, whatever the server drips, headers included.
 
-    Only the main thread can be interrupted; any other waits for a server that never stalls.
+    Only the main thread can be interrupted (see `processes.alarm`); else a server is waited for
+    that never stalls.
     """
 
     def expire(_number: int, _frame: object) -> None:
         raise InputError(f"{redacted_url(url)}: took longer than {seconds:g} seconds; run again")
 
-    if threading.current_thread() is not threading.main_thread():
+    with processes.alarm(seconds, expire):
         yield
-        return
-    before = signal.signal(signal.SIGALRM, expire)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _persist(url: str, part: Path, track: Track) -> None:

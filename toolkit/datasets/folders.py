@@ -23,6 +23,7 @@ from toolkit.io.images import DEEP_COLOR, Grays
 from toolkit.io.manifest import SPLITS, Manifest, Sample
 from toolkit.io.samples import CHUNK
 from toolkit.io.sandbox import Stopped, sandboxed_map
+from toolkit.io.system import below
 from toolkit.io.text import describe_rejected
 from toolkit.progress import Track, silent
 
@@ -248,7 +249,7 @@ def _with_reason(folder: Path, file: LeftOut) -> LeftOut:
     """Return a file that is left out with the reason that lies in the file itself, if one does."""
     path = file.path
     linked = (folder / path).is_symlink()
-    return replace(file, reason=inside.LINK) if linked else file
+    return replace(file, reason=below.LINK) if linked else file
 
 
 def _is_document(file: LeftOut) -> bool:
@@ -368,13 +369,13 @@ def read_listed(folder: Path, path: PurePosixPath, links: Path | None = None) ->
     if not (folder / path).is_symlink():
         return inside.read_inside(folder, str(path), images.LIMITS.bytes)
     if links is None:
-        raise InputError(inside.LINK)
+        raise InputError(below.LINK)
     return inside.read_linked(folder, str(path), links, images.LIMITS.bytes)
 
 
 def explain_links(folder: Path, rejected: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     """Return rejected files with what to do about those that are links, where that is known."""
-    links = [file["path"] for file in rejected if file["reason"] == inside.LINK]
+    links = [file["path"] for file in rejected if file["reason"] == below.LINK]
     reasons = _link_reasons(folder, links) if links else {}
     return [{**file, "reason": reasons.get(file["path"], file["reason"])} for file in rejected]
 
@@ -385,9 +386,9 @@ def _link_reasons(folder: Path, links: Sequence[str]) -> dict[str, str]:
     root = os.path.commonpath(homes) if homes else ""
     where = root if len(Path(root).parts) > MANY_FOLDERS else "the folder that they lead into"
     told = {
-        True: f"{inside.LINK}; to read such links, set fetch.follow_links (or --follow-links) to "
+        True: f"{below.LINK}; to read such links, set fetch.follow_links (or --follow-links) to "
         f"{where}",
-        False: f"{inside.LINK}; it leads to no file",
+        False: f"{below.LINK}; it leads to no file",
     }
     return {path: told[target.is_file()] for path, target in targets.items()}
 

@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from toolkit.datasets.archives import SourceFile
 from toolkit.datasets.folders import is_hidden
 from toolkit.errors import InputError
 from toolkit.io import files, inside
+from toolkit.io.system import processes
 from toolkit.io.text import strip_credentials
 from toolkit.progress import Track, silent
 
@@ -107,7 +107,7 @@ class RemoteTree:
             try:
                 out, err = process.communicate(data.encode(), timeout=DEADLINE)
             except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)  # git's helpers too
+                processes.signal_group(process, processes.KILL)  # git's helpers too
                 raise
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, "git", out, err)

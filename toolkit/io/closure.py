@@ -57,7 +57,9 @@ def trace_imports(module: str) -> Closure:
         pending += [other for other in names if _is_ours(other)]
         packages |= {DECIDING[top] for other in names if (top := other.split(".")[0]) in DECIDING}
         if "importlib.resources" in names:
-            code |= {str(data.relative_to(PACKAGE)): _digest(data) for data in _resources(path)}
+            code |= {
+                data.relative_to(PACKAGE).as_posix(): _digest(data) for data in _resources(path)
+            }
     versions = {name: find_version(name) for name in sorted(packages)}
     python = ".".join(platform.python_version_tuple()[:2])
     return Closure(dict(sorted(code.items())), {"python": python, **versions})

@@ -85,7 +85,11 @@ Image.preinit()  # import the plugins of COMMON_FORMATS once, not in every forke
 
 def identify(data: bytes, limits: ImageLimits = LIMITS) -> str:
     """Return the format, such as "JPEG", from the header. Raises InputError if it is no image."""
-    return examine(data, lambda image: str(image.format), limits)
+    return examine(data, _format, limits)
+
+
+def _format(image: Image.Image) -> str:
+    return str(image.format)
 
 
 @dataclass(frozen=True)
@@ -105,19 +109,19 @@ def inspect(data: bytes, limits: ImageLimits = LIMITS, *, whole: bool = False) -
     The header is read, or the file to its end: with `whole`, and for integers of more than 8 bits.
     Raises InputError if it is no image.
     """
+    return examine(data, partial(_grays, whole=whole), limits)
 
-    def grays(image: Image.Image) -> Grays:
-        found = Grays(str(image.info.get(SCALE, "")))
-        if image.mode.startswith("I"):
-            highest = int(np.asarray(image).max())
-            bits = next((bits for bits in NEEDED if highest < 2**bits), DEEPEST)
-            return Grays(f"{bits} bits of {DEEPEST}", bits)
-        found = Grays(DEEP_COLOR) if _is_deep_color(image) else found
-        if whole:
-            _draft(image)
-        return found
 
-    return examine(data, grays, limits)
+def _grays(image: Image.Image, *, whole: bool) -> Grays:
+    found = Grays(str(image.info.get(SCALE, "")))
+    if image.mode.startswith("I"):
+        highest = int(np.asarray(image).max())
+        bits = next((bits for bits in NEEDED if highest < 2**bits), DEEPEST)
+        return Grays(f"{bits} bits of {DEEPEST}", bits)
+    found = Grays(DEEP_COLOR) if _is_deep_color(image) else found
+    if whole:
+        _draft(image)
+    return found
 
 
 def _is_deep_color(image: Image.Image) -> bool:
@@ -133,7 +137,11 @@ def noted_bits(notes: Mapping[str, Any]) -> int | None:
 
 def dimensions(data: bytes) -> tuple[int, int]:
     """Return width and height in pixels, from the header. Raises InputError if it is no image."""
-    return examine(data, lambda image: image.size, LIMITS)
+    return examine(data, _size, LIMITS)
+
+
+def _size(image: Image.Image) -> tuple[int, int]:
+    return image.size
 
 
 def verify(data: bytes) -> None:
@@ -165,17 +173,14 @@ def decode_picture(data: bytes, size: int | None = None, limits: ImageLimits = L
     A JPEG at least three times as large is decoded at a half, a quarter or an eighth of its size,
     never below 1.5 times `size`: 3 to 10 times faster, with a mean error below 1.5 gray levels.
     """
-    if size is None:
-        return examine(data, to_rgb, limits)
-    side = size
+    return examine(data, to_rgb if size is None else partial(_resized, side=size), limits)
 
-    def scaled(image: Image.Image) -> Picture:
-        image.draft("RGB", (3 * side // 2, 3 * side // 2))
-        if image.mode in ("RGB", "L") and "transparency" not in image.info:
-            return to_rgb(resize_picture(image, side))  # rotation and color profile are cheap now
-        return resize_picture(to_rgb(image), side)
 
-    return examine(data, scaled, limits)
+def _resized(image: Image.Image, side: int) -> Picture:
+    image.draft("RGB", (3 * side // 2, 3 * side // 2))
+    if image.mode in ("RGB", "L") and "transparency" not in image.info:
+        return to_rgb(resize_picture(image, side))  # rotation and color profile are cheap now
+    return resize_picture(to_rgb(image), side)
 
 
 def to_pixels(picture: Picture) -> Pixels:
@@ -232,12 +237,12 @@ def read_picture(path: Path) -> Picture:
 
 def decode_reduced(data: bytes, min_side: int, limits: ImageLimits = LIMITS) -> Picture:
     """Decode, a JPEG perhaps at reduced size, but no side below `min_side`. Raises as `decode`."""
+    return examine(data, partial(_reduced, min_side=min_side), limits)
 
-    def scaled(image: Image.Image) -> Picture:
-        image.draft("RGB", (min_side, min_side))
-        return to_rgb(image)
 
-    return examine(data, scaled, limits)
+def _reduced(image: Image.Image, min_side: int) -> Picture:
+    image.draft("RGB", (min_side, min_side))
+    return to_rgb(image)
 
 
 def read_bounded(path: Path, limits: ImageLimits = LIMITS) -> bytes:
@@ -252,8 +257,9 @@ def examine(data: bytes, action: Callable[[Image.Image], T], limits: ImageLimits
     """Return `action(image)` for an image file that has been opened, but not decoded.
 
     The one way to an image that is a stranger's: within the limits, in a process that may crash.
-    Callers with many images map over them (`sandbox.sandboxed_map`), for then no process is forked
-    for each. Raises InputError with the reason, whatever is wrong with the file.
+    Callers with many images map over them (`sandbox.sandboxed_map`), for then no process is started
+    for each. Where processes are not forked, `action` is pickled. Raises InputError with the
+    reason, whatever is wrong with the file.
     """
     inside.check_size(len(data), limits.bytes)
     work = partial(_examine, data, action, limits)

@@ -1,8 +1,8 @@
 """The gate for paths that come out of a file: they are read and written inside a folder only.
 
 Manifests, archives and tables may be a stranger's. A path in one is relative, leads to a regular
-file below its folder, and passes no symbolic link. It is opened part by part, each relative to the
-descriptor of the folder above, so that nothing can be swapped in between a check and its use.
+file below its folder, and passes no symbolic link, whatever is swapped in meanwhile (see
+`system.below`).
 
 There is one exception. Manifests of arms lead to originals that were not copied, by leading "..".
 Such a path is read by `read_hashed` alone, which returns only bytes whose sha256 the row names:
@@ -25,17 +25,14 @@ from typing import TypeVar
 
 from toolkit.errors import InputError, explain_error
 from toolkit.io import shards
+from toolkit.io.system import below, disk
+from toolkit.io.system.below import READ, WRITE, OpenFolder
 
 T = TypeVar("T")
 
 LACK = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # a pipe is opened without waiting
-WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 BLOCK = 4096  # bytes that are read at least: files in /proc do not tell their size
 ROOTED = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
-LINK = "a symbolic link, which is not followed"
-RELINK = "if DVC made it: `dvc config cache.type reflink,hardlink,copy; dvc checkout --relink`"
 
 
 # --- paths ------------------------------------------------------------------------------------
@@ -60,6 +57,8 @@ def relative_parts(text: str, where: str = "", *, leading: bool = False) -> tupl
         problem = f"the path {text[:200]!r} must be relative"
     elif ".." in parts and not (leading and _begins_up(parts)):
         problem = f"the path {text[:200]!r} leads out with '..'"
+    elif any(map(below.is_no_name, parts)):
+        problem = f"the path {text[:200]!r} has a name that Windows cannot give a file; rename it"
     if problem:
         raise InputError(f"{where}: {problem}" if where else problem)
     return parts
@@ -67,8 +66,8 @@ def relative_parts(text: str, where: str = "", *, leading: bool = False) -> tupl
 
 def _begins_up(parts: Sequence[str]) -> bool:
     """Return whether all parts ".." come first, and a name after them."""
-    below = list(dropwhile(_is_up, parts))
-    return bool(below) and ".." not in below
+    rest = list(dropwhile(_is_up, parts))
+    return bool(rest) and ".." not in rest
 
 
 def _is_up(part: str) -> bool:
@@ -140,7 +139,8 @@ def read_file(path: Path, limit: int) -> bytes:
     """
     shard = shards.containing_shard(path)
     if shard is not None and Path(shard).is_file():
-        return read_inside(shard.parent.resolve(), f"{shard.name}/{path.relative_to(shard)}", limit)
+        member = path.relative_to(shard).as_posix()
+        return read_inside(shard.parent.resolve(), f"{shard.name}/{member}", limit)
     with _reasons():
         return _close_after(os.open(path, READ), _content, limit)
 
@@ -155,8 +155,10 @@ def _read(folder: Path, path: PurePosixPath, limit: int) -> bytes:
     with _reasons():
         shard = shards.containing_shard(path)
         if shard is not None:
-            descriptor = _open_below(folder, shard.parts, READ)
-            data = _close_after(descriptor, _member, path.relative_to(shard).as_posix(), limit)
+            data = None
+            with contextlib.suppress(IsADirectoryError):
+                descriptor = _open_below(folder, shard.parts, READ)
+                data = _close_after(descriptor, _member, path.relative_to(shard).as_posix(), limit)
             if data is not None:
                 return data
         return _close_after(_open_below(folder, path.parts, READ), _content, limit)
@@ -169,7 +171,7 @@ def _member(descriptor: int, member: str, limit: int) -> bytes | None:
     _check_regular(descriptor)
     offset, size = shards.find_member(descriptor, member)
     check_size(size, limit)
-    return os.pread(descriptor, size, offset)
+    return disk.read_at(descriptor, size, offset)
 
 
 def _content(descriptor: int, limit: int) -> bytes:
@@ -211,7 +213,7 @@ def folder_writer(folder: Path, *, replace: bool = True) -> Iterator[Callable[[s
 
     The folder of the last file stays open, so that the next one in it takes half the time.
     """
-    parents = dict[tuple[str, ...], int]()
+    parents = dict[tuple[str, ...], OpenFolder]()
     with contextlib.ExitStack() as opened:
 
         def write(relative: str, data: bytes) -> None:
@@ -223,8 +225,8 @@ def folder_writer(folder: Path, *, replace: bool = True) -> Iterator[Callable[[s
                 if above not in parents:
                     parents.clear()
                     opened.close()
-                    parents[above] = _open_folder(folder, above, make=True)
-                    opened.callback(os.close, parents[above])
+                    parents[above] = below.open_folder(folder, above, make=True)
+                    opened.callback(below.close_folder, parents[above])
                 _write(parents[above], parts[-1], data, replace)
             except OSError as error:
                 raise OSError(error.errno, error.strerror, str(folder / relative)) from error
@@ -234,17 +236,17 @@ def folder_writer(folder: Path, *, replace: bool = True) -> Iterator[Callable[[s
 
 def make_folder(folder: Path, relative: str) -> None:
     """Make a folder below `folder`, and those above it. Raises as `write_inside` does."""
-    os.close(_open_folder(folder, relative_parts(relative), make=True))
+    below.close_folder(below.open_folder(folder, relative_parts(relative), make=True))
 
 
-def _write(parent: int, name: str, data: bytes, replace: bool) -> None:
+def _write(parent: OpenFolder, name: str, data: bytes, replace: bool) -> None:
     try:
-        descriptor = os.open(name, WRITE, dir_fd=parent)
+        descriptor = below.open_in(parent, name, WRITE)
     except FileExistsError:
         if not replace:
             raise
-        os.unlink(name, dir_fd=parent)
-        descriptor = os.open(name, WRITE, dir_fd=parent)
+        below.remove_in(parent, name)
+        descriptor = below.open_in(parent, name, WRITE)
     try:
         while data:
             data = data[os.write(descriptor, data) :]
@@ -263,7 +265,7 @@ def _reasons() -> Iterator[None]:
     except OSError as error:
         if error.errno in LACK:
             raise
-        if error.errno == errno.ENXIO:  # a socket, or a device that is not there
+        if error.errno in (errno.ENXIO, errno.EISDIR):  # a socket, a device that is not there
             raise InputError("not a regular file") from error
         raise InputError(f"cannot be read ({explain_error(error)})") from error
 
@@ -279,44 +281,8 @@ def _close_after(descriptor: int, action: Callable[..., T], *arguments: object) 
 def _open_below(folder: Path, parts: Sequence[str], flags: int) -> int:
     if not parts:
         raise InputError("not a regular file")
-    parent = _open_folder(folder, parts[:-1])
+    parent = below.open_folder(folder, parts[:-1])
     try:
-        return _open(parts[-1], flags, parent)
+        return below.open_in(parent, parts[-1], flags)
     finally:
-        os.close(parent)
-
-
-def _open_folder(folder: Path, parts: Sequence[str], *, make: bool = False) -> int:
-    """Open the folder that is reached from `folder` by these names, none of them a link's."""
-    descriptor = os.open(folder, FOLDER)
-    for part in parts:
-        try:
-            below = _open_or_make(part, descriptor) if make else _open(part, FOLDER, descriptor)
-        finally:
-            os.close(descriptor)
-        descriptor = below
-    return descriptor
-
-
-def _open_or_make(name: str, parent: int) -> int:
-    try:
-        return _open(name, FOLDER, parent)
-    except FileNotFoundError:
-        with contextlib.suppress(FileExistsError):  # another process made it
-            os.mkdir(name, dir_fd=parent)
-        return _open(name, FOLDER, parent)
-
-
-def _open(name: str, flags: int, parent: int) -> int:
-    try:
-        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=parent)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENOTDIR) and _is_link(name, parent):
-            raise InputError(f"{LINK}; {RELINK}") from error
-        raise
-
-
-def _is_link(name: str, parent: int) -> bool:
-    with contextlib.suppress(OSError):
-        return stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
-    return False
+        below.close_folder(parent)

@@ -1,10 +1,9 @@
-"""Long pieces of work in forked processes side by side, which report as they go and can be stopped.
+"""Long pieces of work in processes side by side, which report as they go and can be stopped.
 
 `parallel` is for many short items; here each item has a process of its own.
 """
 
 import contextlib
-import mmap
 import multiprocessing
 import os
 import signal
@@ -16,18 +15,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from multiprocessing import connection
-from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any, TypeVar
 
 from toolkit.errors import InputError, StoppedError
-from toolkit.io import parallel
+from toolkit.io.system import processes
 
 A = TypeVar("A")
 B = TypeVar("B")
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 REPEAT = 2.0  # seconds in which more signals are the same one: a closing terminal sends several
 REPORT, RESULT, ERROR = range(3)
 KILLED = "a process was killed, perhaps for lack of memory; run again with fewer jobs at once"
@@ -37,18 +34,18 @@ Report = Callable[[Any], object]
 
 
 class Interrupt:
-    """A request to stop, by one of SIGNALS; processes that are forked later share it.
+    """A request to stop, by one of STOPPING; processes that are started later share it.
 
     Work looks at `number` at each good moment to stop: 0, or that of the signal.
     """
 
     def __init__(self) -> None:
-        self._shared = mmap.mmap(-1, 1)
+        self._shared = processes.shared_memory(1)
 
     @property
     def number(self) -> int:
         """See above."""
-        return self._shared[0]
+        return int(self._shared[0])
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
@@ -56,7 +53,9 @@ class Interrupt:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        handlers: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+        handlers: dict[int, Any] = {
+            number: signal.getsignal(number) for number in processes.STOPPING
+        }
         handlers = {n: handler for n, handler in handlers.items() if handler != signal.SIG_IGN}
         noted = float("-inf")
 
@@ -82,10 +81,10 @@ def side_by_side(
 ) -> Iterator[tuple[A, B]]:
     """Yield `(item, work(item, report))` in the order of completion; `jobs` items at a time.
 
-    A forked process inherits work and items and returns a pickled result; what work reports there
-    is passed to `report` here. With fewer than two jobs or items no process is started. After an
-    item that raises none is begun, those that are begun are finished, and the error is raised as
-    `parallel.ordered_map` raises it. Raises InputError if a process is killed.
+    A process gets work and item as in `parallel.ordered_map` and returns a pickled result; what
+    work reports there is passed to `report` here. With fewer than two jobs or items no process is
+    started. After an item that raises none is begun, those that are begun are finished, and the
+    error is raised as `parallel.ordered_map` raises it. Raises InputError if a process is killed.
     """
     if min(jobs, len(items)) < 2:
         yield from ((item, work(item, report)) for item in items)
@@ -125,9 +124,9 @@ def _in_processes(
         raise errors[0]
 
 
-def _start(work: Callable[[Report], Any]) -> tuple[Connection, BaseProcess]:
+def _start(work: Callable[[Report], Any]) -> tuple[Any, BaseProcess]:
     ours, theirs = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(
+    process = processes.start_context().Process(  # type: ignore[attr-defined]
         target=_serve, args=(work, theirs, os.getpid())
     )
     with warnings.catch_warnings():
@@ -148,10 +147,12 @@ def _receive(pipe: Any) -> tuple[int, Any]:
 # --- in the process ---------------------------------------------------------------------------
 
 
-def _serve(work: Callable[[Report], Any], pipe: Connection, parent: int) -> None:
-    for number in SIGNALS:  # the parent is told to stop, and whoever works looks at its Interrupt
+def _serve(work: Callable[[Report], Any], pipe: Any, parent: int) -> None:
+    for (
+        number
+    ) in processes.STOPPING:  # the parent is told to stop, and whoever works looks at its Interrupt
         signal.signal(number, signal.SIG_IGN)
-    parallel.end_with(parent)
+    processes.end_with(parent)
     # In a thread of its own: OpenMP's threads are those of a thread, and this one may have some in
     # its memory that the fork did not bring along, for which it would wait forever.
     thread = threading.Thread(target=_answer, args=(work, pipe))
@@ -159,7 +160,7 @@ def _serve(work: Callable[[Report], Any], pipe: Connection, parent: int) -> None
     thread.join()
 
 
-def _answer(work: Callable[[Report], Any], pipe: Connection) -> None:
+def _answer(work: Callable[[Report], Any], pipe: Any) -> None:
     try:
         answer = (RESULT, work(lambda value: pipe.send((REPORT, value))))
     except (InputError, OSError, StoppedError, MemoryError) as error:

@@ -1,12 +1,10 @@
-"""Map a function over many items in forked processes.
+"""Map a function over many items in worker processes.
 
 Each worker has a pipe of its own. `concurrent.futures` has one for the results of all workers, and
 hangs when a worker is killed in the middle of a result, which the kernel does for lack of memory.
 """
 
-import ctypes
 import itertools
-import mmap
 import os
 import pickle
 import selectors
@@ -22,26 +20,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from toolkit.errors import InputError
+from toolkit.io.system import limits, processes
+from toolkit.io.system.limits import NO_MEMORY
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
 A = TypeVar("A")
 B = TypeVar("B")
 
-PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 AHEAD = 2  # items that a worker has, so that it need not wait for the next
 SPAN = 1000  # items between the first unfinished one and the last one sent, if order matters
-NO_MEMORY = 70  # exit code
-NOTE = struct.Struct("<Hdq120s")
-KILLS = (-signal.SIGKILL, -signal.SIGTERM)  # exit codes; SIGTERM goes to a whole group of processes
+NOTE = struct.Struct("<HdqQ120s")
+KILLS = (-processes.KILL, -signal.SIGTERM)  # exit codes; SIGTERM goes to a whole group of processes
 KILLED = "a worker process was killed, perhaps for lack of memory; run again with --workers 1"
 
 
 def cores() -> int:
     """Return the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    return processes.usable_cores()
 
 
 def ordered_map(
@@ -49,7 +46,8 @@ def ordered_map(
 ) -> Iterator[B]:
     """Yield `function(item)` for each item, in the order of `items`.
 
-    The workers inherit function and items, return pickled results, and end with this process. Each
+    The workers inherit function and items, or get them pickled (see `processes.forks`), return
+    pickled results, and end with this process. Each
     gets `chunksize` items at a time, for which this process takes 15 us. With fewer than two
     workers or items, no process is started. An InputError or OSError is raised here as the function
     raised it, any other exception as RuntimeError with the worker's traceback. An item whose worker
@@ -77,7 +75,7 @@ def unordered_map(
 def run_tasks(tasks: Sequence[Callable[[], None]], workers: int) -> None:
     """Call all tasks, in no certain order. Raises as `ordered_map` does.
 
-    One worker is forked, too: in it no image that a task decodes needs a process of its own.
+    One worker is a process, too: in it no image that a task decodes needs one of its own.
     """
     with closing(Pool(_call, tasks, _fail).as_completed(workers)) as answers:
         for _, answer in answers:
@@ -93,7 +91,7 @@ def _call(task: Callable[[], None]) -> None:
 
 
 def _fail(end: "Ended") -> NoReturn:
-    if end.exit_code in (-signal.SIGKILL, NO_MEMORY):
+    if end.exit_code in (-processes.KILL, NO_MEMORY):
         raise InputError(KILLED)
     raise InputError(f"one of the images cannot be read: {end.reason}")
 
@@ -115,9 +113,8 @@ class Ended:
         too_slow = f"{it} took more than {self.seconds:g} seconds"
         reasons = {
             NO_MEMORY: f"{it} took more than {self.memory // 1_000_000:,} MB of memory",
-            -signal.SIGPROF: too_slow,
-            -signal.SIGALRM: too_slow,
-            -signal.SIGKILL: f"{process} was killed, perhaps for lack of memory",
+            **dict.fromkeys(limits.TOO_SLOW, too_slow),
+            -processes.KILL: f"{process} was killed, perhaps for lack of memory",
         }
         code = self.exit_code
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
@@ -138,8 +135,11 @@ def _unwrap(answer: Any) -> Any:
 @dataclass
 class _Worker:
     process: "BaseProcess"
-    pipe: "Connection[Any, Any]"
-    note: mmap.mmap
+    pipe: Any
+    note: Any
+    watchdog: limits.Watchdog | None
+    stopped: tuple[int, int] | None = None
+    """The exit code that the watchdog gave it, and for which item."""
     indices: deque[int] = field(default_factory=deque)
     """Items sent and not answered."""
 
@@ -166,7 +166,7 @@ class Pool:
         self._returned = deque[int]()  # items of workers that ended
         self._killed = set[int]()
         self._workers = list[_Worker]()
-        self._selector = selectors.DefaultSelector()
+        self._selector = processes.pipe_selector()
 
     def in_order(self, workers: int, items_each: int = 1) -> Generator[Any, None, None]:
         """Yield the results in the order of the items, each a chunk of so many."""
@@ -202,8 +202,8 @@ class Pool:
         import multiprocessing  # slow to import, and not needed with one worker
 
         ours, theirs = multiprocessing.Pipe()
-        note = mmap.mmap(-1, NOTE.size)  # shared with the worker
-        process = multiprocessing.get_context("fork").Process(
+        note = processes.shared_memory(NOTE.size)
+        process = processes.start_context().Process(  # type: ignore[attr-defined]
             target=_serve, args=(*self._job, theirs, note), daemon=True
         )
         with warnings.catch_warnings():
@@ -212,7 +212,8 @@ class Pool:
             warnings.simplefilter("ignore", DeprecationWarning)
             process.start()
         theirs.close()
-        self._workers.append(_Worker(process, ours, note))
+        watchdog = None if limits.KERNEL else limits.Watchdog(process.pid)
+        self._workers.append(_Worker(process, ours, note, watchdog))
         self._selector.register(ours, selectors.EVENT_READ, self._workers[-1])
 
     def _send(self) -> None:
@@ -234,7 +235,7 @@ class Pool:
 
     def _receive(self) -> Iterator[tuple[int, Any]]:
         """Wait for answers, and yield those that have come."""
-        for key, _ in self._selector.select():
+        for key, _ in self._selector.select(None if limits.KERNEL else limits.TICK):
             worker: _Worker = key.data
             try:
                 answer = worker.pipe.recv()
@@ -242,6 +243,16 @@ class Pool:
                 yield from self._restart(worker)
             else:
                 yield worker.indices.popleft(), answer
+        self._watch()
+
+    def _watch(self) -> None:
+        """End the workers beyond their limits, where the kernel does not."""
+        for worker in self._workers:
+            if worker.watchdog and not worker.stopped:
+                _, seconds, memory, item, _ = NOTE.unpack(worker.note)
+                if code := worker.watchdog.look(item, seconds, memory):
+                    worker.stopped = code, item
+                    worker.process.kill()
 
     def _restart(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
         """Start a worker in place of one that ended, and yield the answer for its item, if any."""
@@ -250,14 +261,16 @@ class Pool:
         worker.process.join()
         self._workers.remove(worker)
         self._start()
+        place, seconds, memory, item, note = NOTE.unpack(worker.note)
         exit_code = worker.process.exitcode or 0
+        if worker.stopped:  # unless the item was done by then
+            exit_code = worker.stopped[0] if worker.stopped[1] == item else -processes.KILL
         if worker.indices:
             index = worker.indices[0]
             if exit_code in KILLS and index not in self._killed:
                 self._killed.add(index)
             else:
                 worker.indices.popleft()
-                place, seconds, memory, note = NOTE.unpack(worker.note)
                 work = note.rstrip(b"\0").decode(errors="ignore")
                 yield index, self._replace(Ended(exit_code, place, seconds, memory, work))
         self._returned.extendleft(reversed(worker.indices))
@@ -265,7 +278,8 @@ class Pool:
 
 # --- in the worker ----------------------------------------------------------------------------
 
-_note: mmap.mmap | None = None
+_note: Any = None
+_noted = 0
 
 
 def in_worker() -> bool:
@@ -275,8 +289,10 @@ def in_worker() -> bool:
 
 def leave_note(place: int, seconds: float, memory: int, work: str = "") -> None:
     """Note what is begun (see `Ended`), for the parent to find if this worker ends."""
+    global _noted
     if _note is not None:
-        NOTE.pack_into(_note, 0, place, seconds, memory, work.encode())
+        _noted += 1
+        NOTE.pack_into(_note, 0, place, seconds, memory, _noted, work.encode())
 
 
 def _serve(
@@ -284,25 +300,20 @@ def _serve(
     items: Sequence[A],
     prepare: Callable[[], None] | None,
     parent: int,
-    pipe: "Connection[Any, Any]",
-    note: mmap.mmap,
+    pipe: Any,
+    note: Any,
 ) -> NoReturn:
     global _note
     _note = note
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends the worker
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    end_with(parent)
+    processes.end_with(parent)
     if prepare:
         prepare()
-    while True:
-        pipe.send_bytes(_answer(function, items[int(pipe.recv_bytes())]))
-
-
-def end_with(parent: int) -> None:
-    """Let the kernel end this process when its parent ends, even killed, so that locks are free."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the call
-        os._exit(1)
+    with suppress(EOFError, OSError):  # the parent has ended
+        while True:
+            pipe.send_bytes(_answer(function, items[int(pipe.recv_bytes())]))
+    os._exit(1)
 
 
 def _answer(function: Callable[[A], B], item: A) -> bytes:

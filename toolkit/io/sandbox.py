@@ -1,12 +1,11 @@
 """Untrusted work in processes that may be ended, with limits of time and memory.
 
-A decoder may spend minutes, or all memory, in one call of a C library, or crash: only the kernel
-can stop that. It ends the worker, whose item is Stopped; the items after it go to a new worker.
+A decoder may spend minutes, or all memory, in one call of a C library, or crash: only from outside
+can that be stopped (see `limits`). It ends the worker, whose item is Stopped; the items after it go
+to a new worker.
 """
 
 import os
-import resource
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,11 +15,10 @@ from typing import TypeVar
 from toolkit.errors import InputError
 from toolkit.io import parallel
 from toolkit.io.parallel import Ended, Pool
+from toolkit.io.system import limits, processes
 
 A = TypeVar("A")
 B = TypeVar("B")
-
-PATIENCE = 12  # seconds of wall-clock time per second of CPU time: the machine may be busy
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,9 @@ def sandboxed_map(
     memory: int = 0,
     chunksize: int = 1,
 ) -> Iterator[B | Stopped]:
-    """Yield `function(item)`, or Stopped, for each item, in order. One worker is forked, too.
+    """Yield `function(item)`, or Stopped, for each item, in order. One worker is a process, too.
 
-    An item may take `seconds` of CPU time, PATIENCE times as many of wall-clock time, and `memory`
+    An item may take `seconds` of CPU time, twelve times as many of wall-clock time, and `memory`
     bytes beyond those of this process; 0 is no limit, but for what `contain` sets. Each worker gets
     `chunksize` items at a time. Raises what `function` raises, as `parallel.ordered_map` does.
     """
@@ -65,13 +63,21 @@ def contain(function: Callable[[], B], seconds: float, memory: int, work: str = 
     """Return `function()`, or Stopped, within limits (see `sandboxed_map`), wherever it is called.
 
     In a worker the limits hold for this call, unless its item has some of its own; beyond them the
-    worker is ended. Any other process forks a worker for it, which takes milliseconds. `work` is
-    what the reason names, unless a file is read.
+    worker is ended. Any other process starts a worker for it, which takes milliseconds where it is
+    forked (see `processes.forks`), and else a second: `function` is pickled then. `work` is what
+    the reason names, unless a file is read.
     """
     if parallel.in_worker():
         return function() if _limits_hold else _limited(function, seconds, memory, work)
-    (result,) = sandboxed_map(lambda _: contain(function, seconds, memory, work), (None,), 1)
+    call = partial(_contain, function, seconds, memory, work)
+    (result,) = sandboxed_map(call, (None,), 1)
     return result
+
+
+def _contain(
+    function: Callable[[], B], seconds: float, memory: int, work: str, _item: None
+) -> B | Stopped:
+    return contain(function, seconds, memory, work)
 
 
 def finished(results: Iterable[B | Stopped]) -> Iterator[B]:
@@ -94,9 +100,8 @@ _limits_hold = False
 
 def _prepare() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff prints texts of files
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    processes.fail_silently()
+    limits.prepare_limits()
 
 
 def _map(function: Callable[[A], B], seconds: float, memory: int, chunk: Sequence[A]) -> list[B]:
@@ -114,29 +119,13 @@ def _map(function: Callable[[A], B], seconds: float, memory: int, chunk: Sequenc
 def _limited(function: Callable[[], B], seconds: float, memory: int, work: str = "") -> B:
     global _limits_hold
     parallel.leave_note(_place, seconds, memory, work)
-    before, most = resource.getrlimit(resource.RLIMIT_DATA)
+    before = limits.begin_limits(seconds, memory)
     _limits_hold = True
-    _set_timers(seconds)
-    if memory:
-        limit = _data_size() + memory
-        limit = limit if before == resource.RLIM_INFINITY else min(limit, before)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
     try:
         return function()
+    except MemoryError:
+        os._exit(limits.NO_MEMORY)
     finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (before, most))
-        _set_timers(0)
+        limits.end_limits(before)
         _limits_hold = False
-
-
-def _data_size() -> int:
-    """Return the size of this process's writable memory in bytes."""
-    descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
-    pages = int(os.read(descriptor, 200).split()[5])
-    os.close(descriptor)
-    return pages * resource.getpagesize()
-
-
-def _set_timers(seconds: float) -> None:
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE * seconds)
+        parallel.leave_note(_place, 0, 0)  # the watchdog looks away

@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 from typing import TypeVar
 
 from toolkit.errors import InputError
+from toolkit.io.system import disk
 
 SUFFIX = ".tar"
 BLOCK = 512
@@ -60,7 +61,7 @@ def member_header(member: bytes, size: int) -> bytes:
 
 def containing_shard(path: AnyPath) -> AnyPath | None:
     """Return the part of the path that names a shard; None for the path of a file."""
-    if f"{SUFFIX}/" not in str(path):
+    if f"{SUFFIX}/" not in path.as_posix():
         return None
     return next((above for above in path.parents if above.suffix == SUFFIX), None)
 
@@ -91,7 +92,7 @@ class _Shard:
 def _index(shard: _Shard) -> Mapping[str, tuple[int, int]]:
     """Return the offset and size of each member's bytes."""
     members, offset, length = dict[str, tuple[int, int]](), 0, shard.identity[-1]
-    while (header := os.pread(shard.descriptor, BLOCK, offset)) != END[:BLOCK]:
+    while (header := disk.read_at(shard.descriptor, BLOCK, offset)) != END[:BLOCK]:
         try:
             member, size = _parse_header(header)
         except ValueError as error:

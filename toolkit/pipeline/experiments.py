@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from toolkit.errors import InputError, require_package
 from toolkit.evaluation.results import RunResult
 from toolkit.io import files
+from toolkit.io.system import processes
 from toolkit.pipeline import params, paths, revisions
 from toolkit.pipeline.provenance import collect_provenance
 from toolkit.pipeline.revisions import run_git
@@ -143,11 +144,11 @@ def run_dvc(project: Path, log: Path, *arguments: str) -> None:
 def _stop(process: "subprocess.Popen[bytes]") -> None:
     """Interrupt DVC and its stage, as Ctrl-C does; kill them if they do not end."""
     try:
-        os.killpg(process.pid, signal.SIGINT)
+        processes.signal_group(process, signal.SIGINT)
         process.wait(PATIENCE)
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+            processes.signal_group(process, processes.KILL)
 
 
 def _reason(output: str) -> str:

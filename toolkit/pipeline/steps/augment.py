@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +104,9 @@ def augment(
     )
     pairs = [(m.parent, m.child, f"{m.moved:.0f} gray levels") for m in result.report.most_changed]
     tasks = [
-        lambda: contact_sheet.write_sheet(sheet, result.shown, folder),
-        lambda: contact_sheet.write_pairs(changed, pairs, folder),
-        lambda: summary.write_report(numbers, result.report),
+        partial(contact_sheet.write_sheet, sheet, result.shown, folder),
+        partial(contact_sheet.write_pairs, changed, pairs, folder),
+        partial(summary.write_report, numbers, result.report),
     ]
     parallel.run_tasks(tasks, processes)
     return AugmentedFolder(folder, result, sheet, changed, numbers)
