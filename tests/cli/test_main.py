@@ -18,6 +18,7 @@ from tests.helpers.waiting import TIMEOUT
 from toolkit.augmentation.transforms.presets import POLICIES
 from toolkit.cli import console, main
 
+PRESETS = Path(main.__file__).parents[1] / "pipeline" / "presets"
 COMMANDS = ("init", "fetch", "audit", "prepare", "augment", "policies", "train", "evaluate",
             "compare", "sweep", "probe", "report", "predict", "provenance")  # fmt: skip
 
@@ -35,6 +36,29 @@ def toolkit(folder: Path, *arguments: object, code: int = 0) -> subprocess.Compl
 
 def tree(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("given", "run"),
+    [
+        ('--arm a probe data/arms/{arm} --output {arm}.json', "probe data/arms/a --output a.json"),
+        ("--arm a --recipe r train --arm x/{arm} --output {arm}-{recipe}-{seed}",
+         "train --arm x/a --output a-r-{seed}"),
+        ("--arm {recipe} --recipe r probe {arm}", "probe {recipe}"),
+        ("probe {arm} --arm a", "probe {arm} --arm a"),
+        ("--arm", "--arm"),
+    ],
+)  # fmt: skip
+def test_names_before_a_command_are_put_into_it(given, run):
+    assert main.fill_names(given.split()) == run.split()
+
+
+def test_the_commands_of_the_pipeline_are_for_any_systems_shell():
+    stages = (PRESETS / "pipeline.yaml").read_text()
+    commands = re.findall(r"^    cmd: (.*(?:\n      .*)*)", stages, re.M)
+    assert len(commands) == 11
+    for command in commands:
+        assert re.fullmatch(r"""toolkit( \$\{item\})?([ \n]+([\w/.-]+|"[\w/.{}-]+"))+""", command)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

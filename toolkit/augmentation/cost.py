@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -54,18 +55,9 @@ def check_cost(
     at_most = LARGEST_GROWTH * count * max(map(len, files_bytes), default=0)
     if at_most < 1e6 * min(settings.limit, 100):
         return
-    decodings = len(originals) / count
-
-    def measure(at: int) -> tuple[int, float]:
-        started = time.perf_counter()
-        picture = samples.sample_picture(folder, size, chosen[at], files_bytes[at])
-        decoded = time.perf_counter()
-        row, new = next(plan.plan_rows(chosen[at], [1], policy, settings.seed, picture))
-        new = new or compose.apply_transform(row.transform, picture, row.params)
-        blocks = -(-len(images.ENCODERS[settings.format](new)) // BLOCK)
-        return blocks * BLOCK, time.perf_counter() - decoded + (decoded - started) * decodings
-
-    results = sandbox.sandboxed_map(measure, range(len(chosen)), 1)
+    measure = partial(_measure, folder, policy, settings, size, len(originals) / count)
+    pairs = list(zip(chosen, files_bytes, strict=True))
+    results = sandbox.sandboxed_map(measure, pairs, 1)
     sizes, seconds = np.sum(list(sandbox.finished(results)), axis=0).tolist()
     share = count / len(chosen)
     cost = AugmentationCost(count, sizes * share, seconds * share / parallel.cores())
@@ -75,3 +67,21 @@ def check_cost(
             f"--yes, or lower --target or --size, or raise augment.limit"
         )
     files.check_space(output, cost.bytes, f"{count:,} new images")
+
+
+def _measure(
+    folder: Path,
+    policy: Policy,
+    settings: AugmentParams,
+    size: int | None,
+    decodings: float,
+    original: tuple[Sample, bytes],
+) -> tuple[int, float]:
+    """Return bytes and seconds of a new image, with so many decodings of its original."""
+    started = time.perf_counter()
+    picture = samples.sample_picture(folder, size, *original)
+    decoded = time.perf_counter()
+    row, new = next(plan.plan_rows(original[0], [1], policy, settings.seed, picture))
+    new = new or compose.apply_transform(row.transform, picture, row.params)
+    blocks = -(-len(images.ENCODERS[settings.format](new)) // BLOCK)
+    return blocks * BLOCK, time.perf_counter() - decoded + (decoded - started) * decodings

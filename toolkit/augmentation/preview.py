@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from numpy.random import SeedSequence, default_rng
@@ -59,7 +60,7 @@ def write_preview(
         (next(parents[name]), entry, SeedSequence([settings.seed, 0, 0, 0, at]))
         for at, (entry, name) in enumerate(_entries_and_classes(chosen, shown))
     ]
-    rows = sandbox.sandboxed_map(lambda row: _row(folder, *row, size), drawn, 1)
+    rows = sandbox.sandboxed_map(partial(_row, folder, size), drawn, 1)
     contact_sheet.write_rows(path, list(sandbox.finished(rows)))
     return len(drawn)
 
@@ -80,13 +81,10 @@ def _entries_and_classes(policy: Policy, labels: Sequence[str]) -> list[tuple[Po
 
 
 def _row(
-    folder: Path,
-    parent: Sample,
-    entry: PolicyEntry,
-    sequence: SeedSequence,
-    size: int | None,
+    folder: Path, size: int | None, drawn: tuple[Sample, PolicyEntry, SeedSequence]
 ) -> list[Tile]:
     """Return the tiles of a parent and its new images."""
+    parent, entry, sequence = drawn
     data = samples.sample_bytes(folder, parent)
     picture = samples.sample_picture(folder, size, parent, data)
     tiles = [contact_sheet.make_tile(picture, contact_sheet.make_caption(parent))]

@@ -2,7 +2,9 @@
 
 import gc
 import os
+import re
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -65,6 +67,21 @@ def _options(
     """Take the options that stand before a command."""
 
 
+def fill_names(arguments: Sequence[str]) -> list[str]:
+    """Return a command with the names before it in the place of {arm} and {recipe}.
+
+    That is how dvc.yaml gives them, in a way that the shells of all systems take:
+    --arm a probe "data/arms/{arm}" becomes probe data/arms/a.
+    """
+    names, rest = dict[str, str](), list(arguments)
+    while len(rest) > 1 and rest[0] in ("--arm", "--recipe"):
+        option, name, *rest = rest
+        names["{" + option.removeprefix("--") + "}"] = name
+    if not names:
+        return rest
+    return [re.sub(r"\{\w+\}", lambda m: names.get(m[0], m[0]), argument) for argument in rest]
+
+
 def main() -> None:
     """Run the command line.
 
@@ -75,7 +92,8 @@ def main() -> None:
     process.open_streams()
     process.warn_of_namesake()
     try:
-        sys.exit(process.stoppable(lambda: console.guarded(app)))
+        arguments = fill_names(sys.argv[1:])
+        sys.exit(process.stoppable(lambda: console.guarded(lambda: app(arguments))))
     finally:
         gc.freeze()  # or Python searches all modules for garbage at its end, which takes 25 ms
 

@@ -1,12 +1,54 @@
 """Spawned workers: as forked ones, with what they get pickled."""
 
+import ast
 import multiprocessing
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
+import toolkit
 from toolkit.io.system import processes
+
+STARTING = {
+    "contain", "examine", "map_samples", "ordered_map", "run_tasks", "sandboxed_map",
+    "side_by_side", "unordered_map",
+}  # fmt: skip
+"""What gives a function to a worker."""
+IN_WORKERS = {"checks/records.py: animated", "augmentation/transforms/external.py: run"}
+"""Functions in functions, of what is a worker already."""
+
+
+def given_to_workers(tree):
+    """Yield each lambda, and each name of a function in a function, that a worker gets."""
+    outer = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    inner = {
+        below.name
+        for function in outer
+        for statement in function.body
+        for below in ast.walk(statement)
+        if isinstance(below, ast.FunctionDef)
+    }
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        for argument in ast.walk(ast.Tuple(call.args)) if name in STARTING else ():
+            if isinstance(argument, ast.Lambda):
+                yield "lambda"
+            elif isinstance(argument, ast.Name) and argument.id in inner:
+                yield argument.id
+
+
+def test_what_a_worker_gets_can_be_pickled():
+    package = Path(toolkit.__file__).parent
+    texts = {path: path.read_text() for path in package.rglob("*.py")}
+    found = {
+        f"{path.relative_to(package).as_posix()}: {name}"
+        for path, text in texts.items()
+        if any(f"{name}(" in text for name in STARTING)
+        for name in given_to_workers(ast.parse(text))
+    }
+    assert found == IN_WORKERS
 
 
 def test_workers_are_spawned_where_that_was_asked_for(monkeypatch):

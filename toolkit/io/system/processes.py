@@ -1,6 +1,7 @@
 """How processes are started, share memory, are waited for, are signaled, and end."""
 
 import contextlib
+import io
 import mmap
 import os
 import selectors
@@ -119,6 +120,12 @@ def fail_silently() -> None:
         import msvcrt
 
         msvcrt.SetErrorMode(msvcrt.SEM_FAILCRITICALERRORS | msvcrt.SEM_NOGPFAULTERRORBOX)
+
+
+def encode_utf8(stream: object) -> None:
+    """Let a stream of text be UTF-8 on Windows, where a file or pipe has another encoding."""
+    if sys.platform == "win32" and isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="utf-8")
 
 
 # --- signals ----------------------------------------------------------------------------------
