@@ -225,8 +225,8 @@ def folder_writer(folder: Path, *, replace: bool = True) -> Iterator[Callable[[s
                 if above not in parents:
                     parents.clear()
                     opened.close()
-                    parents[above] = below.open_folder(folder, above, make=True)
-                    opened.callback(below.close_folder, parents[above])
+                    parents[above] = below.enter_folder(folder, above, make=True)
+                    opened.callback(below.leave_folder, parents[above])
                 _write(parents[above], parts[-1], data, replace)
             except OSError as error:
                 raise OSError(error.errno, error.strerror, str(folder / relative)) from error
@@ -236,7 +236,7 @@ def folder_writer(folder: Path, *, replace: bool = True) -> Iterator[Callable[[s
 
 def make_folder(folder: Path, relative: str) -> None:
     """Make a folder below `folder`, and those above it. Raises as `write_inside` does."""
-    below.close_folder(below.open_folder(folder, relative_parts(relative), make=True))
+    below.leave_folder(below.enter_folder(folder, relative_parts(relative), make=True))
 
 
 def _write(parent: OpenFolder, name: str, data: bytes, replace: bool) -> None:
@@ -281,8 +281,8 @@ def _close_after(descriptor: int, action: Callable[..., T], *arguments: object) 
 def _open_below(folder: Path, parts: Sequence[str], flags: int) -> int:
     if not parts:
         raise InputError("not a regular file")
-    parent = below.open_folder(folder, parts[:-1])
+    parent = below.enter_folder(folder, parts[:-1])
     try:
         return below.open_in(parent, parts[-1], flags)
     finally:
-        below.close_folder(parent)
+        below.leave_folder(parent)

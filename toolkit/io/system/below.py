@@ -52,7 +52,7 @@ OpenFolder: TypeAlias = int | NamedFolder
 """A folder to open files in."""
 
 
-def open_folder(folder: Path, parts: Sequence[str], *, make: bool = False) -> OpenFolder:
+def enter_folder(folder: Path, parts: Sequence[str], *, make: bool = False) -> OpenFolder:
     """Open the folder that is reached from `folder` by these names, none of them a link's."""
     if not BY_DESCRIPTOR:
         named = NamedFolder(folder, tuple(parts))
@@ -68,8 +68,8 @@ def open_folder(folder: Path, parts: Sequence[str], *, make: bool = False) -> Op
     return descriptor
 
 
-def close_folder(folder: OpenFolder) -> None:
-    """Close what `open_folder` opened."""
+def leave_folder(folder: OpenFolder) -> None:
+    """Close what `enter_folder` opened."""
     if isinstance(folder, int):
         os.close(folder)
 
