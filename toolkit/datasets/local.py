@@ -171,7 +171,7 @@ def _unpack(
     linked = isinstance(source, params.Folder)
     entries = read_tree(source, track) if linked else SOURCES[source.source](source, work, track)
     try:
-        with files.new_folder(place) as building, inside.folder_writer(building, replace=False) as write:
+        with files.new_folder(place) as building, inside.folder_writer(building) as write:
             for path, data in entries:
                 count += 1
                 if isinstance(data, bytes):
