@@ -27,8 +27,8 @@ def test_there_is_a_row_for_each_entry_and_classes_take_turns():
 
 def test_each_row_shows_an_image_of_its_class(photos, tmp_path, monkeypatch):
     labels = []
-    monkeypatch.setattr(preview, "_row", lambda _folder, parent, *_: labels.append(parent.label))
-    monkeypatch.setattr(contact_sheet, "write_rows", lambda *_: None)
+    monkeypatch.setattr(preview, "_row", lambda _folder, _size, drawn: drawn[0].label)
+    monkeypatch.setattr(contact_sheet, "write_rows", lambda _, rows: labels.extend(rows))
     preview.write_preview(tmp_path / "p.png", photos, params.AugmentParams(), "homework")
     assert labels == ["b", "c"] * 4
 
