@@ -80,3 +80,33 @@ def test_another_package_of_the_same_name_is_said(tmp_path, capsys, monkeypatch)
     (tmp_path / "toolkit-0.1.dist-info").mkdir()
     process.warn_of_namesake()
     assert capsys.readouterr().err.count("pip uninstall toolkit") == 1
+
+
+SWALLOWED = """
+import signal, sys, time
+from toolkit.cli import process
+
+class Dropped:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+def run():
+    Dropped()
+    time.sleep(60)
+
+sys.exit(process.stoppable(run))
+"""
+
+
+def test_a_signal_that_python_swallows_still_stops_the_command():
+    """An error in a callback, as the import has some, is only printed by Python."""
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr.startswith("stopped by SIGTERM")
+    assert len(done.stderr.splitlines()) == 1

@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from toolkit.errors import DISTRIBUTION, StoppedError
 from toolkit.io.system import processes
 
 REPEAT = 2.0  # seconds: a terminal that closes sends more than one SIGHUP
+AGAIN = 0.01  # seconds
 STOPPED = "stopped by {}: no output is half-written; the same command goes on, or starts again"
 
 
@@ -21,7 +23,8 @@ def stoppable(run: Callable[[], int]) -> int:
 
     The first signal raises StoppedError wherever the main thread is, so that temporary folders are
     removed and workers end; so does a later one, but not within REPEAT seconds. Forked processes
-    leave it to this one. A signal that is ignored already stays so: nohup(1) does that.
+    leave it to this one. A signal that is ignored already stays so: nohup(1) does that. Where
+    Python swallows the error, as in a callback of the import, the signal is sent again.
     """
     process, last = os.getpid(), float("-inf")
 
@@ -31,15 +34,26 @@ def stoppable(run: Callable[[], int]) -> int:
         if last - before > REPEAT:
             raise StoppedError(STOPPED.format(signal.Signals(number).name), number)
 
+    def send_again(swallowed: "sys.UnraisableHookArgs") -> None:
+        nonlocal last
+        if isinstance(swallowed.exc_value, StoppedError):
+            last = float("-inf")
+            again = threading.Timer(AGAIN, processes.signal_main, (swallowed.exc_value.number,))
+            again.start()
+        else:
+            sys.__unraisablehook__(swallowed)
+
     caught = [number for number in processes.STOPPING if signal.getsignal(number) != signal.SIG_IGN]
     try:
         for number in caught:
             signal.signal(number, stop)
+        sys.unraisablehook = send_again
         return run()
     except StoppedError as error:
         sys.stderr.write(f"{error}\n")
         return 128 + error.number
     finally:
+        sys.unraisablehook = sys.__unraisablehook__
         for number in caught:  # nothing is left to stop
             signal.signal(number, signal.SIG_IGN)
 

@@ -142,6 +142,14 @@ def signal_group(process: "subprocess.Popen[Any]", number: int) -> None:
         os.killpg(process.pid, number)
 
 
+def signal_main(number: int) -> None:
+    """Send this process a signal that its main thread gets, also while it waits (not on Windows)."""
+    if sys.platform == "win32":
+        signal.raise_signal(number)
+    else:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+
+
 @contextlib.contextmanager
 def alarm(seconds: float, ring: Callable[[int, object], None]) -> Iterator[None]:
     """Call `ring`, which may raise, in the block after so long, whatever is waited for.
