@@ -19,12 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
+from toolkit.datasets import folders
 from toolkit.datasets.folds import assign_folds
 from toolkit.evaluation import remedies
 from toolkit.evaluation.remedies import HeldOutImages, HeldOutScores
 from toolkit.metrics import confusion, thresholds
 from toolkit.metrics.predictions import Predictions
 from toolkit.pipeline.steps.advise import usable_images
+from toolkit.progress import silent
 from toolkit.training.pretrained import backbones, heads
 from toolkit.training.pretrained.features import embed_folder
 from toolkit.training.pretrained.heads import TrainingSet
@@ -41,7 +43,10 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--work", type=Path, default=Path(".toolkit"))
     arguments = parser.parse_args()
-    folder, _, notes = usable_images(arguments.photos, arguments.work, 10**9, 0, 2)
+    table = folders.scan(arguments.photos, silent, 2)
+    folder, _, notes = usable_images(
+        table, arguments.photos, arguments.work, most=10**9, seed=0, workers=2
+    )
     print(f"{arguments.photos}: {folder.table.counts()}; {'; '.join(notes)}")
     labels = folder.labels.numpy()
     for size in arguments.size:

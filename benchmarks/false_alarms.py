@@ -38,7 +38,8 @@ from toolkit.evaluation.results import RunResult
 from toolkit.metrics import significance, thresholds
 from toolkit.metrics.predictions import Predictions
 
-HISTORY = {"epoch": (1.0,)}  # marks a result as a training run
+TRAINED, FROZEN = ({"epoch": (1.0,), "learning_rate": (rate,)} for rate in (1.0, 0.0))
+"""The history of a result of which comparisons know that it was trained, by chance or without."""
 CLEAR = (judgment.BETTER, judgment.WORSE)
 SHARED = 0.5
 """Part of the variance that is the images' difficulty, the same for all networks."""
@@ -54,7 +55,8 @@ class Scene:
     `training` is the part of the training runs of each arm, SHARED that of the images' difficulty,
     the rest is noise. `gain` is the true increase of the second arm's G-mean, which its
     recall of the last class makes. `others` are further arms like the second. With more than one
-    of the `folds` runs are divisions, and each fold has an effect of its own.
+    of the `folds` runs are divisions, and each fold has an effect of its own; where the networks
+    are `frozen` the comparison is told that chance has no part in their training.
     """
 
     images: tuple[int, ...]
@@ -64,6 +66,7 @@ class Scene:
     gain: float = 0.0
     others: int = 0
     folds: int = 1
+    frozen: bool = False
 
 
 @cache
@@ -91,12 +94,10 @@ def second_recalls(scene: Scene) -> tuple[float, ...]:
 
 
 HEADS = (
-    "images", "recalls", "runs", "training", "contrasts", "gain", "better or worse",
+    "images", "recalls", "runs", "network", "training", "contrasts", "gain", "better or worse",
     "practically equal", "covered", "width", "arm covered", "at .5", "covered at .5",
 )  # fmt: skip
-BINARY = [
-    (size, recalls) for size in ((500, 90), (300, 40)) for recalls in ((0.98, 0.9), (0.95, 0.75))
-]
+BINARY = [((500, 90), (0.95, 0.75)), ((300, 40), (0.98, 0.9))]
 TEN = (10,) * 10, (0.9,) * 10
 THREE = (200, 80, 40), (0.95, 0.85, 0.75)
 NULL = [
@@ -112,28 +113,28 @@ NULL = [
     ),
     *(Scene(*split, (1, 1)) for split in (TEN, THREE)),
     *(Scene(*split, (3, 3), (0.1, 0.1)) for split in (TEN, THREE)),
-    *(Scene(*BINARY[1], (3, 3), (0.1, 0.1), others=others) for others in (3, 9)),
+    *(Scene(*BINARY[0], (3, 3), (0.1, 0.1), others=others) for others in (3, 9)),
 ]  # fmt: skip
-POWER = [
-    Scene(images, recalls, (3, 3), (0.05, 0.05), gain=gain)
-    for images, recalls in (BINARY[1], BINARY[3])
-    for gain in (0.03, 0.06, 0.09)
-]
+POWER = [Scene(*BINARY[0], (3, 3), (0.05, 0.05), gain=gain) for gain in (0.03, 0.06, 0.09)]
 SPLIT = [*NULL, *POWER]
+SIXTY = [((500, 60), (0.98, 0.9)), ((500, 60), (0.95, 0.75))]
 FOLDED = [
     *(
-        Scene(images, recalls, runs, training, folds=5)
-        for images, recalls in (((500, 60), (0.98, 0.9)), ((500, 60), (0.95, 0.75)))
+        Scene(*images, runs, training, folds=5, frozen=training == (0.0, 0.0))
+        for images in SIXTY
         for runs, training in (
-            ((1, 1), (0.0, 0.0)), ((2, 2), (0.0, 0.0)), ((2, 2), (0.02, 0.02)),
-            ((2, 2), (0.1, 0.1)), ((5, 5), (0.1, 0.1)), ((2, 2), (0.02, 0.3)),
+            ((1, 1), (0.0, 0.0)), ((2, 2), (0.0, 0.0)), ((1, 1), (0.1, 0.1)),
+            ((2, 2), (0.02, 0.02)), ((2, 2), (0.1, 0.1)), ((5, 5), (0.1, 0.1)),
+            ((2, 2), (0.02, 0.3)),
         )
     ),
-    *(Scene((200, 20), (0.95, 0.85), (2, 2), (part, part), folds=5) for part in (0.0, 0.1)),
-    Scene((200, 80, 40), (0.95, 0.85, 0.75), (2, 2), (0.02, 0.02), folds=5),
-    Scene((500, 60), (0.95, 0.75), (2, 2), (0.02, 0.02), others=3, folds=5),
+    Scene((200, 20), (0.95, 0.85), (2, 2), folds=5, frozen=True),
+    Scene((200, 20), (0.95, 0.85), (2, 2), (0.1, 0.1), folds=5),
+    Scene(*THREE, (2, 2), (0.02, 0.02), folds=5),
+    Scene(*SIXTY[1], (2, 2), (0.02, 0.02), others=3, folds=5),
     *(
-        Scene((500, 60), (0.95, 0.75), (2, 2), (0.02, 0.02), gain, folds=5)
+        Scene(*SIXTY[1], (2, 2), (part, part), gain, folds=5, frozen=part == 0)
+        for part in (0.0, 0.05)
         for gain in (0.03, 0.06, 0.09)
     ),
 ]  # fmt: skip
@@ -154,11 +155,12 @@ def experiment(scene: Scene, rng: np.random.Generator, resamples: int) -> Outcom
         training, seeds = scene.training[min(arm, 1)], scene.seeds[min(arm, 1)]
         for seed in range(seeds):
             effects = rng.standard_normal((scene.folds, len(recalls)))
-            history = HISTORY if max(scene.seeds) > 1 else None
+            history = TRAINED if max(scene.seeds) > 1 else None
             if scene.folds > 1:
                 folds = divisions[seed]
                 own = draw(test, difficulty[0], effects[folds, test], recalls, training, rng)
                 own, two = replace(own, folds=folds), None
+                history = FROZEN if scene.frozen else TRAINED
             else:
                 own, two = (
                     draw(actual, hard, effects[0, actual], recalls, training, rng)
@@ -359,7 +361,8 @@ def cells(scene: Scene, outcomes: Sequence[Outcome]) -> list[str]:
     pairs = [(c, c.tested, c.as_predicted) for all_, _ in outcomes for c in all_]
     ends = [(estimate.intervals[estimate.metric]) for _, estimate in outcomes]
     row = [
-        *(_list(values) for values in (scene.images, scene.recalls, scene.seeds, scene.training)),
+        *(_list(values) for values in (scene.images, scene.recalls, scene.seeds)),
+        "frozen" if scene.frozen else "trained", _list(scene.training),
         str(1 + scene.others), f"{gain:+.3f}",
     ]  # fmt: skip
     shares = (

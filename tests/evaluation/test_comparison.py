@@ -53,18 +53,45 @@ def test_a_verdict_says_what_is_certain(recalls, verdict):
     assert (contrast.tested.low <= 0 <= contrast.tested.high) == (verdict == "not yet known")
 
 
+FOLDS = np.arange(sum(IMAGES)) % 5
+
+
+def cross_fitted(*, learning_rate=1.0, shift=0):
+    """Two divisions of each arm into five folds; those of one arm are shifted."""
+    history = dict.fromkeys(HISTORY, (learning_rate,))
+    for run in arms(original=BASE, augmented=GOOD):
+        folds = (FOLDS + np.arange(len(FOLDS)) // 5 * run.seed) % 5
+        folds = np.roll(folds, shift) if run.arm == "original" else folds
+        outcome = dataclasses.replace(run.predictions, folds=folds)
+        if run.seed < 2:
+            yield dataclasses.replace(run, predictions=outcome, history=history)
+
+
 def test_cross_fitted_runs_average_the_divisions_into_folds():
-    folds = np.arange(sum(IMAGES)) % 5
-    runs = [
-        dataclasses.replace(run, predictions=dataclasses.replace(run.predictions, folds=folds))
-        for run in arms(original=BASE, augmented=GOOD)
-        if run.seed < 2
-    ]
-    compared = compare_results(runs)
+    compared = compare_results(list(cross_fitted(learning_rate=0.0)))
     (contrast,) = compared.contrasts
     assert (contrast.scope, contrast.verdict) == ("folds", "better")
     assert all(of.parts.training is None for of in contrast.differences.values())
     assert any("divisions into folds are averaged" in note for note in comparison_notes(compared))
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_the_networks_of_folds_show_what_training_does_by_chance(shift):
+    """A network of one fold that is far worse, by chance, widens the interval of the difference."""
+    frozen = compare_results(list(cross_fitted(learning_rate=0.0)))
+    trained = compare_results(list(cross_fitted(shift=shift)))
+    bad = list(cross_fitted(shift=shift))
+    worst = bad[2].predictions
+    labels = np.array(worst.predicted, dtype=object)
+    labels[worst.folds == 3] = "a"
+    bad[2] = dataclasses.replace(
+        bad[2], predictions=dataclasses.replace(worst, predicted=tuple(labels))
+    )
+    (one,), (two,), (three,) = (of.contrasts for of in (frozen, trained, compare_results(bad)))
+    assert two.tested.parts.folds == 5
+    widths = [of.as_predicted.high - of.as_predicted.low for of in (one, two, three)]
+    assert widths[0] <= widths[1] < widths[2]
+    assert any("seen between the folds" in note for note in comparison_notes(trained))
 
 
 def test_one_training_run_each_gives_no_verdict_whatever_the_difference():

@@ -115,6 +115,28 @@ def test_verdicts(low, high, p, verdict):
     assert judge(difference, p, 0.02) == verdict
 
 
+def test_what_chance_does_in_training_is_seen_between_the_folds():
+    """Networks of some folds that are worse by chance widen the intervals of a trained remedy."""
+    about = images(500, 60)
+    base, other = scores(about, 3.0), scores(about, 3.3, seed=1)
+    other[about.folds[0] == 2] = other[about.folds[0] == 2][:, ::-1]
+
+    def of(*, random):
+        held = [
+            HeldOutScores(name, (given,) * len(about.folds), random=name == "b" and random)
+            for name, given in (("a", base), ("b", other), ("c", base))
+        ]
+        return remedies.compare_remedies(about, held, "b", resamples=200)
+
+    frozen, network = of(random=False), of(random=True)
+    for name, wider in (("b", 1.2), ("c", 1.0)):
+        one, two = (found[name] for found in (frozen, network))
+        widths = [found.difference.high - found.difference.low for found in (one, two)]
+        assert widths[1] >= wider * widths[0]
+        assert (two.interval[1] - two.interval[0]) >= (one.interval[1] - one.interval[0])
+    assert frozen["c"].difference == network["c"].difference
+
+
 def test_only_the_declared_comparison_is_not_corrected():
     about = images(500, 60)
     base = scores(about, 3.0)
@@ -182,9 +204,9 @@ def test_doing_nothing_is_called_harmless_only_where_every_remedy_is_known_not_t
 
 
 def test_where_training_is_random_its_luck_is_counted():
-    """Networks that differ from run to run: with one of each nothing is known of the next."""
+    """Networks that differ from division to division have wider intervals than heads that do."""
     found = {}
-    for repeats, random in ((1, True), (2, True), (2, False)):
+    for repeats, random in ((2, True), (2, False)):
         about = images(500, 60, repeats)
         lucky = tuple(scores(about, gap) for gap in (6.0, 3.0)[:repeats])
         held_out = [
@@ -193,14 +215,13 @@ def test_where_training_is_random_its_luck_is_counted():
         ]
         compared = remedies.compare_remedies(about, held_out, "trained", resamples=200)
         found[repeats, random] = compared["trained"]
-    assert found[1, True].verdict == judgment.UNKNOWN
     assert found[2, False].verdict == judgment.BETTER
     widths = [
         [np.ptp(of.interval), of.difference.high - of.difference.low]
         for of in (found[2, True], found[2, False])
     ]
     assert widths[0][0] > widths[1][0]
-    assert widths[0][1] > widths[1][1]
+    assert widths[0][1] >= widths[1][1]
 
 
 def test_what_new_images_bring_is_said_against_plain_copies():

@@ -126,6 +126,42 @@ def test_weights_on_disk_are_a_backbone(name, tiny, tmp_path):
         torch.testing.assert_close(loaded.network(2 * images - 1), expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_weights_of_timm_on_disk_are_a_backbone(name, tmp_path):
+    timm = pytest.importorskip("timm")
+    network = timm.create_model("test_resnet", num_classes=3).eval()
+    save = safetensors.torch.save_file if name.endswith("safetensors") else torch.save
+    save(network.state_dict(), tmp_path / name)
+    loaded = backbones.load_backbone(f"timm.test_resnet={tmp_path / name}")
+    assert (loaded.dimensions, loaded.size) == (96, 160)
+    images = torch.rand(2, 3, 64, 64)
+    of = network.pretrained_cfg
+    mean, deviation = (torch.tensor(of[key])[:, None, None] for key in ("mean", "std"))
+    with torch.inference_mode():
+        body = network.forward_head(
+            network.forward_features((images - mean) / deviation), pre_logits=True
+        )
+        torch.testing.assert_close(loaded.network(2 * images - 1), body, rtol=1e-3, atol=1e-3)
+    with pytest.raises(InputError, match=r"timm\.test_vit: .*not the weights of this network"):
+        backbones.load_backbone(f"timm.test_vit={tmp_path / name}")
+
+
+class Fixed(torch.nn.Module):
+    """Takes images of one size alone, as vision transformers do."""
+
+    def forward(self, x):
+        assert x.shape[-1] == 16, "Wrong image height!"
+        return x.mean(dim=(2, 3))
+
+
+def test_a_size_that_the_network_does_not_take_is_refused(tmp_path):
+    folder = dataset.open_folder(arms.arm(tmp_path / "a", {"x": 2, "y": 2}))
+    only = backbones.Backbone("only", Fixed(), 3, 16, "0" * 64)
+    assert features.embed_folder(folder, only, tmp_path / "cache").shape == (4, 3)
+    with pytest.raises(InputError, match=r"images of 32 pixels .Wrong image height!.; it is made"):
+        features.embed_folder(folder, only, tmp_path / "cache", size=32)
+
+
 class Harmful:
     """Runs code where it is unpickled."""
 

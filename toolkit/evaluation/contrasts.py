@@ -16,7 +16,7 @@ from toolkit.metrics.confusion import confusion_matrix
 from toolkit.metrics.decisions import rarest_class
 from toolkit.metrics.params import MARGIN
 from toolkit.metrics.predictions import Predictions
-from toolkit.metrics.significance import Difference, McNemar
+from toolkit.metrics.significance import NO_ERROR, Difference, McNemar, StandardError
 
 GMEAN, RANKING, AUC = "gmean", "threshold_gmean", "roc_auc"
 """The metric of the decisions as predicted, and those of the ranking: RANKING is the G-mean at a
@@ -35,8 +35,8 @@ class ArmEstimate:
     """One arm with one recipe.
 
     `values` has one number per seed for each metric, `intervals` the 95% confidence interval of
-    their mean: with two seeds or more it accounts for test images and training, with one or with
-    cross-fitted runs for the images alone.
+    their mean: with two seeds or more, or networks of several folds, it accounts for test images
+    and training, with one run and for frozen networks for the images alone.
     """
 
     recipe: str
@@ -66,14 +66,15 @@ class Contrast:
     `scope` is "training" if both have two seeds or more: the differences account for test images
     and training. Otherwise it is "networks": they are differences between these very networks, and
     account for the test images alone. It is "folds" if both are cross-fitted: each image is tested
-    by what was trained without it, and the divisions into folds are averaged. Errors count as if
-    they were independent (Bayle et al., "Cross-validation confidence intervals for test error",
-    2020), as in `remedies`. `trained` says whether the networks are training runs or
-    just predictions. The `primary` contrast was declared before any result: its p-values are as
-    they are, unless it is looked at several times (`at_look`). Those of the `tests` others, which
-    are exploratory, are Holm-corrected for all of them: `p` is that of the tested metric,
-    `p_as_predicted` that of the decisions as predicted.
-    `rare` is the class with the fewest test images, and how many these are.
+    by what was trained without it, and the divisions into folds are averaged. Errors of frozen
+    networks, in whose training chance has no part, count as if they were independent (Bayle et al.,
+    "Cross-validation confidence intervals for test error", 2020), as in `remedies`; of others the
+    differences account for training too (`significance.cross_fitted_difference`).
+    `trained` says whether the networks are training runs or just predictions. The `primary`
+    contrast was declared before any result: its p-values are as they are, unless it is looked at
+    several times (`at_look`). Those of the `tests` others, which are exploratory, are
+    Holm-corrected for all of them: `p` is that of the tested metric, `p_as_predicted` that of the
+    decisions as predicted. `rare` is the class with the fewest test images, and how many these are.
     """
 
     recipe: str
@@ -152,7 +153,9 @@ class MetricEstimate:
     `ends` [M, 2] are each run's 95% confidence interval, as `evaluate` gives it. `images` is how
     many images the covariance is estimated from (`significance.effective_images`). `drawn` [M, R]
     are bootstrap resamples; None if the covariance is known without them. Runs with the same number
-    in `distinct` [M] are equal.
+    in `distinct` [M] are equal. `cells` has what each fold's network contributes to each
+    cross-fitted run, [folds]: jackknife pseudo-values, whose mean is the run's value but for its
+    curvature. None for other runs, and for frozen networks.
     """
 
     values: Floats
@@ -161,6 +164,7 @@ class MetricEstimate:
     images: float
     distinct: Labels
     drawn: Floats | None = None
+    cells: tuple[Floats, ...] | None = None
 
 
 def estimate_metrics(
@@ -210,7 +214,56 @@ def estimate_metrics(
     of_class = positive or (first.classes[0] if len(classes) == 2 else None)
     if of_class and all(of_run is not None for of_run in scores):
         estimates |= _area(actual == classes.index(of_class), scores, classes.index(of_class))
-    return estimates
+    if not is_cross_fitted(runs) or all(run.fixed for run in runs):
+        return estimates
+    decided = {RANKING: tuned} if tuned else {}
+    return _with_cells(estimates, [run.predictions for run in runs], decided, positive)
+
+
+def _with_cells(
+    estimates: Mapping[str, MetricEstimate],
+    runs: Sequence[Predictions],
+    decided: Mapping[str, Sequence[Predictions]],
+    positive: str | None,
+) -> dict[str, MetricEstimate]:
+    """Add what each fold's network contributes; `decided` has the runs as some metrics judge them.
+
+    Nothing where a class would have no images left without a fold.
+    """
+    by_run = [
+        [run.folds != fold for fold in np.unique(run.folds)]
+        for run in runs
+        if run.folds is not None
+    ]
+    kinds, actual = len(runs[0].classes), runs[0].actual_index
+    left = [np.bincount(actual[rows], minlength=kinds).min() for kept in by_run for rows in kept]
+    if min(left) < intervals.FEWEST or min(map(len, by_run)) < 2:
+        return dict(estimates)
+    found = {}
+    for name, estimate in estimates.items():
+        judged = decided.get(name, runs)
+        values = [
+            [_value(name, of, rows, positive) for rows in kept]
+            for of, kept in zip(judged, by_run, strict=True)
+        ]
+        cells = tuple(
+            len(without) * whole - (len(without) - 1) * np.array(without)
+            for whole, without in zip(estimate.values, values, strict=True)
+        )
+        found[name] = replace(estimate, cells=cells)
+    return found
+
+
+def _value(name: str, of: Predictions, rows: Flags, positive: str | None) -> float:
+    """Return a compared metric on some of the images, [N]."""
+    actual, classes = of.actual_index[rows], of.classes
+    if name == AUC:
+        column = classes.index(positive or classes[0])
+        scores = of.required_scores("ROC AUC")[rows, column]
+        return float(significance.delong_covariance(actual == column, scores[None])[0][0])
+    matrix = confusion_matrix(actual, of.predicted_index[rows], len(classes))
+    key = GMEAN if name == RANKING else name
+    return float(_compared(matrix, classes, positive)[key])
 
 
 def _drawn_counts(actual: Labels, groups: Labels | None) -> Labels:
@@ -268,7 +321,7 @@ def estimate_arm(
     seeds = tuple(runs[i].seed for i in chosen)
     values = {name: tuple(m.values[chosen].tolist()) for name, m in metrics.items()}
     folds = is_cross_fitted(runs[i] for i in chosen)
-    intervals = {name: _interval(m, chosen, trained=not folds) for name, m in metrics.items()}
+    intervals = {name: _interval(m, chosen, folds=folds) for name, m in metrics.items()}
     return ArmEstimate(first.recipe, first.arm, seeds, values, intervals)
 
 
@@ -277,22 +330,31 @@ def is_cross_fitted(runs: Iterable[RunResult]) -> bool:
     return all(run.predictions.folds is not None for run in runs)
 
 
-def _interval(
-    metric: MetricEstimate, chosen: Sequence[int], *, trained: bool
-) -> tuple[float, float]:
+def _interval(metric: MetricEstimate, chosen: Sequence[int], *, folds: bool) -> tuple[float, float]:
     """Return the interval of the mean; equal runs count as what they are, one network.
 
-    `trained` says whether what training adds is part of it.
+    What training adds is part of it: seen between the runs or, of cross-fitted ones, between the
+    networks of their `folds`.
     """
     rows, number = list(chosen), metric.distinct[list(chosen)]
     covariance = metric.covariance[np.ix_(rows, rows)]
     error = np.sqrt(np.diagonal(covariance))
     covariance = np.where(number[:, None] == number, np.outer(error, error), covariance)
+    training = None
+    if folds:
+        training = cell_error([metric.cells[i] for i in rows], error) if metric.cells else NO_ERROR
     low, high = significance.mean_interval(
-        metric.values[rows], metric.ends[rows], covariance, trained=trained
+        metric.values[rows], metric.ends[rows], covariance, training
     )
     mean = float(metric.values[rows].mean())
     return max(0.0, min(mean, low)), min(1.0, max(mean, high))
+
+
+def cell_error(cells: Sequence[Floats], error: Floats) -> StandardError:
+    """Return what training adds to the mean of runs, beyond their `error` [A] due to images."""
+    each = np.concatenate(cells)
+    variance = float(each.var(ddof=1)) / len(each) - float((error**2).mean()) / len(cells)
+    return math.sqrt(max(0.0, variance)), len(each) - 1
 
 
 def contrast_arms(
@@ -305,13 +367,10 @@ def contrast_arms(
     """Compare the runs at the positions `arm` with those at `other`; p is not yet corrected."""
     both = [*arm, *other]
     folds = is_cross_fitted(runs[i] for i in both)
-    subtract = significance.networks_difference if folds else significance.difference
+    pairs = [(i, j) for i in arm for j in other if _same_division(runs[i], runs[j])]
     scope = "training" if min(len(arm), len(other)) > 1 else "networks"
     differences = {
-        name: subtract(
-            m.values[list(arm)], m.values[list(other)], m.covariance[np.ix_(both, both)], m.images
-        )
-        for name, m in metrics.items()
+        name: subtract_runs(m, arm, other, pairs, folds=folds) for name, m in metrics.items()
     }
     first, second = runs[arm[0]], runs[other[0]]
     rare = rarest_class(first.predictions)
@@ -329,6 +388,41 @@ def contrast_arms(
         margin=margin,
         rare=(rare, first.predictions.actual.count(rare)),
     )
+
+
+def _same_division(one: RunResult, other: RunResult) -> bool:
+    a, b = one.predictions.folds, other.predictions.folds
+    return a is not None and b is not None and np.array_equal(a, b)
+
+
+def subtract_runs(
+    metric: MetricEstimate,
+    arm: Sequence[int],
+    other: Sequence[int],
+    pairs: Sequence[tuple[int, int]],
+    *,
+    folds: bool,
+) -> Difference:
+    """Compare the runs at two lists of positions; `pairs` are those of the same division."""
+    both = [*arm, *other]
+    known = (
+        metric.values[list(arm)],
+        metric.values[list(other)],
+        metric.covariance[np.ix_(both, both)],
+        metric.images,
+    )
+    if not folds:
+        return significance.difference(*known)
+    if metric.cells is None:
+        return significance.networks_difference(*known)
+    cells = metric.cells
+    if pairs:
+        variance = float(np.concatenate([cells[i] - cells[j] for i, j in pairs]).var(ddof=1))
+    else:
+        variance = sum(
+            float(np.concatenate([cells[i] for i in of]).var(ddof=1)) for of in (arm, other)
+        )
+    return significance.cross_fitted_difference(*known, (variance, len(cells[arm[0]])))
 
 
 def _mcnemar(arm: Sequence[RunResult], other: Sequence[RunResult]) -> tuple[McNemar, ...]:

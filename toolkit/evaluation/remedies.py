@@ -9,11 +9,16 @@ measured by benchmarks/advise.py.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolkit.evaluation.contrasts import MetricEstimate, estimate_metrics
+from toolkit.evaluation.contrasts import (
+    MetricEstimate,
+    cell_error,
+    estimate_metrics,
+    subtract_runs,
+)
 from toolkit.evaluation.judgment import UNKNOWN, correct_exploratory, judge
 from toolkit.evaluation.results import RunResult
 from toolkit.evaluation.sequential import ONCE, Look, look_at_repeats
@@ -33,8 +38,8 @@ class HeldOutScores:
 
     `repeats`: scores [N, K], one array for each division into folds. `tuned`: whether the remedy
     decides at a threshold chosen on the other folds, and not for the likeliest class. `random`:
-    whether its training is, so that another one would give other scores. `seconds`: the CPU time of
-    its training.
+    whether its training is, so that another one would give other scores: what that does is seen
+    between the networks of the folds. `seconds`: the CPU time of its training.
     """
 
     name: str
@@ -170,22 +175,25 @@ def compare_remedies(
     within `margin` of the best one. The one contrast `declared` beforehand is tested at 5%; the
     others are Holm-corrected, and so are those of the remedies after the `control` with it. `looks`
     are the numbers of repeats at which that one is looked at, if more than once; its p-value and
-    interval are those of this look. Where training is random, its variance is that of the repeats,
-    and with a single one nothing is known.
+    interval are those of this look. Nothing is known of remedies whose training is random where too
+    few images are left without a fold.
     """
     as_used = [_decisions(images, remedy, tuned=remedy.tuned) for remedy in remedies]
     at_thresholds = [
         decided if remedy.tuned else _decisions(images, remedy, tuned=True)
         for remedy, decided in zip(remedies, as_used, strict=True)
     ]
-    used = _estimate(images, as_used, resamples, seed)
-    ranked = _estimate(images, at_thresholds, resamples, seed)
+    random = [remedy.random for remedy in remedies]
+    used, ranked = (
+        _estimate(images, of, resamples, seed, random=any(random))
+        for of in (as_used, at_thresholds)
+    )
     names, repeats = [r.name for r in remedies], len(images.folds)
     base = names.index(control) if control in names else len(names)
     differences, rankings, beyond = (
         [
-            _difference(metric, number, other, repeats, random=remedy.random)
-            for number, remedy in enumerate(remedies)
+            _difference(metric, number, other, repeats, random=of or random[min(other, number)])
+            for number, of in enumerate(random)
         ]
         for metric, other in ((used[0], 0), (ranked[0], 0), (ranked[0], base))
     )
@@ -200,7 +208,7 @@ def compare_remedies(
     )
     verdicts, ranking_verdicts, control_verdicts = (
         [
-            _judge(difference, p, margin, single=remedy.random and repeats == 1)
+            _judge(difference, p, margin, blind=remedy.random and used[0].cells is None)
             for difference, p, remedy in zip(of, own, remedies, strict=True)
         ]
         for of, own in ((differences, ps), (rankings, ranking_ps), (beyond, control_ps))
@@ -231,10 +239,10 @@ def compare_remedies(
     return RemedyComparison(images.rare, results, chosen, declared, detectable, look)
 
 
-def _judge(difference: Difference | None, p: float, margin: float, *, single: bool) -> str:
+def _judge(difference: Difference | None, p: float, margin: float, *, blind: bool) -> str:
     if difference is None:
         return ""
-    return UNKNOWN if single else judge(difference, p, margin)
+    return UNKNOWN if blind else judge(difference, p, margin)
 
 
 def _decisions(
@@ -252,11 +260,17 @@ def _estimate(
     decisions: Sequence[Sequence[Predictions]],
     resamples: int,
     seed: int,
+    *,
+    random: bool,
 ) -> tuple[MetricEstimate, MetricEstimate | None]:
-    """Return G-mean and ROC AUC of each remedy and repeat, remedy by remedy."""
+    """Return G-mean and ROC AUC of each remedy and repeat, remedy by remedy.
+
+    What each fold contributes is part of it where the training of one is `random`.
+    """
     runs = [
-        RunResult("", "", number, {}, decided)
-        for number, decided in enumerate(one for of in decisions for one in of)
+        RunResult("", "", number, {}, replace(decided, folds=folds) if random else decided)
+        for of in decisions
+        for number, (decided, folds) in enumerate(zip(of, images.folds, strict=True))
     ]
     estimates = estimate_metrics(runs, images.rare, resamples, seed, groups=images.groups)
     return estimates[GMEAN], estimates.get(AUC)
@@ -278,30 +292,26 @@ def _interval(
     if metric.drawn is None:
         raise ValueError("a metric without resamples has no interval here")
     low, high = np.quantile(metric.drawn[rows].mean(axis=0), significance.TAILS)
-    mean = _mean(metric, number, repeats)
-    training = 0.0
-    if random and repeats > 1:
-        error = float(metric.values[rows].std(ddof=1)) / math.sqrt(repeats)
-        training = significance.t_quantile(significance.TAILS[1], repeats - 1) * error
-    below, above = (math.hypot(max(0.0, of), training) for of in (mean - low, high - mean))
+    mean, added = _mean(metric, number, repeats), 0.0
+    if random and metric.cells:
+        errors = np.sqrt(np.diagonal(metric.covariance)[rows])
+        added = significance.reach(cell_error([metric.cells[row] for row in rows], errors))
+    below, above = (math.hypot(max(0.0, end), added) for end in (mean - low, high - mean))
     return max(0.0, mean - below), min(1.0, mean + above)
 
 
 def _difference(
     metric: MetricEstimate, number: int, base: int, repeats: int, *, random: bool
 ) -> Difference | None:
-    """Compare a remedy with the one at `base`; None for that one and those before it."""
+    """Compare a remedy with the one at `base`; None for that one and those before it.
+
+    `random` says whether the training of one of them is.
+    """
     if number <= base:
         return None
-    arm, other = _positions(number, repeats), _positions(base, repeats)
-    both = np.concatenate([arm, other])
-    subtract = significance.difference if random else significance.networks_difference
-    return subtract(
-        metric.values[arm],
-        metric.values[other],
-        metric.covariance[np.ix_(both, both)],
-        metric.images,
-    )
+    arm, other = (_positions(of, repeats).tolist() for of in (number, base))
+    known = metric if random else replace(metric, cells=None)
+    return subtract_runs(known, arm, other, list(zip(arm, other, strict=True)), folds=True)
 
 
 def _corrected(

@@ -79,6 +79,11 @@ class RunResult:
     learning: tuple[tuple[int, float], ...] = ()
 
     @property
+    def fixed(self) -> bool:
+        """Whether chance has no part in its training: heads were fitted, without learning rates."""
+        return self.history is not None and not any(self.history["learning_rate"])
+
+    @property
     def key(self) -> RunKey:
         """The identity of the run."""
         return RunKey(self.arm, self.recipe, self.seed)

@@ -219,6 +219,7 @@ def comparison_notes(*comparisons: Comparison) -> list[str]:
         _interval_note(
             sorted({len(estimate.seeds) for estimate in estimates}),
             folds=bool(contrasts) and all(c.scope == "folds" for c in contrasts),
+            trained=any(c.tested.parts.folds for c in contrasts),
         ),
         *_ranking_note(first),
         *_look_note(first),
@@ -299,11 +300,12 @@ def _end_notes(estimates: Sequence[ArmEstimate]) -> Iterator[str]:
         )
 
 
-def _interval_note(counts: Sequence[int], *, folds: bool) -> str:
+def _interval_note(counts: Sequence[int], *, folds: bool, trained: bool) -> str:
     if folds:
+        chance = " and the randomness of training, seen between the folds" if trained else ""
         return (
             "Cross-fitted: each image is tested by what was trained without its fold. Intervals "
-            "account for the sampling of the images; divisions into folds are averaged."
+            f"account for the sampling of the images{chance}; divisions into folds are averaged."
         )
     if counts[0] == 1:
         return "Arms with one seed: intervals account for the sampling of the test images only."

@@ -38,11 +38,12 @@ def embed_folder(
     Images are resized to `size` x `size` pixels, else to the backbone's size. They are streamed,
     and the features lie in a folder inside `cache`, named for all that decides them: a second call
     only reads them. The same `threads` give the same bytes. Raises InputError as
-    `dataset.load_tensors` does.
+    `dataset.load_tensors` does, and for a size that the network does not take.
     """
     size = size or backbone.size
     place = cache / _key(folder, backbone, size, threads)
     if not place.is_dir():
+        _check_size(backbone, size)
         with files.new_folder(place, marker=SIDE) as building:
             _write(building / TABLE, folder, backbone, size, threads, track)
             files.write_json(building / SIDE, {"sha256": files.sha256(building / TABLE)})
@@ -70,6 +71,19 @@ def read_features(place: Path, shape: tuple[int, int]) -> Features:
 def _key(folder: LabeledFolder, backbone: Backbone, size: int, threads: int) -> str:
     decides = [folder.sha256, backbone.name, backbone.sha256, size, threads, training_versions()]
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
+
+
+def _check_size(backbone: Backbone, size: int) -> None:
+    """Raise InputError for a size that the network does not take."""
+    try:
+        with torch.inference_mode():
+            backbone.network(torch.zeros(1, 3, size, size))
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"backbone {backbone.name}: does not take images of {size} pixels ({reason}); it is "
+            f"made for {backbone.size}: leave the size out"
+        ) from error
 
 
 def _write(
