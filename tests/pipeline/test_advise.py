@@ -98,6 +98,14 @@ def test_a_folder_of_one_class_is_refused(tmp_path):
         tk.advise(tmp_path / "photos", work=tmp_path / "w")
 
 
+def test_decisions_are_followed(photos, tmp_path):
+    table = tmp_path / "decisions.csv"
+    rows = "".join(f"rare/{path.name},drop\n" for path in (photos / "rare").iterdir())
+    table.write_text(f"path,decision\n{rows}")
+    with pytest.raises(InputError, match=r"needs two classes .* got \{'common': 40\}"):
+        tk.advise(photos, decisions=table, work=tmp_path / "work", workers=1)
+
+
 def test_splits_are_refused_with_the_folder_to_name(tmp_path):
     for split in ("train", "test"):
         folder = arms.arm(tmp_path / "photos" / split, {"a": 2, "b": 2})
