@@ -427,7 +427,7 @@ def test_runs_that_are_killed_at_random_points_end_as_one_that_is_not(tmp_path, 
         kills += 1
         if (tmp_path / "out").exists():
             assert tree(tmp_path / "out") == whole
-        if kills == 10:
+        if kills == 5:
             assert ends(command, 60, tmp_path)
             break
     assert tree(tmp_path / "out") == whole

@@ -68,7 +68,7 @@ def test_a_network_that_needs_larger_images_is_refused_before_they_are_decoded(t
 
 PARAMS = """
 fetch: {source: folder, path: x}
-train: {recipes: {r: {network: torchvision.mobilenet_v3_small, epochs: 1, batch: 4}}}
+train: {recipes: {r: {network: resnet18, width: 0.125, epochs: 1, batch: 4}}}
 compare: {arms: [original], recipes: [r], seeds: SEEDS}
 """
 

@@ -26,7 +26,7 @@ train:
   device: cpu
   threads: 1
   recipes:
-    small: {network: torchvision.mobilenet_v3_small, epochs: 2, batch: 32, gradients: true}
+    small: {network: resnet18, width: 0.125, epochs: 2, batch: 32, gradients: true}
 evaluate: {positive: rare, resamples: 200}
 compare: {arms: [original, augmented], recipes: [small], seeds: [0]}
 """

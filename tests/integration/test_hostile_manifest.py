@@ -22,7 +22,7 @@ from toolkit.io import manifest
 from toolkit.io.manifest import Manifest, Sample
 
 SECRET = b"#!/bin/sh\necho from the stranger\n"
-NETWORK = {"network": "torchvision.mobilenet_v3_small", "epochs": 1, "batch": 32}
+NETWORK = {"network": "resnet18", "width": 0.125, "epochs": 1, "batch": 32}
 CODEC = {"codec": {"format": "png", "size": None}}
 COMMANDS = {
     "audit": ("audit", "pack/ds", "--output", "audit.json", "--html", "audit.html"),

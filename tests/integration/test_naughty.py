@@ -25,7 +25,7 @@ PARAMS = {
     "train": {
         "device": "cpu",
         "threads": 1,
-        "recipes": {"r": {"network": "torchvision.mobilenet_v3_small", "epochs": 1, "batch": 32}},
+        "recipes": {"r": {"network": "resnet18", "width": 0.125, "epochs": 1, "batch": 32}},
     },
     "evaluate": {"positive": RARE, "resamples": 200},
     "compare": {"arms": ["original", "augmented"], "recipes": ["r"], "seeds": [0]},

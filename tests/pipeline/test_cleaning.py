@@ -79,7 +79,7 @@ def test_a_training_removes_those_of_others_after_a_month(project):
     lines = []
     data = arm(project / "arm", {"a": 2, "b": 2})
     options = TrainingOptions(paths.CHECKPOINTS, say=lines.append)
-    recipe = settings(network="torchvision.mobilenet_v3_small", epochs=1)
+    recipe = settings(epochs=1)
     train_all(data, data, "r", recipe, {0: project / "run"}, options)
     assert len(left()) == 3  # and the note that this one is finished
     assert 40 not in left()

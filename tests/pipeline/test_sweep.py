@@ -240,7 +240,7 @@ def test_a_sweep_with_real_training(tmp_path, monkeypatch):
         "size": 32, "split": {"fractions": {"train": 0.5, "valid": 0.25, "test": 0.25}}
     }  # fmt: skip
     data["train"]["recipes"] = {
-        "tiny": {"network": "torchvision.mobilenet_v3_small", "epochs": 1, "batch": 16}
+        "tiny": {"network": "resnet18", "width": 0.125, "epochs": 1, "batch": 16}
     }
     data["train"]["threads"] = 1
     data["augment"] |= {"target": 9, "arms": {"augmented": {"policy": "homework"}}}

@@ -21,7 +21,6 @@ from toolkit.training.state import initial_state, training_job
 from toolkit.training.train import TrainingOptions, train_one
 
 STEP = Checkpoint(minutes=0)  # save after each step
-NETWORK = "torchvision.mobilenet_v3_small"  # the smallest
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +30,7 @@ def data(tmp_path_factory):
 
 
 def params(every=STEP, **recipe):
-    recipe = {"network": NETWORK, "epochs": 3} | recipe
-    return settings(**recipe).model_copy(update={"checkpoint": every})
+    return settings(**{"epochs": 3} | recipe).model_copy(update={"checkpoint": every})
 
 
 def train(data, output: Path, options: TrainingOptions | None = None, every=STEP, **recipe):
@@ -129,7 +127,7 @@ def test_the_message_of_a_signal_says_how_to_resume(data, tmp_path, monkeypatch)
 
 
 def test_gradients_and_dropout_are_resumed_too(data, tmp_path, monkeypatch):
-    recipe = {"network": "googlenet", "epochs": 1, "gradients": True, "clip_norm": 1.0, "batch": 3}
+    recipe = {"network": "googlenet", "width": 0.125, "epochs": 1, "gradients": True, "batch": 3}
     train(data, tmp_path / "unbroken", **recipe)
     interrupted(data, tmp_path, monkeypatch, 2, **recipe)
     train(data, tmp_path / "run", TrainingOptions(tmp_path / "saved"), **recipe)
@@ -202,7 +200,8 @@ def test_weights_of_another_network_are_refused(data, tmp_path, monkeypatch):
     """Also where the key is right: then somebody wrote the checkpoint by hand."""
     path = interrupted(data, tmp_path, monkeypatch)
     key = json.loads(path.read_text())["state"]["key"]
-    other = initial_state(training_job(settings(), "r", 0), 2)
+    wide = settings(network="resnet18")
+    other = initial_state(training_job(wide, "r", 0), 2)
     with pytest.raises(InputError, match="not a usable checkpoint"):
         Store(path.parent, key).load(other)
 

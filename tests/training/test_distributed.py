@@ -13,7 +13,7 @@ from tests.helpers.arms import arm, settings
 from toolkit.training import dataset, runs, train
 from toolkit.training.distributed import Group
 
-RECIPE = {"network": "resnet18", "epochs": 2, "batch": 5, "learning_rate": 1e-4}
+RECIPE = {"network": "resnet18", "width": 0.125, "epochs": 2, "batch": 5, "learning_rate": 1e-4}
 
 
 def test_every_row_goes_to_one_process():

@@ -7,7 +7,7 @@ from toolkit.training.train import train_one
 
 def test_a_profile_shows_where_the_time_went(tmp_path):
     data = arm(tmp_path / "data", {"a": 5, "b": 3})
-    recipe = settings(network="torchvision.mobilenet_v3_small")
+    recipe = settings()
     with profiling.profiled(tmp_path / "profile"):
         train_one(data, data, "r", recipe, seed=0, output=tmp_path / "run")
     assert "up to 16 steps" in profiling.describe_profile(tmp_path / "profile")

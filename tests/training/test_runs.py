@@ -91,7 +91,7 @@ def test_what_was_written_is_read(tmp_path):
     assert written == runs.read_run(tmp_path)
 
 
-@pytest.mark.parametrize("network", sorted(NETWORKS))
+@pytest.mark.parametrize("network", sorted(set(NETWORKS) - {"vgg16_bn"}))  # 513 MB
 def test_every_network_is_loaded_with_its_weights(tmp_path, network):
     torch.manual_seed(0)
     write(tmp_path, network)

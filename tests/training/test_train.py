@@ -23,8 +23,6 @@ from toolkit.training.distributed import Group
 from toolkit.training.state import training_job
 from toolkit.training.train import TrainingOptions, count_jobs, train_one, train_seeds
 
-SMALL = "torchvision.mobilenet_v3_small"
-
 
 @pytest.fixture
 def data(tmp_path):
@@ -135,7 +133,7 @@ def test_unknown_recipe_writes_nothing(data, tmp_path):
 
 def train_several(data, folder, options=None, jobs=1, *, seeds=(3, 4, 5), how="auto", **recipe):
     outputs = {seed: folder / f"run-{seed}" for seed in seeds}
-    params = settings(epochs=1, network=SMALL, **recipe)
+    params = settings(epochs=1, **recipe)
     params = params.model_copy(update={"jobs": jobs, "data": how})
     return train_seeds(*data, "r", params, outputs=outputs, options=options)
 
@@ -157,7 +155,7 @@ def test_runs_are_the_same_however_many_are_trained_at_once(data, tmp_path, how)
 
 def test_threads_of_a_run_work_beside_those_of_others(data, tmp_path):
     """After a training with threads in this very process, whose threads a fork leaves behind."""
-    params = settings(epochs=1, network=SMALL).model_copy(update={"threads": 2, "jobs": 2})
+    params = settings(epochs=1).model_copy(update={"threads": 2, "jobs": 2})
     train_one(*data, "r", params, seed=3, output=tmp_path / "alone")
     outputs = {seed: tmp_path / f"run-{seed}" for seed in (3, 4)}
     train_seeds(*data, "r", params, outputs=outputs)
