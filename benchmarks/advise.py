@@ -1,19 +1,20 @@
 """How good frozen features are on real photos, and how often the verdict of `advise` is right.
 
-python benchmarks/advise.py PHOTOS [--draws 200]
+python benchmarks/advise.py PHOTOS [--draws 30] [--no-transfer]
 
 PHOTOS is laid out <class>/file, with two classes and far more images than are used here: 60 (and 5)
-of the class that comes last, 500 of the other. Three tables are printed:
+of the class that comes last, 500 of the other. Features are computed once. Printed are:
 
 - G-mean on 500/90 other photos of classifiers trained on 500/60 and on 500/5, with the threshold
   chosen by cross-fitting, over five draws of the photos;
-- false alarms: how often two remedies that are equal by construction (each sees one random half of
-  the features) get the verdict better or worse, over many draws of 500/60 photos;
-- power: how often a remedy that is truly better (the other's features are noisy, so that its G-mean
-  on all other photos is lower by about 0.085) gets the verdict better.
+- a table of folders, drawn from all photos: how often two remedies that are equal by construction
+  get the verdict better or worse (each sees one random half of the features, or all of them with
+  noise of its own), and how often one that is truly better gets it (the other's features are noisy,
+  so that its G-mean on other photos is lower by about 0.085).
 """
 
 import argparse
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import numpy as np
 
 from toolkit.datasets import folders
 from toolkit.datasets.folds import assign_folds
-from toolkit.evaluation import remedies
+from toolkit.evaluation import judgment, remedies
 from toolkit.evaluation.remedies import HeldOutImages, HeldOutScores
 from toolkit.metrics import confusion, thresholds
 from toolkit.metrics.predictions import Predictions
@@ -31,8 +32,10 @@ from toolkit.training.pretrained import backbones, heads
 from toolkit.training.pretrained.features import embed_folder
 from toolkit.training.pretrained.heads import TrainingSet
 
-FOLDS, REPEATS = 5, 2
-NOISE = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+FOLDS, REPEATS, SEEDS = 5, 2, 5
+NOISE = (3.0, 3.25, 3.5, 3.75, 4.0)
+"""Deviations of the noise that are tried, in those of each feature."""
+HALVES, NOISY, WORSE = "halves", "noisy", "worse"
 
 
 def main() -> None:
@@ -40,7 +43,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", type=Path)
     parser.add_argument("--size", type=int, nargs="*", default=[None])
-    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--draws", type=int, default=30)
+    parser.add_argument("--no-transfer", action="store_true")
     parser.add_argument("--work", type=Path, default=Path(".toolkit"))
     arguments = parser.parse_args()
     table = folders.scan(arguments.photos, silent, 2)
@@ -55,14 +59,19 @@ def main() -> None:
             embed_folder(folder, network, arguments.work / "features", size=size, threads=2)
         )
         print(f"\n{network.name} at {size or network.size} px")
-        for rare in (60, 5):
+        for rare in () if arguments.no_transfer else (60, 5):
             values = [transfer(features, labels, rare, seed) for seed in range(5)]
             print(f"500/{rare}: G-mean {np.mean(values):.3f}, SD over draws {np.std(values):.3f}")
     if arguments.draws:
-        print("\nfalse alarms, equal remedies:", verdicts(features, labels, arguments.draws, 0))
         noise, gain = noise_for(features, labels, 0.085)
-        print(f"\ntrue gain {gain:.3f} (noise {noise}):", end=" ")
-        print(verdicts(features, labels, arguments.draws, noise))
+        print(f"\nnoise of {noise} deviations costs {gain:.3f} of G-mean\n")
+        heads_ = ("rare photos", "remedies", *judgment.VERDICTS, "G-mean", "interval")
+        print("|", " | ".join(heads_), "|")
+        print("|" + " ---: |" * len(heads_))
+        for rare, kind in ((60, HALVES), (60, NOISY), (60, WORSE), (5, WORSE)):
+            row = verdicts(features, labels, arguments.draws, kind, noise, rare)
+            print("|", " | ".join(row), "|", flush=True)
+        print(f"\n{time.process_time():.0f} CPU s")
 
 
 def transfer(features: np.ndarray, labels: np.ndarray, rare: int, seed: int) -> float:
@@ -96,21 +105,27 @@ def fold(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return assign_folds(names, [str(n) for n in range(len(names))], folds, rng)
 
 
-def verdicts(features: np.ndarray, labels: np.ndarray, draws: int, noise: float) -> str:
-    """Return how often each verdict is given: with noise one remedy is worse, else both are equal.
+def verdicts(
+    features: np.ndarray, labels: np.ndarray, draws: int, kind: str, noise: float, rare: int
+) -> list[str]:
+    """Return a row: how often each verdict is given in folders of 500 and `rare` photos.
 
-    Equal remedies see disjoint random halves of the features.
+    Also the second remedy's G-mean and its interval, in the mean.
     """
     counts: Counter[str] = Counter()
+    shown = []
     for seed in range(draws):
         rng = np.random.default_rng([seed, 17])
         rows = np.concatenate(
-            [rng.permutation(np.flatnonzero(labels == k))[:n] for k, n in ((0, 500), (1, 60))]
+            [rng.permutation(np.flatnonzero(labels == k))[:n] for k, n in ((0, 500), (1, rare))]
         )
+        own = features[rows]
         halves = np.array_split(rng.permutation(features.shape[1]), 2)
-        both = [features[np.ix_(rows, half)] for half in halves]
-        if noise:
-            both = [noisy(features[rows], noise, rng), features[rows]]
+        both = {
+            HALVES: lambda own=own, halves=halves: [own[:, half] for half in halves],
+            NOISY: lambda own=own, rng=rng: [noisy(own, noise, rng) for _ in range(2)],
+            WORSE: lambda own=own, rng=rng: [noisy(own, noise, rng), own],
+        }[kind]()
         folds = tuple(fold(labels[rows], rng) for _ in range(REPEATS))
         about = HeldOutImages(tuple(map(str, rows)), ("0", "1"), labels[rows], folds, "1")
         held_out = [
@@ -118,8 +133,12 @@ def verdicts(features: np.ndarray, labels: np.ndarray, draws: int, noise: float)
             for name, some in zip("ab", both, strict=True)
             for data in (TrainingSet(some, labels[rows], 2, balanced=True),)
         ]
-        counts[remedies.compare_remedies(about, held_out, "b", resamples=500)["b"].verdict] += 1
-    return ", ".join(f"{name} {n / draws:.1%}" for name, n in counts.most_common())
+        found = remedies.compare_remedies(about, held_out, "b", resamples=500)["b"]
+        counts[found.verdict] += 1
+        shown.append((found.gmean, *found.interval))
+    gmean, low, high = np.mean(shown, axis=0)
+    shares = [f"{counts[verdict]} of {draws}" for verdict in judgment.VERDICTS]
+    return [str(rare), kind, *shares, f"{gmean:.3f}", f"{low:.3f} to {high:.3f}"]
 
 
 def noisy(features: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
@@ -129,12 +148,12 @@ def noisy(features: np.ndarray, noise: float, rng: np.random.Generator) -> np.nd
 
 def noise_for(features: np.ndarray, labels: np.ndarray, gain: float) -> tuple[float, float]:
     """Return the noise that costs about `gain` of G-mean, and what it costs on other photos."""
-    plain = np.mean([transfer(features, labels, 60, seed) for seed in range(10)])
+    plain = np.mean([transfer(features, labels, 60, seed) for seed in range(SEEDS)])
     costs = {}
     for noise in NOISE:
         rng = np.random.default_rng(0)
         lost = noisy(features, noise, rng)
-        costs[noise] = plain - np.mean([transfer(lost, labels, 60, seed) for seed in range(10)])
+        costs[noise] = plain - np.mean([transfer(lost, labels, 60, seed) for seed in range(SEEDS)])
     best = min(costs, key=lambda noise: abs(costs[noise] - gain))
     return best, float(costs[best])
 
