@@ -143,7 +143,7 @@ def signal_group(process: "subprocess.Popen[Any]", number: int) -> None:
 
 
 def signal_main(number: int) -> None:
-    """Send this process a signal that its main thread gets, also while it waits (not on Windows)."""
+    """Send this process a signal that its main thread gets; if it waits, not on Windows."""
     if sys.platform == "win32":
         signal.raise_signal(number)
     else:
