@@ -1,6 +1,7 @@
 """`toolkit advise` on a plain folder: no params.yaml, DVC or git."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -81,6 +82,7 @@ def test_duplicates_and_damaged_files_are_left_out_and_counted(tmp_path):
     assert "1 files are not used" in said[1]
     assert "1 damaged or unusable images" in said[1]
     assert "1 duplicates of other images" in said[1]
+    assert re.fullmatch(r"about \d+ s for the features of 30 images, .*features", said[2])
 
 
 def test_three_classes_have_a_remedy_too(tmp_path):

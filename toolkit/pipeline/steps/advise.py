@@ -49,7 +49,7 @@ from toolkit.progress import Track, silent
 from toolkit.reporting.advice import advice_page
 from toolkit.training.dataset import LabeledFolder, decode_samples, load_tensors
 from toolkit.training.pretrained import backbones, frozen, heads
-from toolkit.training.pretrained.features import Features, embed_folder
+from toolkit.training.pretrained.features import Features, embed_folder, expected_seconds
 from toolkit.training.pretrained.heads import TrainingSet
 from toolkit.training.pretrained.learning import learning_curve
 
@@ -125,8 +125,6 @@ def advise(
     if rare not in counts:
         raise InputError(f"rare must be one of {list(counts)}, got {rare!r}")
     folds = min(folds, fewest_groups(tested.samples))
-    for note in notes:
-        say(note)
     network = backbones.load_backbone(backbone)
     size = size or network.size
     rng = np.random.default_rng(seed)
@@ -140,14 +138,18 @@ def advise(
         rare,
         np.unique(groups, return_inverse=True)[1] if len({*groups}) < len(groups) else None,
     )
+    goal = {name: min(max(counts.values()), LARGEST_GROWTH * n) for name, n in counts.items()}
+    every = len(tested.samples) + len(POLICIES) * (sum(goal.values()) - sum(counts.values()))
+    kept = Path(work) / "features"
+    seconds = expected_seconds(tested, network, kept, every, size=size, threads=threads)
+    for note in (*notes, *_time_notes(seconds, every, kept)):
+        say(note)
 
     def embed(some: LabeledFolder) -> Features:
-        cache = Path(work) / "features"
-        return embed_folder(some, network, cache, size=size, threads=threads, track=track)
+        return embed_folder(some, network, kept, size=size, threads=threads, track=track)
 
     weights = frozen.as_floats(tested.weights)
     plain = TrainingSet(embed(tested), about.labels, len(tested.classes), sample_weights=weights)
-    goal = {name: min(max(counts.values()), LARGEST_GROWTH * n) for name, n in counts.items()}
     candidates = _heads(plain, goal, track)
     made = dict[str, LabeledFolder]()
     for name, policy in POLICIES.items() if goal != counts else ():
@@ -189,6 +191,12 @@ def advise(
     if html:
         files.write_file(Path(html), advice_page(found, audited, tested.table, folder))
     return found
+
+
+def _time_notes(seconds: float, images: int, kept: Path) -> list[str]:
+    """Say how long features take, unless they are there already."""
+    line = f"about {seconds:.0f} s for the features of {images} images, which are kept in {kept}"
+    return [line] if seconds else []
 
 
 # --- images -----------------------------------------------------------------------------------

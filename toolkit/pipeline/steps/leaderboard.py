@@ -1,6 +1,7 @@
 """`toolkit leaderboard`, and `toolkit.leaderboard`."""
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +84,12 @@ def _until_sure(
     reproduce()
     each = _seconds_of_a_seed(settings)
     looks = tuple(settings.compare.looks) or _plan(settings, each, budget)
+    again = 0.0  # seconds that DVC takes besides
     if looks != tuple(settings.compare.looks) and len(looks) > 1:
+        began = time.monotonic()
         plan_in_params(path, looks)
         reproduce()
+        again = time.monotonic() - began
     while True:
         found, seeds = read(), len(project.read_settings(path).compare.seeds)
         primary = next(filter(_is_primary, found.comparison.contrasts))
@@ -93,8 +97,9 @@ def _until_sure(
         following = next((count for count in looks if count > seeds), None)
         if primary.verdict != judgment.UNKNOWN or following is None:
             return found
-        if not budget.affords(each * (following - seeds)):
-            budget.say(f"the time is up: {following} seeds need {each * (following - seeds):.0f} s")
+        needed = again + each * (following - seeds)
+        if not budget.affords(needed):
+            budget.say(f"the time is up: {following} seeds need {needed:.0f} s more")
             return found
         name_seeds(path, following)
         reproduce()

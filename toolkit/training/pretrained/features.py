@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ Features = npt.NDArray[np.float32]
 """One row of features for each image: [N, dimensions]."""
 BATCH = 16
 """Images at once: more are slower, as their activations leave the processor's cache."""
+TRIAL = 4
+"""Images that are timed."""
 TABLE, SIDE = "features.npy", "features.json"
 
 
@@ -48,6 +51,30 @@ def embed_folder(
             _write(building / TABLE, folder, backbone, size, threads, track)
             files.write_json(building / SIDE, {"sha256": files.sha256(building / TABLE)})
     return read_features(place, (len(folder.samples), backbone.dimensions))
+
+
+def expected_seconds(
+    folder: LabeledFolder,
+    backbone: Backbone,
+    cache: Path,
+    images: int,
+    *,
+    size: int | None = None,
+    threads: int = 1,
+) -> float:
+    """Return how long the features of so many `images` take by the clock, from a few empty ones.
+
+    It is 0 where those of the folder are there already; see `embed_folder`.
+    """
+    size = size or backbone.size
+    if (cache / _key(folder, backbone, size, threads)).is_dir():
+        return 0.0
+    with device.reproducible(threads, torch.device("cpu")), torch.inference_mode():
+        empty = torch.zeros(TRIAL, 3, size, size).to(memory_format=torch.channels_last)
+        backbone.network(empty)  # the first time takes longer
+        began = time.perf_counter()
+        backbone.network(empty)
+        return (time.perf_counter() - began) / TRIAL * images
 
 
 def read_features(place: Path, shape: tuple[int, int]) -> Features:
