@@ -1,5 +1,7 @@
 """Seeds are added to a project until its primary contrast is settled."""
 
+from importlib import resources
+
 import numpy as np
 import pytest
 from ruamel.yaml import YAML
@@ -10,7 +12,7 @@ from toolkit.evaluation.comparison import compare_results, look_at_primary
 from toolkit.evaluation.results import HISTORY, RunResult
 from toolkit.evaluation.verdict import comparison_notes
 from toolkit.metrics.predictions import Predictions
-from toolkit.pipeline import params, project
+from toolkit.pipeline import params, project, seeds
 from toolkit.pipeline.seeds import check_more_seeds, name_seeds, plan_in_params
 from toolkit.pipeline.steps import leaderboard as step
 from toolkit.pipeline.timing import TimeBudget
@@ -106,6 +108,49 @@ def test_divisions_into_folds_are_added_with_the_seeds(path):
     settings = project.read_settings(path)
     assert settings.prepare.split.repeats == 6
     assert settings.compare.seeds == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("preset", ["quick", "folder", "elpv"])
+def test_the_params_of_a_preset_stay_readable(tmp_path, preset):
+    """As `init` writes them: lists line by line, with comments beside and between."""
+    text = (resources.files("toolkit.pipeline") / "presets" / f"{preset}.yaml").read_text()
+    data, path = YAML().load(text), tmp_path / "params.yaml"
+    for block in (False, True):
+        if block:
+            data["compare"]["seeds"].fa.set_block_style()
+        with path.open("w") as stream:
+            YAML().dump(data, stream)
+        before = YAML(typ="safe").load(path)
+        first = len(before["compare"]["seeds"])
+        plan_in_params(path, (first, 2 * first))
+        name_seeds(path, 2 * first)
+        after = YAML(typ="safe").load(path)
+        assert after["compare"].pop("looks") == [first, 2 * first]
+        seeds, known = after["compare"].pop("seeds"), before["compare"].pop("seeds")
+        assert (seeds[:first], len(set(seeds))) == (known, 2 * first)
+        if "folds" in before["prepare"]["split"]:
+            assert after["prepare"]["split"].pop("repeats") == 2 * first
+            before["prepare"]["split"].pop("repeats")
+        assert after == before
+
+
+def test_a_change_that_comments_would_spoil_is_refused_and_nothing_is_written(tmp_path):
+    """A list in one line in place of a longer one: ruamel puts the next key's comment too far."""
+    text = """compare:
+  seeds:                  # one
+  - 0
+  - 1
+  primary:                                       # two
+    recipe: net
+    arm: augmented
+"""
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    data = YAML().load(text)
+    data["compare"]["seeds"] = seeds._in_one_line([0, 1, 2])
+    with pytest.raises(InputError, match=r"set compare.seeds to \[0, 1, 2\] and .* by hand"):
+        seeds._write(path, data)
+    assert path.read_text() == text
 
 
 def test_a_number_of_seeds_that_is_no_look_is_refused(path):

@@ -7,6 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
+from ruamel.yaml.error import YAMLError
 
 from toolkit.datasets.params import ByFolds
 from toolkit.errors import InputError
@@ -43,7 +44,7 @@ def name_seeds(path: Path, number: int) -> None:
     data = _load(path)
     seeds = data["compare"]["seeds"]
     new = (seed for seed in count() if seed not in seeds)
-    data["compare"]["seeds"] = _in_one_line([*seeds, *islice(new, number - len(seeds))])
+    seeds.extend([*islice(new, number - len(seeds))])  # in place: its comments stay
     split = data.get("prepare", {}).get("split")
     if isinstance(split, dict) and "folds" in split:
         split["repeats"] = number
@@ -61,6 +62,17 @@ def _load(path: Path) -> Any:
 
 
 def _write(path: Path, data: Any) -> None:
+    """Replace the file, if it then says what it should: comments can be in the way."""
     stream = io.StringIO()
     YAML().dump(data, stream)
+    try:
+        same = YAML(typ="safe", pure=True).load(stream.getvalue()) == data
+    except YAMLError:
+        same = False
+    if not same:
+        seeds, looks = ([*data["compare"].get(key, ())] for key in ("seeds", "looks"))
+        raise InputError(
+            f"{path}: its comments are in the way of a change; set compare.seeds to {seeds} and "
+            f"compare.looks to {looks} by hand, and run again"
+        )
     files.write_file(path, stream.getvalue())

@@ -49,7 +49,7 @@ from toolkit.progress import Track, silent
 from toolkit.reporting.advice import advice_page
 from toolkit.training.dataset import LabeledFolder, decode_samples, load_tensors
 from toolkit.training.pretrained import backbones, frozen, heads
-from toolkit.training.pretrained.features import Features, embed_folder, expected_seconds
+from toolkit.training.pretrained.features import Features, embed_folder, embedding_seconds
 from toolkit.training.pretrained.heads import TrainingSet
 from toolkit.training.pretrained.learning import learning_curve
 
@@ -141,7 +141,7 @@ def advise(
     goal = {name: min(max(counts.values()), LARGEST_GROWTH * n) for name, n in counts.items()}
     every = len(tested.samples) + len(POLICIES) * (sum(goal.values()) - sum(counts.values()))
     kept = Path(work) / "features"
-    seconds = expected_seconds(tested, network, kept, every, size=size, threads=threads)
+    seconds = embedding_seconds(tested, network, kept, every, size=size, threads=threads)
     for note in (*notes, *_time_notes(seconds, every, kept)):
         say(note)
 

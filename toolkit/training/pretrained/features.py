@@ -53,7 +53,7 @@ def embed_folder(
     return read_features(place, (len(folder.samples), backbone.dimensions))
 
 
-def expected_seconds(
+def embedding_seconds(
     folder: LabeledFolder,
     backbone: Backbone,
     cache: Path,
