@@ -70,6 +70,8 @@ def explain_error(error: BaseException) -> str:
     missing; of any other exception its text.
     """
     if isinstance(error, OSError):
+        if getattr(error, "winerror", 0) in IN_USE:
+            return "another program has it open; close it there, then run again"
         return CAUSES.get(error.errno or 0, error.strerror or str(error) or type(error).__name__)
     if isinstance(error, KeyError):
         return f"{error} is missing"
@@ -102,6 +104,9 @@ EXTRAS = {
     "uvicorn": "serve",
 }
 """Packages that come with an extra of this one."""
+
+IN_USE = (32, 33)
+"""Windows's numbers of errors, for a file that another program has open or locked."""
 
 CAUSES = {
     errno.ENOENT: "there is no such file or folder",

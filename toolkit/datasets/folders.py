@@ -332,7 +332,9 @@ def list_tree(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
             if is_hidden(PurePosixPath(entry.name)):
                 continue
             _check_name(root, path)
-            if entry.is_dir(follow_symlinks=False):
+            if entry.is_dir(follow_symlinks=False) and not below.leads_away(
+                entry.stat(follow_symlinks=False)
+            ):
                 folders.append(path)
                 pending.append(path)
             else:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -103,15 +104,15 @@ class Predictor:
 
 def _read(data: bytes, size: int, limits: ImageLimits) -> Pixels:
     """Decode and resize in one process, so that no more than the small picture leaves it."""
-
-    def read(_: None) -> Pixels:
-        picture = images.decode_reduced(data, images.MAX_SIDE, limits)
-        return images.resize(images.to_pixels(picture), size)
-
-    (pixels,) = sandbox.sandboxed_map(read, (None,), 1)
+    (pixels,) = sandbox.sandboxed_map(partial(_decode_reduced, size, limits), (data,), 1)
     if isinstance(pixels, Stopped):
         raise InputError(pixels.reason)
     return pixels
+
+
+def _decode_reduced(size: int, limits: ImageLimits, data: bytes) -> Pixels:
+    picture = images.decode_reduced(data, images.MAX_SIDE, limits)
+    return images.resize(images.to_pixels(picture), size)
 
 
 def build_app(

@@ -19,6 +19,7 @@ from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError, StoppedError
 from toolkit.io import closure, files, jobs, parallel
 from toolkit.io.jobs import Interrupt, Report
+from toolkit.io.system import processes
 from toolkit.metrics.arrays import Floats
 from toolkit.metrics.decisions import choose_decisions
 from toolkit.metrics.params import EvaluateParams
@@ -205,11 +206,15 @@ def _finished(task: Task, options: TrainingOptions) -> Run | None:
 def count_jobs(job: TrainingJob, todo: int, arm: Data, group: Group) -> int:
     """Return how many of `todo` runs to train at once.
 
-    That is `train.jobs`, or what cores and memory allow; one on a GPU, and where several processes
-    train one network.
+    That is `train.jobs`, or what cores and memory allow; one on a GPU, where several processes
+    train one network, and where processes are not forked, as these hold much.
     """
     settings = job.settings
-    if group.size > 1 or state.resolve_machine(settings).device.type == "cuda":
+    if (
+        group.size > 1
+        or not processes.forks()
+        or state.resolve_machine(settings).device.type == "cuda"
+    ):
         return 1
     if settings.jobs != "auto":
         return min(settings.jobs, todo)

@@ -1,6 +1,8 @@
 """Opening below a folder by names, where there are no descriptors of folders."""
 
 import os
+import stat
+import types
 
 import pytest
 
@@ -52,6 +54,14 @@ def test_files_are_written_and_replaced_by_name_but_not_through_a_link(tmp_path,
     assert (tmp_path / "in" / "new" / "folder" / "x").read_bytes() == b"two"
     assert (tmp_path / "in" / "file").read_bytes() == b"two"
     assert not any((tmp_path / "outside").iterdir())
+
+
+def test_a_junction_of_windows_is_a_link_and_a_file_in_the_cloud_is_none():
+    junction, cloud, plain = (
+        types.SimpleNamespace(st_mode=stat.S_IFDIR, st_reparse_tag=tag)
+        for tag in (0xA0000003, 0x9000001A, 0)
+    )
+    assert [below.leads_away(status) for status in (junction, cloud, plain)] == [True, False, False]
 
 
 def test_a_file_that_is_swapped_while_it_is_opened_is_refused(tmp_path, by_name, monkeypatch):

@@ -4,11 +4,14 @@ import ast
 import multiprocessing
 import os
 import signal
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import toolkit
+from toolkit.io import jobs
 from toolkit.io.system import processes
 
 STARTING = {
@@ -55,6 +58,29 @@ def test_workers_are_spawned_where_that_was_asked_for(monkeypatch):
     assert processes.start_context().get_start_method() == "fork"
     monkeypatch.setattr(multiprocessing, "get_start_method", lambda **_: "spawn")
     assert processes.start_context().get_start_method() == "spawn"
+
+
+def patient(interrupt, item, report):
+    """Report the item, wait for the request to stop, and return which it was."""
+    report(item)
+    while not interrupt.number:
+        time.sleep(0.01)
+    return item, interrupt.number
+
+
+def test_spawned_jobs_report_and_share_a_request_to_stop(monkeypatch):
+    monkeypatch.setattr(multiprocessing, "get_start_method", lambda **_: "spawn")
+    interrupt, heard = jobs.Interrupt(), []
+
+    def hear(item):
+        heard.append(item)
+        if len(heard) == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    with interrupt.listening():
+        done = dict(jobs.side_by_side(partial(patient, interrupt), [1, 2], 2, hear))
+    assert sorted(heard) == [1, 2]
+    assert done == {1: (1, signal.SIGTERM), 2: (2, signal.SIGTERM)}
 
 
 def test_windows_own_selector_says_which_pipes_can_be_read():

@@ -40,6 +40,12 @@ def is_no_name(part: str) -> bool:
     return STRICT_NAMES and NO_NAME.match(part) is not None
 
 
+def leads_away(status: os.stat_result) -> bool:
+    """Return whether a link has this status, or what Windows calls a junction."""
+    surrogate: int = getattr(status, "st_reparse_tag", 0) & SURROGATE
+    return stat.S_ISLNK(status.st_mode) or surrogate != 0
+
+
 @dataclass(frozen=True)
 class NamedFolder:
     """A folder by its name, where there are no descriptors of folders."""
@@ -141,7 +147,7 @@ def _walk(folder: NamedFolder, *, make: bool = False) -> Path:
 def _status(place: Path) -> os.stat_result:
     """Return what stands at a place. Raises InputError for a link, junctions among them."""
     status = place.lstat()
-    if stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) & SURROGATE:
+    if leads_away(status):
         raise _link()
     return status
 
