@@ -16,9 +16,9 @@ from toolkit.evaluation import advice
 from toolkit.evaluation.remedies import HeldOutImages
 from toolkit.io import files, images
 from toolkit.io.manifest import Sample
-from toolkit.pipeline.candidates import Candidate, Networks
+from toolkit.pipeline.candidates import Candidate
 from toolkit.pipeline.steps import advise as step
-from toolkit.pipeline.timing import TimeBudget
+from toolkit.pipeline.timing import TimeBudget, TimeUpError
 from toolkit.progress import silent
 from toolkit.training import dataset
 
@@ -189,7 +189,7 @@ def candidate(name, odds, noise, tuned=False):
     return Candidate(name, fit, tuned)
 
 
-def rounds(gain, budget, networks=Networks):
+def rounds(gain, budget, networks=list):
     """Compare doing nothing with a remedy whose classes lie `gain` further apart."""
     labels = np.array([0] * 150 + [1] * 40)
     rng = np.random.default_rng(3)
@@ -225,7 +225,18 @@ def test_divisions_are_added_only_until_it_is_sure():
 
 def test_a_limit_of_time_is_spent_on_networks_and_on_divisions_looked_at_once():
     slow = candidate(advice.TRAINED, np.linspace(-1, 1, 190), 1.0, tuned=True)
-    images, answer = rounds(5.0, TimeBudget(600.0), lambda: Networks([slow], 1.0))
+    images, answer = rounds(5.0, TimeBudget(600.0), lambda: [slow])
     assert len(images.folds) == 8
     assert [of.name for of in answer.results][-1] == advice.TRAINED
     assert answer.look.planned == 1
+
+
+def test_networks_that_take_longer_than_the_time_are_left_out():
+    def fit(divisions, first):
+        raise TimeUpError
+
+    said = []
+    budget = TimeBudget(600.0, say=said.append)
+    _, answer = rounds(5.0, budget, lambda: [Candidate(advice.TRAINED, fit)])
+    assert said[0] == "the time is up: networks are left out; raise --max-minutes"
+    assert [of.name for of in answer.results][-1] == advice.COPIES

@@ -10,7 +10,7 @@ import torch
 from tests.helpers import arms
 from toolkit.pipeline import candidates, trained
 from toolkit.pipeline.candidates import Candidate
-from toolkit.pipeline.timing import TimeBudget
+from toolkit.pipeline.timing import TimeBudget, TimeUpError
 from toolkit.pipeline.trained import TrainableImages
 from toolkit.training import dataset, loop
 
@@ -57,7 +57,9 @@ def test_what_an_image_is_decides_nothing_that_scores_it(photos):
 
 def test_each_image_is_scored_by_the_network_of_its_fold(photos):
     job, folds = small(photos), np.arange(12) % 2
-    scores, seconds = trained.cross_fit_networks(photos, [folds], job, lambda items, *_: items)
+    scores, seconds = trained.cross_fit_networks(
+        photos, [folds], job, TimeBudget(), lambda items, *_: items
+    )
     assert scores[0].shape == (12, 2)
     assert scores[0].sum(axis=1) == pytest.approx(1)
     assert seconds > 0
@@ -66,6 +68,13 @@ def test_each_image_is_scored_by_the_network_of_its_fold(photos):
     own = np.flatnonzero(folds == 0)
     expected = loop.score_rows(photos.data, own, fit.weights, job)
     np.testing.assert_allclose(scores[0][own], expected, atol=1e-6)
+
+
+def test_networks_end_where_the_time_is_up(photos):
+    with pytest.raises(TimeUpError):
+        trained.cross_fit_networks(
+            photos, [np.arange(12) % 2], small(photos), TimeBudget(0.0), lambda items, *_: items
+        )
 
 
 @pytest.mark.parametrize(
@@ -82,7 +91,7 @@ def test_too_little_time_for_networks_is_said_with_the_minutes_that_would_do(pho
     said = []
     budget = TimeBudget(0.0, say=said.append)
     found = candidates.choose_networks({"trained": photos}, 10, budget, 0, lambda items, *_: items)
-    assert not found.candidates
+    assert not found
     assert said[0].startswith("no networks are trained: 10 trainings need --max-minutes ")
 
 

@@ -32,14 +32,6 @@ class Candidate:
     random: bool = False
 
 
-@dataclass(frozen=True)
-class Networks:
-    """Networks as candidates, and how long their first repeats take, in seconds by the clock."""
-
-    candidates: Sequence[Candidate] = ()
-    seconds: float = 0.0
-
-
 def cross_fit_candidates(
     candidates: Sequence[Candidate],
     divisions: Sequence[Labels],
@@ -78,10 +70,10 @@ def choose_networks(
     budget: TimeBudget,
     seed: int,
     track: Track,
-) -> Networks:
+) -> list[Candidate]:
     """Return networks to train `fits` times each, as wide as the time allows.
 
-    None where it is too short; either is said.
+    None where it is too short; either is said. They raise TimeUpError where it is up.
     """
     count, within = fits * len(images_of), PLANNED * budget.left
 
@@ -92,7 +84,7 @@ def choose_networks(
     if job is None:
         minutes = math.ceil((expected / PLANNED + budget.seconds - budget.left) / 60)
         budget.say(f"no networks are trained: {count} trainings need --max-minutes {minutes}")
-        return Networks()
+        return []
     width = f", {job.recipe.width:g} of its channels" if job.recipe.width < 1 else ""
     budget.say(
         f"{count} networks are trained ({job.name}{width}, {job.recipe.size} px, "
@@ -102,8 +94,8 @@ def choose_networks(
     def candidate(name: str, data: TrainableImages) -> Candidate:
         def fit(divisions: Sequence[Labels], number: int) -> tuple[list[Floats], float]:
             training = replace(job, seed=seed + number)
-            return trained.cross_fit_networks(data, divisions, training, track)
+            return trained.cross_fit_networks(data, divisions, training, budget, track)
 
         return Candidate(name, fit, tuned=True, random=True)
 
-    return Networks([candidate(name, data) for name, data in images_of.items()], expected)
+    return [candidate(name, data) for name, data in images_of.items()]

@@ -48,6 +48,10 @@ class TimeBudget:
         return seconds <= PLANNED * self.left
 
 
+class TimeUpError(Exception):
+    """The time is up, in the middle of what was begun."""
+
+
 def training_seconds(keys: Iterable[RunKey]) -> dict[RunKey, float]:
     """Return the seconds of each run of the working folder by the clock, where they are known."""
     noted = dict(map(_read_note, paths.CHECKPOINTS.glob(f"*/{FINISHED}")))

@@ -11,6 +11,7 @@ import torch
 from toolkit.io import jobs, parallel
 from toolkit.io.jobs import Report
 from toolkit.metrics.arrays import Floats, Labels
+from toolkit.pipeline.timing import TimeBudget, TimeUpError
 from toolkit.progress import Track, ignore
 from toolkit.training import device, loop, state, steps
 from toolkit.training.dataset import Data
@@ -63,21 +64,28 @@ def network_job(width: float, seed: int) -> TrainingJob:
 
 
 def cross_fit_networks(
-    images: TrainableImages, divisions: Sequence[Labels], training: TrainingJob, track: Track
+    images: TrainableImages,
+    divisions: Sequence[Labels],
+    training: TrainingJob,
+    budget: TimeBudget,
+    track: Track,
 ) -> tuple[list[Floats], float]:
     """Return scores [N, K] for each division into folds [N], and the CPU seconds of it all.
 
     Each image is scored by a network that is trained without its fold. As many networks are trained
-    at once as there are cores; on a GPU one.
+    at once as there are cores; on a GPU one. Raises TimeUpError where the time is up.
     """
     tasks = [(number, fold) for number, of in enumerate(divisions) for fold in np.unique(of)]
     work = functools.partial(_fit_fold, images, divisions, training)
     scores = [np.empty((len(images.labels), len(images.data.classes))) for _ in divisions]
     seconds = 0.0
     done = jobs.side_by_side(work, tasks, count_at_once(training), ignore)
-    for (number, fold), (scored, spent) in track(done, f"train {training.name}", len(tasks)):
+    left = len(tasks)
+    for (number, fold), (scored, spent) in track(done, f"train {training.name}", left):
         scores[number][divisions[number] == fold] = scored
-        seconds += spent
+        left, seconds = left - 1, seconds + spent
+        if left and budget.left < 0:
+            raise TimeUpError
     return scores, seconds
 
 

@@ -1,5 +1,6 @@
 """`toolkit advise`, and `toolkit.advise`."""
 
+import contextlib
 import hashlib
 import math
 import time
@@ -37,13 +38,12 @@ from toolkit.metrics.params import MARGIN
 from toolkit.pipeline import trained
 from toolkit.pipeline.candidates import (
     Candidate,
-    Networks,
     choose_networks,
     cross_fit_candidates,
     plan_rounds,
 )
 from toolkit.pipeline.steps.augment import augment
-from toolkit.pipeline.timing import TimeBudget
+from toolkit.pipeline.timing import TimeBudget, TimeUpError
 from toolkit.pipeline.trained import TrainableImages
 from toolkit.progress import Track, silent
 from toolkit.reporting.advice import advice_page
@@ -161,7 +161,7 @@ def advise(
         data = replace(plain, new=embed(new)[rows], parents=_parents(new)[rows])
         candidates.append(_head(name, data, track, seconds=time.process_time() - begun))
 
-    def networks(fits: int) -> Networks:
+    def networks(fits: int) -> list[Candidate]:
         some = _trainable(tested, made.get(advice.PHOTO), list(goal.values()), track)
         return choose_networks(some, fits, budget, seed, track)
 
@@ -344,7 +344,7 @@ def _trainable(
 def _compare_rounds(
     images: HeldOutImages,
     candidates: Sequence[Candidate],
-    networks: Callable[[int], Networks],
+    networks: Callable[[int], Sequence[Candidate]],
     divide: Callable[[], Labels],
     budget: TimeBudget,
     settings: Mapping[str, Any],
@@ -356,17 +356,20 @@ def _compare_rounds(
     """
     begun, repeats = time.monotonic(), len(images.folds)
     held = cross_fit_candidates(candidates, images.folds, {})
-    each = (time.monotonic() - begun) / repeats
     if budget.limited:
-        folds = sum(len(np.unique(one)) for one in images.folds)
-        slow = networks(folds)
-        held = cross_fit_candidates(slow.candidates, images.folds, held)
-        candidates, each = [*candidates, *slow.candidates], each + slow.seconds / repeats
+        slow = networks(sum(len(np.unique(one)) for one in images.folds))
+        try:
+            held = cross_fit_candidates(slow, images.folds, held)
+            candidates = [*candidates, *slow]
+        except TimeUpError:
+            budget.say("the time is up: networks are left out; raise --max-minutes")
+    each = (time.monotonic() - begun) / repeats
     rounds = plan_rounds(repeats, each, budget)
     for count, following in zip(rounds, (*rounds[1:], rounds[-1]), strict=True):
         added = [divide() for _ in range(count - len(images.folds))]
-        images = replace(images, folds=(*images.folds, *added))
-        held = cross_fit_candidates(candidates, images.folds, held)
+        larger = replace(images, folds=(*images.folds, *added))
+        with contextlib.suppress(TimeUpError):  # then the divisions before are compared
+            held, images = cross_fit_candidates(candidates, larger.folds, held), larger
         comparison = compare_remedies(
             images,
             _in_order(held),
@@ -377,8 +380,8 @@ def _compare_rounds(
         )
         if comparison[advice.RECOMMENDED].verdict != judgment.UNKNOWN:
             break
-        if not budget.affords(each * (following - count)):
-            budget.say(f"the time is up after {count} divisions into folds")
+        if len(images.folds) < count or not budget.affords(each * (following - count)):
+            budget.say(f"the time is up after {len(images.folds)} divisions into folds")
             break
     return images, comparison
 
