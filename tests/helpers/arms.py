@@ -39,10 +39,10 @@ def tensors(folder: Path, counts: dict[str, int], *, size: int = 32, seed: int =
     return load(arm(folder, counts, size=size, seed=seed), size)
 
 
-def trained(root: Path) -> Path:
+def trained(root: Path, **recipe: object) -> Path:
     """Write an arm, and a valid split beside it, and train on them; return the run's folder."""
     plain, valid = arm(root / "plain", {"a": 6, "b": 3}), arm(root / "valid", {"a": 3, "b": 2})
-    train_one(plain, valid, "r", settings(), seed=0, output=root / "run")
+    train_one(plain, valid, "r", settings(**recipe), seed=0, output=root / "run")
     return root / "run"
 
 
