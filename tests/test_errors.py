@@ -20,3 +20,9 @@ def test_other_errors_are_never_empty():
     assert explain_error(KeyError("counts")) == "'counts' is missing"
     assert explain_error(ValueError()) == "ValueError"
     assert explain_error(ValueError("odd")) == "odd"
+
+
+def test_a_file_that_another_program_has_open_on_windows_is_said():
+    error = PermissionError(13, "Permission denied", "x.csv")
+    error.winerror = 32
+    assert explain_error(error) == "another program has it open; close it there, then run again"

@@ -83,8 +83,15 @@ def place_originals(
 
 
 def link_originals(source: Manifest, folder: Path, output: Path) -> tuple[Sample, ...]:
-    """Return the originals with paths that lead from the output to where they are."""
-    relative = os.path.relpath(files.resolve(folder), files.resolve(output))
+    """Return the originals with paths that lead from the output to where they are.
+
+    Raises InputError where there is no such path, from one drive of Windows to another.
+    """
+    try:
+        relative = os.path.relpath(files.resolve(folder), files.resolve(output))
+    except ValueError:
+        remedy = f"name an output on the drive of {folder}, which its manifest leads to"
+        raise InputError(f"{output}: lies on another drive than the images; {remedy}") from None
     base = Path(relative).as_posix()
     return tuple(replace(sample, path=f"{base}/{sample.path}") for sample in source.samples)
 

@@ -117,7 +117,8 @@ def measure_samples(
         stream = os.open(path, os.O_RDWR | os.O_CREAT | disk.BINARY, 0o600)
         stack.callback(os.close, stream)
         index, end = _load(path)
-        os.ftruncate(stream, end * RECORD.itemsize)
+        if os.fstat(stream).st_size != end * RECORD.itemsize:  # Windows cuts no file that is mapped
+            os.ftruncate(stream, end * RECORD.itemsize)
         rows = []
         for digest, record in _measured(folder, samples, limits, index, processes, track):
             if digest not in index:

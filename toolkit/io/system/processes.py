@@ -22,6 +22,8 @@ STOPPING = tuple(
     if name in signal.Signals.__members__
 )
 """The signals that ask a command to stop; Windows has SIGBREAK in place of SIGHUP."""
+MOST_PIPES = 60
+"""Of workers that Windows can wait for at once."""
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -29,7 +31,7 @@ def usable_cores() -> int:
     """Return the number of CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return min(os.cpu_count() or 1, MOST_PIPES)
 
 
 # --- workers ----------------------------------------------------------------------------------
