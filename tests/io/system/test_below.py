@@ -95,3 +95,4 @@ def test_what_windows_takes_for_another_name_or_a_device_is_refused(name, monkey
 def test_ordinary_names_are_taken(name, monkeypatch):
     monkeypatch.setattr(below, "STRICT_NAMES", True)
     assert inside.check_relative(name).name == name
+    assert inside.check_relative(f"../../{name}", leading=True).name == name

@@ -37,7 +37,7 @@ RELINK = "if DVC made it: `dvc config cache.type reflink,hardlink,copy; dvc chec
 
 def is_no_name(part: str) -> bool:
     """Return whether Windows takes a part of a path for another one, or for a device."""
-    return STRICT_NAMES and NO_NAME.match(part) is not None
+    return STRICT_NAMES and part != ".." and NO_NAME.match(part) is not None
 
 
 def leads_away(status: os.stat_result) -> bool:
