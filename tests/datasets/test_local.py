@@ -219,6 +219,13 @@ def test_a_data_set_of_hugging_face_is_pinned_by_its_commit(tmp_path, serve, mon
         open_images("hf://datasets/me/other", tmp_path / "work")
 
 
+def test_what_a_hub_raises_is_told_without_its_number(tmp_path):
+    with pytest.raises(
+        InputError, match=r"hf://x: cannot be downloaded \(No such file or directory"
+    ):
+        hubs._asked((tmp_path / "missing").read_bytes, "hf://x", "")
+
+
 def test_a_data_set_of_tables_is_refused_before_it_is_downloaded(tmp_path, serve, monkeypatch):
     pytest.importorskip("huggingface_hub", reason="the extra huggingface is not installed")
     (tmp_path / "hub" / "data").mkdir(parents=True)

@@ -120,7 +120,8 @@ def _explained(path: Path) -> Iterator[None]:
     except DAMAGED as error:
         if isinstance(error, OSError) and error.errno:
             raise InputError(f"{path}: {explain_error(error)}") from error
-        raise InputError(f"{path}: damaged archive ({type(error).__name__}: {error})") from error
+        reason = str(error).strip() or type(error).__name__
+        raise InputError(f"{path}: damaged archive ({reason}); get it once more") from error
 
 
 def _normalize(path: PurePosixPath) -> PurePosixPath:

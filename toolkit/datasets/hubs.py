@@ -5,6 +5,7 @@ A set is pinned: by a commit there, by a version here. What was downloaded stays
 
 import functools
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -82,7 +83,8 @@ def _asked(request: Callable[[], T], name: str, folder: str) -> T:
     try:
         return request()
     except Exception as error:  # whatever the package raises
-        reason = shorten(str(error).strip() or type(error).__name__, 300)
+        text = re.sub(r"\[Errno -?\d+\] ", "", str(error)).strip()
+        reason = shorten(text or type(error).__name__, 300)
         login = "`hf auth login`" if name.startswith("hf:") else "`kagglehub.login()` in Python"
         where = f"{name}/{folder}" if folder else name
         raise InputError(
