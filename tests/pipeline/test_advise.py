@@ -196,7 +196,7 @@ def rounds(gain, budget, networks=list):
     odds = 2 * labels - 1 + rng.normal(size=190)
     better = (2 + gain) * (labels - 0.5) + rng.normal(size=190)
     ids = tuple(map(str, range(190)))
-    folds = (rng.permutation(190) % 5,)
+    folds = (rng.permutation(190) % 2,)
     images = HeldOutImages(ids, ("a", "b"), labels, folds, "b")
     some = [
         candidate(advice.NOTHING, odds, 1.0),
@@ -206,7 +206,7 @@ def rounds(gain, budget, networks=list):
     settings = {"margin": 0.02, "seed": 0, "resamples": 200}
 
     def divide():
-        return rng.permutation(190) % 5
+        return rng.permutation(190) % 2
 
     return step._compare_rounds(images, some, lambda _: networks(), divide, budget, settings)
 
