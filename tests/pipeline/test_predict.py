@@ -170,6 +170,19 @@ def test_one_that_is_no_archive_is_an_error_only_among_others(run, damaged, tmp_
     assert list(toolkit.predict(run, [bomb, fine, fine]).problems) == [str(bomb)]
 
 
+def test_a_link_that_a_pattern_finds_is_not_followed(run, tmp_path):
+    photos = fill(tmp_path / "photos", {"a": 1, "more": 1})
+    (photos / "a" / "link.png").symlink_to(photos / "more" / "000.png")
+    (photos / "b").symlink_to(photos / "more")
+    found = toolkit.predict(run, f"{photos}/[ab]/*.png")
+    assert list(found.ids) == [str(photos / "a" / "000.png")]
+    linked = [str(photos / name) for name in ("a/link.png", "b/000.png")]
+    assert {name: found.problems[name][:15] for name in linked} == dict.fromkeys(
+        linked, "a symbolic link"
+    )
+    assert toolkit.predict(run, linked[0]).ids == (linked[0],)
+
+
 def test_a_pattern_that_nothing_fits_is_refused(run, tmp_path):
     with pytest.raises(InputError, match="no file fits this pattern; expected such as"):
         toolkit.predict(run, tmp_path / "*.jpg")

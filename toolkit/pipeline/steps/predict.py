@@ -17,6 +17,7 @@ from toolkit.errors import InputError, explain_error
 from toolkit.io import files, inside, manifest
 from toolkit.io.images import NamedImage
 from toolkit.io.schema import build
+from toolkit.io.system.below import LINK
 from toolkit.io.text import describe_rejected, shorten
 from toolkit.metrics.calibration import fit_temperature
 from toolkit.metrics.decisions import Decisions, apply_decisions, at_calibrated, choose_decisions
@@ -211,18 +212,19 @@ class _Table:
     labels: dict[str, str]
 
 
-def expand_patterns(places: Sequence[Path | str]) -> list[Path | str]:
+def expand_patterns(places: Sequence[Path | str]) -> dict[Path | str, Path | None]:
     """Return each place, of a pattern the files that fit, or if there are none the folders.
 
-    Hidden ones fit no pattern. Raises InputError for a pattern that nothing fits.
+    With what a pattern found comes the folder that it was looked for in. Hidden ones fit no
+    pattern. Raises InputError for a pattern that nothing fits.
     """
-    return [path for place in places for path in _fitting(place)]
+    return {path: base for place in places for path, base in _fitting(place)}
 
 
-def _fitting(place: Path | str) -> Sequence[Path | str]:
+def _fitting(place: Path | str) -> list[tuple[Path | str, Path | None]]:
     path = Path(place)
     if not GLOB.search(str(place)) or "://" in str(place) or path.exists():
-        return [place]
+        return [(place, None)]
     first = next(at for at, part in enumerate(path.parts) if GLOB.search(part))
     base, pattern = Path(*path.parts[:first]), str(Path(*path.parts[first:]))
     try:
@@ -232,7 +234,13 @@ def _fitting(place: Path | str) -> Sequence[Path | str]:
     files_only = [each for each in fitting if not each.is_dir()]
     if not fitting:
         raise InputError(f"{place}: no file fits this pattern; expected such as 'photos/*.jpg'")
-    return sorted(files_only or fitting)
+    return [(each, base) for each in sorted(files_only or fitting)]
+
+
+def _is_linked(path: Path, base: Path) -> bool:
+    """Return whether a path passes a symbolic link below `base`."""
+    below = (each for each in (path, *path.parents) if each != base and each.is_relative_to(base))
+    return any(each.is_symlink() for each in below)
 
 
 def _is_hidden(path: Path, base: Path) -> bool:
@@ -240,14 +248,20 @@ def _is_hidden(path: Path, base: Path) -> bool:
 
 
 def _opened(
-    places: Sequence[Path | str],
+    places: Mapping[Path | str, Path | None],
     settings: ReadParams,
     track: Track,
     say: Callable[[str], object],
 ) -> tuple[list[Path], dict[str, str]]:
-    """Return image files as they are, all else as folders; and why one of several cannot be."""
+    """Return image files as they are, all else as folders; and why one of several cannot be.
+
+    A link that a pattern found is not followed: the folder may be a stranger's.
+    """
     opened, problems = list[Path](), dict[str, str]()
-    for place in dict.fromkeys(places):
+    for place, base in places.items():
+        if base is not None and _is_linked(Path(place), base):
+            problems[str(place)] = f"{LINK}; name it without a pattern"
+            continue
         try:
             opened.append(opened_place(place, settings, track, say))
         except (InputError, OSError) as error:
