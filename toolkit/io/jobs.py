@@ -148,9 +148,8 @@ def _receive(pipe: Any) -> tuple[int, Any]:
 
 
 def _serve(work: Callable[[Report], Any], pipe: Any, parent: int) -> None:
-    for (
-        number
-    ) in processes.STOPPING:  # the parent is told to stop, and whoever works looks at its Interrupt
+    # The parent is told to stop, and whoever works looks at its Interrupt.
+    for number in processes.STOPPING:
         signal.signal(number, signal.SIG_IGN)
     processes.end_with(parent)
     # In a thread of its own: OpenMP's threads are those of a thread, and this one may have some in
