@@ -22,10 +22,10 @@ def test_other_errors_are_never_empty():
     assert explain_error(ValueError("odd")) == "odd"
 
 
-class SharingViolation(PermissionError):
+class SharingError(PermissionError):
     winerror = 32  # as Windows sets it
 
 
 def test_a_file_that_another_program_has_open_on_windows_is_said():
-    error = SharingViolation(13, "Permission denied", "x.csv")
+    error = SharingError(13, "Permission denied", "x.csv")
     assert explain_error(error) == "another program has it open; close it there, then run again"
