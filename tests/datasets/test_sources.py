@@ -152,15 +152,15 @@ def test_bytes_are_kept_whatever_the_format(tmp_path):
     root = make_files(tmp_path / "root", "train/a/odd 'name.png", "train/b/x.png", "test/b/no.txt")
     (root / "test" / "b" / "no.txt").write_bytes(b"text")
     (root / "train" / "a" / "link.png").symlink_to("odd 'name.png")
-    fetched = sources.fetch_source(
-        settings(source="folder", path=str(root)), tmp_path / "raw", tmp_path
-    )
+    section = settings(source="folder", path=str(root))
+    fetched = sources.fetch_source(section, tmp_path / "raw", tmp_path)
     for path in ("train/a/odd 'name.png", "train/b/x.png", "test/b/no.txt"):
         assert (tmp_path / "raw" / path).read_bytes() == (root / path).read_bytes()
     rejected = {item["path"]: item["reason"] for item in fetched.notes["rejected"]}
     assert rejected["test/b/no.txt"].startswith("not an image")
     assert rejected["train/a/link.png"].startswith("a symbolic link, which is not followed; to")
     assert not os.path.lexists(tmp_path / "raw" / "train" / "a" / "link.png")
+    assert sources.fetch_source(section, tmp_path / "raw", tmp_path) == fetched  # all is its own
 
 
 def archive(tmp_path, **entries):

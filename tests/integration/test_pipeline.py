@@ -176,9 +176,10 @@ def test_changing_it_back_trains_nothing(project):
 
 def test_one_recipes_learning_rate_trains_that_recipe_only(project):
     edit(project, "train.recipes.second.learning_rate", 0.002)
-    said = sh(project, "dvc", "repro", "--dry")  # it shows the stages that change themselves
-    assert stages_run(said) == {"train@original-second", "train@augmented-second"}
+    said = sh(project, "dvc", "repro", "train@original-first", "train@original-second")
+    assert stages_run(said) == {"train@original-second"}
     sh(project, "git", "checkout", "--quiet", ".")
+    sh(project, "dvc", "checkout")
 
 
 def test_another_seed_trains_that_one_only(project):

@@ -352,9 +352,10 @@ def _find_unlisted(folder: Path, marker: str) -> str:
         known = {voucher, *fields.get("tables", ())}
         if TABLE in known:
             known |= _listed(folder / TABLE)
+            known |= {file["path"] for file in fields.get("notes", {}).get("rejected", ())}
     except FileNotFoundError:
         return foreign
-    except (ValueError, TypeError, CsvError):
+    except (ValueError, TypeError, KeyError, AttributeError, CsvError):
         return f"{foreign}, or its {voucher} was changed since"
     if marker not in known:
         return foreign

@@ -25,13 +25,18 @@ def poor_import(name, globals=None, *rest, **more):  # noqa: A002
     return genuine(name, globals, *rest, **more)
 
 
-multiprocessing.set_start_method("spawn", force=True)
-os.supports_dir_fd.clear()
-for module, names in NAMES.items():
-    for lacking in names:
-        delattr(module, lacking)
-builtins.__import__ = poor_import
+def hide() -> None:
+    multiprocessing.set_start_method("spawn", force=True)
+    os.supports_dir_fd.clear()
+    for module, names in NAMES.items():
+        for lacking in names:
+            delattr(module, lacking)
+    builtins.__import__ = poor_import
 
-from toolkit.io.system import below, disk  # noqa: E402
+    from toolkit.io.system import below, disk
 
-disk.MOVABLE, below.STRICT_NAMES = False, True
+    disk.MOVABLE, below.STRICT_NAMES = False, True
+
+
+if __name__ == "sitecustomize":  # pytest looks for doctests in it, and must lose nothing
+    hide()
