@@ -17,6 +17,7 @@ from tests.helpers.arms import arm, load, settings
 from toolkit.errors import InputError
 from toolkit.training import device, loop, state, steps
 
+WIDE = {"network": "resnet18", "epochs": 1, "batch": 64}
 MEMORY = 500 << 20  # bytes: too few for resnet18 and 64 images of 128 px, enough for some of them
 
 
@@ -38,9 +39,7 @@ def answer(folder: Path, memory: int = MEMORY, **recipe):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["toolkit.training.train", "dvclive.live", "torch._dynamo"])
     ours, answers = context.Pipe(duplex=False)
-    child = context.Process(
-        target=train, args=(folder, memory, {"epochs": 1, "batch": 64} | recipe, answers)
-    )
+    child = context.Process(target=train, args=(folder, memory, WIDE | recipe, answers))
     child.start()
     child.join(120)
     code = child.exitcode

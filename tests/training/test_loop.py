@@ -74,7 +74,9 @@ def test_a_longer_training_begins_with_the_shorter_one(arm, valid):
 
 
 def test_it_learns_to_tell_dark_from_bright(arm, valid):
-    result = loop.fit(arm, valid, job(epochs=8, learning_rate=0.003, keep="gmean"))
+    result = loop.fit(
+        arm, valid, job(network="resnet18", epochs=8, learning_rate=0.003, keep="gmean")
+    )
     assert result.history[-1].train_loss < result.history[0].train_loss
     assert result.best.valid_gmean > 0.8
 
@@ -90,7 +92,7 @@ def test_each_epoch_is_reported_as_it_ends_and_kept_in_the_history(arm, valid):
 def test_kept_weights_have_the_metrics_of_the_history(arm, valid):
     """Measured again here, from the kept weights, with the plain formula."""
     result = loop.fit(arm, valid, job(epochs=3))
-    network = networks.build_network("resnet18", 2)
+    network = networks.build_network("resnet18", 2, width=0.125)
     network.load_state_dict(result.weights)
     logits = device.forward_batches(network, valid.images.split(4))
     assert cross_entropy(logits, valid.labels).item() == pytest.approx(result.best.valid_loss)

@@ -215,7 +215,7 @@ def file(tmp_path_factory):
 
 def job(path, **recipe):
     weights = {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    return training_job(settings(weights=weights, **recipe), "r", 0)
+    return training_job(settings(**{"network": "resnet18", "weights": weights} | recipe), "r", 0)
 
 
 def test_the_same_classes_take_all_weights(file):
@@ -228,7 +228,9 @@ def test_the_same_classes_take_all_weights(file):
 def test_other_classes_get_a_head_drawn_from_the_seed(file):
     state = initial_state(job(file), 3)
     ours, theirs = state.network.state_dict(), load_file(file)
-    fresh = initial_state(training_job(settings(), "r", 0), 3).network.state_dict()
+    fresh = initial_state(
+        training_job(settings(network="resnet18"), "r", 0), 3
+    ).network.state_dict()
     assert state.drawn == ("fc.weight", "fc.bias")
     assert torch.equal(ours["fc.weight"], fresh["fc.weight"])
     assert all(torch.equal(ours[n], theirs[n]) for n in theirs if n not in state.drawn)
@@ -274,7 +276,8 @@ def test_another_file_than_the_one_meant_is_refused(file, tmp_path):
 def test_a_run_is_fine_tuned_from_another(tmp_path):
     """From two classes to three: the run names the weights that were drawn, and is loaded again."""
     valid = arm(tmp_path / "valid", {"a": 2, "b": 2})
-    train_one(valid, valid, "r", settings(epochs=1), seed=0, output=tmp_path / "first")
+    wide = settings(network="resnet18", epochs=1)
+    train_one(valid, valid, "r", wide, seed=0, output=tmp_path / "first")
     three = arm(tmp_path / "three", {"a": 2, "b": 2, "c": 2})
     tuned = job(tmp_path / "first" / runs.WEIGHTS, epochs=1, negative_slope=0.1).settings
     train_one(three, three, "r", tuned, seed=0, output=tmp_path / "second")

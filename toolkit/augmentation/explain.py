@@ -115,7 +115,7 @@ def render_again(trace: TracedImage) -> bytes:
         trace.folder, size, trace.parent, data, images.noted_bits(trace.codec)
     )
     applied = sandbox.sandboxed_map(partial(_apply, trace), [picture], 1)
-    (new,) = sandbox.finished(applied)
+    (new,) = sandbox.finished(applied, [_row(trace)])
     again = images.ENCODERS[file_format](new)
     if hashlib.sha256(again).hexdigest() != manifest.content_hash(trace.child):
         raise InputError(f"{_row(trace)}: gives other bytes here than it did: {_reason(trace)}")

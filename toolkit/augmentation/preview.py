@@ -61,7 +61,9 @@ def write_preview(
         for at, (entry, name) in enumerate(_entries_and_classes(chosen, shown))
     ]
     rows = sandbox.sandboxed_map(partial(_row, folder, size), drawn, 1)
-    contact_sheet.write_rows(path, list(sandbox.finished(rows)))
+    contact_sheet.write_rows(
+        path, list(sandbox.finished(rows, [folder / parent.path for parent, *_ in drawn]))
+    )
     return len(drawn)
 
 

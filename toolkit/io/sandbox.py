@@ -5,6 +5,7 @@ can that be stopped (see `limits`). It ends the worker, whose item is Stopped; t
 to a new worker.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -80,11 +81,11 @@ def _contain(
     return contain(function, seconds, memory, work)
 
 
-def finished(results: Iterable[B | Stopped]) -> Iterator[B]:
-    """Yield the results. Raises InputError with its reason for one that is Stopped."""
-    for result in results:
+def finished(results: Iterable[B | Stopped], files: Iterable[object] = ()) -> Iterator[B]:
+    """Yield the results. Raises InputError with file and reason for one that is Stopped."""
+    for result, file in itertools.zip_longest(results, files):
         if isinstance(result, Stopped):
-            raise InputError(result.reason)
+            raise InputError(f"{file}: {result.reason}" if file else result.reason)
         yield result
 
 
