@@ -49,6 +49,7 @@ INPUTS = {
     "audit": "audit {}",
     "audit work": "audit photos --work {}/below",
     "audit decisions": "audit photos --decisions {}",
+    "audit predictions": "audit photos --export fiftyone --output x.json --predictions {}",
     "advise decisions": "advise photos --decisions {}",
     "advise": "advise {}",
     "advise work": "advise photos --work {}/below",
@@ -92,7 +93,7 @@ IMAGES = {
     "predict": "predict photos {}",
 }
 """Where IMAGES may be a folder, an archive, an address, or a data set of a hub."""
-TABLES = [INPUTS[name] for name in ("evaluate", "evaluate valid", "compare")]
+TABLES = [INPUTS[n] for n in ("evaluate", "evaluate valid", "compare", "audit predictions")]
 
 
 @pytest.fixture

@@ -3,12 +3,16 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from toolkit.checks.findings import Audit, CheckOutcome, Finding
 from toolkit.datasets.tables.decisions import read_decision_table
+from toolkit.errors import InputError
 from toolkit.io.manifest import Manifest, Sample
+from toolkit.metrics.predictions import Predictions
 from toolkit.reporting.exchange import FORMS, review_images
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
@@ -55,6 +59,38 @@ def test_the_table_to_fill_in_is_one_of_decisions_that_decides_nothing(images, t
     rows = [(row.path, row.kind, row.sha256) for row in table.rows]
     assert rows == [("cat/1.png", "", A), ("dog/2 %.png", "", B)]
     assert "dark: too dark; near_duplicates: set 1, alike" in (tmp_path / "d.csv").read_text()
+
+
+def predictions(ids, *, actual=("cat", "dog", "dog")):
+    scores = np.array([[0.9, 0.1], [0.75, 0.25], [0.2, 0.8]])
+    return Predictions(("cat", "dog"), ids, actual, ("cat", "cat", "dog"), scores)
+
+
+@pytest.mark.parametrize("ids", [(A, B, C), ("cat/1.png", "dog/2 %.png", "dog/3.png")])
+def test_mistakes_of_a_network_are_findings_too(ids):
+    audit = replace(AUDIT, findings=AUDIT.findings[:1])
+    found = review_images(audit, MANIFEST, predictions(ids))
+    assert [image.note for image in found] == [
+        "dark: too dark", "mistake: predicted as cat (0.750)", "",
+    ]  # fmt: skip
+    assert [(image.predicted, image.quality) for image in found] == [
+        ("", None), ("cat", 0.25), ("", None),
+    ]  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(FORMS["cleanlab"](found, "photos"))))
+    assert [row["is_label_issue"] for row in rows] == ["False"] * 3  # nobody doubts the label
+    assert rows[1]["predicted_label"] == "cat"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (predictions(("x", "y", "z")), "of none of these images .of 'x', for one.: audit those"),
+        (predictions((A, B, C), actual=("cat", "dog", "cat")), "dog/3.png is 'dog' here and 'cat'"),
+    ],
+)
+def test_predictions_of_other_images_are_refused(table, message):
+    with pytest.raises(InputError, match=message):
+        review_images(AUDIT, MANIFEST, table)
 
 
 def test_samples_of_fiftyone(images):

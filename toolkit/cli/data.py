@@ -92,6 +92,9 @@ def audit(
         str | None,
         typer.Option(help="Another form of it: decisions, fiftyone, label-studio or cleanlab."),
     ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="For --export: a table of predictions; its mistakes too.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="HTML page to write, with pictures.")] = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Folder to write thumbnails of the findings to.")
@@ -112,6 +115,9 @@ def audit(
     Example: toolkit audit photos --html audit.html
 
     Example: toolkit audit photos --export decisions --output decisions.csv
+
+    Example: toolkit audit data/prepared/test --export fiftyone --output samples.json
+    --predictions reports/runs/original-recommended/0/predictions.csv
     """
     from toolkit.checks.findings import describe_audit
     from toolkit.checks.params import AuditParams
@@ -123,6 +129,7 @@ def audit(
         images,
         output=output,
         export=export,
+        predictions=predictions,
         html=html,
         pictures=pictures,
         label_errors=label_errors,

@@ -1,7 +1,7 @@
 """Images that are worth a look, in the forms of tools in which people look at them."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 from urllib.parse import quote
@@ -9,9 +9,12 @@ from urllib.parse import quote
 from toolkit.checks.findings import Audit
 from toolkit.checks.params import AuditParams
 from toolkit.datasets.tables.decisions import REVIEW_COLUMNS
+from toolkit.errors import InputError
 from toolkit.io.csv import csv_text
-from toolkit.io.manifest import Manifest, content_hash
+from toolkit.io.manifest import Manifest, Sample, content_hash
+from toolkit.metrics.predictions import Predictions
 
+MISTAKE = "mistake"
 LOCAL_FILES = "/data/local-files/?d="
 """Where Label Studio serves the files of its local storage."""
 
@@ -20,8 +23,8 @@ LOCAL_FILES = "/data/local-files/?d="
 class ReviewImage:
     """An image with its path in the folder, and what was found: a name and a sentence each.
 
-    `predicted` is the class that it looks like, if one is known, and `quality` the probability of
-    its own `label`.
+    `predicted` is the class that it looks like, by the audit or else by a network that is mistaken
+    about it, and `quality` the probability of its own `label`, where these are known.
     """
 
     path: str
@@ -38,13 +41,25 @@ class ReviewImage:
         return "; ".join(f"{name}: {message}" for name, message in self.findings)
 
 
-def review_images(audit: Audit, manifest: Manifest) -> list[ReviewImage]:
+def review_images(
+    audit: Audit, manifest: Manifest, predictions: Predictions | None = None
+) -> list[ReviewImage]:
     """Return all images that were audited, by path, each with the findings about it.
 
-    Findings about the whole dataset are not about an image. Sets of copies are numbered.
+    Findings about the whole dataset are not about an image. Sets of copies are numbered. With
+    `predictions` of the images, by their ids or paths, mistakes are findings too. Raises InputError
+    for predictions of none of the images, and of others than they are labeled with.
     """
     found: dict[str, list[tuple[str, str]]] = {}
     labels = dict[str, tuple[str, float | None]]()
+    if predictions is not None:
+        for sample, row in _predicted_samples(manifest, predictions):
+            name, own = predictions.predicted[row], _score(predictions, row, sample.label)
+            if name != sample.label:
+                score = _score(predictions, row, name)
+                message = f"predicted as {name}" + ("" if score is None else f" ({score:.3f})")
+                found[sample.id] = [(MISTAKE, message)]
+                labels[sample.id] = name, own
     for check in (name for name in audit.checks if is_about_images(name)):
         for number, finding in enumerate(audit.findings_of(check), start=1):
             many = len(finding.samples) > 1
@@ -65,6 +80,36 @@ def review_images(audit: Audit, manifest: Manifest) -> list[ReviewImage]:
         for sample in manifest.samples
     ]
     return sorted(images, key=lambda image: image.path)
+
+
+def _predicted_samples(
+    manifest: Manifest, predictions: Predictions
+) -> Iterator[tuple[Sample, int]]:
+    """Yield the images that were predicted, each with its row in the predictions."""
+    rows = {name: row for row, name in enumerate(predictions.ids)}
+    pairs = [
+        (sample, rows[name])
+        for sample in manifest.samples
+        if (name := sample.id if sample.id in rows else sample.path) in rows
+    ]
+    if not pairs:
+        raise InputError(
+            f"the predictions are of none of these images (of {predictions.ids[0]!r}, for one): "
+            "audit those that were predicted, such as data/prepared/test"
+        )
+    for sample, row in pairs:
+        if predictions.actual and predictions.actual[row] != sample.label:
+            raise InputError(
+                f"{sample.path} is {sample.label!r} here and {predictions.actual[row]!r} in the "
+                "predictions; audit the images that were predicted"
+            )
+        yield sample, row
+
+
+def _score(predictions: Predictions, row: int, label: str) -> float | None:
+    if predictions.scores is None or label not in predictions.classes:
+        return None
+    return float(predictions.scores[row, predictions.classes.index(label)])
 
 
 def is_about_images(check: str) -> bool:
@@ -134,11 +179,18 @@ def _task(image: ReviewImage, folder: str) -> dict[str, Any]:
 def cleanlab_issues(images: Sequence[ReviewImage], _folder: str) -> str:
     """Return all images as rows of cleanlab's label issues, with names of classes.
 
-    `label_quality` and `predicted_label` are known of flagged labels, and empty elsewhere.
+    `label_quality` and `predicted_label` are known of flagged labels and of mistakes, and empty
+    elsewhere.
     """
     header = ("path", "is_label_issue", "label_quality", "given_label", "predicted_label")
     rows = [
-        (i.path, bool(i.predicted), "" if i.quality is None else i.quality, i.label, i.predicted)
+        (
+            i.path,
+            "label_errors" in dict(i.findings),
+            "" if i.quality is None else i.quality,
+            i.label,
+            i.predicted,
+        )
         for i in images
     ]
     return csv_text(header, rows)

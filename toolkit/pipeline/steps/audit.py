@@ -17,6 +17,7 @@ from toolkit.io import files, parallel
 from toolkit.io.images import noted_bits
 from toolkit.io.manifest import Manifest
 from toolkit.io.schema import build
+from toolkit.metrics.predictions import Predictions, read_predictions
 from toolkit.progress import Track, silent
 from toolkit.reporting.audit import audit_page
 from toolkit.reporting.exchange import FORMS, review_images
@@ -27,6 +28,7 @@ def audit(
     *,
     output: Path | str | None = None,
     export: str | None = None,
+    predictions: Predictions | Path | str | None = None,
     html: Path | str | None = None,
     pictures: Path | str | None = None,
     label_errors: bool = False,
@@ -44,7 +46,8 @@ def audit(
     `images` is a folder, archive or address (see `datasets.local.open_images`), read as the keys of
     the section `fetch` in `reading` say, such as `{"layout": "split/class"}`. `output` is an
     audit.json to write, or with `export` a file in another form: "decisions" (a table to fill in),
-    "fiftyone", "label-studio" or "cleanlab". `html` is a page with pictures, `pictures` a folder
+    "fiftyone", "label-studio" or "cleanlab", in which the mistakes in `predictions` of these images
+    are findings too. `html` is a page with pictures, `pictures` a folder
     for small pictures of the findings. `label_errors` also looks for wrong labels, which takes
     cleanlab. `decisions` is a table of what a person decided about single images: the audit is of
     the images as they are then, and silent about those to keep. `checks` holds keys of the section
@@ -58,10 +61,11 @@ def audit(
     settings = build(AuditParams, checks, "checks")
     if label_errors and settings.label_errors == "skip":
         settings = settings.model_copy(update={"label_errors": "warn"})
-    _check_export(output, export, settings)
+    _check_export(output, export, predictions, settings)
     files.check_output(html, "--html", file=True)
     files.check_replaceable(pictures, TABLE, "--pictures")
     how, to_come = build(ReadParams, reading, "reading"), build(PrepareParams, prepare, "prepare")
+    guesses = _read_guesses(predictions, say)
     to_follow = read_decision_table(decisions or to_come.decisions)
     folder = open_images(images, Path(work), track, say, links=how.follow_links).folder
     _check_apart((output, html, Path(pictures) / "000.jpg" if pictures else None), folder)
@@ -74,7 +78,7 @@ def audit(
     if decided.sha256:
         result = settle_findings(result, decided.settled, decided.sha256)
     if output:
-        _write_result(Path(output), export, result, manifest, folder)
+        _write_result(Path(output), export, result, manifest, folder, guesses)
     if html or pictures:
         limits = settings.limits.scaled(noted_bits(manifest.notes))
         thumbnails = make_thumbnails(
@@ -87,19 +91,31 @@ def audit(
     return result
 
 
-def _check_export(output: Path | str | None, export: str | None, settings: AuditParams) -> None:
+def _read_guesses(
+    predictions: Predictions | Path | str | None, say: Callable[[str], object]
+) -> Predictions | None:
+    if predictions is None or isinstance(predictions, Predictions):
+        return predictions
+    return read_predictions(Path(predictions), say=say)
+
+
+def _check_export(
+    output: Path | str | None, export: str | None, predictions: object, settings: AuditParams
+) -> None:
     """Refuse, before any work, a form that there is not, and an output that cannot be made."""
     files.check_output(output, file=True)
     if export is None:
+        if predictions is not None:
+            raise InputError("--predictions needs --export, the form in which mistakes are written")
         return
     if export not in FORMS:
         raise InputError(f"--export must be one of {', '.join(FORMS)}, got {export!r}")
     if output is None:
         raise InputError(f"--export {export} needs --output, the file to write")
-    if export == "cleanlab" and settings.label_errors == "skip":
+    if export == "cleanlab" and settings.label_errors == "skip" and predictions is None:
         raise InputError(
-            "--export cleanlab is a table of label issues: add --label-errors, or set "
-            "audit.label_errors to warn"
+            "--export cleanlab is a table of label issues: add --label-errors or --predictions, or "
+            "set audit.label_errors to warn"
         )
     if export == "decisions" and Path(output).exists():
         raise InputError(f"{output}: there is one already, which may hold decisions; name another")
@@ -113,11 +129,16 @@ def _check_apart(places: Sequence[Path | str | None], images: Path) -> None:
 
 
 def _write_result(
-    output: Path, export: str | None, result: Audit, manifest: Manifest, folder: Path
+    output: Path,
+    export: str | None,
+    result: Audit,
+    manifest: Manifest,
+    folder: Path,
+    guesses: Predictions | None,
 ) -> None:
     """Write audit.json, or the result in the form `export`."""
     if export:
-        images = review_images(result, manifest)
+        images = review_images(result, manifest, guesses)
         files.write_file(output, FORMS[export](images, files.resolve(folder).name))
     else:
         write_audit(output, result)
