@@ -138,16 +138,16 @@ def test_an_interrupted_run_into_shards_is_resumed_with_the_same_result(
 
 def test_shards_of_a_killed_run_are_kept_and_incomplete_ones_written_anew(tmp_path):
     source, out = folder(tmp_path / "train", size=48, few=9, many=8), tmp_path / "out"
-    augment(source, tmp_path / "whole", target=900, form=OutputFormat(shards=8))
+    augment(source, tmp_path / "whole", target=900, form=OutputFormat(shards=16))
     command = [sys.executable, "-m", "toolkit", "augment", str(source), "-o", str(out), "--shards"]
-    command += ["8", "--target", "900", "--policy", "homework"]
+    command += ["16", "--target", "900", "--policy", "homework"]
     process = subprocess.Popen(command, cwd=tmp_path)
-    assert wait_until((tmp_path / ".out.building" / shards.shard_name(5)).exists, process)
+    assert wait_until((tmp_path / ".out.building" / shards.shard_name(8)).exists, process)
     process.kill()
     process.wait(timeout=TIMEOUT)
     left = {path.name for path in (tmp_path / ".out.building").glob("*.tar")}
-    assert shards.shard_name(5) in left
-    assert shards.shard_name(7) not in left
+    assert shards.shard_name(8) in left
+    assert shards.shard_name(15) not in left
     first = (tmp_path / ".out.building" / shards.shard_name(1)).stat().st_mtime_ns
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=TIMEOUT)
     assert tree(out) == tree(tmp_path / "whole")

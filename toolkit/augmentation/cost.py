@@ -58,7 +58,7 @@ def check_cost(
     measure = partial(_measure, folder, policy, settings, size, len(originals) / count)
     pairs = list(zip(chosen, files_bytes, strict=True))
     results = sandbox.sandboxed_map(measure, pairs, 1)
-    measured = sandbox.finished(results, [folder / parent.path for parent in chosen])
+    measured = sandbox.finished(results, [parent.path for parent in chosen])
     sizes, seconds = np.sum(list(measured), axis=0).tolist()
     share = count / len(chosen)
     cost = AugmentationCost(count, sizes * share, seconds * share / parallel.cores())

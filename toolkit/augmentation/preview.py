@@ -62,7 +62,7 @@ def write_preview(
     ]
     rows = sandbox.sandboxed_map(partial(_row, folder, size), drawn, 1)
     contact_sheet.write_rows(
-        path, list(sandbox.finished(rows, [folder / parent.path for parent, *_ in drawn]))
+        path, list(sandbox.finished(rows, [parent.path for parent, *_ in drawn]))
     )
     return len(drawn)
 
