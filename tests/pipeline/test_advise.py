@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -90,6 +91,12 @@ def test_three_classes_have_a_remedy_too(tmp_path):
     found = tk.advise(folder, size=32, repeats=1, work=tmp_path / "w", threads=1)
     assert found.comparison.rare == "c"
     assert found.folds == 5
+
+
+def test_a_package_that_is_missing_is_said_before_the_work(photos, monkeypatch):
+    monkeypatch.setitem(sys.modules, "albumentations", None)
+    with pytest.raises(InputError, match=r"albumentations, which is not installed: pip install"):
+        tk.advise(photos)
 
 
 def test_a_folder_of_one_class_is_refused(tmp_path):

@@ -21,7 +21,7 @@ from toolkit.datasets.folds import assign_folds
 from toolkit.datasets.local import open_images
 from toolkit.datasets.params import ReadParams
 from toolkit.datasets.tables.decisions import follow_decisions, read_decision_table
-from toolkit.errors import InputError
+from toolkit.errors import InputError, require_package
 from toolkit.evaluation import advice, judgment, remedies
 from toolkit.evaluation.advice import Advice
 from toolkit.evaluation.remedies import (
@@ -98,6 +98,7 @@ def advise(
     `workers` processes do the rest (0: one per core). Raises InputError for a folder with fewer
     than two classes or too few images, weights that are not there, and decisions that do nothing.
     """
+    require_package("albumentations")  # draws the transforms of affine_photo
     files.check_output(html, "--html", file=True)
     check(PositiveNumber | None, max_minutes, "--max-minutes")
     started = time.process_time()
