@@ -159,14 +159,14 @@ def leaderboard(
     from toolkit.evaluation import verdict
     from toolkit.pipeline.steps.leaderboard import leaderboard as run
 
-    found = run(
+    result = run(
         until_sure=until_sure, max_minutes=max_minutes, say=partial(console.say, quiet=quiet)
     )
-    console.answer(console.table(found.rows))
+    console.answer(console.table(result.rows))
     console.answer("")
-    for sentence in verdict.verdict_headline(found.comparison):
+    for sentence in verdict.verdict_headline(result.comparison):
         console.answer(sentence)
-    for line in verdict.comparison_notes(found.comparison):
+    for line in verdict.comparison_notes(result.comparison):
         console.answer(line)
 
 

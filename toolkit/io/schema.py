@@ -138,3 +138,12 @@ def _has(data: Any, key: int | str) -> bool:
     if isinstance(data, list):
         return isinstance(key, int) and key < len(data)
     return isinstance(data, dict) and key in data
+
+
+def dotted_keys(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return nested mappings as one: dotted keys -> values, lists whole."""
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        name = f"{above}{key}"
+        values |= dotted_keys(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return values

@@ -74,8 +74,8 @@ def load_photos(
     for part in _parts(samples):
         stacked = list(islice(pixels, len(part)))
         photos += map(_photo, part, stacked)
-        found = inference.pooled_features(network, dataset.stack_images(stacked), run.threads)
-        features.append(_unit_length(found))
+        pooled = inference.pooled_features(network, dataset.stack_images(stacked), run.threads)
+        features.append(_unit_length(pooled))
     return TrainingPhotos(tuple(photos), np.concatenate(features))
 
 

@@ -20,6 +20,7 @@ from toolkit.datasets.tables.decisions import read_decision_table
 from toolkit.errors import InputError
 from toolkit.io import files
 from toolkit.io.closure import trace_imports
+from toolkit.io.schema import dotted_keys
 from toolkit.io.text import strip_credentials
 from toolkit.pipeline.params import Params
 
@@ -114,21 +115,12 @@ def describe_changes(folder: Path, provenance: Provenance) -> list[str]:
     """Return a line for each thing that differs from what `folder` holds: it, and the stages."""
     stages: dict[str, list[str]] = {}
     for name, content in provenance.items():
-        before, after = _leaves(_read(folder / f"{name}.json")), _leaves(content)
+        before, after = dotted_keys(_read(folder / f"{name}.json")), dotted_keys(content)
         for key in sorted(before.keys() | after.keys() if before else ()):
             if before.get(key) != after.get(key):
                 stages.setdefault(key, []).append(name)
     lines = [f"{key} changed: {', '.join(names)}" for key, names in stages.items()]
     return lines if len(lines) <= MOST else [*lines[:MOST], f"and {len(lines) - MOST} more"]
-
-
-def _leaves(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Return dotted keys -> values, lists whole."""
-    leaves: dict[str, Any] = {}
-    for key, value in content.items():
-        name = f"{above}{key}"
-        leaves |= _leaves(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return leaves
 
 
 def write_provenance(folder: Path, provenance: Provenance) -> None:

@@ -18,7 +18,6 @@ from torch import nn
 from toolkit.errors import InputError
 from toolkit.io import images, parallel, sandbox
 from toolkit.io.images import ImageLimits, Pixels
-from toolkit.io.sandbox import Stopped
 from toolkit.metrics import calibration
 from toolkit.metrics.decisions import Decisions
 from toolkit.pipeline.nearest import TrainingPhotos
@@ -104,9 +103,8 @@ class Predictor:
 
 def _read(data: bytes, size: int, limits: ImageLimits) -> Pixels:
     """Decode and resize in one process, so that no more than the small picture leaves it."""
-    (pixels,) = sandbox.sandboxed_map(partial(_decode_reduced, size, limits), (data,), 1)
-    if isinstance(pixels, Stopped):
-        raise InputError(pixels.reason)
+    decoded = sandbox.sandboxed_map(partial(_decode_reduced, size, limits), (data,), 1)
+    (pixels,) = sandbox.finished(decoded)
     return pixels
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError
+from toolkit.io.schema import dotted_keys
 from toolkit.training.runs import Run
 
 
@@ -54,19 +55,10 @@ def tracked_run(run: Run) -> TrackedRun:
     return TrackedRun(
         name,
         hashlib.sha256(f"{name} {run.weights_sha256}".encode()).hexdigest()[:16],
-        about | _leaves({"settings": run.settings.model_dump(), "images": run.counts}),
+        about | dotted_keys({"settings": run.settings.model_dump(), "images": run.counts}),
         [epoch.numbers() for epoch in run.history],
         best,
     )
-
-
-def _leaves(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Return dotted keys -> values."""
-    leaves = dict[str, Any]()
-    for key, value in content.items():
-        name = f"{above}{key}"
-        leaves |= _leaves(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return leaves
 
 
 def _to_mlflow(run: TrackedRun) -> None:

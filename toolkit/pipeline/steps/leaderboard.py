@@ -91,16 +91,16 @@ def _until_sure(
         reproduce()
         again = time.monotonic() - began
     while True:
-        found, seeds = read(), len(project.read_settings(path).compare.seeds)
-        primary = next(filter(_is_primary, found.comparison.contrasts))
+        latest, seeds = read(), len(project.read_settings(path).compare.seeds)
+        primary = next(filter(_is_primary, latest.comparison.contrasts))
         budget.say(f"{seeds} seeds of each arm: {primary.verdict}")
         following = next((count for count in looks if count > seeds), None)
         if primary.verdict != judgment.UNKNOWN or following is None:
-            return found
+            return latest
         needed = again + each * (following - seeds)
         if not budget.affords(needed):
             budget.say(f"the time is up: {following} seeds need {needed:.0f} s more")
-            return found
+            return latest
         name_seeds(path, following)
         reproduce()
 
