@@ -5,8 +5,11 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.conftest import fill
+from tests.evaluation.test_comparison import scored
 from tests.helpers.schemas import checked_json
 from toolkit.cli.main import app
+from toolkit.evaluation.comparison import compare_results
+from toolkit.pipeline.steps.leaderboard import Leaderboard
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +68,28 @@ def test_an_evaluation_has_its_metrics_and_intervals(tmp_path):
     low, high = run["intervals"]["gmean"]
     assert low <= run["metrics"]["gmean"] <= high
     assert "metrics.json" in done.stderr
+
+
+def test_perfect_predictions_say_why_intervals_end_at_their_values(tmp_path):
+    rows = "".join(f"{number}.png,{'ab'[number % 2]},{'ab'[number % 2]}\n" for number in range(30))
+    (tmp_path / "all.csv").write_text(f"image,actual,predicted\n{rows}")
+    content, _ = printed("evaluate", tmp_path / "all.csv", "-o", "e")
+    assert (
+        "ends at its own value does so because metrics end there: 1."
+        in content["runs"][0]["notes"][-1]
+    )
+
+
+def test_a_leaderboard_has_the_comparison_and_the_seconds(monkeypatch):
+    runs = [scored(arm, seed, 3.0) for arm in ("original", "augmented") for seed in range(2)]
+    found = Leaderboard(compare_results(runs, resamples=200), {("net", "original"): 2.5})
+    monkeypatch.setattr("toolkit.pipeline.steps.leaderboard.leaderboard", lambda **_: found)
+    done = CliRunner().invoke(app, ["leaderboard", "--json"])
+    rows = checked_json("compare", done.stdout)["leaderboard"]
+    assert {(row["arm"], row["seconds"]) for row in rows} == {
+        ("original", 2.5),
+        ("augmented", None),
+    }
 
 
 @pytest.mark.parametrize("scores", [True, False])

@@ -8,7 +8,7 @@ import typer
 from tests.conftest import fill
 from toolkit.cli import console
 from toolkit.cli.main import app
-from toolkit.cli.options import READING, parse_reading
+from toolkit.cli.options import READING, parse_reading, reading_words
 from toolkit.errors import InputError
 
 SAID = "2 splits (Training -> train, Testing -> test) x 2 classes (ill, well), 16 images"
@@ -44,6 +44,16 @@ def test_the_options_are_the_same_everywhere():
         "advise", "audit", "augment", "evaluate", "init", "predict", "prepare", "train",
     }  # fmt: skip
     assert {frozenset(some) for some in having.values() if "--layout" in some} == {frozenset(names)}
+
+
+def test_what_is_set_can_be_given_to_another_command():
+    set_ = {"group": "patient (\\d+)", "only": ["*.jpg", "*.png"], "split_names": ["a b=train"],
+            "classes": "{merge: {b: [c, d]}}"}  # fmt: skip
+    words = reading_words(parse_reading(set_))
+    assert words[:6] == ["--group", "patient (\\d+)", "--only", "*.jpg", "--only", "*.png"]
+    options = dict(zip(words[6::2], words[7::2], strict=True))
+    again = {"split_names": [options["--split-names"]], "classes": options["--classes"]}
+    assert parse_reading(set_ | again) == parse_reading(set_)
 
 
 def test_a_command_says_what_it_understood(scans, capsys):

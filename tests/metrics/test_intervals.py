@@ -10,7 +10,12 @@ from scipy import stats
 
 from tests.metrics.test_bootstrap import drawn_predictions
 from toolkit.metrics import classification, confusion
-from toolkit.metrics.intervals import area_interval, confidence_intervals, wilson
+from toolkit.metrics.intervals import (
+    area_interval,
+    confidence_intervals,
+    explain_ends,
+    wilson,
+)
 from toolkit.metrics.predictions import Predictions
 
 
@@ -170,3 +175,10 @@ def test_a_class_without_test_images_leaves_the_intervals_of_the_others():
     assert set(ends) <= set(classification.compute_metrics(wider))
     assert {"accuracy", "recall_b", "roc_auc_a", "loss"} <= set(ends)
     assert all(np.isfinite(each).all() for each in ends.values())
+
+
+def test_an_interval_that_ends_at_its_value_says_why():
+    assert explain_ends([(0.5, (0.4, 0.6))]) == ""
+    assert explain_ends([(1.0, (0.9, 1.0)), (0.0, (0.0, 0.1))]).endswith("end there: 0 and 1.")
+    both = explain_ends([(1.0, (0.9, 1.0)), (0.7, (0.7, 0.9))])
+    assert "metrics end there: 1, or because all samples of the images give values on one" in both

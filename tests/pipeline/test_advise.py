@@ -1,6 +1,5 @@
 """`toolkit advise` on a plain folder: no params.yaml, DVC or git."""
 
-import json
 import re
 import sys
 
@@ -10,6 +9,7 @@ from typer.testing import CliRunner
 
 import toolkit as tk
 from tests.helpers import arms
+from tests.helpers.schemas import checked_json
 from toolkit.checks.findings import Audit, Finding
 from toolkit.cli.main import app
 from toolkit.errors import InputError
@@ -84,6 +84,10 @@ def test_duplicates_and_damaged_files_are_left_out_and_counted(tmp_path):
     assert "1 damaged or unusable images" in said[1]
     assert "1 duplicates of other images" in said[1]
     assert re.fullmatch(r"about \d+ s for the features of 30 images, .*features", said[2])
+    assert re.fullmatch(
+        r"with 6 images of 'rare' a true difference in G-mean is found .* from about 0\.\d\d",
+        said[3],
+    )
 
 
 def test_three_classes_have_a_remedy_too(tmp_path):
@@ -140,7 +144,7 @@ def test_the_json_names_the_remedy_and_the_photos(photos, found):
         app, ["advise", str(photos), "--size", "32", "--work", str(photos.parent / "work"),
               "--threads", "1", "--json"]
     )  # fmt: skip
-    answer = json.loads(done.stdout)
+    answer = checked_json("advise", done.stdout)
     assert answer["take"] == found.comparison.chosen
     assert list(answer["remedies"]) == QUICK
     one = answer["remedies"]["nothing"]

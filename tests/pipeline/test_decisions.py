@@ -125,3 +125,13 @@ def test_decisions_that_were_made_are_not_overwritten(photos):
 def test_a_form_that_cannot_be_written_is_refused_before_the_work(photos, given, message):
     with pytest.raises(InputError, match=message):
         audit(photos.parent / "nowhere", **given)
+
+
+def test_a_table_of_predictions_that_is_not_understood_says_what_reads_it(photos):
+    table = photos.parent / "odd.csv"
+    table.write_text("picture;wahr;geraten\na/000.png;a;b\n")
+    message = r"'actual' is missing.* `toolkit evaluate .*odd.csv --output DIR` has, and writes"
+    with pytest.raises(InputError, match=message):
+        audit(photos, output="d.csv", export="decisions", predictions=table, workers=1)
+    with pytest.raises(InputError, match="no such file"):
+        audit(photos, output="d.csv", export="decisions", predictions="none.csv", workers=1)

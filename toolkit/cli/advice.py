@@ -41,9 +41,7 @@ def advise(
     html: Annotated[Path | None, typer.Option(help="HTML page to write, with photos.")] = None,
     decisions: options.Decisions = None,
     work: Work = Path(".toolkit"),
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON instead of a table and sentences.")
-    ] = False,
+    as_json: options.Json = False,
     quiet: Quiet = False,
     *,
     reading: Reading,
@@ -87,5 +85,6 @@ def advise(
     console.answer(console.table(advice_table(result)) + "\n")
     for line in advice_sentences(result):
         console.answer(line)
-    start = f"toolkit init my-project --images {shlex.quote(str(photos))}"
+    words = ["toolkit", "init", "my-project", "--images", str(photos)]
+    start = shlex.join([*words, *options.reading_words(reading)])
     console.say(f"a reproducible project of it: {start}", quiet=quiet)

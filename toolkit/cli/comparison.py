@@ -83,12 +83,12 @@ def compare(
     if markdown:
         console.hand_over(verdict.comparison_markdown(compared))
         return
+    seconds = arm_seconds(result.key for result in results)
     if as_json:
-        console.answer_json(comparison_summary(compared))
+        console.answer_json(comparison_summary(compared, seconds))
         return
     console.answer(console.table(verdict.comparison_table(compared)))
     console.answer("")
-    seconds = arm_seconds(result.key for result in results)
     console.answer(console.table(leaderboard_table(compared.leaderboard, seconds)))
     console.answer("")
     sentences = map(verdict.verdict_sentence, compared.contrasts)
@@ -145,23 +145,31 @@ def leaderboard(
         bool, typer.Option("--until-sure", help="Add seeds until the primary contrast is settled.")
     ] = False,
     max_minutes: Annotated[
-        float | None, typer.Option(help="The time for it; seeds are added only where they fit.")
+        float | None, typer.Option(help="The time for it; remedies and seeds that fit are run.")
     ] = None,
+    as_json: options.Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Run what the project declares, as `dvc repro` does, and rank its remedies.
 
+    Example: toolkit leaderboard --max-minutes 10
+
     Example: toolkit leaderboard --until-sure --max-minutes 60
 
+    With a limit of time the cheap remedies come first, and what does not fit is left out.
     Added seeds are written to params.yaml, with the looks that were planned before any result:
     false alarms of the primary contrast stay at 5%, however often it is looked at.
     """
+    from toolkit.cli.summaries import comparison_summary
     from toolkit.evaluation import verdict
     from toolkit.pipeline.steps.leaderboard import leaderboard as run
 
     result = run(
         until_sure=until_sure, max_minutes=max_minutes, say=partial(console.say, quiet=quiet)
     )
+    if as_json:
+        console.answer_json(comparison_summary(result.comparison, result.seconds))
+        return
     console.answer(console.table(result.rows))
     console.answer("")
     for sentence in verdict.verdict_headline(result.comparison):

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import gc
 import inspect
+import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -93,6 +94,21 @@ def parse_reading(options: dict[str, Any]) -> dict[str, Any]:
     if "classes" in chosen:
         chosen["classes"] = parse_mapping(chosen["classes"], "--classes", "{leave_out: [other]}")
     return chosen
+
+
+def reading_words(reading: Reading) -> list[str]:
+    """Return the options that `parse_reading` reads so, as words of a command line."""
+    words = list[str]()
+    for key, value in reading.items():
+        option = f"--{key.replace('_', '-')}"
+        if key == "split_names":
+            texts = [f"{name}={split}" for name, split in value.items()]
+        elif isinstance(value, Mapping):
+            texts = [json.dumps(value, ensure_ascii=False)]
+        else:
+            texts = value if isinstance(value, list) else [str(value)]
+        words += [word for text in texts for word in (option, text)]
+    return words
 
 
 def parse_mapping(text: str, option: str, example: str) -> dict[str, Any]:

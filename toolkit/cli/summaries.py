@@ -24,8 +24,13 @@ def evaluation_summary(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
     return {"runs": runs}
 
 
-def comparison_summary(compared: Comparison) -> dict[str, Any]:
-    """Return what `compare --json` prints: estimates, contrasts, leaderboard and sentences."""
+def comparison_summary(
+    compared: Comparison, seconds: Mapping[tuple[str, str], float]
+) -> dict[str, Any]:
+    """Return what `compare --json` prints: estimates, contrasts, leaderboard and sentences.
+
+    `seconds` are those of a run, by recipe and arm, as far as they are known.
+    """
     primary = dict(zip(("recipe", "arm", "against"), compared.primary or (), strict=False))
     return {
         "baseline": compared.baseline,
@@ -35,7 +40,10 @@ def comparison_summary(compared: Comparison) -> dict[str, Any]:
         "test_images": compared.test_images,
         "estimates": [_estimate(row) for row in compared.estimates],
         "contrasts": [_contrast(contrast) for contrast in compared.contrasts],
-        "leaderboard": [asdict(standing) for standing in compared.leaderboard],
+        "leaderboard": [
+            asdict(of) | {"seconds": seconds.get((of.recipe, of.arm))}
+            for of in compared.leaderboard
+        ],
         "notes": comparison_notes(compared),
     }
 

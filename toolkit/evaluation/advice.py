@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 from toolkit.evaluation import judgment, remedies
 from toolkit.evaluation.remedies import RemedyComparison, RemedyResult
-from toolkit.evaluation.verdict import format_difference, format_p
+from toolkit.evaluation.verdict import RECALL, SHARED, format_difference, format_p
 from toolkit.io.notebook import html_table
 from toolkit.io.text import shorten
+from toolkit.metrics.intervals import explain_ends
+from toolkit.metrics.significance import detectable_difference, expected_parts
 
 NOTHING, THRESHOLD, RECOMMENDED = "nothing", "threshold", "recommended"
 COPIES, PHOTO, PUBLISHED = "copies", "photo", "published"
@@ -88,6 +90,7 @@ def advice_sentences(advice: Advice) -> list[str]:
         *look_sentences(advice),
         *ranking_sentences(advice),
         *next_steps(advice),
+        *end_sentences(advice),
     ]
 
 
@@ -190,6 +193,24 @@ def next_steps(advice: Advice) -> Iterator[str]:
         yield f"A true difference of {detectable:.3f} would have been found four times in five."
 
 
+def end_sentences(advice: Advice) -> Iterator[str]:
+    """Say why an interval in the table ends at its own value."""
+    if said := explain_ends((of.gmean, of.interval) for of in advice.comparison.results):
+        yield said
+
+
+def expected_sentence(counts: Mapping[str, int], rare: str, repeats: int) -> str:
+    """Say before any result what difference so many images, tested `repeats` times, will find."""
+    expected = expected_parts(
+        list(counts.values()), repeats, recall=RECALL, spread=0.0, shared=SHARED
+    )
+    size = detectable_difference(expected.error())
+    return (
+        f"with {counts[rare]} images of {shorten(rare, 40)!r} a true difference in G-mean is found "
+        f"four times in five from about {min(1.0, size):.2f}"
+    )
+
+
 def _trained(advice: Advice) -> bool:
     return any(result.name in SLOW for result in advice.comparison.results)
 
@@ -263,6 +284,7 @@ def _summary(result: RemedyResult) -> dict[str, object]:
         "gmean": result.gmean,
         "gmean_low": result.interval[0],
         "gmean_high": result.interval[1],
+        "threshold_gmean": result.ranked,
         "roc_auc": result.auc,
         "found": errors.found,
         "rare": errors.rare,

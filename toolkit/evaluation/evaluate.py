@@ -11,7 +11,12 @@ from toolkit.io.text import shorten
 from toolkit.metrics import calibration, thresholds
 from toolkit.metrics.classification import compute_metrics
 from toolkit.metrics.decisions import apply_out_of_fold, decide_at_threshold
-from toolkit.metrics.intervals import FEWEST, ConfidenceInterval, confidence_intervals
+from toolkit.metrics.intervals import (
+    FEWEST,
+    ConfidenceInterval,
+    confidence_intervals,
+    explain_ends,
+)
 from toolkit.metrics.mistakes import ExplainedExample
 from toolkit.metrics.params import EvaluateParams
 from toolkit.metrics.predictions import Predictions
@@ -109,7 +114,10 @@ def evaluate_run(run: RunOutputs, params: EvaluateParams) -> Evaluation:
         own = compute_metrics(run.beside, params.positive, params.beta)
         metrics |= _prefixed("test", own, TITLES)
     notes = (*_notes(run, metrics, params), *_notes_beside(run.beside, metrics))
-    return Evaluation(metrics, intervals, run.test.classes, notes)
+    found = Evaluation(metrics, intervals, run.test.classes, notes)
+    shown = [name for name in _titles(found) if name in metrics and name in intervals]
+    ends = explain_ends((metrics[name], intervals[name]) for name in shown)
+    return replace(found, notes=(*notes, *([ends] if ends else [])))
 
 
 def _evaluate(predictions: Predictions, params: EvaluateParams) -> Evaluation:
@@ -179,14 +187,18 @@ def _prior_corrected(
 
 def metric_table(evaluation: Evaluation) -> list[list[str]]:
     """Return the main metrics as rows of text, header first."""
-    recalls = {f"recall_{name}": f"recall of {shorten(name, 40)}" for name in evaluation.classes}
-    titles = TITLES if len(evaluation.classes) > MOST_CLASSES else {**TITLES, **recalls}
     rows = [
         [title, f"{evaluation.metrics[name]:.4f}", _interval(evaluation.intervals.get(name))]
-        for name, title in titles.items()
+        for name, title in _titles(evaluation).items()
         if name in evaluation.metrics
     ]
     return [["metric", "value", "95% interval"], *rows]
+
+
+def _titles(evaluation: Evaluation) -> dict[str, str]:
+    """Return the metrics that are printed, with their titles."""
+    recalls = {f"recall_{name}": f"recall of {shorten(name, 40)}" for name in evaluation.classes}
+    return TITLES if len(evaluation.classes) > MOST_CLASSES else {**TITLES, **recalls}
 
 
 def run_table(evaluations: Mapping[str, Evaluation]) -> list[list[str]]:

@@ -8,7 +8,7 @@ from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.contrasts import AUC, GMEAN, RANKING, ArmEstimate, Contrast, tested_metric
 from toolkit.evaluation.remedies import more_images
 from toolkit.io.text import shorten
-from toolkit.metrics.intervals import FEWEST
+from toolkit.metrics.intervals import FEWEST, explain_ends
 from toolkit.metrics.significance import (
     MOST_RUNS,
     Difference,
@@ -284,15 +284,13 @@ def _correction_note(contrasts: Sequence[Contrast]) -> Iterator[str]:
 def _end_notes(estimates: Sequence[ArmEstimate]) -> Iterator[str]:
     """Say why an interval ends at its own value, and what a G-mean of 0 means."""
     shown = [
-        (metric, row.mean(metric), row.intervals[metric])
+        (row.mean(metric), row.intervals[metric])
         for row in estimates
         for metric in PAGE_METRICS
         if metric in row.values
     ]
-    ends = {value for _, value, interval in shown if value in interval}
-    if ends:
-        listed = " and ".join(f"{value:.3g}" for value in sorted(ends))
-        yield f"An interval that ends at its own value does so because metrics end there: {listed}."
+    if said := explain_ends(shown):
+        yield said
     if any(0.0 in row.values[metric] for row in estimates for metric in {GMEAN, row.metric}):
         yield (
             "A G-mean of 0 means that a class was never predicted correctly: its interval says "

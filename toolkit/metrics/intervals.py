@@ -5,7 +5,7 @@ proportions and DeLong's for areas under ROC curves. benchmarks/coverage.py meas
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -96,6 +96,19 @@ def _within(
 ) -> ConfidenceInterval:
     """Cut an interval at the limits; then include the value."""
     return min(value, max(limits[0], low)), max(value, min(limits[1], high))
+
+
+def explain_ends(shown: Iterable[tuple[float, ConfidenceInterval]]) -> str:
+    """Say of values with their intervals why some of these end at their own value; "" if none."""
+    ends = {value for value, interval in shown if value in interval}
+    limits, others = sorted(ends & {0.0, 1.0}), ends - {0.0, 1.0}
+    listed = " and ".join(f"{value:.3g}" for value in limits)
+    reasons = [
+        *([f"metrics end there: {listed}"] if limits else []),
+        *(["all samples of the images give values on one side of it"] if others else []),
+    ]
+    said = ", or because ".join(reasons)
+    return f"An interval that ends at its own value does so because {said}." if said else ""
 
 
 def wilson(successes: float, trials: int) -> ConfidenceInterval:

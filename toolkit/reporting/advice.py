@@ -81,7 +81,7 @@ def advice_values(found: Advice, audit: Audit, table: Manifest, folder: Path) ->
         "curve": draw_learning(found.learning),
         "steps": list(advice.next_steps(found)),
         "rows": _rows(found),
-        "ranking": list(advice.ranking_sentences(found)),
+        "ranking": [*advice.ranking_sentences(found), *advice.end_sentences(found)],
         "method": (
             f"Each was tested on all {sum(found.counts.values())} photos in {found.folds} folds, "
             f"{tests}. Against doing nothing; one comparison was declared before, the others are "

@@ -129,8 +129,7 @@ def advise(
     network = backbones.load_backbone(backbone)
     size = size or network.size
     rng = np.random.default_rng(seed)
-    groups = [sample.group for sample in tested.samples]
-    names = [sample.label for sample in tested.samples]
+    groups, names = zip(*((sample.group, sample.label) for sample in tested.samples), strict=True)
     about = HeldOutImages(
         tuple(s.path for s in tested.samples),
         tested.classes,
@@ -143,7 +142,8 @@ def advise(
     every = len(tested.samples) + len(POLICIES) * (sum(goal.values()) - sum(counts.values()))
     kept = Path(work) / "features"
     seconds = embedding_seconds(tested, network, kept, every, size=size, threads=threads)
-    for note in (*notes, *_time_notes(seconds, every, kept)):
+    expected = advice.expected_sentence(counts, rare, repeats)
+    for note in (*notes, *_time_notes(seconds, every, kept), expected):
         say(note)
 
     def embed(some: LabeledFolder) -> Features:

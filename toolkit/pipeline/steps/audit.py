@@ -1,5 +1,6 @@
 """`toolkit audit`, and `toolkit.audit`."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,16 @@ def _read_guesses(
 ) -> Predictions | None:
     if predictions is None or isinstance(predictions, Predictions):
         return predictions
-    return read_predictions(Path(predictions), say=say)
+    path = Path(predictions)
+    try:
+        return read_predictions(path, say=say)
+    except InputError as error:
+        if not path.is_file():
+            raise
+        raise InputError(
+            f"{error}. audit has no options for that: `toolkit evaluate {shlex.quote(str(path))} "
+            "--output DIR` has, and writes DIR/predictions.csv, which audit reads"
+        ) from error
 
 
 def _check_export(
