@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-import toolkit as tk
 from toolkit.errors import InputError
 from toolkit.evaluation.comparison import compare_results, look_at_primary
 from toolkit.evaluation.results import HISTORY, RunResult
 from toolkit.evaluation.verdict import comparison_notes
 from toolkit.metrics.predictions import Predictions
 from toolkit.pipeline import params, project, seeds
+from toolkit.pipeline.experiments import run_dvc
 from toolkit.pipeline.seeds import check_more_seeds, name_seeds, plan_in_params
 from toolkit.pipeline.steps import leaderboard as step
-from toolkit.pipeline.timing import TimeBudget
+from toolkit.pipeline.timing import TimeBudget, TimeUpError
 
 PARAMS = """# Mine.
 fetch: {source: facemask}
@@ -166,6 +166,44 @@ def test_looks_rise_from_two_seeds(looks):
         params.parse_params(YAML(typ="safe").load(text))
 
 
-def test_a_time_without_until_sure_is_refused():
-    with pytest.raises(InputError, match="--max-minutes is the time for --until-sure"):
-        tk.leaderboard(max_minutes=5)
+def within(path, stops=()):
+    """Return which remedies are done, what was said, and what DVC would have run.
+
+    The time is up in the stages `stops`.
+    """
+    head = "    head: {network: efficientnet_lite0, epochs: 1, frozen: true}\ncompare:"
+    path.write_text(
+        PARAMS.replace("recipes: [net]", "recipes: [net, head]").replace("compare:", head)
+    )
+    said, ran = [], []
+
+    def reproduce(*stages, seconds=None):
+        ran.extend(stages or ["all"])
+        if {*stages} & {*stops}:
+            raise TimeUpError
+
+    budget = TimeBudget(600.0, say=said.append)
+    return step._within(budget, project.read_settings(path), reproduce), said, ran
+
+
+def test_with_a_limit_of_time_cheap_remedies_come_first(path):
+    done, said, ran = within(path)
+    wanted = [(recipe, arm) for recipe in ("head", "net") for arm in ("original", "augmented")]
+    assert done == wanted
+    assert ran == ["prepare", *(f"evaluate@{arm}-{recipe}" for recipe, arm in wanted), "all"]
+    listed = "head with original, head with augmented, net with original, net with augmented"
+    assert said == [f"at most 10 min, the cheap ones first: {listed}"]
+
+
+def test_remedies_without_time_are_left_out_and_named(path):
+    done, said, ran = within(path, ["evaluate@original-net"])
+    assert done == [("head", "original"), ("head", "augmented")]
+    assert ran[-1] == "evaluate@original-net"
+    assert "left out: net with original, net with augmented; what was begun is kept" in said[-1]
+    with pytest.raises(InputError, match="--max-minutes 10: no remedy was done; what was begun"):
+        within(path, ["prepare"])
+
+
+def test_dvc_is_interrupted_when_the_time_is_up(tmp_path):
+    with pytest.raises(TimeUpError):
+        run_dvc(tmp_path, tmp_path / "log", "version", seconds=0.001)

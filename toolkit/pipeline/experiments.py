@@ -21,6 +21,7 @@ from toolkit.io.system import processes
 from toolkit.pipeline import params, paths, revisions
 from toolkit.pipeline.provenance import collect_provenance
 from toolkit.pipeline.revisions import run_git
+from toolkit.pipeline.timing import TimeUpError
 
 COMMITTED = ("dvc.yaml", "dvc.lock", "params.yaml")
 WRITTEN = ("dvc.lock", "params.yaml", "provenance", "reports")
@@ -115,8 +116,11 @@ def _params(text: str, changes: Mapping[str, Any]) -> params.Params:
     return params.parse_params(data)
 
 
-def run_dvc(project: Path, log: Path, *arguments: str) -> None:
-    """Run this Python's DVC, with this Python's `toolkit` on the PATH of its stages."""
+def run_dvc(project: Path, log: Path, *arguments: str, seconds: float | None = None) -> None:
+    """Run this Python's DVC, with this Python's `toolkit` on the PATH of its stages.
+
+    After so many `seconds` it is interrupted. Raises TimeUpError then, and InputError for failures.
+    """
     require_package("dvc")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     command = [sys.executable, "-m", "dvc", *arguments]
@@ -131,7 +135,10 @@ def run_dvc(project: Path, log: Path, *arguments: str) -> None:
             start_new_session=True,
         )
         try:
-            code = process.wait()
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            _stop(process)
+            raise TimeUpError from None
         except BaseException:
             _stop(process)
             raise

@@ -1,16 +1,19 @@
 """`toolkit leaderboard`, and `toolkit.leaderboard`."""
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeAlias
 
 from toolkit.errors import InputError
 from toolkit.evaluation import judgment
 from toolkit.evaluation.comparison import Comparison, compare_results, look_at_primary
 from toolkit.evaluation.contrasts import Contrast
 from toolkit.evaluation.leaderboard import leaderboard_table
+from toolkit.evaluation.results import read_result
 from toolkit.evaluation.sequential import plan_looks
 from toolkit.evaluation.verdict import verdict_sentence
 from toolkit.io.notebook import html_table
@@ -19,7 +22,10 @@ from toolkit.metrics.significance import MOST_RUNS
 from toolkit.pipeline import experiments, paths, project, revisions
 from toolkit.pipeline.params import Params
 from toolkit.pipeline.seeds import check_more_seeds, name_seeds, plan_in_params
-from toolkit.pipeline.timing import PLANNED, TimeBudget, arm_seconds
+from toolkit.pipeline.timing import PLANNED, TimeBudget, TimeUpError, arm_seconds
+
+Remedy: TypeAlias = tuple[str, str]
+"""A recipe with an arm."""
 
 
 @dataclass(frozen=True)
@@ -47,33 +53,83 @@ def leaderboard(
 ) -> Leaderboard:
     """Run what the project in the working folder declares, and rank its remedies.
 
-    That is what `dvc repro` does. `until_sure` adds seeds to params.yaml, and divisions into folds
+    That is what `dvc repro` does. With `max_minutes` the cheap remedies are run first, frozen
+    networks before others, and those for which there is no time are left out; what was begun goes
+    on with the next call. `until_sure` adds seeds to params.yaml, and divisions into folds
     where images are divided, until the primary contrast is settled: looks are planned before any
     result and written to `compare.looks`, so that looking several times raises no more false alarms
-    (see `evaluation.sequential`). `max_minutes` are the time for it: seeds are added only where
-    they are expected to fit. `say` is told what will be done and how long it takes. Raises
-    InputError outside a project, for stages that fail, and where seeds do not differ.
+    (see `evaluation.sequential`), and with `max_minutes` only where they are expected to fit. `say`
+    is told what will be done and how long it takes. Raises InputError outside a project, for stages
+    that fail, where seeds do not differ, and if no remedy is done in time.
     """
     check(PositiveNumber | None, max_minutes, "--max-minutes")
-    if max_minutes is not None and not until_sure:
-        raise InputError("--max-minutes is the time for --until-sure; give both, or neither")
     log = paths.LEADERBOARD_LOGS / "repro.log"
 
-    def reproduce() -> None:
-        say(f"dvc repro; what it says goes to {log}")
-        experiments.run_dvc(Path(), log, "repro")
+    def reproduce(*stages: str, seconds: float | None = None) -> None:
+        say(f"{' '.join(('dvc repro', *stages))}; what it says goes to {log}")
+        experiments.run_dvc(Path(), log, "repro", *stages, seconds=seconds)
 
-    project.read_settings(paths.PARAMS)
+    settings = project.read_settings(paths.PARAMS)
     budget = TimeBudget(math.inf if max_minutes is None else 60 * max_minutes, until_sure, say)
     if until_sure:
         return _until_sure(budget, reproduce)
+    if budget.limited:
+        return _read(_within(budget, settings, reproduce))
     reproduce()
     return _read()
 
 
+class Reproduce(Protocol):
+    """Run stages of the project, all without names, for at most so many seconds."""
+
+    def __call__(self, *stages: str, seconds: float | None = None) -> None:
+        """Raise TimeUpError when the time is up."""
+
+
+def _within(budget: TimeBudget, settings: Params, reproduce: Reproduce) -> list[Remedy]:
+    """Run the remedies of the project in the order of their cost; return those that were done."""
+    wanted = _by_cost(settings, arm_seconds(revisions.run_keys(settings.compare)))
+    listed = ", ".join(f"{recipe} with {arm}" for recipe, arm in wanted)
+    budget.say(f"at most {budget.seconds / 60:.3g} min, the cheap ones first: {listed}")
+    done, took = list[Remedy](), dict[str, float]()
+    with contextlib.suppress(TimeUpError):
+        reproduce("prepare", seconds=budget.left)
+        for recipe, arm in wanted:
+            if budget.affords(took.get(recipe, 0.0)):
+                began = time.monotonic()
+                reproduce(f"evaluate@{arm}-{recipe}", seconds=budget.left)
+                took[recipe] = time.monotonic() - began
+                done.append((recipe, arm))
+    if len(done) == len(wanted):
+        reproduce()
+        return done
+    left = ", ".join(f"{recipe} with {arm}" for recipe, arm in wanted if (recipe, arm) not in done)
+    kept = "what was begun is kept, and the same command goes on with it"
+    if not done:
+        raise InputError(f"--max-minutes {budget.seconds / 60:.3g}: no remedy was done; {kept}")
+    budget.say(f"the time is up, left out: {left}; {kept}")
+    return done
+
+
+def _by_cost(settings: Params, seconds: Mapping[Remedy, float]) -> list[Remedy]:
+    """Return the remedies: frozen networks first, then what took less; the baseline before others.
+
+    `seconds` are those of a run, as far as they are known.
+    """
+    compare = settings.compare
+
+    def cost(recipe: str) -> tuple[bool, float]:
+        known = [of for (name, _), of in seconds.items() if name == recipe]
+        return not settings.train.recipes[recipe].frozen, max(known, default=math.inf)
+
+    first = [compare.baseline, *filter(None, [compare.control])]
+    arms = [*first, *(arm for arm in compare.arms if arm not in first)]
+    return [(recipe, arm) for recipe in sorted(compare.recipes, key=cost) for arm in arms]
+
+
 def _until_sure(
     budget: TimeBudget,
-    reproduce: Callable[[], None],
+    reproduce: Callable[[], object],
     read: Callable[[], Leaderboard] | None = None,
     path: Path = paths.PARAMS,
 ) -> Leaderboard:
@@ -130,11 +186,16 @@ def _is_primary(contrast: Contrast) -> bool:
     return contrast.primary
 
 
-def _read() -> Leaderboard:
-    """Read the evaluations that params.yaml declares, and compare them as it says."""
+def _read(only: Collection[Remedy] | None = None) -> Leaderboard:
+    """Read the evaluations of params.yaml, or `only` those, and compare them as it says."""
     settings = project.read_settings(paths.PARAMS)
-    results = revisions.read_revision(Path(), revisions.WORKSPACE, paths.RUNS)
     compare = settings.compare
+    results = [
+        read_result(paths.RUNS / key.place)
+        for key in revisions.run_keys(compare)
+        if only is None or (key.recipe, key.arm) in only
+    ]
+    arms = {result.arm for result in results}
     compared = compare_results(
         results,
         compare.baseline,
@@ -143,7 +204,7 @@ def _read() -> Leaderboard:
         seed=compare.seed,
         primary=compare.declared,
         margin=compare.margin,
-        published=settings.published,
+        published=[arm for arm in settings.published if arm in arms],
     )
     seconds = arm_seconds(result.key for result in results)
     return Leaderboard(look_at_primary(compared, compare.looks), seconds)
