@@ -12,7 +12,7 @@ class EpochSummary:
     """Results of epoch `epoch` of `epochs`, in which a network was trained on `images` images.
 
     `seed` is that of the run; the epoch and its validation took `seconds`. `train_loss` is the mean
-    over the epoch; `valid_loss` and `valid_gmean` were measured after it.
+    over the epoch; `valid_loss` and `valid_gmean` were measured after it, on the images `where`.
     """
 
     seed: int
@@ -23,6 +23,7 @@ class EpochSummary:
     train_loss: float
     valid_loss: float
     valid_gmean: float
+    where: str = "valid"
 
 
 class Track(Protocol):

@@ -390,6 +390,7 @@ REVIEWED = {
     "reporting/page.py: folder / name",
     "training/checkpoints.py: path.read_bytes()",
     "training/checkpoints.py: self.folder / _name(digest)",
+    "training/checkpoints.py: self.folder / name",  # a constant, or the number of a fold
     "training/dataset.py: path / name",
     "training/runs.py: folder / name",
 }

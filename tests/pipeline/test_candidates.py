@@ -12,7 +12,8 @@ from toolkit.pipeline import candidates, trained
 from toolkit.pipeline.candidates import Candidate
 from toolkit.pipeline.timing import TimeBudget, TimeUpError
 from toolkit.pipeline.trained import TrainableImages
-from toolkit.training import dataset, loop
+from toolkit.training import dataset
+from toolkit.training.crossfit.trained import fit_rows, score_rows
 
 
 def small(images, seed=0):
@@ -46,7 +47,7 @@ def test_what_an_image_is_decides_nothing_that_scores_it(photos):
     pixels[inside] = 255 - pixels[inside]
     changed = replace(photos, data=replace(photos.data, images=pixels))
     before, after, other = (
-        loop.fit_rows(of.data, of.rows(some), some, job)
+        fit_rows(of.data, of.rows(some), some, job)
         for of, some in ((photos, others), (changed, others), (changed, rows))
     )
     for name, weight in before.weights.items():
@@ -64,9 +65,9 @@ def test_each_image_is_scored_by_the_network_of_its_fold(photos):
     assert scores[0].sum(axis=1) == pytest.approx(1)
     assert seconds > 0
     others = np.flatnonzero(folds != 0)
-    fit = loop.fit_rows(photos.data, photos.rows(others), others, job)
+    fit = fit_rows(photos.data, photos.rows(others), others, job)
     own = np.flatnonzero(folds == 0)
-    expected = loop.score_rows(photos.data, own, fit.weights, job)
+    expected = score_rows(photos.data, own, fit.weights, job)
     np.testing.assert_allclose(scores[0][own], expected, atol=1e-6)
 
 

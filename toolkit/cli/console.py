@@ -28,8 +28,8 @@ def describe_epoch(epoch: EpochSummary) -> str:
     left = timedelta(seconds=round((epoch.epochs - epoch.epoch) * epoch.seconds))
     return (
         f"seed {epoch.seed}: epoch {epoch.epoch}/{epoch.epochs}, {left} left: loss "
-        f"{epoch.train_loss:.3f}, valid {epoch.valid_loss:.3f}, G-mean {epoch.valid_gmean:.3f}, "
-        f"{epoch.images / max(epoch.seconds, 1e-9):.0f} images/s"
+        f"{epoch.train_loss:.3f}, {epoch.where} {epoch.valid_loss:.3f}, "
+        f"G-mean {epoch.valid_gmean:.3f}, {epoch.images / max(epoch.seconds, 1e-9):.0f} images/s"
     )
 
 

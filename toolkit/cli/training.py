@@ -124,9 +124,18 @@ def _seed_range(part: str) -> range:
 
 
 def _summary(run: "runs.Run") -> str:
+    from toolkit.metrics.confusion import accuracy, gmean, matrix_of
+    from toolkit.training import runs
+
     best = run.best
-    text = f"best epoch {best.epoch} of {len(run.history)}: valid loss {best.valid_loss:.4f}"
-    text += f", accuracy {best.valid_accuracy:.4f}, G-mean {best.valid_gmean:.4f}"
+    text = f"best epoch {best.epoch} of {len(run.history)}: "
+    if run.held_out:
+        matrix = matrix_of(runs.read_valid(run))
+        text += f"held out in {run.held_out.folds} folds: accuracy {accuracy(matrix):.4f}"
+        text += f", G-mean {gmean(matrix):.4f}"
+    else:
+        text += f"valid loss {best.valid_loss:.4f}"
+        text += f", accuracy {best.valid_accuracy:.4f}, G-mean {best.valid_gmean:.4f}"
     if run.complete:
         return text
     return f"{text}; stopped by --max-minutes, the same command resumes"

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ NEW = "new_images"
 
 Folds = npt.NDArray[np.int64]
 """The fold of each image: [N]."""
+
+Numbers = npt.NDArray[np.integer[Any]]
 
 
 def assign_folds(
@@ -69,6 +72,15 @@ def training_rows(table: Manifest, division: int, fold: int | None) -> npt.NDArr
             left[sample.label] -= 1
         rows.append(row)
     return np.array(rows, dtype=np.int64)
+
+
+def check_apart(folds: Numbers, rows: Numbers, fold: int) -> None:
+    """Raise ValueError for `rows` to train on that are of the very fold that is tested: a leak.
+
+    `folds` [N] are those of all rows, new images among them.
+    """
+    if (folds[rows] == fold).any():
+        raise ValueError(f"fold {fold} is trained on what it is tested on")
 
 
 def _new_counts(table: Manifest, division: int, fold: int | None) -> dict[str, int]:

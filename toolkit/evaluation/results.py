@@ -81,7 +81,7 @@ class RunResult:
     @property
     def fixed(self) -> bool:
         """Whether chance has no part in its training: heads were fitted, without learning rates."""
-        return self.history is not None and not any(self.history["learning_rate"])
+        return self.history is not None and not _trained(self.history)
 
     @property
     def key(self) -> RunKey:
@@ -252,6 +252,18 @@ class HistoryBand:
     mean: Floats
     low: Floats
     high: Floats
+
+
+def is_trained_in_folds(history: History | None, predictions: Predictions) -> bool:
+    """Return whether a history is measured on the images trained on, for want of others.
+
+    That is so for networks that are trained, not frozen, where no image is left for validation.
+    """
+    return predictions.folds is not None and history is not None and _trained(history)
+
+
+def _trained(history: History) -> bool:
+    return any(history["learning_rate"])
 
 
 def history_band(histories: Sequence[History], column: str) -> HistoryBand:

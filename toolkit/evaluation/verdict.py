@@ -228,6 +228,10 @@ def comparison_notes(*comparisons: Comparison) -> list[str]:
     for recipe, curve in first.learning.items():
         if more := more_images(curve, repr(shorten(rarest, 40))):
             notes.append(f"With the recipe {recipe}, {more}")
+    lacking = [recipe for recipe in first.recipes if recipe not in first.learning]
+    if first.learning and lacking:
+        named = " and ".join(lacking)
+        notes.append(f"There is no learning curve of {named}: only frozen recipes have one.")
     if images < FEWEST:
         notes.append(f"Fewer than {FEWEST} images of a class are too few to compare ROC AUCs.")
     if any(contrast.trained for contrast in contrasts):

@@ -64,14 +64,6 @@ class Params(Section):
         split, seeds = self.prepare.split, self.compare.seeds
         if not isinstance(split, ByFolds):
             return self
-        for name in self.compare.recipes:
-            if not self.train.recipes[name].frozen:
-                raise ValueError(
-                    f"prepare.split.folds goes with recipes that are frozen, but compare.recipes "
-                    f"has {name!r}, which trains a whole network; set prepare.split to fractions, "
-                    "or leave the recipe out (`toolkit advise --max-minutes 30` cross-fits such "
-                    "networks on the same images)"
-                )
         if missing := {*range(split.repeats)} - {seed % split.repeats for seed in seeds}:
             raise ValueError(
                 f"compare.seeds {seeds} leave division {min(missing)} of prepare.split.repeats "

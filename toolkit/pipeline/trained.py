@@ -13,7 +13,8 @@ from toolkit.io.jobs import Report
 from toolkit.metrics.arrays import Floats, Labels
 from toolkit.pipeline.timing import TimeBudget, TimeUpError
 from toolkit.progress import Track, ignore
-from toolkit.training import device, loop, state, steps
+from toolkit.training import device, state, steps
+from toolkit.training.crossfit.trained import fit_rows, score_rows
 from toolkit.training.dataset import Data
 from toolkit.training.params import WIDTHS, Recipe, TrainParams
 from toolkit.training.state import TrainingJob
@@ -106,8 +107,8 @@ def _fit_fold(
     inside = divisions[number] == fold
     others = np.flatnonzero(~inside)
     job = replace(job, seed=job.seed + number)
-    result = loop.fit_rows(images.data, images.rows(others), others, job)
-    scores = loop.score_rows(images.data, np.flatnonzero(inside), result.weights, job)
+    result = fit_rows(images.data, images.rows(others), others, job)
+    scores = score_rows(images.data, np.flatnonzero(inside), result.weights, job)
     return scores, time.process_time() - begun
 
 

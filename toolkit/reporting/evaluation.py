@@ -13,6 +13,7 @@ from toolkit.evaluation.results import (
     PREDICTIONS_FILE,
     TABLES,
     VALID_FILE,
+    is_trained_in_folds,
     read_history,
 )
 from toolkit.io import csv, files
@@ -44,7 +45,10 @@ def write_evaluation(output: Path, outputs: RunOutputs, settings: EvaluateParams
         files.write_file(folder / "confusion_matrix.png", figure)
         if outputs.history is not None:
             files.write_file(folder / HISTORY_FILE, outputs.history.read_bytes())
-            curves = figures.curve_figure(read_history(outputs.history), outputs.key.title)
+            history = read_history(outputs.history)
+            same = is_trained_in_folds(history, outputs.test)
+            measured = "same images" if same else "validation"
+            curves = figures.curve_figure(history, outputs.key.title, measured)
             files.write_file(folder / "curves.png", curves)
         if outputs.explained is not None:
             write_mistakes((folder / MISTAKES_FILE).parent, outputs.explained)

@@ -13,7 +13,7 @@ from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.contrasts import tested_metric
 from toolkit.evaluation.curves import DIAGRAMS
 from toolkit.evaluation.leaderboard import leaderboard_table
-from toolkit.evaluation.results import RunResult
+from toolkit.evaluation.results import RunResult, is_trained_in_folds
 from toolkit.evaluation.verdict import (
     PAGE_METRICS,
     comparison_notes,
@@ -79,6 +79,11 @@ def page_sections(inputs: PageInputs) -> dict[str, Any]:
         "verdict": verdict_section(inputs.compared),
         "data": data_section(inputs),
         "training": training_section(inputs),
+        "unmeasured": [
+            recipe
+            for recipe, results in inputs.recipes().items()
+            if any(is_trained_in_folds(of.history, of.predictions) for of in results)
+        ],
         "networks": network_section(inputs),
         "errors": error_section(inputs),
         "provenance": provenance_section(inputs),

@@ -10,9 +10,10 @@ import hashlib
 import json
 import shutil
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -27,9 +28,10 @@ from toolkit.training import runs
 from toolkit.training.distributed import ALONE, Group
 from toolkit.training.params import FINISHED, Checkpoint
 from toolkit.training.runs import Epoch, Run
-from toolkit.training.state import TrainingPosition, TrainingState
+from toolkit.training.state import FitResult, TrainingPosition, TrainingState
 
-SIDE, KEPT = "state.json", "run"
+SIDE, ENDED, KEPT = "state.json", "ended.json", "run"
+T = TypeVar("T")
 UNUSABLE = (OSError, ValueError, TypeError, LookupError, RuntimeError, SafetensorError)
 
 
@@ -58,11 +60,7 @@ class Store:
         """Replace the checkpoint."""
         if self.group.rank:
             return
-        data = runs.pack_weights(_tensors(state, position))
-        digest = hashlib.sha256(data).hexdigest()
         side = {
-            "key": self.key,
-            "tensors": digest,
             "history": [asdict(row) for row in position.history],
             "best": position.best.epoch if position.best else 0,
             "step": position.step,
@@ -71,21 +69,56 @@ class Store:
             "rates": [float(group["lr"]) for group in state.optimizer.param_groups],
             "scheduler": state.scheduler.state_dict(),
         }
-        checked = {"sha256": hashlib.sha256(_compact(side)).hexdigest(), "state": side}
-        files.write_file(self.folder / _name(digest), data)
-        files.write_file(self.folder / SIDE, _compact(checked))
-        for other in self.folder.iterdir():
-            if other.is_dir():
-                shutil.rmtree(other)
-            elif other.name not in {SIDE, _name(digest)}:
-                other.unlink(missing_ok=True)
+        self._replace(SIDE, side, _tensors(state, position))
 
     def load(self, state: TrainingState) -> TrainingPosition | None:
         """Bring `state` to where the checkpoint was saved; None where there is none.
 
         Raises InputError that names the file, if it is damaged or of another training.
         """
-        path = self.folder / SIDE
+        return self._load(SIDE, lambda side, tensors: _restore(state, side, tensors))
+
+    def part(self, name: str) -> "Store":
+        """Return the store, in this one's folder, of one of the trainings that a run consists of.
+
+        It is there until this one is removed or finished.
+        """
+        key = hashlib.sha256(f"{self.key} {name}".encode()).hexdigest()
+        return Store(self.folder / name, key, self.group)
+
+    def end(self, result: FitResult) -> None:
+        """Keep what a whole training ended with, in place of its checkpoint."""
+        if self.group.rank:
+            return
+        side = {
+            "history": [asdict(row) for row in result.history],
+            "best": result.best.epoch,
+            "drawn": result.drawn,
+            "parts": result.parts,
+        }
+        self._replace(ENDED, side, result.weights)
+
+    def ended(self) -> FitResult | None:
+        """Return what `end` kept; None where there is nothing. Raises as `load` does."""
+        return self._load(ENDED, _result)
+
+    def _replace(self, name: str, side: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Write a JSON file of this name and the tensors that it names; remove all others."""
+        data = runs.pack_weights(tensors)
+        digest = hashlib.sha256(data).hexdigest()
+        side = {"key": self.key, "tensors": digest, **side}
+        checked = {"sha256": hashlib.sha256(_compact(side)).hexdigest(), "state": side}
+        files.write_file(self.folder / _name(digest), data)
+        files.write_file(self.folder / name, _compact(checked))
+        for other in self.folder.iterdir():
+            if other.is_dir():
+                shutil.rmtree(other)
+            elif other.name not in {name, _name(digest)}:
+                other.unlink(missing_ok=True)
+
+    def _load(self, name: str, use: Callable[[dict[str, Any], dict[str, Tensor]], T]) -> T | None:
+        """Return `use` of what `_replace` wrote; None where there is nothing."""
+        path = self.folder / name
         try:
             text = self._read(path)
             if text is None:
@@ -95,7 +128,7 @@ class Store:
                 raise ValueError("its tensors are not named by a sha256")
             data = self._read(self.folder / _name(side["tensors"])) or b""
             _check_digest(data, side["tensors"])
-            return _restore(state, side, safetensors.load(data))
+            return use(side, safetensors.load(data))
         except UNUSABLE as error:
             problem = f"{path}: not a usable checkpoint ({str(error).splitlines()[0]})"
             raise InputError(f"{problem}; --restart trains from the beginning") from error
@@ -107,8 +140,8 @@ class Store:
 
     @property
     def begun(self) -> bool:
-        """Whether there is a checkpoint to go on from."""
-        return (self.folder / SIDE).is_file()
+        """Whether there is a checkpoint to go on from, of this training or of a part of it."""
+        return any(any(self.folder.rglob(name)) for name in (SIDE, ENDED))
 
     def finish(self, run: Path, seconds: float | None = None) -> None:
         """Keep a copy of the run in place of the checkpoint, and a note: the training ended so.
@@ -205,6 +238,18 @@ def _section(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key.removeprefix(start): v for key, v in tensors.items() if key.startswith(start)}
 
 
+def _result(side: dict[str, Any], tensors: dict[str, Tensor]) -> FitResult:
+    history = tuple(Epoch(**row) for row in side["history"])
+    return FitResult(
+        history,
+        best=history[side["best"] - 1],
+        weights=tensors,
+        drawn=tuple(side["drawn"]),
+        complete=True,
+        parts=side["parts"],
+    )
+
+
 def _restore(
     state: TrainingState, side: dict[str, Any], tensors: dict[str, Tensor]
 ) -> TrainingPosition:
@@ -267,6 +312,17 @@ class CheckpointSchedule:
     _saved: float = field(default_factory=time.monotonic)
     _epoch: float = field(default_factory=time.monotonic)
     _longest: float = 0.0
+
+    def part(self, name: str, left: int) -> "CheckpointSchedule":
+        """Return the schedule of one of the trainings of a run, of which so many are `left`.
+
+        It saves in a part of the store, and has an equal part of the time that is left.
+        """
+        minutes = self.max_minutes
+        if minutes is not None:
+            spent = (time.monotonic() - self.started) / 60
+            minutes = spent + (minutes - spent) / left
+        return replace(self, store=self.store and self.store.part(name), max_minutes=minutes)
 
     def resume(self, state: TrainingState) -> TrainingPosition | None:
         """Load the checkpoint into `state`, if there is one. Raises as `Store.load` does."""

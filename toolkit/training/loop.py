@@ -2,21 +2,18 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from toolkit.errors import InputError
-from toolkit.metrics.arrays import Floats, Labels
 from toolkit.progress import Track, ignore, silent
-from toolkit.training import dataset, device, networks, steps
+from toolkit.training import dataset, device, steps
 from toolkit.training.checkpoints import CheckpointSchedule, OutOfTimeError
 from toolkit.training.dataset import Data
 from toolkit.training.runs import Epoch
 from toolkit.training.state import (
     HIGHER_IS_BETTER,
+    FitResult,
     TrainingJob,
     TrainingPosition,
     TrainingState,
@@ -30,24 +27,6 @@ DROPOUT_STREAM = 2  # see state.WEIGHTS_STREAM
 
 class DivergedError(InputError):
     """The loss is no longer finite."""
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """The history, the epoch that was kept and its weights (a state dict on the CPU).
-
-    `drawn`: the weights that a file of pretrained weights lacked. `complete`: whether all epochs
-    were trained. `parts`: in how many parts a batch was taken, for lack of memory. `problem`: why
-    the training could not continue after these epochs, or "".
-    """
-
-    history: tuple[Epoch, ...]
-    best: Epoch
-    weights: dict[str, Tensor]
-    drawn: tuple[str, ...]
-    complete: bool
-    parts: int
-    problem: str = ""
 
 
 def fit(
@@ -87,41 +66,6 @@ def fit(
             state = None  # frees its memory
             parts = steps.more_parts(arm, job, parts, len(position.history), reason)
             schedule.restart()
-
-
-def fit_rows(
-    data: Data,
-    rows: Labels,
-    originals: Labels,
-    job: TrainingJob,
-    on_epoch: Callable[[Epoch], object] = ignore,
-    schedule: CheckpointSchedule | None = None,
-) -> FitResult:
-    """Train `job` on some rows of `data`; no other row decides anything, whatever it holds.
-
-    Nothing is held out to choose the epoch: that with the best value on `originals`, those of the
-    rows that are no new images, each once, is kept. Raises InputError as `fit` does.
-    """
-    trained, measured = (torch.from_numpy(np.asarray(of)) for of in (rows, originals))
-    count = len(originals)
-    parts = dataset.Rows(data, trained, count), dataset.Rows(data, measured, count)
-    return fit(*parts, job, on_epoch, schedule=schedule)
-
-
-def score_rows(data: Data, rows: Labels, weights: dict[str, Tensor], job: TrainingJob) -> Floats:
-    """Return the probability of each class [n, K] that a network with these weights gives rows."""
-    recipe, where = job.recipe, resolve_machine(job.settings).device
-    with device.Uninitialized():  # all weights are replaced at once
-        network = networks.build_network(
-            recipe.network, len(data.classes), recipe.negative_slope, recipe.width
-        )
-    network.load_state_dict(weights)
-    network = network.to(where).to(memory_format=torch.channels_last)
-    with device.reproducible(job.settings.threads, where):
-        batches = torch.split(torch.from_numpy(np.asarray(rows)), recipe.batch)
-        images = (pixels for pixels, _ in data.to(where).take(batches))
-        logits = device.forward_batches(network, images).double()
-    return np.asarray(torch.softmax(logits, dim=1).cpu().numpy())
 
 
 def check_data(arm: Data, valid: Data, job: TrainingJob) -> None:

@@ -6,7 +6,7 @@ Nothing is unpickled.
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -195,20 +195,23 @@ def pack_weights(weights: Mapping[str, Tensor]) -> bytes:
     return safetensors.save({name: value.contiguous() for name, value in weights.items()})
 
 
-def write_run(
-    folder: Path, run: Run, weights: bytes, valid: Predictions, folds: Sequence[bytes] = ()
-) -> None:
-    """Write weights.safetensors, run.json, and the tables into `folder`, and the weights of folds.
+def write_fold(folder: Path, fold: int, weights: Mapping[str, Tensor]) -> str:
+    """Write what a fold's network has in place of the run's own weights; return its sha256."""
+    data = pack_weights(weights)
+    files.write_file(_fold_path(folder, fold), data)
+    return hashlib.sha256(data).hexdigest()
 
-    `weights` and `folds` are as `pack_weights` gives them.
+
+def write_run(folder: Path, run: Run, weights: bytes, valid: Predictions) -> None:
+    """Write weights.safetensors, run.json, and the tables into `folder`.
+
+    `weights` are as `pack_weights` gives them; those of folds are written by `write_fold`.
     """
     stream = io.StringIO()
     table = csv.DictWriter(stream, list(run.history[0].numbers()), lineterminator="\n")
     table.writeheader()
     table.writerows(row.numbers() for row in run.history)
     files.write_file(folder / WEIGHTS, weights)
-    for fold, of_fold in enumerate(folds):
-        files.write_file(_fold_path(folder, fold), of_fold)
     files.write_file(folder / HISTORY, stream.getvalue())
     files.write_file(folder / VALID, predictions_csv(valid))
     if run.settings.gradients:

@@ -82,6 +82,24 @@ class TrainingPosition:
         return cls(torch.zeros((), dtype=torch.float64, device=device))
 
 
+@dataclass(frozen=True)
+class FitResult:
+    """The history, the epoch that was kept and its weights (a state dict on the CPU).
+
+    `drawn`: the weights that a file of pretrained weights lacked. `complete`: whether all epochs
+    were trained. `parts`: in how many parts a batch was taken, for lack of memory. `problem`: why
+    the training could not continue after these epochs, or "".
+    """
+
+    history: tuple[Epoch, ...]
+    best: Epoch
+    weights: dict[str, Tensor]
+    drawn: tuple[str, ...]
+    complete: bool
+    parts: int
+    problem: str = ""
+
+
 def training_job(settings: TrainParams, name: str, seed: int) -> TrainingJob:
     """Return the job for a recipe of the section `train`. Raises as `check_recipe` does."""
     check_recipe(settings, name)

@@ -6,13 +6,10 @@ import hashlib
 import importlib
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
-
-import numpy as np
 
 from toolkit.datasets.folds import NEW
 from toolkit.datasets.params import BY_NAME, ReadParams
@@ -37,14 +34,14 @@ from toolkit.training import (
     streaming,
 )
 from toolkit.training.checkpoints import CheckpointSchedule, Store
+from toolkit.training.crossfit.result import write_cross_fit
+from toolkit.training.crossfit.trained import cross_fit_trained
 from toolkit.training.dataset import Data, LabeledFolder
 from toolkit.training.distributed import Group
-from toolkit.training.loop import FitResult
 from toolkit.training.params import TrainParams
 from toolkit.training.pretrained import frozen
-from toolkit.training.pretrained.frozen import CrossFit
-from toolkit.training.runs import Epoch, HeldOut, Run
-from toolkit.training.state import TrainingJob
+from toolkit.training.runs import Epoch, Run
+from toolkit.training.state import FitResult, TrainingJob
 
 T = TypeVar("T")
 
@@ -113,7 +110,6 @@ def train_seeds(
     state.check_recipe(settings, name)
     arm = dataset.open_folder(arm_folder, options.track, options.say, options.reading)
     if arm.table.divisions:
-        _check_cross_fit(arm_folder, name, settings)
         valid = arm
     else:
         valid = dataset.open_folder(valid_folder, options.track, options.say, options.reading)
@@ -145,16 +141,6 @@ def train_seeds(
             kept = f"{outputs[run.seed]} keeps epoch {run.best_epoch}, the best before that"
             raise InputError(f"{run.problem}; {kept}")
     return finished
-
-
-def _check_cross_fit(folder: Path, name: str, settings: TrainParams) -> None:
-    if not settings.recipes[name].frozen:
-        raise InputError(
-            f"{folder}: its images are divided into folds (prepare.split.folds), and only recipes "
-            f"with frozen: true are cross-fitted, not train.recipes.{name}; set prepare.split to "
-            "fractions, or take another recipe (`toolkit advise --max-minutes 30` cross-fits "
-            "networks from scratch)"
-        )
 
 
 @dataclass(frozen=True)
@@ -279,21 +265,26 @@ def _write_run(
 ) -> Run:
     arm, valid = team.data
     images = arm.originals if job.recipe.match_steps else len(arm.labels)
-    began = time.monotonic()
+    began, crossed = time.monotonic(), None
 
-    def on_epoch(epoch: Epoch) -> None:
+    def on_epoch(epoch: Epoch, images: int = images, number: int = 1, of: int = 1) -> None:
         nonlocal began
         seconds, began = time.monotonic() - began, time.monotonic()
-        log(epoch)
-        report(_epoch_summary(job, epoch, images, seconds))
+        if number == of:
+            log(epoch)
+        report(_epoch_summary(job, epoch, images, seconds, number, of))
 
-    crossed: CrossFit | None = None
     with _dvclive(building / "dvclive") as log:
         if team.divisions:
-            division = job.seed % team.divisions
-            crossed = frozen.cross_fit_frozen(
-                team.features[0], team.folders[0], division, job, on_epoch
-            )
+            save = functools.partial(runs.write_fold, building)
+            folds = team.folders[0], job.seed % team.divisions, job, save
+            if job.recipe.frozen:
+                crossed = frozen.cross_fit_frozen(team.features[0], *folds, on_epoch)
+            else:
+                track = team.options.track
+                crossed = cross_fit_trained(
+                    arm, *folds, on_epoch=on_epoch, track=track, schedule=schedule
+                )
             result = crossed.result
         elif job.recipe.frozen:
             result = frozen.fit_frozen(*team.data, team.features, job, on_epoch)
@@ -302,7 +293,7 @@ def _write_run(
     weights = runs.pack_weights(result.weights)
     run = _describe(team.folders, arm, job, result, team.group, weights)
     if crossed:
-        return _write_cross_fit(building, team.folders[0], run, crossed, weights)
+        return write_cross_fit(building, team.folders[0], run, crossed, weights)
     if (key := run.weights_sha256) not in team.predicted:
         network = runs.load_network(run, building, weights)
         team.predicted[key] = inference.predict_data(run, network, team.folders[1], valid)
@@ -310,38 +301,6 @@ def _write_run(
     decisions = choose_decisions(predicted, EvaluateParams(positive=run.rarest))
     run = run.model_copy(update={"decisions": decisions})
     runs.write_run(building, run, weights, predicted)
-    return run
-
-
-def _write_cross_fit(
-    building: Path, folder: LabeledFolder, run: Run, crossed: CrossFit, weights: bytes
-) -> Run:
-    """Write the run with its folds; its decisions are chosen on the held-out images."""
-    division = run.seed % folder.table.divisions
-    originals = [sample for sample in folder.samples if not sample.derived]
-    predicted = Predictions(
-        run.classes,
-        tuple(sample.id for sample in originals),
-        tuple(sample.label for sample in originals),
-        tuple(run.classes[index] for index in crossed.held_out.argmax(axis=1)),
-        crossed.held_out,
-        folds=np.array([sample.folds[division] for sample in originals]),
-    )
-    folds = [runs.pack_weights(of_fold) for of_fold in crossed.folds]
-    trained = Counter(folder.samples[row].label for row in crossed.rows)
-    update = {
-        "counts": {name: trained[name] for name in run.classes},
-        "valid": folder.originals_sha256,
-        "decisions": choose_decisions(predicted, EvaluateParams(positive=run.rarest)),
-        "learning": crossed.learning,
-        "held_out": HeldOut(
-            division=division,
-            folds=len(folds),
-            weights_sha256=tuple(hashlib.sha256(of_fold).hexdigest() for of_fold in folds),
-        ),
-    }
-    run = run.model_copy(update=update)
-    runs.write_run(building, run, weights, predicted, folds)
     return run
 
 
@@ -358,9 +317,21 @@ def _stopping(track: Track, interrupt: Interrupt) -> Track:
     return stopping
 
 
-def _epoch_summary(job: TrainingJob, epoch: Epoch, images: int, seconds: float) -> EpochSummary:
-    measured = (epoch.train_loss, epoch.valid_loss, epoch.valid_gmean)
-    return EpochSummary(job.seed, epoch.epoch, job.recipe.epochs, images, seconds, *measured)
+def _epoch_summary(
+    job: TrainingJob, epoch: Epoch, images: int, seconds: float, number: int, of: int
+) -> EpochSummary:
+    epochs = job.recipe.epochs
+    return EpochSummary(
+        job.seed,
+        (number - 1) * epochs + epoch.epoch,
+        of * epochs,
+        images,
+        seconds,
+        epoch.train_loss,
+        epoch.valid_loss,
+        epoch.valid_gmean,
+        where="valid" if of == 1 else "same images",
+    )
 
 
 @contextlib.contextmanager

@@ -201,6 +201,8 @@ def _of_runs(
 
 
 def _progress(run: "Run") -> str:
+    if run.held_out:
+        return "not all epochs of all its networks, one for each fold and one for all images"
     return f"{len(run.history)} of {run.settings.epochs} epochs"
 
 

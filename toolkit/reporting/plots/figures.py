@@ -32,19 +32,22 @@ MAX_COUNTED, MAX_NAMED = 12, 40
 # --- figures of one run -----------------------------------------------------------------------
 
 
-def curve_figure(history: History, name: str = "") -> bytes:
-    """Draw the loss, accuracy and G-mean of one run by epoch, as PNG; `name` is the title."""
+def curve_figure(history: History, name: str = "", measured: str = "validation") -> bytes:
+    """Draw the loss, accuracy and G-mean of one run by epoch, as PNG; `name` is the title.
+
+    `measured` says on which images they are measured after each epoch.
+    """
     with theme():
         figure = new_figure(720, 230)
         grid = figure.subplots(1, 3)
         style = {"color": hex_color("blue"), "marker": "o"}
         for axes, (column, title) in zip(grid, PANELS, strict=True):
-            lines = [PlotLine("validation", history["epoch"], history[column], style)]
+            lines = [PlotLine(measured, history["epoch"], history[column], style)]
             if axes is grid[0]:
                 train = {"color": hex_color("ochre"), "marker": "o", "linestyle": "--"}
                 lines.append(PlotLine("training", history["epoch"], history["train_loss"], train))
             panels.draw_epochs(axes, lines, column, "loss" if len(lines) > 1 else title)
-        grid[0].legend(grid[0].lines, ["validation", "training"], loc="best")
+        grid[0].legend(grid[0].lines, [measured, "training"], loc="best")
         draw_title(figure, name)
         return to_png(figure)
 

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,14 +12,14 @@ from toolkit.metrics import confusion, scores
 from toolkit.metrics.arrays import Floats, Labels
 from toolkit.progress import Track, ignore, silent
 from toolkit.training import device, loop
+from toolkit.training.crossfit.result import CrossFit, SaveFold
 from toolkit.training.dataset import Data, LabeledFolder
-from toolkit.training.loop import FitResult
 from toolkit.training.pretrained import backbones, heads
 from toolkit.training.pretrained.features import BATCH
 from toolkit.training.pretrained.heads import Head, TrainingSet
 from toolkit.training.pretrained.learning import learning_curve
 from toolkit.training.runs import Epoch
-from toolkit.training.state import TrainingJob, resolve_machine
+from toolkit.training.state import FitResult, TrainingJob, resolve_machine
 
 STRONGEST = 4
 """The last epoch's penalty: 10 to this power, a tenth of it in each epoch before."""
@@ -75,36 +74,20 @@ def as_floats(weights: Tensor | None) -> Floats | None:
     return None if weights is None else weights.double().cpu().numpy()
 
 
-@dataclass(frozen=True, eq=False)
-class CrossFit:
-    """A head of each fold, what they make of the images, and the network fitted on all of these.
-
-    `held_out` are the scores [N, K] of the originals, in their order, each by the head that is
-    fitted without its fold. `folds` are the last layers of the folds' networks. `rows` of the arm
-    are what the network `result` is fitted on; its history is measured on the held-out images.
-    `learning` has the G-mean by the number of images of the rarest class that are trained on, for
-    an arm without new images.
-    """
-
-    held_out: Floats
-    folds: tuple[dict[str, Tensor], ...]
-    rows: Labels
-    result: FitResult
-    learning: tuple[tuple[int, float], ...] = ()
-
-
 def cross_fit_frozen(
     features: Floats,
     folder: LabeledFolder,
     division: int,
     job: TrainingJob,
+    save: SaveFold,
     on_epoch: Callable[[Epoch], object] = ignore,
 ) -> CrossFit:
     """Cross-fit class-balanced heads on the `features` [N, D] of an arm in one division into folds.
 
     The penalty of a fold's head is the best one of the other folds, by the class-balanced log loss,
     and that of the head that is fitted on all images the best one of all. New images are trained on
-    only where their original is, and never tested. Nothing else is random than the folds.
+    only where their original is, and never tested. Nothing else is random than the folds. What is
+    saved of a fold is the last layer of its network; the history is measured on held-out images.
     """
     labels = folder.labels.numpy()
     data = TrainingSet(
@@ -139,7 +122,7 @@ def cross_fit_frozen(
     weights = backbones.lite0_weights() | _last_layer(of_all[kept])
     return CrossFit(
         held_out,
-        tuple(_last_layer(fitted[fold][best[fold]]) for fold in names),
+        tuple(save(fold, _last_layer(fitted[fold][best[fold]])) for fold in names),
         every,
         FitResult(history, history[kept], weights, drawn=(), complete=True, parts=1),
         _learning(data, folds, job.seed) if originals.all() else (),

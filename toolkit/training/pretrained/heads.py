@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.datasets.folds import check_apart
 from toolkit.metrics.arrays import Flags, Floats, Labels
 
 STRENGTHS = (1e-4, 1e-3, 1e-2)
@@ -154,8 +155,7 @@ def fit_without(
     Raises ValueError for a fold whose rows are of that very fold, `folds` [N]: a leak.
     """
     for fold, own in rows.items():
-        if (folds[own] == fold).any():
-            raise ValueError(f"fold {fold} is trained on what it is tested on")
+        check_apart(folds, own, fold)
     return {
         fold: [fit_head(data, own, strength) for strength in strengths]
         for fold, own in rows.items()

@@ -1,0 +1,1 @@
+"""Runs of images in folds: each image is scored by a network that was trained without its fold."""
