@@ -37,7 +37,8 @@ def test_precision_is_what_was_asked_for():
     ("able", "expected"),
     [
         ({"amx_bf16": True, "avx512_bf16": False}, torch.bfloat16),
-        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": True, "cpu_name": "AMD EPYC"}, torch.bfloat16),
+        ({"avx512_bf16": True, "cpu_name": "Intel Xeon"}, torch.float32),
         ({"avx512_bf16": False, "avx2": True}, torch.float32),
         ({}, torch.float32),
     ],

@@ -17,7 +17,7 @@ from tests.helpers.waiting import TIMEOUT
 from toolkit.datasets import folders
 from toolkit.errors import InputError, StoppedError
 from toolkit.io import manifest, parallel
-from toolkit.training import flops, runs, steps, streaming
+from toolkit.training import runs, steps, streaming
 from toolkit.training.checkpoints import CheckpointSchedule
 from toolkit.training.distributed import Group
 from toolkit.training.state import training_job
@@ -170,7 +170,7 @@ def test_cores_threads_and_memory_bound_how_many_run_at_once(data, monkeypatch):
 
     monkeypatch.setattr(parallel, "cores", lambda: 4)
     assert [count(), count(todo=3), count(threads=2), count(threads=8)] == [4, 3, 2, 1]
-    each = flops.estimate_memory(settings(batch=64).recipes["r"], 32, 2)
+    each = steps.estimate_memory(settings(batch=64).recipes["r"], 32, 2)
     assert [count(free=round(2.5 * each / streaming.MEMORY_FRACTION)), count(free=1)] == [2, 1]
     assert [count(jobs=6), count(jobs=6, todo=2)] == [6, 2]
     torchrun = Group(0, 2)

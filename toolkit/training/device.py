@@ -27,8 +27,9 @@ FLOAT32_BACKENDS = (BACKENDS.cudnn.conv, BACKENDS.cuda.matmul)
 
 COMPILER = "torch._dynamo.utils"
 """A module of torch's compiler, whose import takes more than a second of CPU."""
-
 SAMPLING = (Tensor.normal_, Tensor.uniform_)
+
+CPU = torch.device("cpu")
 
 MEAN = DEVIATION = 0.5
 """What `normalize` subtracts from pixels 0..1, and divides by, in each channel."""
@@ -86,7 +87,8 @@ def resolve_device(choice: str) -> torch.device:
 def resolve_precision(choice: str, device: torch.device) -> torch.dtype:
     """Return float32 or bfloat16; "auto" is bfloat16 where the hardware multiplies such matrices.
 
-    On a CPU that means AMX or AVX-512 BF16, which halve the time of a convolution. For the effect
+    On a CPU that means AMX, or AVX-512 BF16 but on Intel's, where it takes as long as float32 and
+    the conversions come on top: they halve the time of a convolution. For the effect
     on losses and G-mean see benchmarks/README.md.
     """
     supported = _cuda_bf16() if device.type == "cuda" else _cpu_bf16()
@@ -101,7 +103,8 @@ def _cuda_bf16() -> bool:
 
 def _cpu_bf16() -> bool:
     capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    intel = str(capabilities.get("cpu_name", "")).startswith("Intel")
+    return bool(capabilities.get("amx_bf16") or (capabilities.get("avx512_bf16") and not intel))
 
 
 def is_out_of_memory(error: Exception) -> bool:

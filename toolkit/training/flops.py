@@ -1,4 +1,4 @@
-"""Parameters, FLOPs and memory of the networks, layer by layer.
+"""Parameters and FLOPs of the networks, layer by layer.
 
 Nothing is computed: on torch's meta device tensors have shapes and no values.
 """
@@ -13,10 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from toolkit.io.schema import Positive, check
 from toolkit.training import gradients, networks
-from toolkit.training.params import ImageSide, Recipe
-
-COPIES = 11  # of the weights
-BASE = 100_000_000  # bytes: what a forked process changes of its parent's memory, and oneDNN's own
+from toolkit.training.params import ImageSide
 
 
 @dataclass(frozen=True)
@@ -75,24 +72,6 @@ def summarize_network(name: str, size: int, classes: int) -> ModelSummary:
             for layer in gradients.layers(network)
         ),
     )
-
-
-def estimate_memory(recipe: Recipe, size: int, classes: int) -> int:
-    """Estimate the bytes that a training takes on a CPU, beside those of torch and the images.
-
-    Weights, gradients, Adam's moments, the kept weights and a checkpoint as it is written are
-    COPIES of the weights, and each module's output is kept for the backward pass. Measured: 0.5 to
-    1.0 of it (ResNet18, GoogLeNet and VGG16, 48 to 128 px).
-    """
-    outputs: list[int] = []
-    with torch.device("meta"):
-        network = networks.build_network(recipe.network, classes, width=recipe.width).train()
-        images = torch.empty(recipe.batch, 3, size, size)
-    for module in network.modules():
-        if not list(module.children()):
-            module.register_forward_hook(lambda *args: outputs.append(args[-1].numel()))
-    network(images)
-    return 4 * (COPIES * _parameters(network) + sum(outputs)) + BASE
 
 
 def _parameters(module: nn.Module) -> int:

@@ -30,7 +30,6 @@ from toolkit.training.dataset import Data, LabeledFolder
 from toolkit.training.device import normalize
 from toolkit.training.runs import Run
 
-CPU = torch.device("cpu")
 HEATMAP_BATCH = 16
 
 Scores = npt.NDArray[np.float64]
@@ -98,7 +97,7 @@ def apply_runs(
         predictions = None
         if folder.samples:
             if kind not in decoded:
-                decoded[kind] = streaming.open_data(folder, run.size, how, 0, CPU, track)
+                decoded[kind] = streaming.open_data(folder, run.size, how, 0, device.CPU, track)
             same = run.weights_sha256, run.threads, run.settings, kind
             if (key := repr(same)) not in known:
                 known[key] = predict_data(run, network, folder, decoded[kind], track)
@@ -154,7 +153,7 @@ def predict_data(
 ) -> Predictions:
     """Predict the images of a folder that is open: `data` are its images, of the run's size."""
     batches = torch.split(torch.arange(len(folder.samples)), run.settings.batch)
-    decoded = track(data.to(CPU).take(batches), f"predict {folder.name}", len(batches))
+    decoded = track(data.to(device.CPU).take(batches), f"predict {folder.name}", len(batches))
     scores = _scores(run, network, (pixels for pixels, _ in decoded))
     return Predictions(
         classes=run.classes,
@@ -221,7 +220,7 @@ def classify(run: Run, network: nn.Module, pixels: Tensor) -> Scores:
 
 def _scores(run: Run, network: nn.Module, batches: Iterable[Tensor]) -> Scores:
     """Use as many threads as in training; with others the last digits could differ."""
-    with device.reproducible(run.threads, CPU):
+    with device.reproducible(run.threads, device.CPU):
         logits = device.forward_batches(network, batches).double().numpy()
     if not np.isfinite(logits).all():
         raise InputError(f"{run.folder}: its network computes numbers that are not finite")

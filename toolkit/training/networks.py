@@ -88,22 +88,26 @@ def narrow(network: nn.Module, width: float, classes: int) -> None:
             layer.out_features = _narrowed(layer.out_features, width, kept=classes)
             weight = layer.weight[: layer.out_features, : layer.in_features]
             layer.weight = _scaled(weight, width**-0.5)
-            layer.bias = nn.Parameter(layer.bias[: layer.out_features].clone())
+            layer.bias = nn.Parameter(_copied(layer.bias[: layer.out_features]))
         elif isinstance(layer, nn.BatchNorm2d):
             layer.num_features = count = _narrowed(layer.num_features, width)
             layer.weight, layer.bias = (
-                nn.Parameter(values[:count].clone()) for values in (layer.weight, layer.bias)
+                nn.Parameter(_copied(values[:count])) for values in (layer.weight, layer.bias)
             )
             for name in ("running_mean", "running_var"):
-                setattr(layer, name, layer.get_buffer(name)[:count].clone())
+                setattr(layer, name, _copied(layer.get_buffer(name)[:count]))
 
 
 def _scaled(weight: Tensor, factor: float) -> nn.Parameter:
-    """Return the weights times a factor; those without values as they are.
+    return nn.Parameter(_copied(weight) if weight.is_meta else weight * factor)
 
-    Arithmetic on the device `meta` would import torch's compiler, which takes 2 s.
+
+def _copied(values: Tensor) -> Tensor:
+    """Return a copy that holds no more memory than it needs.
+
+    Without values none are copied: any such work would import torch's compiler or sympy, 1 to 2 s.
     """
-    return nn.Parameter(weight.clone() if weight.is_meta else weight * factor)
+    return torch.empty(values.shape, device="meta") if values.is_meta else values.clone()
 
 
 def _narrowed(channels: int, width: float, kept: int = 0) -> int:

@@ -11,10 +11,15 @@ from toolkit.errors import InputError
 from toolkit.metrics import confusion
 from toolkit.training import device, networks
 from toolkit.training.dataset import Data
+from toolkit.training.params import Recipe
 from toolkit.training.state import TrainingJob, TrainingState, initial_state, resolve_machine
 
 LEAST = 2
 """Images in a part of a batch: batch norm compares images."""
+COPIES = 11
+"""Of the weights: gradients, Adam's moments, the kept weights, a checkpoint as it is written."""
+BASE = 100_000_000
+"""Bytes: what a forked process changes of its parent's memory, and oneDNN's own."""
 
 
 def train_step(
@@ -113,6 +118,25 @@ def more_parts(arm: Data, job: TrainingJob, parts: int, epochs: int, reason: str
         raise InputError(f"{problem}, nor does one of 2 ({reason}); {remedy}")
     remedy = f"set it to {size}, which does, or {key}.accumulate to true"
     raise InputError(f"{problem}; {remedy}")
+
+
+def estimate_memory(recipe: Recipe, size: int, classes: int) -> int:
+    """Estimate the bytes that a training takes on a CPU, beside those of torch and the images.
+
+    These are COPIES of the weights, BASE, and each module's output, kept for the backward pass: as
+    much as two images leave, for each two of a batch. Measured: 0.5 to 1.0 of it (ResNet18,
+    GoogLeNet and VGG16, 48 to 128 px).
+    """
+    outputs: list[int] = []
+    with device.reproducible(1, device.CPU), torch.inference_mode():
+        with device.Uninitialized():  # what is computed does not matter
+            network = networks.build_network(recipe.network, classes, width=recipe.width).train()
+        for module in network.modules():
+            if not list(module.children()):
+                module.register_forward_hook(lambda *args: outputs.append(args[-1].numel()))
+        network(torch.zeros(LEAST, 3, size, size))
+    weights = sum(p.numel() for p in network.parameters())
+    return 4 * (COPIES * weights + sum(outputs) * recipe.batch // LEAST) + BASE
 
 
 def batch_fits(arm: Data, job: TrainingJob, size: int) -> bool:

@@ -26,11 +26,11 @@ from toolkit.training import (
     dataset,
     device,
     distributed,
-    flops,
     inference,
     loop,
     runs,
     state,
+    steps,
     streaming,
 )
 from toolkit.training.checkpoints import CheckpointSchedule, Store
@@ -204,7 +204,7 @@ def count_jobs(job: TrainingJob, todo: int, arm: Data, group: Group) -> int:
         return 1
     if settings.jobs != "auto":
         return min(settings.jobs, todo)
-    each = flops.estimate_memory(job.recipe, arm.size, len(arm.classes))
+    each = steps.estimate_memory(job.recipe, arm.size, len(arm.classes))
     fitting = int(streaming.MEMORY_FRACTION * streaming.available_memory() / each)
     return max(1, min(parallel.cores() // settings.threads, fitting, todo))
 
