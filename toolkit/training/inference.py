@@ -25,7 +25,7 @@ from toolkit.io.sandbox import Stopped
 from toolkit.metrics.mistakes import ExplainedExample, HardExample
 from toolkit.metrics.predictions import Predictions
 from toolkit.progress import Track, ignore, silent
-from toolkit.training import dataset, device, runs, streaming
+from toolkit.training import dataset, device, networks, runs, streaming
 from toolkit.training.dataset import Data, LabeledFolder
 from toolkit.training.device import normalize
 from toolkit.training.runs import Run
@@ -152,7 +152,7 @@ def predict_data(
     run: Run, network: nn.Module, folder: LabeledFolder, data: Data, track: Track = silent
 ) -> Predictions:
     """Predict the images of a folder that is open: `data` are its images, of the run's size."""
-    batches = torch.split(torch.arange(len(folder.samples)), run.settings.batch)
+    batches = torch.split(torch.arange(len(folder.samples)), run.settings.measured)
     decoded = track(data.to(device.CPU).take(batches), f"predict {folder.name}", len(batches))
     scores = _scores(run, network, (pixels for pixels, _ in decoded))
     return Predictions(
@@ -176,7 +176,7 @@ def predict_files(
     results = read_photos(run, photos)
     remaining = iter(track(zip(photos, results, strict=True), "predict", len(photos)))
     guesses: list[Guess] = []
-    while part := list(islice(remaining, run.settings.batch)):
+    while part := list(islice(remaining, run.settings.measured)):
         guesses += _guess(run, network, part)
     return guesses
 
@@ -215,13 +215,17 @@ def _read(size: int, limits: images.ImageLimits, photo: images.NamedImage) -> Pi
 
 def classify(run: Run, network: nn.Module, pixels: Tensor) -> Scores:
     """Return softmax scores for uint8 images [N, 3, size, size]."""
-    return _scores(run, network, torch.split(pixels, run.settings.batch))
+    return _scores(run, network, torch.split(pixels, run.settings.measured))
 
 
 def _scores(run: Run, network: nn.Module, batches: Iterable[Tensor]) -> Scores:
-    """Use as many threads as in training; with others the last digits could differ."""
+    """Use as many threads as in training; with others the last digits could differ.
+
+    Batch norms of the network are merged into its convolutions (see `networks.fuse_norms`).
+    """
     with device.reproducible(run.threads, device.CPU):
-        logits = device.forward_batches(network, batches).double().numpy()
+        fused = networks.fuse_norms(network.eval())
+        logits = device.forward_batches(fused, batches).double().numpy()
     if not np.isfinite(logits).all():
         raise InputError(f"{run.folder}: its network computes numbers that are not finite")
     scores: Scores = softmax(logits, axis=1)

@@ -82,6 +82,14 @@ class Recipe(Section):
     match_steps: bool = False
     """Give every arm as many optimizer steps as the original arm takes."""
 
+    @property
+    def measured(self) -> int:
+        """How many images are measured at once: without gradients four times a batch fits.
+
+        More than 64 are hardly faster.
+        """
+        return max(self.batch, min(4 * self.batch, 64))
+
     @field_validator("width")
     @classmethod
     def _check_width(cls, width: float) -> float:

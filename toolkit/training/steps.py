@@ -82,7 +82,7 @@ def validate(state: TrainingState, valid: Data, parts: int = 1) -> tuple[float, 
     """Return loss, accuracy and G-mean on valid."""
     group, labels = state.group, valid.labels
     rows = group.local(torch.arange(len(labels)))
-    batches = valid.take(torch.split(rows, max(1, state.job.recipe.batch // parts)))
+    batches = valid.take(torch.split(rows, max(1, state.job.recipe.measured // parts)))
     local = device.forward_batches(
         state.network, (images for images, _ in batches), state.machine.dtype
     )

@@ -196,7 +196,7 @@ def _batches(run: Run, photos: Sequence[NamedImage], track: Track) -> Iterator[P
     """Yield the pixels of files in batches; those that cannot be read are left out."""
     read = track(inference.read_photos(run, photos), "check", len(photos))
     pixels = (each for each in read if isinstance(each, np.ndarray))
-    while batch := list(islice(pixels, run.settings.batch)):
+    while batch := list(islice(pixels, run.settings.measured)):
         yield np.stack(batch)
 
 
