@@ -140,7 +140,7 @@ def score_rows(data: Data, rows: Labels, weights: dict[str, Tensor], job: Traini
     network.load_state_dict(weights)
     network = network.to(where).to(memory_format=torch.channels_last)
     with device.reproducible(job.settings.threads, where):
-        batches = torch.split(torch.from_numpy(np.asarray(rows)), recipe.batch)
+        batches = torch.split(torch.from_numpy(np.asarray(rows)), recipe.measured)
         images = (pixels for pixels, _ in data.to(where).take(batches))
         logits = device.forward_batches(network, images).double()
     return np.asarray(torch.softmax(logits, dim=1).cpu().numpy())
