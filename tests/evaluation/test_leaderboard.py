@@ -72,7 +72,7 @@ def test_what_is_lacking_is_named_with_the_lines_that_add_it():
     runs = [dataclasses.replace(run, history={"epoch": (1.0,)}) for run in runs]
     lacking = " ".join(comparison_notes(compare_results(runs, resamples=300, published=[])))
     assert "`control: duplicated` in compare" in lacking
-    assert "`published: {policy: homework}` in augment.arms" in lacking
+    assert "`homework: {policy: homework}` in augment.arms" in lacking
     there = compare_results(runs, resamples=300, published=["augmented"])
     assert "augmented, the published way" in {of.title for of in there.leaderboard}
     assert "lacks the published way" not in " ".join(comparison_notes(there))

@@ -250,8 +250,8 @@ def _lacking_notes(compared: Comparison) -> Iterator[str]:
         )
     if compared.published == ():
         yield (
-            "The leaderboard lacks the published way. In params.yaml: `published: {policy: "
-            "homework}` in augment.arms, and `published` in compare.arms."
+            "The leaderboard lacks the published way. In params.yaml: `homework: {policy: "
+            "homework}` in augment.arms, and `homework` in compare.arms."
         )
 
 
