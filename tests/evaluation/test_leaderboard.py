@@ -1,12 +1,21 @@
 """The leaderboard: who stands on it, in what order, and how probably each is the best."""
 
-import dataclasses
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.evaluation.test_comparison import BASE, GOOD, arms, scored
 from toolkit.evaluation.comparison import compare_results
-from toolkit.evaluation.leaderboard import COPIES, NOTHING, THRESHOLD, leaderboard_table
+from toolkit.evaluation.contrasts import GMEAN, estimate_arm, estimate_metrics
+from toolkit.evaluation.leaderboard import (
+    COPIES,
+    NOTHING,
+    THRESHOLD,
+    _draw_mean,
+    leaderboard_table,
+)
+from toolkit.evaluation.results import HISTORY
 from toolkit.evaluation.verdict import comparison_notes
 
 
@@ -20,7 +29,7 @@ def standings():
     """Copies only move the threshold; new images teach something."""
     return board(
         [scored("original", seed, 2.0, -2.0) for seed in range(3)],
-        [dataclasses.replace(scored("original", seed, 2.0), arm="duplicated") for seed in range(3)],
+        [replace(scored("original", seed, 2.0), arm="duplicated") for seed in range(3)],
         [scored("augmented", seed, 3.0) for seed in range(3)],
     )
 
@@ -54,14 +63,14 @@ def test_counts_are_those_of_the_decisions(standings):
 
 def test_equal_remedies_are_the_best_equally_probably():
     same = [scored("original", seed, 2.0) for seed in range(2)]
-    copies = [dataclasses.replace(run, arm="duplicated") for run in same]
+    copies = [replace(run, arm="duplicated") for run in same]
     shares = [of.best for of in board(same, copies) if of.title in (THRESHOLD, COPIES)]
     assert shares[0] == pytest.approx(shares[1], abs=0.1)
 
 
 def test_without_scores_only_decisions_stand_there():
     bare = [
-        dataclasses.replace(run, predictions=dataclasses.replace(run.predictions, scores=None))
+        replace(run, predictions=replace(run.predictions, scores=None))
         for run in arms(original=BASE, augmented=GOOD)
     ]
     assert [of.title for of in board(bare)] == ["augmented", NOTHING]
@@ -69,7 +78,7 @@ def test_without_scores_only_decisions_stand_there():
 
 def test_what_is_lacking_is_named_with_the_lines_that_add_it():
     runs = [scored(arm, seed, 2.0) for arm in ("original", "augmented") for seed in range(2)]
-    runs = [dataclasses.replace(run, history={"epoch": (1.0,)}) for run in runs]
+    runs = [replace(run, history={"epoch": (1.0,)}) for run in runs]
     lacking = " ".join(comparison_notes(compare_results(runs, resamples=300, published=[])))
     assert "`control: duplicated` in compare" in lacking
     assert "`homework: {policy: homework}` in augment.arms" in lacking
@@ -81,6 +90,24 @@ def test_what_is_lacking_is_named_with_the_lines_that_add_it():
 def test_the_size_of_the_networks_stands_there_where_it_is_known():
     runs = [scored(arm, 0, 2.0) for arm in ("original", "augmented")]
     assert leaderboard_table(compare_results(runs).leaderboard)[0][-1] == "best"
-    sized = [dataclasses.replace(run, metrics={"network_mb": 44.7}) for run in runs]
+    sized = [replace(run, metrics={"network_mb": 44.7}) for run in runs]
     header, *rows = leaderboard_table(compare_results([*sized]).leaderboard)
     assert (header[-1], {row[-1] for row in rows}) == ("MB", {"44.7"})
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_draws_of_cross_fitted_arms_reach_as_far_as_their_intervals(fixed):
+    """Two divisions that happen to differ are no two trainings: their spread is not Student's."""
+    folds = np.arange(590) % 5
+    runs = [scored("original", seed, 3.0 - seed) for seed in range(2)]
+    history = dict.fromkeys(HISTORY, (0.0 if fixed else 1.0,))
+    runs = [
+        replace(of, predictions=replace(of.predictions, folds=folds), history=history)
+        for of in runs
+    ]
+    metrics = estimate_metrics(runs, "b", 2000, 0)
+    row = estimate_arm(runs, [0, 1], metrics)
+    drawn = _draw_mean(metrics[GMEAN], [0, 1], np.random.default_rng(0), folds=True)
+    low, high = row.intervals[GMEAN]
+    reach = np.quantile(drawn, 0.975) - np.quantile(drawn, 0.025)
+    assert reach == pytest.approx(high - low, rel=0.25)

@@ -5,10 +5,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolkit.evaluation.contrasts import GMEAN, RANKING, ArmEstimate, MetricEstimate
+from toolkit.evaluation.contrasts import (
+    GMEAN,
+    RANKING,
+    ArmEstimate,
+    MetricEstimate,
+    cell_error,
+)
 from toolkit.metrics.arrays import Floats
 from toolkit.metrics.decisions import rarest_class
 from toolkit.metrics.predictions import Predictions
+from toolkit.metrics.significance import NO_ERROR
 
 NOTHING, THRESHOLD, COPIES = "do nothing", "choose a threshold", "plain copies"
 """The baseline as predicted, the baseline at a threshold, and the control."""
@@ -82,10 +89,11 @@ def arm_standings(
         for metric in (GMEAN, RANKING)
         if metric == row.metric or (row.arm == titles.baseline and metric in decided)
     ]
+    folds = all(decided[GMEAN][n].folds is not None for n in chosen)
     return [
         (
             _stand(titles, row, metric, [decided[metric][n] for n in chosen]),
-            _draw_mean(metrics[metric], chosen, rng),
+            _draw_mean(metrics[metric], chosen, rng, folds=folds),
         )
         for metric in shown
     ]
@@ -112,20 +120,29 @@ def _stand(
     )
 
 
-def _draw_mean(metric: MetricEstimate, chosen: Sequence[int], rng: np.random.Generator) -> Floats:
+def _draw_mean(
+    metric: MetricEstimate, chosen: Sequence[int], rng: np.random.Generator, *, folds: bool
+) -> Floats:
     """Draw what the mean of these runs' arm may truly be, [R].
 
-    Images vary as in the bootstrap, alike for all arms of a recipe; training by Student's t with
-    the spread over the seeds, which of a single run is not known and left out.
+    Images vary as in the bootstrap, alike for all arms of a recipe; training by Student's t, as in
+    the interval of the mean: with the spread over the seeds, which of a single run is not known and
+    left out, or, of cross-fitted runs, with that between the networks of their `folds`.
     """
     if metric.drawn is None:
         raise ValueError("a metric without resamples has no draws")
     rows = list(chosen)
     values, images = metric.values[rows], metric.drawn[rows].mean(axis=0)
     drawn = values.mean() + images - images.mean()
-    if len(rows) > 1:
-        error = float((values - values[0]).std(ddof=1)) / np.sqrt(len(rows))
-        drawn = drawn + error * rng.standard_t(len(rows) - 1, len(images))
+    error, freedom = NO_ERROR
+    if folds and metric.cells:
+        own = np.sqrt(np.diagonal(metric.covariance)[rows])
+        error, freedom = cell_error([metric.cells[row] for row in rows], own)
+    elif not folds and len(rows) > 1:
+        spread = float((values - values[0]).std(ddof=1))
+        error, freedom = spread / np.sqrt(len(rows)), len(rows) - 1
+    if error:
+        drawn = drawn + error * rng.standard_t(freedom, len(images))
     return np.asarray(np.clip(drawn, 0.0, 1.0))
 
 
