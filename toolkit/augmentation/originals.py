@@ -32,13 +32,14 @@ def load_originals(
         raise InputError(f"{output}: the output must lie apart from the images' folder {folder}")
     source = folders.scan(folder, track, workers, whole=True, settings=reading)
     check_originals(source, folder)
-    train = tuple(sample for sample in source.samples if sample.split == "train")
-    remedy = folders.suggest_splits(replace(source, samples=train or source.samples), folder)
     for sample in source.samples:
         if sample.split not in ("", "train"):
+            train = tuple(other for other in source.samples if other.split == "train")
+            chosen = replace(source, samples=train or source.samples)
             raise InputError(
                 f"{folder}: holds images of the split {sample.split!r} ({sample.path}); only "
-                f"training images are augmented: {remedy}, or choose with --only"
+                f"training images are augmented: {folders.suggest_splits(chosen, folder)}, or "
+                f"choose with --only"
             )
         if sample.derived:
             raise InputError(

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from toolkit.datasets import archives, download, hubs, params
-from toolkit.datasets.sources import SOURCES, inspect_source, read_tree
+from toolkit.datasets import params
 from toolkit.errors import InputError
 from toolkit.io import files, inside
 from toolkit.io.manifest import is_file_name
@@ -97,6 +96,8 @@ def _list_links(text: str, links: str) -> tuple[Any, str, int]:
     """Return what `_pin` does, of a folder with links; what is said has a hash of its listing."""
     if not Path(text).is_dir():
         raise files.missing(Path(text), "folder")
+    from toolkit.datasets.sources import inspect_source  # slow to import, as below
+
     source = params.Folder(source="folder", path=text, follow_links=links)
     listed = inspect_source(source) or {}
     said = f"{listed['files']} files and links into {links}, listing {listed['listing'][:16]}"
@@ -105,6 +106,8 @@ def _list_links(text: str, links: str) -> tuple[Any, str, int]:
 
 def _pin(text: str, work: Path, track: Track) -> tuple[Any, str, int]:
     """Return the section `fetch` of what is no folder, what to say, and the bytes if known."""
+    from toolkit.datasets import archives, download, hubs
+
     if match := HUGGING_FACE.fullmatch(text):
         name, at, folder = match["name"], match["at"], match["folder"] or ""
         commit = at if at and COMMIT.fullmatch(at) else hubs.find_commit(name, at, folder)
@@ -152,6 +155,8 @@ def folder_name(images: Path | str) -> str:
     text = _address(images)
     if "://" not in text and not Path(text).is_file():
         return Path(text).name
+    from toolkit.datasets import download
+
     last = re.split(r"[/?#@]", download.redacted_url(text) if "://" in text else text)
     words = [word for word in last if word]
     name = re.sub(r"(\.tar)?\.(zip|tar|tgz|gz|bz2|xz)$", "", words[-1] if words else "")
@@ -167,6 +172,8 @@ def _remove_old(place: Path) -> None:
 def _unpack(
     source: Any, place: Path, work: Path, track: Track, say: Callable[[str], object]
 ) -> None:
+    from toolkit.datasets.sources import SOURCES, read_tree
+
     rejected, count = list[dict[str, str]](), 0
     linked = isinstance(source, params.Folder)
     entries = read_tree(source, track) if linked else SOURCES[source.source](source, work, track)

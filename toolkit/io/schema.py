@@ -41,9 +41,12 @@ Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_check_distinc
 
 
 class Section(BaseModel):
-    """Base class of all sections, which are immutable and have no unknown keys."""
+    """Base class of all sections, which are immutable and have no unknown keys.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Pydantic builds a section when one is made: a command needs few of them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def build(kind: type[S], values: S | Mapping[str, Any] | None, origin: str) -> S:
