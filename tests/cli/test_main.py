@@ -66,10 +66,21 @@ def test_every_command_has_help_with_an_example(command):
     assert f"Example: toolkit {command}" in CliRunner().invoke(main.app, [command, "--help"]).stdout
 
 
-def test_help_and_augment_do_not_import_torch(tmp_path, photos):
+@pytest.mark.parametrize("words", [["augment", "-h"], ["augment", "--nothing"], ["augment", "a"]])
+def test_a_command_alone_answers_as_it_does_among_all(words):
+    (augment,) = (command for command in main.COMMANDS if command.__name__ == "augment")
+    alone, among = (
+        CliRunner().invoke(app, words, prog_name="toolkit")
+        for app in (main.make_app([augment]), main.app)
+    )
+    assert (alone.exit_code, alone.output) == (among.exit_code, among.output)
+
+
+def test_help_and_augment_import_nothing_that_they_do_not_need(tmp_path, photos):
     code = (
         "import sys; from toolkit.cli.main import app; app(sys.argv[1:], standalone_mode=False);"
-        "print(sorted({'torch', 'sklearn', 'imblearn', 'albumentations'} & set(sys.modules)))"
+        "unwanted = {'torch', 'sklearn', 'imblearn', 'albumentations', 'urllib.request'};"
+        "print(sorted(unwanted & set(sys.modules)))"
     )
     arguments = ["augment", str(photos), "--output", str(tmp_path / "out"), "--target", "15"]
     command = [sys.executable, "-c", code, *arguments]

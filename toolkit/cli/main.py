@@ -4,20 +4,12 @@ import gc
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated
 
 import typer
 
 from toolkit.cli import advice, comparison, console, data, process, training, use
-
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Augment, train and compare on imbalanced image folders, and say whether it helped.",
-)
 
 COMMANDS = (
     advice.advise,
@@ -45,9 +37,6 @@ COMMANDS = (
 )
 """In the order of the help: that of the stages, and then what runs them again."""
 
-for command in COMMANDS:
-    app.command()(command)
-
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -57,7 +46,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     _version: Annotated[
         bool,
@@ -65,6 +53,24 @@ def _options(
     ] = False,
 ) -> None:
     """Take the options that stand before a command."""
+
+
+def make_app(commands: Iterable[Callable[..., None]]) -> typer.Typer:
+    """Return the command line with these commands."""
+    made = typer.Typer(
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Augment, train and compare on imbalanced image folders, and say whether it helped.",
+    )
+    made.callback()(_options)
+    for command in commands:
+        made.command()(command)
+    return made
+
+
+app = make_app(COMMANDS)
 
 
 def fill_names(arguments: Sequence[str]) -> list[str]:
@@ -93,7 +99,9 @@ def main() -> None:
     process.warn_of_namesake()
     try:
         arguments = fill_names(sys.argv[1:])
-        sys.exit(process.stoppable(lambda: console.guarded(lambda: app(arguments))))
+        named = [command for command in COMMANDS if command.__name__ in arguments[:1]]
+        chosen = make_app(named) if named else app  # Typer takes 12 ms to build all commands
+        sys.exit(process.stoppable(lambda: console.guarded(lambda: chosen(arguments))))
     finally:
         gc.freeze()  # or Python searches all modules for garbage at its end, which takes 25 ms
 
