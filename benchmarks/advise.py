@@ -8,14 +8,17 @@ of the class that comes last, 500 of the other. Features are computed once. Prin
 - G-mean on 500/90 other photos of classifiers trained on 500/60 and on 500/5, with the threshold
   chosen by cross-fitting, over five draws of the photos;
 - a table of folders, drawn from all photos: how often two remedies that are equal by construction
-  get the verdict better or worse (each sees one random half of the features, or all of them with
-  noise of its own), and how often one that is truly better gets it (the other's features are noisy,
-  so that its G-mean on other photos is lower by about 0.085).
+  get the verdict better or worse, and how often one that is truly better gets it (the other's
+  features are noisy, so that its G-mean on other photos is lower by about 0.085). Equal are:
+  random halves of the features, all of them with noise of its own for each remedy, the same with
+  other noise where a photo is tested than where it is trained on, and new images, noisy copies,
+  that each remedy draws for itself.
 """
 
 import argparse
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +38,11 @@ from toolkit.training.pretrained.heads import TrainingSet
 FOLDS, REPEATS, SEEDS = 5, 2, 5
 NOISE = (3.0, 3.25, 3.5, 3.75, 4.0)
 """Deviations of the noise that are tried, in those of each feature."""
-HALVES, NOISY, WORSE = "halves", "noisy", "worse"
+NEW = 5
+"""New images of each rare photo."""
+HALVES, NOISY, APART, DRAWN, WORSE = "halves", "noisy", "noisy apart", "drawn", "worse"
+TABLE = *((60, kind) for kind in (HALVES, NOISY, APART, DRAWN, WORSE)), (5, WORSE)
+"""Rare photos and remedies of each row."""
 
 
 def main() -> None:
@@ -68,7 +75,7 @@ def main() -> None:
         heads_ = ("rare photos", "remedies", *judgment.VERDICTS, "G-mean", "interval")
         print("|", " | ".join(heads_), "|")
         print("|" + " ---: |" * len(heads_))
-        for rare, kind in ((60, HALVES), (60, NOISY), (60, WORSE), (5, WORSE)):
+        for rare, kind in TABLE:
             row = verdicts(features, labels, arguments.draws, kind, noise, rare)
             print("|", " | ".join(row), "|", flush=True)
         print(f"\n{time.process_time():.0f} CPU s")
@@ -84,7 +91,7 @@ def transfer(features: np.ndarray, labels: np.ndarray, rare: int, seed: int) -> 
     folds = fold(labels[train], rng)
     held_out = heads.cross_fit(data, folds)
     threshold = thresholds.smooth_threshold(predictions(labels[train], held_out), "1")
-    head = heads.fit_chosen(data, folds)
+    head = heads.fit_head(data, np.arange(len(train)), heads.STRENGTH)
     decided = thresholds.apply_threshold(
         predictions(labels[test], head.scores(features[test])), "1", threshold
     )
@@ -119,19 +126,13 @@ def verdicts(
         rows = np.concatenate(
             [rng.permutation(np.flatnonzero(labels == k))[:n] for k, n in ((0, 500), (1, rare))]
         )
-        own = features[rows]
-        halves = np.array_split(rng.permutation(features.shape[1]), 2)
-        both = {
-            HALVES: lambda own=own, halves=halves: [own[:, half] for half in halves],
-            NOISY: lambda own=own, rng=rng: [noisy(own, noise, rng) for _ in range(2)],
-            WORSE: lambda own=own, rng=rng: [noisy(own, noise, rng), own],
-        }[kind]()
+        plain = TrainingSet(features[rows], labels[rows], 2, balanced=True)
+        both = two_remedies(kind, plain, noise, rare, rng)
         folds = tuple(fold(labels[rows], rng) for _ in range(REPEATS))
         about = HeldOutImages(tuple(map(str, rows)), ("0", "1"), labels[rows], folds, "1")
         held_out = [
-            HeldOutScores(name, tuple(heads.cross_fit(data, one) for one in folds), tuned=True)
-            for name, some in zip("ab", both, strict=True)
-            for data in (TrainingSet(some, labels[rows], 2, balanced=True),)
+            HeldOutScores(name, tuple(cross_fit(*data, one) for one in folds), tuned=True)
+            for name, data in zip("ab", both, strict=True)
         ]
         found = remedies.compare_remedies(about, held_out, "b", resamples=500)["b"]
         counts[found.verdict] += 1
@@ -141,9 +142,48 @@ def verdicts(
     return [str(rare), kind, *shares, f"{gmean:.3f}", f"{low:.3f} to {high:.3f}"]
 
 
-def noisy(features: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """Add noise of so many standard deviations to each feature."""
-    return features + noise * features.std(axis=0) * rng.normal(size=features.shape)
+def cross_fit(data: TrainingSet, tested: TrainingSet, folds: np.ndarray) -> np.ndarray:
+    """Return `heads.cross_fit` with other features where an image is tested."""
+    rows = {fold: np.flatnonzero(folds != fold) for fold in np.unique(folds).tolist()}
+    return heads.score_without(tested, folds, heads.fit_without(data, folds, rows))[0]
+
+
+def two_remedies(
+    kind: str, plain: TrainingSet, noise: float, rare: int, rng: np.random.Generator
+) -> list[tuple[TrainingSet, TrainingSet]]:
+    """Return what two remedies are fitted on, and with which features they are tested.
+
+    The second is better where `kind` is WORSE. The `rare` photos come last.
+    """
+    own = plain.features
+
+    def blurred() -> TrainingSet:
+        return replace(plain, features=noisy(own, noise, rng))
+
+    if kind == HALVES:
+        halves = np.array_split(rng.permutation(own.shape[1]), 2)
+        both = [replace(plain, features=own[:, half]) for half in halves]
+    elif kind == DRAWN:
+        parents = np.repeat(np.arange(len(own) - rare, len(own)), NEW)
+        deviation = own.std(axis=0)
+        new = [noisy(own[parents], noise, rng, deviation) for _ in range(2)]
+        both = [replace(plain, new=one, parents=parents) for one in new]
+    elif kind == APART:
+        return [(blurred(), blurred()) for _ in range(2)]
+    else:
+        both = [blurred(), plain if kind == WORSE else blurred()]
+    return [(one, one) for one in both]
+
+
+def noisy(
+    features: np.ndarray,
+    noise: float,
+    rng: np.random.Generator,
+    deviation: np.ndarray | None = None,
+) -> np.ndarray:
+    """Add noise of so many standard deviations to each feature, those of these unless given."""
+    deviation = features.std(axis=0) if deviation is None else deviation
+    return features + noise * deviation * rng.normal(size=features.shape)
 
 
 def noise_for(features: np.ndarray, labels: np.ndarray, gain: float) -> tuple[float, float]:

@@ -160,6 +160,21 @@ def test_what_an_image_is_decides_nothing_that_scores_it(crossed):
     assert not before[0]["fc.weight"].equal(after[0]["fc.weight"])
 
 
+def test_networks_of_folds_and_of_all_images_have_one_penalty(crossed):
+    folder = dataset.open_folder(crossed / "data" / "train")
+    values = np.random.default_rng(0).normal(size=(len(folder.samples), 8))
+    settings, last_layers = arms.settings(**RECIPE), {}
+    job = state.TrainingJob("r", settings.recipes["r"], settings, 0)
+    fit = frozen.cross_fit_frozen(values, folder, 0, job, kept_in(last_layers))
+    assert fit.result.best == fit.result.history[0]
+    data = heads.TrainingSet(values, folder.labels.numpy(), 2, balanced=True)
+    folds = np.array([sample.folds[0] for sample in folder.samples])
+    rows = {fold: np.flatnonzero(folds != fold) for fold in range(3)} | {None: np.arange(20)}
+    for fold, weights in (last_layers | {None: fit.result.weights}).items():
+        expected = heads.fit_head(data, rows[fold], heads.STRENGTH).coefficients
+        np.testing.assert_allclose(weights["fc.weight"], expected, rtol=1e-4, atol=1e-6)
+
+
 def test_all_images_are_tested_and_compared(crossed, tmp_path):
     data = crossed / "data"
     for run in sorted((crossed / "models").iterdir()):

@@ -318,6 +318,19 @@ def test_an_image_has_no_part_in_its_own_score():
     assert not np.array_equal(before[12:], after[12:])
 
 
+def test_scores_of_all_folds_have_one_scale():
+    """A threshold of other folds fits them: none chooses a penalty of its own."""
+    features, labels = two_classes()
+    noisy = features + 20 * np.random.default_rng(1).normal(size=features.shape)
+    folds = np.arange(60) // 12
+    data = TrainingSet(noisy, labels, 2)
+    scores = heads.cross_fit(data, folds)
+    for fold in range(5):
+        head = heads.fit_head(data, np.flatnonzero(folds != fold), heads.STRENGTH)
+        own = folds == fold
+        np.testing.assert_array_equal(scores[own], head.scores(noisy[own]))
+
+
 def test_a_new_image_is_used_only_where_its_parent_is():
     features, labels = two_classes()
     folds = np.arange(60) // 12

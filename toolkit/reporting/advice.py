@@ -109,9 +109,9 @@ def _details(found: Advice) -> list[str]:
         f"Photos were resized to {found.size} x {found.size} pixels and turned into features by "
         f"{found.backbone}, trained on ImageNet and not changed. Classifiers on the features are "
         "logistic regressions.",
-        "A photo is scored only by classifiers trained without its fold; thresholds and penalties "
-        "come from the other folds too. New images are used only where their original is trained "
-        "on. Of duplicates one photo was kept.",
+        "A photo is scored only by classifiers trained without its fold; thresholds come from the "
+        "other folds too. New images are used only where their original is trained on. Of "
+        "duplicates one photo was kept.",
         f'Declared before any result: "{declared}" against "{advice.TITLES[advice.NOTHING]}", '
         "tested at 5%. Intervals hold for classifiers trained on this many photos.",
         *advice.look_sentences(found),

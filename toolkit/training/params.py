@@ -78,7 +78,8 @@ class Recipe(Section):
     """Write the gradient norm of each layer and epoch to the run's gradients.csv."""
     frozen: bool = Field(False, exclude_if=lambda frozen: not frozen)
     """Keep ImageNet's weights, and fit only the last layer: a class-balanced logistic regression,
-    anew in each epoch with a stronger penalty. The network must be efficientnet_lite0."""
+    anew in each epoch with a stronger penalty; where images are in folds, the first is kept. The
+    network must be efficientnet_lite0."""
     match_steps: bool = False
     """Give every arm as many optimizer steps as the original arm takes."""
 

@@ -84,10 +84,10 @@ def cross_fit_frozen(
 ) -> CrossFit:
     """Cross-fit class-balanced heads on the `features` [N, D] of an arm in one division into folds.
 
-    The penalty of a fold's head is the best one of the other folds, by the class-balanced log loss,
-    and that of the head that is fitted on all images the best one of all. New images are trained on
-    only where their original is, and never tested. Nothing else is random than the folds. What is
-    saved of a fold is the last layer of its network; the history is measured on held-out images.
+    The heads of all folds, and the one that is fitted on all images, have the penalty of the first
+    epoch, the weakest (see `heads.STRENGTH`). New images are trained on only where their original
+    is, and never tested. Nothing else is random than the folds. What is saved of a fold is the last
+    layer of its network; the history is measured on held-out images.
     """
     labels = folder.labels.numpy()
     data = TrainingSet(
@@ -104,11 +104,7 @@ def cross_fit_frozen(
     rows = {fold: training_rows(folder.table, division, fold) for fold in names}
     fitted = heads.fit_without(data, folds, rows, strengths)
     scored = heads.score_without(data, folds, fitted)[:, originals]
-    labels, tested = labels[originals], folds[originals]
-    best = heads.choose_for_folds(scored, labels, tested)
-    held_out = np.empty(scored.shape[1:])
-    for fold, number in best.items():
-        held_out[tested == fold] = scored[number, tested == fold]
+    labels = labels[originals]
     every = training_rows(folder.table, division, None)
     of_all = [heads.fit_head(data, every, strength) for strength in strengths]
     trained = data.labels[every]
@@ -118,13 +114,12 @@ def cross_fit_frozen(
     )
     for epoch in history:
         on_epoch(epoch)
-    kept = heads.choose_strength(scored, labels)
-    weights = backbones.lite0_weights() | _last_layer(of_all[kept])
+    weights = backbones.lite0_weights() | _last_layer(of_all[0])
     return CrossFit(
-        held_out,
-        tuple(save(fold, _last_layer(fitted[fold][best[fold]])) for fold in names),
+        scored[0],
+        tuple(save(fold, _last_layer(fitted[fold][0])) for fold in names),
         every,
-        FitResult(history, history[kept], weights, drawn=(), complete=True, parts=1),
+        FitResult(history, history[0], weights, drawn=(), complete=True, parts=1),
         _learning(data, folds, job.seed) if originals.all() else (),
     )
 

@@ -1,7 +1,6 @@
 """Classifiers on features: class-weighted logistic regression, alone and cross-fitted.
 
-Torch is not needed. Features are standardized by the training images. The strength of the L2
-penalty is chosen on images that the scored ones are not among.
+Torch is not needed. Features are standardized by the training images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +12,9 @@ import numpy.typing as npt
 from toolkit.datasets.folds import check_apart
 from toolkit.metrics.arrays import Flags, Floats, Labels
 
-STRENGTHS = (1e-4, 1e-3, 1e-2)
-"""Values of scikit-learn's `C`, for standardized features."""
+STRENGTH = 1e-2
+"""scikit-learn's `C`, for standardized features: the same in all folds. Where each fold chooses its
+own, its scores have another scale than those of the others, on which its threshold is chosen."""
 TINY = 1e-6
 
 Table = npt.NDArray[np.floating]
@@ -116,39 +116,21 @@ def _with_missing(head: Head, present: Labels, classes: int) -> Head:
     return Head(coefficients, intercepts)
 
 
-def fit_chosen(data: TrainingSet, folds: Labels) -> Head:
-    """Fit a head on all images, with the strength that is best over the `folds` [N]."""
-    held_out = _held_out(data, folds, np.ones(len(folds), dtype=bool))
-    strength = STRENGTHS[choose_strength(held_out, data.labels)]
-    return fit_head(data, np.arange(len(folds)), strength)
-
-
 def cross_fit(data: TrainingSet, folds: Labels, usable: Flags | None = None) -> Floats:
     """Return scores [N, K] of each image by a head that was fitted without its fold, `folds` [N].
 
     With `usable` [N] heads are fitted on these images alone; all images get scores.
-
-    The strength of a fold's penalty is the one with the lowest class-balanced log loss on the
-    other folds, so that no image chooses what scores it.
     """
-    held_out = _held_out(data, folds, np.ones(len(folds), dtype=bool) if usable is None else usable)
-    chosen = np.empty((len(folds), data.classes))
-    for fold, best in choose_for_folds(held_out, data.labels, folds).items():
-        chosen[folds == fold] = held_out[best, folds == fold]
-    return chosen
-
-
-def _held_out(data: TrainingSet, folds: Labels, usable: Flags) -> Floats:
-    """Return the scores [S, N, K] with each strength by heads without an image's fold."""
-    rows = {fold: np.flatnonzero((folds != fold) & usable) for fold in np.unique(folds).tolist()}
-    return score_without(data, folds, fit_without(data, folds, rows))
+    used = np.ones(len(folds), dtype=bool) if usable is None else usable
+    rows = {fold: np.flatnonzero((folds != fold) & used) for fold in np.unique(folds).tolist()}
+    return np.asarray(score_without(data, folds, fit_without(data, folds, rows))[0])
 
 
 def fit_without(
     data: TrainingSet,
     folds: Labels,
     rows: Mapping[int, Labels],
-    strengths: Sequence[float] = STRENGTHS,
+    strengths: Sequence[float] = (STRENGTH,),
 ) -> dict[int, list[Head]]:
     """Return the heads of each fold with each strength: fitted on `rows` of `data`, fold -> rows.
 
@@ -169,19 +151,3 @@ def score_without(data: TrainingSet, folds: Labels, fitted: Mapping[int, Sequenc
         for number, head in enumerate(of_fold):
             held_out[number, folds == fold] = head.scores(data.features[folds == fold])
     return held_out
-
-
-def choose_for_folds(held_out: Floats, labels: Labels, folds: Labels) -> dict[int, int]:
-    """Return for each fold the strength that is best on the others (see `choose_strength`)."""
-    return {
-        fold: choose_strength(held_out[:, folds != fold], labels[folds != fold])
-        for fold in np.unique(folds).tolist()
-    }
-
-
-def choose_strength(held_out: Floats, labels: Labels) -> int:
-    """Return which of the scores [S, N, K] has the lowest class-balanced log loss."""
-    right = held_out[:, np.arange(len(labels)), labels]
-    losses = -np.log(np.maximum(right, TINY))
-    weights = 1 / np.bincount(labels)[labels]
-    return int(np.argmin(losses @ weights))
