@@ -100,7 +100,8 @@ def train(
         if done.drawn and done.settings.weights:
             names, path = ", ".join(done.drawn), done.settings.weights.path
             console.say(f"{names}: not in {path} in this shape, so these start from random weights")
-        console.say(f"{done.folder}: {_summary(done)}", quiet=quiet)
+        if not quiet:  # of several processes one has written what the summary reads
+            console.say(f"{done.folder}: {_summary(done)}")
 
 
 def _parse_seeds(seeds: str) -> list[int]:
