@@ -106,7 +106,7 @@ def test_every_image_and_chart_has_an_alternative_text(page):
     assert all(page.values("alt", "img"))
     charts = page.values("aria-label", "svg")
     assert len(charts) == page.values("role", "svg").count("img") > 15
-    assert all(re.search(r"\d\.\d{3}|\d originals", words) for words in charts)
+    assert all(re.search(r"\d\.\d{3}|\d originals|\d of \d+ found", words) for words in charts)
 
 
 def test_every_chart_can_be_reached_by_keyboard_and_read_as_a_table(page, html):

@@ -37,6 +37,20 @@ def test_the_verdict_has_a_sentence_per_arm_and_charts(page_inputs):
     assert len(section["recalls"]) == 2
 
 
+def test_the_first_screen_has_the_declared_contrast_in_counts(page_inputs, bare):
+    first = page.first_screen(page_inputs.compared)
+    primary = next(contrast for contrast in page_inputs.compared.contrasts if contrast.primary)
+    assert first["badge"] == primary.verdict.capitalize()
+    assert (first["arm"].arm, first["before"].arm) == (primary.arm, primary.against)
+    assert len(first["dots"]["marks"]) == first["arm"].rare
+    text = comparison_page(page_inputs)
+    assert text.index('class="hero"') < text.index('class="verdict"')
+    assert f"{primary.arm} finds {first['arm'].found:.0f} of {first['arm'].rare}" in text
+    assert 'class="hero"' in comparison_page(bare)
+    alone = [run for run in bare.results if run.arm == "original"]
+    assert page.first_screen(compare_results(alone, resamples=200)) is None
+
+
 def test_runs_made_in_different_ways_are_said_to_be(bare):
     runs = [
         replace(run, conditions={"device": device})

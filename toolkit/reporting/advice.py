@@ -76,7 +76,7 @@ def advice_values(found: Advice, audit: Audit, table: Manifest, folder: Path) ->
         "others": chosen.errors.others,
         "alarms": round(chosen.errors.alarms),
         "was_alarms": round(nothing.errors.alarms),
-        "dots": _dots(round(chosen.errors.found), chosen.errors.rare),
+        "dots": place_dots(round(chosen.errors.found), chosen.errors.rare),
         "numbers": _numbers(chosen),
         "curve": draw_learning(found.learning),
         "steps": list(advice.next_steps(found)),
@@ -122,7 +122,7 @@ def _details(found: Advice) -> list[str]:
 # --- pictures of numbers ----------------------------------------------------------------------
 
 
-def _dots(hits: int, total: int) -> dict[str, Any] | None:
+def place_dots(hits: int, total: int) -> dict[str, Any] | None:
     """Place a dot for each rare photo; None for more than people count."""
     if total > MAX_DOTS:
         return None

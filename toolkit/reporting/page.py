@@ -9,22 +9,27 @@ from typing import Any
 
 from toolkit.checks import thumbnails
 from toolkit.checks.findings import Audit
+from toolkit.evaluation import judgment
 from toolkit.evaluation.comparison import Comparison
-from toolkit.evaluation.contrasts import tested_metric
+from toolkit.evaluation.contrasts import AUC, tested_metric
 from toolkit.evaluation.curves import DIAGRAMS
 from toolkit.evaluation.leaderboard import leaderboard_table
+from toolkit.evaluation.remedies import more_images
 from toolkit.evaluation.results import RunResult, is_trained_in_folds
 from toolkit.evaluation.verdict import (
     PAGE_METRICS,
     comparison_notes,
+    detectable_statement,
+    format_difference,
     metric_title,
+    settling_statement,
     verdict_headline,
 )
 from toolkit.io import files, manifest
 from toolkit.io.manifest import SPLITS, Manifest
-from toolkit.io.text import count_reasons
+from toolkit.io.text import count_reasons, shorten
 from toolkit.reporting import charts, curves, gallery, tables
-from toolkit.reporting.advice import draw_learning
+from toolkit.reporting.advice import TONES, draw_learning, place_dots
 from toolkit.reporting.arms import find_sheets, read_probes, read_summaries
 from toolkit.reporting.audit import check_sections, class_count_table, outcome_table
 from toolkit.reporting.charts import Chart
@@ -76,6 +81,7 @@ def page_sections(inputs: PageInputs) -> dict[str, Any]:
         "arms": {arm: f"swatch-{n}" for n, arm in enumerate(inputs.compared.arms)},
         "swatches": charts.swatches(inputs.compared.arms),
         "compared": inputs.compared,
+        "first": first_screen(inputs.compared),
         "verdict": verdict_section(inputs.compared),
         "data": data_section(inputs),
         "training": training_section(inputs),
@@ -114,6 +120,43 @@ def verdict_section(compared: Comparison) -> dict[str, Any]:
         "contrasts": tables.contrast_table(compared),
         "others": tables.difference_table(compared, [*others, *recalls]),
         "mcnemar": tables.mcnemar_table(compared),
+    }
+
+
+def first_screen(compared: Comparison) -> dict[str, Any] | None:
+    """Return what the declared contrast brings, in counts; None where nothing was declared."""
+    primary = next((contrast for contrast in compared.contrasts if contrast.primary), None)
+    standings = {(of.recipe, of.arm, of.metric): of for of in compared.leaderboard}
+    if primary is None:
+        return None
+    arm, before = (
+        standings.get((primary.recipe, name, primary.metric))
+        for name in (primary.arm, primary.against)
+    )
+    if arm is None or before is None:
+        return None
+    area = primary.differences.get(AUC)
+    curve = compared.learning.get(primary.recipe, {})
+    unknown = primary.verdict == judgment.UNKNOWN
+    steps = [
+        more_images(curve, repr(shorten(primary.rare[0], 40))),
+        f"{detectable_statement(primary)}." if unknown else "",
+        *settling_statement(primary),
+    ]
+    return {
+        "badge": primary.verdict.capitalize(),
+        "tone": TONES[primary.verdict],
+        "arm": arm,
+        "before": before,
+        "rare": shorten(primary.rare[0], 40),
+        "dots": place_dots(round(arm.found), arm.rare),
+        "numbers": [
+            f"G-mean {arm.gmean:.3f} ({arm.low:.3f} to {arm.high:.3f})",
+            format_difference(primary.tested),
+            *([f"in ranking: AUC {area.arm:.3f}"] if area else []),
+        ],
+        "curve": draw_learning(curve),
+        "steps": [step for step in steps if step],
     }
 
 
