@@ -11,7 +11,7 @@ from toolkit.evaluation.comparison import compare_results, look_at_primary
 from toolkit.evaluation.results import HISTORY, RunResult
 from toolkit.evaluation.verdict import comparison_notes
 from toolkit.metrics.predictions import Predictions
-from toolkit.pipeline import params, project, seeds
+from toolkit.pipeline import params, seeds
 from toolkit.pipeline.experiments import run_dvc
 from toolkit.pipeline.seeds import check_more_seeds, name_seeds, plan_in_params
 from toolkit.pipeline.steps import leaderboard as step
@@ -52,7 +52,7 @@ def added(path, hits, budget=None):
     said, reproduced = [], []
 
     def read():
-        compare = project.read_settings(path).compare
+        compare = params.read_settings(path).compare
         results = [
             run(arm, seed, hits[arm] + seed % 3) for arm in compare.arms for seed in compare.seeds
         ]
@@ -68,14 +68,14 @@ def test_a_clear_difference_takes_the_seeds_that_are_there(path):
     found, said, reproduced = added(path, {"original": 10, "augmented": 36})
     assert said[-1] == "3 seeds of each arm: better"
     assert reproduced == 2  # the runs, and what depends on the plan
-    assert project.read_settings(path).compare.looks == [3, 6, 12, 24, 50]
+    assert params.read_settings(path).compare.looks == [3, 6, 12, 24, 50]
     assert found.comparison.look.level < 0.05
     assert "Look 1 of at most 5" in " ".join(comparison_notes(found.comparison))
 
 
 def test_seeds_are_added_by_the_plan_until_it_is_sure_or_the_looks_are_over(path):
     _, said, _ = added(path, {"original": 24, "augmented": 24})
-    compare = project.read_settings(path).compare
+    compare = params.read_settings(path).compare
     assert said[1] == "3 seeds of each arm: not yet known"
     assert len(compare.seeds) in compare.looks[1:]
     assert compare.seeds[:5] == [0, 7, 2, 1, 3]
@@ -86,7 +86,7 @@ def test_seeds_are_added_by_the_plan_until_it_is_sure_or_the_looks_are_over(path
 def test_without_time_for_more_there_is_one_look_at_the_usual_level(path):
     budget = TimeBudget(0.0, until_sure=True)
     found, _, reproduced = added(path, {"original": 24, "augmented": 25}, budget)
-    assert project.read_settings(path).compare.looks == []
+    assert params.read_settings(path).compare.looks == []
     assert (found.comparison.look.planned, reproduced) == (1, 1)
 
 
@@ -102,10 +102,10 @@ def test_divisions_into_folds_are_added_with_the_seeds(path):
     folds = "{folds: 5, repeats: 3}"
     path.write_text(text.replace("{fractions: {train: 0.6, valid: 0.2, test: 0.2}}", folds)
                     .replace("[0, 7, 2]", "[0, 1, 2]"))  # fmt: skip
-    check_more_seeds(project.read_settings(path))
+    check_more_seeds(params.read_settings(path))
     plan_in_params(path, (3, 6))
     name_seeds(path, 6)
-    settings = project.read_settings(path)
+    settings = params.read_settings(path)
     assert settings.prepare.split.repeats == 6
     assert settings.compare.seeds == [0, 1, 2, 3, 4, 5]
 
@@ -156,7 +156,7 @@ def test_a_change_that_comments_would_spoil_is_refused_and_nothing_is_written(tm
 def test_a_number_of_seeds_that_is_no_look_is_refused(path):
     plan_in_params(path, (2, 4))
     with pytest.raises(InputError, match=r"compare.seeds must be .* one of .*looks \[2, 4\]"):
-        project.read_settings(path)
+        params.read_settings(path)
 
 
 @pytest.mark.parametrize("looks", [[3], [6, 3], [3, 3], [1, 3]])
@@ -183,7 +183,7 @@ def within(path, stops=()):
             raise TimeUpError
 
     budget = TimeBudget(600.0, say=said.append)
-    return step._within(budget, project.read_settings(path), reproduce), said, ran
+    return step._within(budget, params.read_settings(path), reproduce), said, ran
 
 
 def test_with_a_limit_of_time_cheap_remedies_come_first(path):

@@ -28,7 +28,7 @@ def test_own_photos_two_classes(tmp_path):
     assert settings.fetch.path == "../photos"
     assert settings.evaluate.positive == "sick"
     assert settings.prepare.size == 32  # that of the photos
-    assert settings.version == project.installed_version()
+    assert settings.version == params.installed_version()
     assert "9 healthy, 4 sick" in said
     assert "dvc exp run -S augment.target=N" in said
 
@@ -164,7 +164,7 @@ def test_every_preset_makes_a_project(tmp_path, preset):
     start(tmp_path, None, preset)
     names = {p.name for p in tmp_path.iterdir()}
     assert {"params.yaml", "dvc.yaml", ".git", ".dvc", ".gitignore"} <= names
-    assert params.load_params(tmp_path / "params.yaml").version == project.installed_version()
+    assert params.load_params(tmp_path / "params.yaml").version == params.installed_version()
 
 
 def test_what_dvc_unpickles_is_the_users_alone(tmp_path, monkeypatch):
@@ -233,7 +233,7 @@ def test_another_version_is_refused_with_the_remedy():
         "compare": {"arms": ["original"], "recipes": ["a"], "seeds": [0]},
     })  # fmt: skip
     with pytest.raises(InputError, match=r"version is 9.9, but toolkit .* is installed"):
-        project.check_version(settings)
+        params.check_version(settings)
 
 
 def test_images_that_fetch_would_refuse_are_refused_at_once(tmp_path):

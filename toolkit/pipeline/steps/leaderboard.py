@@ -19,7 +19,7 @@ from toolkit.evaluation.verdict import verdict_sentence
 from toolkit.io.notebook import html_table
 from toolkit.io.schema import PositiveNumber, check
 from toolkit.metrics.significance import MOST_RUNS
-from toolkit.pipeline import experiments, paths, project, revisions
+from toolkit.pipeline import experiments, params, paths, revisions
 from toolkit.pipeline.params import Params
 from toolkit.pipeline.seeds import check_more_seeds, name_seeds, plan_in_params
 from toolkit.pipeline.timing import PLANNED, TimeBudget, TimeUpError, arm_seconds
@@ -69,7 +69,7 @@ def leaderboard(
         say(f"{' '.join(('dvc repro', *stages))}; what it says goes to {log}")
         experiments.run_dvc(Path(), log, "repro", *stages, seconds=seconds)
 
-    settings = project.read_settings(paths.PARAMS)
+    settings = params.read_settings(paths.PARAMS)
     budget = TimeBudget(math.inf if max_minutes is None else 60 * max_minutes, until_sure, say)
     if until_sure:
         return _until_sure(budget, reproduce)
@@ -135,7 +135,7 @@ def _until_sure(
 ) -> Leaderboard:
     """Add seeds to the params at `path`, `reproduce` and `read` the results, until it is sure."""
     read = read or _read
-    settings = project.read_settings(path)
+    settings = params.read_settings(path)
     check_more_seeds(settings)
     reproduce()
     each = _seconds_of_a_seed(settings)
@@ -147,7 +147,7 @@ def _until_sure(
         reproduce()
         again = time.monotonic() - began
     while True:
-        latest, seeds = read(), len(project.read_settings(path).compare.seeds)
+        latest, seeds = read(), len(params.read_settings(path).compare.seeds)
         primary = next(filter(_is_primary, latest.comparison.contrasts))
         budget.say(f"{seeds} seeds of each arm: {primary.verdict}")
         following = next((count for count in looks if count > seeds), None)
@@ -188,7 +188,7 @@ def _is_primary(contrast: Contrast) -> bool:
 
 def _read(only: Collection[Remedy] | None = None) -> Leaderboard:
     """Read the evaluations of params.yaml, or `only` those, and compare them as it says."""
-    settings = project.read_settings(paths.PARAMS)
+    settings = params.read_settings(paths.PARAMS)
     compare = settings.compare
     results = [
         read_result(paths.RUNS / key.place)

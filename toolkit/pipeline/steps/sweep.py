@@ -12,7 +12,7 @@ from toolkit.evaluation.results import RunResult
 from toolkit.io import files
 from toolkit.io.notebook import html_image
 from toolkit.metrics.params import CompareParams
-from toolkit.pipeline import experiments, paths, project
+from toolkit.pipeline import experiments, params, paths
 from toolkit.pipeline.experiments import Experiment
 from toolkit.pipeline.sweep import ablation_experiments, parse_targets, target_experiments
 from toolkit.reporting.plots.sweep import ablation_figure, response_figure
@@ -58,7 +58,7 @@ def sweep(
     table, image = Path(output) / f"{name}.csv", Path(output) / f"{name}.png"
     for path in (table, image):
         files.check_output(path, file=True)
-    settings = project.read_settings(paths.PARAMS)
+    settings = params.read_settings(paths.PARAMS)
     if target is not None:
         text = target if isinstance(target, str) else ",".join(map(str, target))
         targets = target_experiments(settings, parse_targets(text), prefix)
