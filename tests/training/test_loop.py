@@ -271,7 +271,7 @@ def test_gradients_of_parts_add_up_to_those_of_the_batch(arm):
 def test_parts_of_a_short_batch_have_two_images_at_least(monkeypatch, arm, count, parts):
     """In training mode: batch norm needs two, and the mean of no losses is NaN."""
     sizes = count_images(monkeypatch)
-    state = initial_state(job(network="googlenet"), 2)
+    state = initial_state(job(network="googlenet", width=0.125), 2)
     state.network.train()
     value = steps.train_step(state, arm.images[:count], arm.labels[:count], parts=parts)
     assert math.isfinite(value.item())

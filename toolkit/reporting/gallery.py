@@ -17,6 +17,7 @@ from toolkit.io import images, inside
 from toolkit.io.images import Pixels
 from toolkit.io.manifest import Manifest, Sample, read_manifest
 from toolkit.io.samples import map_samples
+from toolkit.io.sandbox import finished, sandboxed_map
 from toolkit.reporting.curves import evenly_spaced
 
 SIDE, QUALITY = 96, 80
@@ -106,15 +107,18 @@ def mistake_strips(runs: Sequence[RunResult]) -> dict[str, list[Strip]]:
         mistakes = results.read_mistakes(folder) if folder else ()
         for kind in dict.fromkeys(mistake.kind for mistake in mistakes):
             of_kind = [mistake for mistake in mistakes if mistake.kind == kind]
-            pictures = tuple(_mistake(mistake) for mistake in of_kind[:MAX_MISTAKES])
+            chosen = of_kind[:MAX_MISTAKES]
+            decoded = sandboxed_map(_read, chosen, 1)  # one process: each by itself takes longer
+            pixels = finished(decoded, (mistake.file for mistake in chosen))
+            pictures = tuple(map(_mistake, chosen, pixels))
             strips.setdefault(kind, []).append(Strip(arm, pictures))
     return strips
 
 
-def _mistake(mistake: Mistake) -> InlineImage:
+def _mistake(mistake: Mistake, pixels: Pixels) -> InlineImage:
     lines = (mistake.actual, f"predicted {mistake.predicted}", f"score {mistake.score:.3f}")
     alt = f"{', '.join(lines)}; at the right, the Grad-CAM heatmap"
-    return inline_squares(_read(mistake), alt, lines)
+    return inline_squares(pixels, alt, lines)
 
 
 def _read(mistake: Mistake) -> Pixels:
