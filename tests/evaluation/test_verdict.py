@@ -8,6 +8,7 @@ from toolkit.evaluation.verdict import (
     comparison_markdown,
     comparison_notes,
     comparison_table,
+    counts_sentence,
     design_sentence,
     format_p,
     images_to_settle,
@@ -78,6 +79,17 @@ def test_the_headline_is_the_primary_contrast_then_a_sentence_per_arm():
     assert first.startswith("augmented against original, net: better (primary). ")
     assert second.startswith("augmented against original: not yet known with other (G-mean ")
     assert third.startswith("flipped against original, net: worse (exploratory). ")
+
+
+def test_the_declared_contrast_is_said_in_images_too():
+    compared = compare_results(arms(original=BASE, augmented=GOOD))
+    (primary,) = compared.contrasts
+    arm = next(of for of in compared.leaderboard if of.arm == "augmented")
+    assert counts_sentence(compared).startswith(
+        f"With net, augmented finds {arm.found:.0f} of {arm.rare} images of {primary.rare[0]!r} "
+        "where original finds "
+    )
+    assert counts_sentence(compare_results(arms(original=BASE))) == ""
 
 
 def test_the_headline_is_about_the_arms_and_not_about_the_control():

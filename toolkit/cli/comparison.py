@@ -91,8 +91,9 @@ def compare(
     console.answer("")
     console.answer(console.table(leaderboard_table(compared.leaderboard, seconds)))
     console.answer("")
+    counts = verdict.counts_sentence(compared)
     sentences = map(verdict.verdict_sentence, compared.contrasts)
-    for line in (*sentences, *verdict.comparison_notes(compared)):
+    for line in (*filter(None, [counts]), *sentences, *verdict.comparison_notes(compared)):
         console.answer(line)
 
 

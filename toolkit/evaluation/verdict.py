@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from toolkit.evaluation import judgment
 from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.contrasts import AUC, GMEAN, RANKING, ArmEstimate, Contrast, tested_metric
+from toolkit.evaluation.leaderboard import Standing
 from toolkit.evaluation.remedies import more_images
 from toolkit.io.text import shorten
 from toolkit.metrics.intervals import FEWEST, explain_ends
@@ -71,6 +72,31 @@ def _difference(difference: Difference, name: str = "G-mean") -> str:
 
 
 # --- sentences --------------------------------------------------------------------------------
+
+
+def declared_standings(compared: Comparison) -> tuple[Contrast, Standing, Standing] | None:
+    """Return the declared contrast, and how its arm and the other one stand; None without it."""
+    primary = next((contrast for contrast in compared.contrasts if contrast.primary), None)
+    standings = {(of.recipe, of.arm, of.metric): of for of in compared.leaderboard}
+    if primary is None:
+        return None
+    arm, before = (
+        standings.get((primary.recipe, name, primary.metric))
+        for name in (primary.arm, primary.against)
+    )
+    return (primary, arm, before) if arm and before else None
+
+
+def counts_sentence(compared: Comparison) -> str:
+    """State in images what the arm of the declared contrast finds; "" where nothing is declared."""
+    if not (declared := declared_standings(compared)):
+        return ""
+    primary, arm, before = declared
+    return (
+        f"With {arm.recipe}, {arm.arm} finds {round(arm.found)} of {arm.rare} images of "
+        f"{shorten(primary.rare[0], 40)!r} where {before.arm} finds {round(before.found)}, with "
+        f"{round(arm.alarms)} false alarms in {arm.others} where that has {round(before.alarms)}."
+    )
 
 
 def verdict_headline(compared: Comparison) -> list[str]:

@@ -19,6 +19,8 @@ from toolkit.evaluation.results import RunResult, is_trained_in_folds
 from toolkit.evaluation.verdict import (
     PAGE_METRICS,
     comparison_notes,
+    counts_sentence,
+    declared_standings,
     detectable_statement,
     format_difference,
     metric_title,
@@ -125,16 +127,9 @@ def verdict_section(compared: Comparison) -> dict[str, Any]:
 
 def first_screen(compared: Comparison) -> dict[str, Any] | None:
     """Return what the declared contrast brings, in counts; None where nothing was declared."""
-    primary = next((contrast for contrast in compared.contrasts if contrast.primary), None)
-    standings = {(of.recipe, of.arm, of.metric): of for of in compared.leaderboard}
-    if primary is None:
+    if not (declared := declared_standings(compared)):
         return None
-    arm, before = (
-        standings.get((primary.recipe, name, primary.metric))
-        for name in (primary.arm, primary.against)
-    )
-    if arm is None or before is None:
-        return None
+    primary, arm, before = declared
     area = primary.differences.get(AUC)
     curve = compared.learning.get(primary.recipe, {})
     unknown = primary.verdict == judgment.UNKNOWN
@@ -146,6 +141,7 @@ def first_screen(compared: Comparison) -> dict[str, Any] | None:
     return {
         "badge": primary.verdict.capitalize(),
         "tone": TONES[primary.verdict],
+        "counts": counts_sentence(compared),
         "arm": arm,
         "before": before,
         "rare": shorten(primary.rare[0], 40),
