@@ -3,8 +3,9 @@
 python benchmarks/showcase.py [number, 20 by default]
 
 Each is a project of the preset `quick` with its own fetch.seed, 0, 1, ..., run by `dvc repro` in
-a temporary folder: a minute or two each. The verdict is that of the primary contrast, which
-depends on no recipe but its own: the others are left out. Nothing is tuned on any of them.
+a temporary folder: two CPU minutes each, as many at once as there are cores. The verdict is that of
+the primary contrast, which depends on no recipe but its own: the others are left out. Nothing is
+tuned on any of them.
 """
 
 import json
@@ -13,15 +14,20 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from toolkit.io import parallel
+
 COUNT = 20
+SHOWN = ("verdict", "threshold_gmean_difference", "verdict_as_predicted", "gmean_difference")
 
 
-def run(seed: int, home: Path) -> str:
-    """Run the main job on the data set of a seed, and return the primary contrast's verdict."""
+def run(seed: int, home: Path) -> dict[str, str | float]:
+    """Run the main job on the data set of a seed, and return what summary.json has of it."""
     folder = home / str(seed)
     _call(home, "toolkit", "init", str(seed), "--preset", "quick", "--no-commit")
     yaml, path = YAML(), folder / "params.yaml"
@@ -30,9 +36,10 @@ def run(seed: int, home: Path) -> str:
     settings["fetch"]["seed"] = seed
     settings["compare"]["recipes"] = [primary["recipe"]]
     yaml.dump(settings, path)
-    _call(folder, "dvc", "repro", "--quiet")
+    _call(folder, "dvc", "repro", "--quiet", "compare")
     summary = json.loads((folder / "reports" / "summary.json").read_text(encoding="utf-8"))
-    return str(summary[primary["recipe"]][primary["arm"]]["verdict"])
+    found: dict[str, str | float] = summary[primary["recipe"]][primary["arm"]]
+    return found
 
 
 def _call(folder: Path, module: str, *arguments: str) -> None:
@@ -47,14 +54,15 @@ def _call(folder: Path, module: str, *arguments: str) -> None:
 def main() -> None:
     """Print the verdict of each data set as it is there, then how many ended which way."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT
-    verdicts = Counter[str]()
-    for seed in range(count):
-        with tempfile.TemporaryDirectory() as name:
-            verdict = run(seed, Path(name))
-        verdicts[verdict] += 1
-        print(f"fetch.seed {seed}: {verdict}", flush=True)
+    ranking, at_half = Counter[str](), Counter[str]()
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(parallel.cores()) as pool:
+        for seed, found in enumerate(pool.map(partial(run, home=Path(name)), range(count))):
+            ranking[str(found["verdict"])] += 1
+            at_half[str(found["verdict_as_predicted"])] += 1
+            listed = ", ".join(f"{key} {found[key]}" for key in SHOWN)
+            print(f"fetch.seed {seed}: {listed}", flush=True)
     for verdict in ("better", "worse", "practically equal", "not yet known"):
-        print(f"{verdict:18} {verdicts[verdict]}")
+        print(f"{verdict:18} {ranking[verdict]:3}  at .5 {at_half[verdict]:3}")
 
 
 if __name__ == "__main__":
