@@ -46,7 +46,9 @@ def _call(folder: Path, module: str, *arguments: str) -> None:
     place = Path(sys.executable).parent  # its toolkit is that of the stages
     environment = {**os.environ, "PATH": f"{place}{os.pathsep}{os.environ['PATH']}"}
     command = [place / module, *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=False
+    )
     if done.returncode:
         raise SystemExit(f"{module} {' '.join(arguments)} failed in {folder}")
 
