@@ -80,7 +80,7 @@ def resolve_device(choice: str) -> torch.device:
     if choice == "cuda" and not torch.cuda.is_available():
         raise InputError("train.device is cuda, but torch finds no CUDA GPU; set it to auto or cpu")
     if choice == "cpu" or not torch.cuda.is_available():
-        return torch.device("cpu")
+        return CPU
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # set by torchrun
 
 

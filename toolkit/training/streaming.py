@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from toolkit.progress import Track, silent
-from toolkit.training import dataset
+from toolkit.training import dataset, device
 from toolkit.training.dataset import Data, LabeledFolder
 
 MEMORY_FRACTION = 0.4  # of the free memory, which images may fill
@@ -69,7 +69,7 @@ class Stream:
 
 def open_stream(folder: LabeledFolder, size: int, workers: int = 0) -> Stream:
     """Stream a folder's images at `size` x `size` pixels; 0 workers means one per core."""
-    return Stream(folder, folder.labels, folder.weights, size, workers, torch.device("cpu"))
+    return Stream(folder, folder.labels, folder.weights, size, workers, device.CPU)
 
 
 def open_data(

@@ -69,7 +69,7 @@ def embedding_seconds(
     size = size or backbone.size
     if (cache / _key(folder, backbone, size, threads)).is_dir():
         return 0.0
-    with device.reproducible(threads, torch.device("cpu")), torch.inference_mode():
+    with device.reproducible(threads, device.CPU), torch.inference_mode():
         empty = torch.zeros(TRIAL, 3, size, size).to(memory_format=torch.channels_last)
         backbone.network(empty)  # the first time takes longer
         began = time.perf_counter()
@@ -124,7 +124,7 @@ def _write(
     with (
         files.naming_errors(path),
         path.open("wb") as table,
-        device.reproducible(threads, torch.device("cpu")),
+        device.reproducible(threads, device.CPU),
         torch.inference_mode(),
     ):
         np.lib.format.write_array_header_1_0(table, header)
