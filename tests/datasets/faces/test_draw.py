@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import cross_val_predict
@@ -172,7 +172,9 @@ def painted(paint):
     image = Image.new("RGB", (96, 96), (1, 2, 3))
     rng = np.random.default_rng(0)
     pose = shapes.Pose(scale=30, x=48, y=48, tilt=0.1, yaw=0.2, pitch=0.1)
-    paint(shapes.Canvas(image, pose), people.sample_person(rng), rng)
+    canvas = shapes.Canvas(image, pose)
+    paint(canvas, people.sample_person(rng), rng)
+    canvas.paint()
     return image.getcolors() != [(96 * 96, (1, 2, 3))]
 
 
@@ -192,7 +194,29 @@ def test_a_clip_protects_what_lies_outside():
     canvas = shapes.Canvas(image, shapes.Pose(10, 20, 20, 0, 0, 0))
     with canvas.clip(np.array([(-1.0, -1.0), (0.9, -1.0), (0.9, 0.9), (-1.0, 0.9)])):
         canvas.fill(shapes.ellipse(0, 0, 2, 2), (255, 0, 0))
+    canvas.paint()
     assert image.getbbox() == (10, 10, 30, 30)
+
+
+def test_inside_a_clip_each_pixel_is_as_on_the_whole_image():
+    """Wherever the outline lies, and however far the shapes reach beyond it."""
+    rng = np.random.default_rng(4)
+    for _ in range(100):
+        outline, *corners = rng.uniform(-2, 6, (4, 5, 2))
+        colors = [tuple(color) for color in rng.integers(0, 256, (3, 3)).tolist()]
+        image = Image.new("RGB", (60, 40))
+        canvas = shapes.Canvas(image, shapes.Pose(10, 0, 0, 0, 0, 0))
+        with canvas.clip(outline):
+            for points, color in zip(corners, colors, strict=True):
+                canvas.fill(points, color, 90)
+        canvas.paint()
+        whole, mask = Image.new("RGB", (60, 40)), Image.new("L", (60, 40))
+        brush = ImageDraw.Draw(whole, "RGBA")
+        for points, color in zip(corners, colors, strict=True):
+            brush.polygon(np.floor(points * 10 + 0.5).ravel().tolist(), fill=(*color, 90))
+        ImageDraw.Draw(mask).polygon(np.floor(outline * 10 + 0.5).ravel().tolist(), fill=255)
+        expected = Image.composite(whole, Image.new("RGB", (60, 40)), mask)
+        assert image.tobytes() == expected.tobytes()
 
 
 def test_an_unknown_class_is_refused_with_the_valid_ones():

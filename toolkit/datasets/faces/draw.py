@@ -79,7 +79,9 @@ def _draw_portrait(canvas: Canvas, label: str, rng: Generator) -> None:
     person = people.sample_person(rng)
     upright = Canvas(canvas.image, canvas.pose.body())
     hair.draw_back(canvas, person.hair)
+    canvas.paint()
     people.draw_clothes(upright, person, rng)
+    upright.paint()
     people.draw_head(canvas, person)
     people.draw_features(canvas, person, rng)
     people.draw_beard(canvas, person, rng)
@@ -92,6 +94,7 @@ def _draw_portrait(canvas: Canvas, label: str, rng: Generator) -> None:
     hair.draw_front(canvas, person.hair, rng)
     if extra is not coverings.draw_mask_under_chin:
         extra(canvas, person, rng)
+    canvas.paint()
 
 
 # --- backgrounds ------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ cheek is about 1 from the origin; the top of the head is at y = -1.45, the chin 
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -22,6 +23,9 @@ Points = npt.NDArray[np.float64]
 
 Pairs = Sequence[tuple[float, float]]
 Color = tuple[int, int, int]
+Polygon = tuple[Points, tuple[int, int, int, int]]
+"""Corners in pixels and color with alpha."""
+
 T = TypeVar("T")
 
 
@@ -114,19 +118,6 @@ def jitter(rng: Generator, points: Pairs | Points, size: float) -> Points:
     return p + rng.uniform(-size, size, p.shape)
 
 
-def _ribbon(p: Points, widths: npt.NDArray[np.float64], loop: bool) -> Points:
-    """Return the outline of a line of varying width."""
-    ends = (p[-1:], p[:1]) if loop else (p[:1], p[-1:])
-    q = np.concatenate([ends[0], p, ends[1]])
-    along = q[2:] - q[:-2]
-    length = np.sqrt(along[:, 0] * along[:, 0] + along[:, 1] * along[:, 1])
-    across = along[:, ::-1] * (-1, 1) * (widths / np.maximum(length, 1e-9) / 2)[:, None]
-    left, right = p + across, p - across
-    if loop:
-        left, right = np.concatenate([left, left[:1]]), np.concatenate([right, right[:1]])
-    return np.concatenate([left, right[::-1]])
-
-
 @dataclass(frozen=True)
 class Pose:
     """A mapping of face coordinates to pixels: pixels per unit, origin, tilt, yaw and pitch.
@@ -141,12 +132,11 @@ class Pose:
     yaw: float
     pitch: float
 
-    def place(self, points: Points, relief: float) -> Points:
-        """Map points to pixels; `relief` is 1 on the face and 0 in the plane behind it."""
+    def place(self, points: Points, relief: npt.NDArray[np.float64] | float) -> Points:
+        """Map points to pixels; `relief` of each is 1 on the face, 0 in the plane behind it."""
         x, y = points[:, 0], points[:, 1]
-        if relief:
-            z = relief * np.sqrt(np.maximum(1 - x * x - y * y / 2.4, 0))
-            x, y = x + self.yaw * z, y + self.pitch * z
+        z = relief * np.sqrt(np.maximum(1 - x * x - y * y / 2.4, 0))
+        x, y = x + self.yaw * z, y + self.pitch * z
         t = self.tilt
         cos, sin = (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
         placed = np.empty_like(points)
@@ -162,17 +152,36 @@ class Pose:
         return replace(upright, x=self.x + float(dx), y=self.y + float(dy))
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """An outline to fill, or a line if it has widths in pixels, which are spread evenly along it.
+
+    The outline of a clip has alpha 0.
+    """
+
+    points: Points
+    relief: float
+    color: tuple[int, int, int, int]
+    widths: Sequence[float] = ()
+    loop: bool = False
+
+
 class Canvas:
-    """An RGB image painted in place, in face coordinates; alpha is 0 to 255."""
+    """An RGB image painted in face coordinates; alpha is 0 to 255.
+
+    Shapes wait until `paint`, which places all their points at once: numpy takes its time by the
+    call, and a face has about 90 shapes of 20 points.
+    """
 
     def __init__(self, image: Image.Image, pose: Pose) -> None:
         self.image = image
         self.pose = pose
-        self._brush = ImageDraw.Draw(image, "RGBA")
+        self._shapes = list[_Shape]()
+        self._clips = list[tuple[int, int]]()  # in the list of shapes: the outline, the end
 
     def fill(self, points: Points, color: Color, alpha: int = 255, *, relief: float = 0) -> None:
         """Fill an outline."""
-        self._polygon(self.pose.place(points, relief), color, alpha)
+        self._shapes.append(_Shape(points, relief, (*color, alpha)))
 
     def line(
         self,
@@ -185,10 +194,9 @@ class Canvas:
         loop: bool = False,
     ) -> None:
         """Draw a line; `width` is in units, and several values are spread evenly along it."""
-        profile = np.maximum(np.atleast_1d(width) * self.pose.scale, 1.2)
-        along = np.arange(len(points)) * ((len(profile) - 1) / (len(points) - 1))
-        widths = np.interp(along, np.arange(len(profile)), profile)
-        self._polygon(_ribbon(self.pose.place(points, relief), widths, loop), color, alpha)
+        units = (width,) if isinstance(width, float | int) else width
+        widths = [max(unit * self.pose.scale, 1.2) for unit in units]
+        self._shapes.append(_Shape(points, relief, (*color, alpha), widths, loop))
 
     def soft(self, at: tuple[float, float, float, float], color: Color, alpha: int) -> None:
         """Draw a soft spot on the face: shrinking ellipses (x, y, rx, ry), together of `alpha`."""
@@ -198,13 +206,83 @@ class Canvas:
 
     @contextlib.contextmanager
     def clip(self, outline: Points, *, relief: float = 0) -> Iterator[None]:
-        """Confine what the block paints to the inside of the outline."""
-        before = self.image.copy()
+        """Confine what the block paints to the inside of the outline; no clip holds another."""
+        start = len(self._shapes)
+        self.fill(outline, (0, 0, 0), 0, relief=relief)
         yield
-        outside = Image.new("L", before.size, 255)
-        corners = np.floor(self.pose.place(outline, relief) + 0.5)
-        ImageDraw.Draw(outside).polygon(corners.ravel().tolist(), fill=0)
-        self.image.paste(before, mask=outside)
+        self._clips.append((start, len(self._shapes)))
 
-    def _polygon(self, points: Points, color: Color, alpha: int) -> None:
-        self._brush.polygon(np.floor(points + 0.5).ravel().tolist(), fill=(*color, alpha))
+    def paint(self) -> None:
+        """Paint the shapes that wait, in their order."""
+        if not self._shapes:
+            return
+        polygons, done = _place_shapes(self._shapes, self.pose), 0
+        for start, end in self._clips:
+            _draw(self.image, polygons[done:start])
+            _draw_inside(self.image, polygons[start][0], polygons[start + 1 : end])
+            done = end
+        _draw(self.image, polygons[done:])
+        self._shapes.clear()
+        self._clips.clear()
+
+
+def _draw(image: Image.Image, polygons: Iterable[Polygon]) -> None:
+    brush = ImageDraw.Draw(image, "RGBA")
+    for corners, color in polygons:
+        brush.polygon(corners.ravel().tolist(), fill=color)
+
+
+def _draw_inside(image: Image.Image, outline: Points, polygons: Iterable[Polygon]) -> None:
+    """Draw the parts of polygons inside an outline."""
+    # In all columns to its left: Pillow rounds what it adds to an x, but nothing that gives a y.
+    top = max(int(outline[:, 1].min()), 0)
+    right, bottom = np.minimum(outline.max(axis=0).astype(int) + 1, image.size).tolist()
+    if right <= 0 or bottom <= top:
+        return
+    part = image.crop((0, top, right, bottom))
+    _draw(part, ((corners - (0, top), color) for corners, color in polygons))
+    inside = Image.new("1", part.size)
+    ImageDraw.Draw(inside).polygon((outline - (0, top)).ravel().tolist(), fill=1)
+    image.paste(part, (0, top), mask=inside)
+
+
+def _place_shapes(shapes: Sequence[_Shape], pose: Pose) -> list[Polygon]:
+    """Return the polygon of each shape: corners in whole pixels."""
+    counts = [len(shape.points) for shape in shapes]
+    ends = list(itertools.accumulate(counts))
+    spans = list(zip((0, *ends), ends, shapes, strict=False))
+    relief = np.repeat([shape.relief for shape in shapes], counts)
+    placed = pose.place(np.concatenate([shape.points for shape in shapes]), relief)
+    previous, following = np.arange(-1, len(placed) - 1), np.arange(1, len(placed) + 1)
+    widths = np.zeros(len(placed))
+    for start, end, shape in spans:
+        if shape.widths:
+            widths[start:end] = _spread(shape.widths, end - start)
+            previous[start] = end - 1 if shape.loop else start
+            following[end - 1] = start if shape.loop else end - 1
+    along = placed[following % len(placed)] - placed[previous]
+    length = np.sqrt(along[:, 0] * along[:, 0] + along[:, 1] * along[:, 1])
+    across = along[:, ::-1] * (-1, 1) * (widths / np.maximum(length, 1e-9) / 2)[:, None]
+    left, right = np.floor(placed + across + 0.5), np.floor(placed - across + 0.5)
+    return [
+        (_outline(left[start:end], right[start:end], shape), shape.color)
+        for start, end, shape in spans
+    ]
+
+
+def _outline(left: Points, right: Points, shape: _Shape) -> Points:
+    """Return the outline of a line from its two edges; of a shape to fill both are the outline."""
+    if not shape.widths:
+        return left
+    if shape.loop:
+        return np.concatenate([left, left[:1], right[:1], right[::-1]])
+    return np.concatenate([left, right[::-1]])
+
+
+def _spread(widths: Sequence[float], count: int) -> npt.NDArray[np.float64] | float:
+    """Return the widths at each of `count` points."""
+    if len(widths) == 1:
+        return widths[0]
+    along = np.arange(count) * ((len(widths) - 1) / (count - 1))
+    spread: npt.NDArray[np.float64] = np.interp(along, np.arange(len(widths)), widths)
+    return spread
