@@ -6,6 +6,7 @@ from .pipeline.steps.advise import advise as advise
 from .pipeline.steps.audit import audit as audit
 from .pipeline.steps.augment import augment as augment
 from .pipeline.steps.compare import compare as compare
+from .pipeline.steps.embed import embed as embed
 from .pipeline.steps.evaluate import evaluate as evaluate
 from .pipeline.use.export import export as export
 from .pipeline.steps.fetch import fetch as fetch

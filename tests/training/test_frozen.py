@@ -5,18 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torchvision
 from torch import Tensor
 
 import toolkit as tk
 from tests.helpers import arms
 from toolkit.errors import InputError, StoppedError
 from toolkit.evaluation import verdict
+from toolkit.io import files
 from toolkit.io.manifest import Manifest, Sample
-from toolkit.training import dataset, runs, state
+from toolkit.training import dataset, inference, runs, state
 from toolkit.training.params import Recipe, TrainParams
 from toolkit.training.pretrained import backbones, features, frozen, heads
+from toolkit.training.pretrained.features import Embedder
 from toolkit.training.train import TrainingOptions, train_seeds
 
+BACKBONE = backbones.Backbone("none", torch.nn.Identity(), 8, 32, "", {})
 RECIPE = {"network": "efficientnet_lite0", "frozen": True, "epochs": 3, "size": 32}
 
 
@@ -74,7 +79,7 @@ def test_predictions_are_those_of_the_head_on_the_features(folders, tmp_path):
     run = train(folders, tmp_path / "run")
     _, network = runs.load_run(run.folder)
     folder = dataset.open_folder(folders[1])
-    values = features.embed_folder(folder, backbones.load_backbone(), tmp_path / "c", size=32)
+    values = features.embed_folder(folder, Embedder(backbones.load_backbone(), 32), tmp_path / "c")
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     logits = values @ weights["fc.weight"].T + weights["fc.bias"]
     expected = np.exp(logits[:, 1]) / np.exp(logits).sum(axis=1)
@@ -99,11 +104,46 @@ def test_seeds_share_the_features(folders, tmp_path):
 
     outputs, how = {seed: tmp_path / str(seed) for seed in (0, 7)}, TrainingOptions(track=track)
     several = train_seeds(*folders, "r", settings, outputs=outputs, options=how)
-    assert labels.count("embed") == 2  # arm and valid
+    assert [label for label in labels if label.startswith("embed")] == ["embed arm", "embed valid"]
     alone = train(folders, tmp_path / "alone", seed=7)
     assert several[1].weights_sha256 == alone.weights_sha256
     for name in (runs.WEIGHTS, runs.VALID, runs.HISTORY):
         assert (tmp_path / "7" / name).read_bytes() == (alone.folder / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("network", "pooled"),
+    [("torchvision.shufflenet_v2_x0_5", False), ("torchvision.regnet_y_400mf", True)],
+)
+def test_any_backbone_can_be_trained_taken_away_and_explained(
+    folders, tmp_path, monkeypatch, network, pooled
+):
+    monkeypatch.chdir(tmp_path)
+    body = torchvision.models.get_model(network.split(".")[1], weights=None, num_classes=7)
+    torch.save(body.state_dict(), "w.pth")
+    weights = {"path": "w.pth", "sha256": files.sha256(Path("w.pth"))}
+    recipe = {"network": network, "frozen": True, "epochs": 1, "size": 32, "weights": weights}
+    how = {"valid": folders[1], "recipe": "r", "threads": 1}
+    run = tk.train(folders[0], recipes={"r": recipe}, output="run", **how)
+    Path("w.pth").unlink()  # the run has all that it needs
+    measured = tk.evaluate(run, test=folders[1], output="out", resamples=100)
+    assert measured.metrics["accuracy"] > 0
+    _, network_alone = runs.load_run(run.folder)
+    pixels = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    assert inference.heatmaps(network_alone, pixels, [0, 1]).any() == pooled
+    assert inference.pooled_features(network_alone, pixels).shape[0] == 2
+    folder = dataset.open_folder(folders[1])
+    of_network = inference.classify(run, network_alone, dataset.load_tensors(folder, 32).images)
+    of_features = tk.predict(run, folders[1], raw=True).required_scores("a test")
+    np.testing.assert_allclose(of_network, of_features, atol=1e-4)
+
+
+def test_a_backbone_without_weights_is_refused_by_the_recipes_key(folders, tmp_path):
+    recipe = {"network": "torchvision.resnet18", "frozen": True, "epochs": 1, "size": 32}
+    with pytest.raises(InputError, match=r"train\.recipes\.r: backbone .*: names no weights"):
+        tk.train(folders[0], valid=folders[1], recipes={"r": recipe}, recipe="r", output=tmp_path)
+    with pytest.raises(InputError, match=r"frozen needs a backbone as network.*got resnet18"):
+        Recipe.model_validate({**recipe, "network": "resnet18"})
 
 
 def test_the_recommended_recipe_trains_on_plain_folders(folders, tmp_path):
@@ -113,9 +153,13 @@ def test_the_recommended_recipe_trains_on_plain_folders(folders, tmp_path):
     assert run.complete
 
 
-def test_a_signal_stops_it_before_the_next_batch_and_leaves_nothing(folders, tmp_path):
+def test_a_signal_stops_it_before_the_next_batch_and_leaves_nothing(
+    folders, tmp_path, tmp_path_factory, monkeypatch
+):
+    monkeypatch.chdir(tmp_path_factory.mktemp("empty"))  # where no features are kept
+
     def track(items, label, total=None):
-        if label == "embed":
+        if label.startswith("embed"):
             signal.raise_signal(signal.SIGTERM)
         return items
 
@@ -135,7 +179,8 @@ def test_a_cross_fitted_run_predicts_each_image_without_its_fold(crossed):
         assert held_out.folds.tolist() == [sample.folds[seed] for sample in originals]
         assert run.counts == {"a": 14, "b": 14}
         folder = dataset.open_folder(crossed / "data" / "train")
-        values = features.embed_folder(folder, backbones.load_backbone(), crossed / "c", size=32)
+        embedder = Embedder(backbones.load_backbone(), 32)
+        values = features.embed_folder(folder, embedder, crossed / "c")
         for fold in range(3):
             weights = runs.load_fold(run, fold).state_dict()
             logits = values @ weights["fc.weight"].numpy().T + weights["fc.bias"].numpy()
@@ -152,10 +197,10 @@ def test_what_an_image_is_decides_nothing_that_scores_it(crossed):
     settings = arms.settings(**RECIPE)
     job = state.TrainingJob("r", settings.recipes["r"], settings, 0)
     before, after = dict[int, dict[str, Tensor]](), dict[int, dict[str, Tensor]]()
-    frozen.cross_fit_frozen(values, folder, 0, job, kept_in(before))
+    frozen.cross_fit_frozen(values, BACKBONE, folder, 0, job, kept_in(before))
     folds = np.array([sample.folds[0] for sample in folder.samples])
     changed = np.where((folds == 1)[:, None], rng.normal(size=values.shape), values)
-    frozen.cross_fit_frozen(changed, folder, 0, job, kept_in(after))
+    frozen.cross_fit_frozen(changed, BACKBONE, folder, 0, job, kept_in(after))
     assert before[1]["fc.weight"].equal(after[1]["fc.weight"])
     assert not before[0]["fc.weight"].equal(after[0]["fc.weight"])
 
@@ -165,7 +210,7 @@ def test_networks_of_folds_and_of_all_images_have_one_penalty(crossed):
     values = np.random.default_rng(0).normal(size=(len(folder.samples), 8))
     settings, last_layers = arms.settings(**RECIPE), {}
     job = state.TrainingJob("r", settings.recipes["r"], settings, 0)
-    fit = frozen.cross_fit_frozen(values, folder, 0, job, kept_in(last_layers))
+    fit = frozen.cross_fit_frozen(values, BACKBONE, folder, 0, job, kept_in(last_layers))
     assert fit.result.best == fit.result.history[0]
     data = heads.TrainingSet(values, folder.labels.numpy(), 2, balanced=True)
     folds = np.array([sample.folds[0] for sample in folder.samples])
@@ -243,9 +288,10 @@ def test_heads_of_folds_weigh_images_by_the_manifest():
             for n in range(24)
         )
         folder = dataset.LabeledFolder(Path(), Manifest(("a", "b"), samples))
-        results.append(frozen.cross_fit_frozen(features, folder, 0, job, kept_in({})).held_out)
+        crossed = frozen.cross_fit_frozen(features, BACKBONE, folder, 0, job, kept_in({}))
+        results.append(crossed.held_out)
         arm = dataset.Tensors(folder.labels, folder.labels, ("a", "b"), 24, folder.weights)
-        fitted = frozen.fit_frozen(arm, arm, [features, features], job)
+        fitted = frozen.fit_frozen(arm, arm, [features, features], BACKBONE, job)
         results.append(fitted.weights["fc.weight"].numpy())
     assert not np.allclose(results[0], results[2], atol=1e-3)
     assert not np.allclose(results[1], results[3], atol=1e-3)

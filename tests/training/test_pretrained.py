@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from toolkit.training.params import Recipe
 from toolkit.training.pretrained import backbones, features, heads
 from toolkit.training.pretrained.backbones import DEVIATION, MEAN
 from toolkit.training.pretrained.efficientnet import EfficientNetLite0, SameConv2d
+from toolkit.training.pretrained.features import Embedder
 from toolkit.training.pretrained.heads import TrainingSet
 
 
@@ -156,10 +158,10 @@ class Fixed(torch.nn.Module):
 
 def test_a_size_that_the_network_does_not_take_is_refused(tmp_path):
     folder = dataset.open_folder(arms.arm(tmp_path / "a", {"x": 2, "y": 2}))
-    only = backbones.Backbone("only", Fixed(), 3, 16, "0" * 64)
-    assert features.embed_folder(folder, only, tmp_path / "cache").shape == (4, 3)
+    only = backbones.Backbone("only", Fixed(), 3, 16, "0" * 64, {})
+    assert features.embed_folder(folder, Embedder(only, 16), tmp_path / "cache").shape == (4, 3)
     with pytest.raises(InputError, match=r"images of 32 pixels .Wrong image height!.; it is made"):
-        features.embed_folder(folder, only, tmp_path / "cache", size=32)
+        features.embed_folder(folder, Embedder(only, 32), tmp_path / "cache")
 
 
 class Harmful:
@@ -219,9 +221,9 @@ def test_without_timm_it_is_said_what_to_install(monkeypatch):
 
 def test_features_come_in_the_order_of_the_table_and_are_kept(tmp_path, backbone):
     folder = dataset.open_folder(arms.arm(tmp_path / "a", {"x": 3, "y": 18}))
-    first = features.embed_folder(folder, backbone, tmp_path / "cache", size=32)
-    again = features.embed_folder(folder, backbone, tmp_path / "cache", size=32)
-    fresh = features.embed_folder(folder, backbone, tmp_path / "other", size=32)
+    first = features.embed_folder(folder, Embedder(backbone, 32), tmp_path / "cache")
+    again = features.embed_folder(folder, Embedder(backbone, 32), tmp_path / "cache")
+    fresh = features.embed_folder(folder, Embedder(backbone, 32), tmp_path / "other")
     assert first.shape == (21, backbone.dimensions)
     assert first.tobytes() == again.tobytes() == fresh.tobytes()
     (pixels,) = dataset.decode_samples(folder, folder.samples[20:], 32)
@@ -230,15 +232,39 @@ def test_features_come_in_the_order_of_the_table_and_are_kept(tmp_path, backbone
     np.testing.assert_allclose(first[20], alone[0].numpy(), rtol=1e-3, atol=1e-3)
 
 
+def test_no_image_is_embedded_twice_and_none_depends_on_the_others(tmp_path, backbone):
+    """Rows of other tables, copies, and batches of other images: the same bytes."""
+    embedder, labels = Embedder(backbone, 32), []
+
+    def track(items, label, total=None):
+        labels.append((label, total))
+        return items
+
+    both = dataset.open_folder(arms.arm(tmp_path / "both", {"x": 3, "y": 18}))
+    some = replace(both, table=replace(both.table, samples=both.samples[2:8]))
+    copies = [replace(one, id=f"{one.id}-2", path=f"2/{one.path}") for one in both.samples[:3]]
+    twice = replace(both, table=replace(both.table, samples=(*both.samples, *copies)))
+    alone = features.embed_folder(some, embedder, None)
+    features.embed_folder(some, embedder, tmp_path / "cache", track=track)
+    whole = features.embed_folder(twice, embedder, tmp_path / "cache", track=track)
+    assert whole.tobytes() == features.embed_folder(twice, embedder, None).tobytes()
+    np.testing.assert_array_equal(whole[2:8], alone)
+    np.testing.assert_array_equal(whole[21:], whole[:3])
+    assert [total for _, total in labels] == [1, 1]  # 6 images, then the other 15
+    tables = features.find_tables(tmp_path / "cache")
+    features.embed_folder(both, embedder, None, tables=tables, track=track)
+    assert len(labels) == 2
+
+
 def test_features_that_were_changed_are_refused(tmp_path, backbone):
     folder = dataset.open_folder(arms.arm(tmp_path / "a", {"x": 2, "y": 2}))
-    features.embed_folder(folder, backbone, tmp_path / "cache", size=32)
-    for path in (tmp_path / "cache").glob("*/features.*"):
+    features.embed_folder(folder, Embedder(backbone, 32), tmp_path / "cache")
+    for path in (tmp_path / "cache").glob("*/*/*.*"):
         whole = path.read_bytes()
         for data in flips.flipped(whole, 200):
             path.write_bytes(data)
             with pytest.raises(InputError, match="remove the folder"):
-                features.embed_folder(folder, backbone, tmp_path / "cache", size=32)
+                features.embed_folder(folder, Embedder(backbone, 32), tmp_path / "cache")
         path.write_bytes(whole)
 
 

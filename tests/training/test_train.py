@@ -21,7 +21,7 @@ from toolkit.training import runs, steps, streaming
 from toolkit.training.checkpoints import CheckpointSchedule
 from toolkit.training.distributed import Group
 from toolkit.training.state import training_job
-from toolkit.training.train import TrainingOptions, count_jobs, train_one, train_seeds
+from toolkit.training.train import TrainingOptions, count_jobs, share_cores, train_one, train_seeds
 
 
 @pytest.fixture
@@ -169,12 +169,21 @@ def test_cores_threads_and_memory_bound_how_many_run_at_once(data, monkeypatch):
         return count_jobs(job, todo, load(data[0]), Group())
 
     monkeypatch.setattr(parallel, "cores", lambda: 4)
-    assert [count(), count(todo=3), count(threads=2), count(threads=8)] == [4, 3, 2, 1]
+    assert [count(), count(todo=3), count(threads=2), count(threads=8)] == [5, 3, 3, 1]
     each = steps.estimate_memory(settings(batch=64).recipes["r"], 32, 2)
     assert [count(free=round(2.5 * each / streaming.MEMORY_FRACTION)), count(free=1)] == [2, 1]
     assert [count(jobs=6), count(jobs=6, todo=2)] == [6, 2]
     torchrun = Group(0, 2)
     assert count_jobs(training_job(settings(), "r", 0), 9, load(data[0]), torchrun) == 1
+
+
+@pytest.mark.parametrize(
+    ("cores", "todo", "expected"),
+    [(2, 5, 3), (2, 4, 2), (2, 3, 3), (1, 5, 1), (8, 9, 9), (8, 16, 8), (2, 1, 1)],
+)
+def test_as_many_run_at_once_as_leave_no_core_idle_at_the_end(cores, todo, expected):
+    assert share_cores(todo, cores, todo) == expected
+    assert share_cores(1, cores, todo) == 1
 
 
 def test_seeds_that_are_done_are_kept_and_others_go_on(data, tmp_path, monkeypatch):

@@ -17,10 +17,7 @@ def advise(
     rare: Annotated[
         str | None, typer.Option(help="The class that matters; else the one with fewest images.")
     ] = None,
-    backbone: Annotated[
-        str,
-        typer.Option(help="Pretrained network; or torchvision.WEIGHTS, timm.NAME, NAME=FILE."),
-    ] = "efficientnet_lite0",
+    backbone: options.BackboneName = "efficientnet_lite0",
     size: Annotated[int | None, typer.Option(min=32, help="Pixels; else the backbone's.")] = None,
     folds: Annotated[int, typer.Option(min=2, help="Parts that the photos are tested in.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="How often they are divided anew.")] = 2,

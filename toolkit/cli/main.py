@@ -21,6 +21,7 @@ COMMANDS = (
     data.augment,
     data.policies,
     comparison.probe,
+    training.embed,
     training.train,
     training.evaluate,
     training.predict,

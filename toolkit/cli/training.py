@@ -38,6 +38,7 @@ def train(
             "compare.seeds and no others."
         ),
     ] = None,
+    features: options.Features = None,
     restart: Annotated[bool, typer.Option(help="Ignore any checkpoint.")] = False,
     max_minutes: Annotated[
         float | None, typer.Option(help="Stop in time, with the best weights so far.")
@@ -63,6 +64,7 @@ def train(
     from toolkit.pipeline.steps.train import train as run
     from toolkit.training import distributed, profiling
     from toolkit.training.params import RECIPES, TrainParams
+    from toolkit.training.pretrained.features import find_tables
     from toolkit.training.train import TrainingOptions
 
     quiet = quiet or not distributed.is_writer()
@@ -86,13 +88,19 @@ def train(
             place = output or default_place(arm, recipe)
             outputs = {number: place / str(number) for number in numbers}
             read = build(ReadParams, reading, "reading")
-            todo = TrainingOptions(checkpoints=paths.CHECKPOINTS, reading=read, **how)
+            todo = TrainingOptions(
+                checkpoints=paths.CHECKPOINTS,
+                features=tuple(find_tables(features)),
+                kept=paths.KEPT_FEATURES,
+                reading=read,
+                **how,
+            )
             trained = train_all(arm, valid, recipe, section, outputs, todo)
             if declared and distributed.is_writer():
                 remove_others(place, numbers, how["say"])
         else:
             how |= {key: value for key, value in settings or () if key != "jobs"}
-            how["reading"] = reading
+            how |= {"reading": reading, "features": features}
             trained = [run(arm, valid=valid, recipe=recipe, output=output, seed=seed, **how)]
     if profile:
         console.say(f"{folder}: {profiling.describe_profile(folder)}", quiet=quiet)
@@ -102,6 +110,50 @@ def train(
             console.say(f"{names}: not in {path} in this shape, so these start from random weights")
         if not quiet:  # of several processes one has written what the summary reads
             console.say(f"{done.folder}: {_summary(done)}")
+
+
+@options.reads_images
+def embed(
+    images: Annotated[
+        Path | None,
+        typer.Argument(help="A folder laid out <class>/file; else all that the project needs."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A folder.")] = None,
+    backbone: options.BackboneName = "efficientnet_lite0",
+    size: Annotated[int | None, typer.Option(min=32, help="Pixels; else the backbone's.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    quiet: Quiet = False,
+    *,
+    reading: Reading,
+) -> None:
+    """Compute the features of images by a pretrained network: features.npy and images.csv.
+
+    Example: toolkit embed photos --output features
+
+    Without images, in a project, those that the frozen recipes of compare.recipes need. They are
+    kept in .toolkit/features, where none is computed twice.
+    """
+    from toolkit.pipeline.steps.embed import embed as run
+    from toolkit.pipeline.steps.embed import embed_project
+
+    how: dict[str, Any] = {"track": console.track(quiet), "say": partial(console.say, quiet=quiet)}
+    if images is None:
+        place = output or paths.FEATURES
+        embed_project(options.read_project(), place, **how)
+        console.say(f"{place}: written", quiet=quiet)
+        return
+    made = run(
+        images,
+        output=output,
+        backbone=backbone,
+        size=size,
+        device=device,
+        threads=threads,
+        reading=reading,
+        **how,
+    )
+    console.answer(repr(made))
 
 
 def _parse_seeds(seeds: str) -> list[int]:
@@ -149,16 +201,16 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, only list.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Remove unpacked archives, and checkpoints of interrupted trainings, which then start anew.
+    """Remove unpacked archives, features, and checkpoints of trainings, which then start anew.
 
     Example: toolkit clean --days 7 --dry-run
 
-    Both go by themselves after 30 days without use. Runs and other outputs stay.
+    All but features go by themselves after 30 days without use. Runs and other outputs stay.
     """
     from toolkit.pipeline.cleaning import find_saved, remove_saved
 
     total = 0
-    places = (paths.CHECKPOINTS, paths.UNPACKED)
+    places = (paths.CHECKPOINTS, paths.UNPACKED, paths.KEPT_FEATURES)
     for saved in (saved for place in places for saved in find_saved(place, days)):
         what = f"{saved.folder}: {saved.size / 1e6:,.1f} MB, {saved.days:.0f} days old"
         if dry_run or remove_saved(saved):
@@ -269,6 +321,7 @@ def evaluate(
     seed: Annotated[
         int | None, typer.Option(min=0, help="For a table: the seed of its training; else 0.")
     ] = None,
+    features: options.Features = None,
     as_json: options.Json = False,
     quiet: Quiet = False,
     *,
@@ -309,6 +362,7 @@ def evaluate(
     given: dict[str, Any] = {
         "output": output,
         "test": test,
+        "features": features,
         "reading": reading,
         "track": console.track(quiet),
         "say": partial(console.say, quiet=quiet),

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 PARAMS, PROVENANCE = Path("params.yaml"), Path("provenance")
-PREPARED, ARMS = Path("data/prepared"), Path("data/arms")
+PREPARED, ARMS, FEATURES = Path("data/prepared"), Path("data/arms"), Path("data/features")
 MODELS = Path("models")
 RUNS, AUDIT = Path("reports/runs"), Path("reports/audit.json")
 PROBES, AUDITED = Path("reports/probe"), Path("reports/audit")
-UNPACKED = Path(".toolkit/unpacked")
+UNPACKED, KEPT_FEATURES = Path(".toolkit/unpacked"), Path(".toolkit/features")
 CHECKPOINTS, PROFILES = Path(".toolkit/checkpoints"), Path(".toolkit/profile")
 EXPORTED = Path("exported")
 SWEEP_LOGS, LEADERBOARD_LOGS = Path(".toolkit/sweep"), Path(".toolkit/leaderboard")

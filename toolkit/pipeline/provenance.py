@@ -53,6 +53,7 @@ def collect_provenance(settings: Params, previous: Path) -> Provenance:
             for name, policy in arms.items()
         },
         "probe": _of("probe"),
+        "embed": _of("embed", **_embed_settings(settings)),
         **{
             f"train/{name}": _of(
                 "train",
@@ -68,6 +69,18 @@ def collect_provenance(settings: Params, previous: Path) -> Provenance:
         "compare": _of("compare", compare=settings.compare),
         "report": _of("report", compare=settings.compare),
     }
+
+
+def _embed_settings(settings: Params) -> dict[str, Any]:
+    """Return what decides the features of a project."""
+    train, names = settings.train, settings.compare.recipes
+    frozen = {
+        name: recipe.model_dump(mode="json", include={"network", "weights", "size"})
+        for name, recipe in train.recipes.items()
+        if name in names and recipe.frozen
+    }
+    machine = {"device": train.device, "threads": train.threads} if frozen else {}
+    return {"arms": settings.compare.arms, "recipes": names, "frozen": frozen, **machine}
 
 
 def _decisions(table: str) -> dict[str, str]:

@@ -28,9 +28,13 @@ from toolkit.progress import Track, ignore, silent
 from toolkit.training import dataset, device, networks, runs, streaming
 from toolkit.training.dataset import Data, LabeledFolder
 from toolkit.training.device import normalize
+from toolkit.training.pretrained.backbones import as_backbone
+from toolkit.training.pretrained.features import Embedder, Features, embed_folder
 from toolkit.training.runs import Run
 
 HEATMAP_BATCH = 16
+POOLING = ("avgpool", "global_pool")
+"""How torchvision and timm name the layer that pools the last features."""
 
 Scores = npt.NDArray[np.float64]
 """A probability for each image and class: [N, classes]."""
@@ -73,17 +77,19 @@ def apply_runs(
     track: Track = silent,
     say: Callable[[str], object] = ignore,
     reading: ReadParams = BY_NAME,
+    *,
+    features: Sequence[Path] = (),
+    kept: Path | None = None,
 ) -> Iterator[AppliedRun]:
     """Predict every image of a labeled folder (see `dataset.open_folder`) with each run.
 
-    Several runs share the images, which are decoded once if they fit in memory, and those with the
-    same weights, as of a frozen network, their predictions. The rows are in the
+    Several runs share the images, which are decoded once if they fit in memory. A frozen network's
+    features come from the folders `features` or `kept`, see `embed_folder`. The rows are in the
     order of the manifest, or of the paths. `say` gets a line on files that are left out. Raises
     InputError for a class that a run does not know, for images in folds that are not those of a
     cross-fitted run, and as `runs.load_run`, `dataset.open_folder` and `dataset.load_tensors` do.
     """
     how, decoded = "auto" if len(run_folders) > 1 else "files", dict[object, Data]()
-    known = dict[object, Predictions]()
     opened: LabeledFolder | None = None
     for run_folder in run_folders:
         run, network = runs.load_run(run_folder)
@@ -95,13 +101,15 @@ def apply_runs(
             folder = _without(folder, held_out)
         kind = run.size, run.bits
         predictions = None
-        if folder.samples:
+        if folder.samples and run.settings.frozen:
+            backbone = as_backbone(run.settings.network, network, run.size)
+            embedder = Embedder(backbone, run.size, run.threads)
+            values = embed_folder(folder, embedder, kept, tables=features, track=track)
+            predictions = predict_features(run, network, folder, values)
+        elif folder.samples:
             if kind not in decoded:
                 decoded[kind] = streaming.open_data(folder, run.size, how, 0, device.CPU, track)
-            same = run.weights_sha256, run.threads, run.settings, kind
-            if (key := repr(same)) not in known:
-                known[key] = predict_data(run, network, folder, decoded[kind], track)
-            predictions = known[key]
+            predictions = predict_data(run, network, folder, decoded[kind], track)
         if held_out:
             yield AppliedRun(run, network, opened.scaled(run.bits), held_out, predictions)
         elif predictions:
@@ -154,7 +162,20 @@ def predict_data(
     """Predict the images of a folder that is open: `data` are its images, of the run's size."""
     batches = torch.split(torch.arange(len(folder.samples)), run.settings.measured)
     decoded = track(data.to(device.CPU).take(batches), f"predict {folder.name}", len(batches))
-    scores = _scores(run, network, (pixels for pixels, _ in decoded))
+    return _predictions(run, folder, _scores(run, network, (pixels for pixels, _ in decoded)))
+
+
+def predict_features(
+    run: Run, network: nn.Module, folder: LabeledFolder, features: Features
+) -> Predictions:
+    """Predict the images of a folder from their `features` [N, D], of a frozen run's backbone."""
+    last = network.get_submodule("fc")
+    with device.reproducible(run.threads, device.CPU), torch.inference_mode():
+        logits = last(torch.from_numpy(np.array(features))).double().numpy()
+    return _predictions(run, folder, _finite_softmax(run, logits))
+
+
+def _predictions(run: Run, folder: LabeledFolder, scores: Scores) -> Predictions:
     return Predictions(
         classes=run.classes,
         ids=tuple(sample.id for sample in folder.samples),
@@ -226,6 +247,10 @@ def _scores(run: Run, network: nn.Module, batches: Iterable[Tensor]) -> Scores:
     with device.reproducible(run.threads, device.CPU):
         fused = networks.fuse_norms(network.eval())
         logits = device.forward_batches(fused, batches).double().numpy()
+    return _finite_softmax(run, logits)
+
+
+def _finite_softmax(run: Run, logits: Scores) -> Scores:
     if not np.isfinite(logits).all():
         raise InputError(f"{run.folder}: its network computes numbers that are not finite")
     scores: Scores = softmax(logits, axis=1)
@@ -269,13 +294,13 @@ def heatmaps(
 ) -> npt.NDArray[np.float32]:
     """Compute Grad-CAM (Selvaraju et al., 2017) for a class of each image: float32 [N, H, W], 0..1.
 
-    `pixels` are uint8 [N, 3, H, W] on the CPU, `classes` int [N]. The last features before
-    `network.avgpool` are added up, each weighted by the mean gradient of the class's logit less the
+    `pixels` are uint8 [N, 3, H, W] on the CPU, `classes` int [N]. The last features before they
+    are pooled are added up, each weighted by the mean gradient of the class's logit less the
     mean of all logits, and negative sums are dropped. The probabilities depend on such differences
     alone: a head may have nothing but zeros for one class, whose own logit says nothing then.
     The map is as coarse as those features (4 x 4 for 128 px), enlarged
-    bilinearly, and divided by its maximum; it is zero where nothing speaks for the class. Leaves
-    the network in evaluation mode.
+    bilinearly, and divided by its maximum; it is zero where nothing speaks for the class, and for
+    networks without such a layer, as many transformers. Leaves the network in evaluation mode.
     """
     network.eval()
     targets = torch.as_tensor(np.asarray(classes, dtype=np.int64))
@@ -290,14 +315,14 @@ def heatmaps(
 def pooled_features(
     network: nn.Module, pixels: Tensor, threads: int = 1
 ) -> npt.NDArray[np.float32]:
-    """Return the features before `network.avgpool`, averaged over all places: float32 [N, C].
+    """Return the features before they are pooled, averaged over all places: float32 [N, C].
 
     `pixels` are uint8 [N, 3, H, W] on the CPU. Leaves the network in evaluation mode.
     """
     network.eval()
     with device.reproducible(threads, pixels.device):
         found = [
-            _forward_with_features(network, normalize(batch))[0].detach().mean(dim=(2, 3))
+            _forward_with_features(network, normalize(batch))[0].detach().flatten(2).mean(dim=2)
             for batch in torch.split(pixels, HEATMAP_BATCH)
         ]
     return torch.cat(found).numpy()
@@ -305,6 +330,8 @@ def pooled_features(
 
 def _batch_maps(network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
     features, logits = _forward_with_features(network, inputs)
+    if features.shape[2:] == (1, 1):  # they have no places
+        return torch.zeros_like(inputs[:, 0])
     total = (logits.gather(1, labels[:, None])[:, 0] - logits.mean(dim=1)).sum()
     (gradient,) = torch.autograd.grad(total, features)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
@@ -315,7 +342,10 @@ def _batch_maps(network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def _forward_with_features(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the features before the pooling, and the logits with a graph that begins at them."""
+    """Return the features before the pooling, and the logits with a graph that begins at them.
+
+    They are [N, C, H, W]; without a layer that pools, those before the last layer, [N, C, 1, 1].
+    """
     features: list[Tensor] = []
 
     def keep(_: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor]:
@@ -323,10 +353,21 @@ def _forward_with_features(network: nn.Module, inputs: Tensor) -> tuple[Tensor, 
         features.append(arguments[0].requires_grad_())
         return (features[0],)
 
-    hook = network.get_submodule("avgpool").register_forward_pre_hook(keep)
+    hook = _last_pooling(network).register_forward_pre_hook(keep)
     try:
         with torch.no_grad():
             logits = network(inputs)
     finally:
         hook.remove()
-    return features[0], logits
+    found = features[0]
+    return found if found.ndim == 4 else found[:, :, None, None], logits
+
+
+def _last_pooling(network: nn.Module) -> nn.Module:
+    """Return the layer that pools the last features [N, C, H, W], else the last layer."""
+    pooling = [
+        module
+        for name, module in network.named_modules()
+        if name.rpartition(".")[2] in POOLING and getattr(module, "input_fmt", "NCHW") == "NCHW"
+    ]
+    return pooling[-1] if pooling else network.get_submodule("fc")

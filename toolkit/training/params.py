@@ -68,7 +68,8 @@ class Recipe(Section):
     negative_slope: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Slope of the activation below zero: 0 is ReLU, more is LeakyReLU."""
     weights: WeightsFile | None = None
-    """Weights to fine-tune; null starts from random ones. A head for other classes is random."""
+    """Weights to fine-tune, or those of a frozen network; null starts from random ones, or takes
+    the published ones. A head for other classes is random."""
     clip_norm: PositiveNumber | None = None
     """Longest gradient, over all weights together; a longer one is scaled down to it."""
     accumulate: bool = False
@@ -79,7 +80,8 @@ class Recipe(Section):
     frozen: bool = Field(False, exclude_if=lambda frozen: not frozen)
     """Keep ImageNet's weights, and fit only the last layer: a class-balanced logistic regression,
     anew in each epoch with a stronger penalty; where images are in folds, the first is kept. The
-    network must be efficientnet_lite0."""
+    network is a backbone: efficientnet_lite0, torchvision.ResNet50_Weights.IMAGENET1K_V2 or another
+    of torchvision's weights, timm.NAME, or torchvision.resnet50 with `weights` on disk."""
     match_steps: bool = False
     """Give every arm as many optimizer steps as the original arm takes."""
 
@@ -100,9 +102,9 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _check_frozen(self) -> "Recipe":
-        if self.frozen and (self.network != FROZEN or self.weights is not None):
-            got = f"network {self.network}" + (" and weights" if self.weights else "")
-            raise ValueError(f"frozen needs network {FROZEN} and no weights, got {got}")
+        if self.frozen and self.network.split(".")[0] not in (FROZEN, "torchvision", "timm"):
+            expected = f"{FROZEN}, torchvision.<weights> or timm.<name>"
+            raise ValueError(f"frozen needs a backbone as network, {expected}, got {self.network}")
         return self
 
 
@@ -121,8 +123,8 @@ class TrainParams(Section):
     threads: Positive = 1
     """CPU threads of a run; another number gives other weights."""
     jobs: Literal["auto"] | Positive = "auto"
-    """Runs that are trained at once, which changes none of them; auto: as many as cores and memory
-    allow. On a GPU always one."""
+    """Runs that are trained at once, which changes none of them; auto: as cores and memory allow,
+    so that no core is idle at the end. On a GPU always one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     checkpoint: Checkpoint = Checkpoint()
     data: Literal["auto", "memory", "files"] = "auto"

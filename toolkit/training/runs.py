@@ -26,6 +26,7 @@ from toolkit.metrics.decisions import Decisions
 from toolkit.metrics.predictions import Predictions, predictions_csv, read_predictions
 from toolkit.training import device, networks
 from toolkit.training.params import Recipe
+from toolkit.training.pretrained import backbones
 from toolkit.training.pretrained.weights import MAX_WEIGHTS
 
 SIDE, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.csv"
@@ -328,14 +329,7 @@ def load_network(run: Run, folder: Path, data: bytes) -> nn.Module:
     """
     path = folder / WEIGHTS
     try:
-        networks.check_network(run.settings.network, run.size)
-        with device.Uninitialized(), torch.device("meta"):  # weights are replaced at once
-            network = networks.build_network(
-                run.settings.network,
-                len(run.classes),
-                run.settings.negative_slope,
-                run.settings.width,
-            )
+        network = _build(run)
     except InputError as error:
         raise InputError(f"{folder / SIDE}: settings.{error}") from error
     try:
@@ -347,6 +341,18 @@ def load_network(run: Run, folder: Path, data: bytes) -> nn.Module:
         message = f"{path}: not the weights of a {run.settings.network}: {reason}; train again"
         raise InputError(message) from error
     return network.eval().to(memory_format=torch.channels_last)
+
+
+def _build(run: Run) -> nn.Module:
+    """Build a run's network, whose weights are replaced at once."""
+    settings, classes = run.settings, len(run.classes)
+    if settings.frozen:
+        return backbones.build_classifier(settings.network, classes)
+    networks.check_network(settings.network, run.size)
+    with device.Uninitialized(), torch.device("meta"):
+        return networks.build_network(
+            settings.network, classes, settings.negative_slope, settings.width
+        )
 
 
 def _check_weights(path: Path, network: nn.Module, weights: Mapping[str, Tensor]) -> None:

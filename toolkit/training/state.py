@@ -111,6 +111,8 @@ def check_recipe(settings: TrainParams, name: str, size: int | None = None) -> N
     if name not in settings.recipes:
         names = sorted(settings.recipes)
         raise InputError(f"recipe must be one of train.recipes, {names}, got {name!r}")
+    if settings.recipes[name].frozen:  # its name says where weights are, which takes time to see
+        return
     try:
         networks.check_network(settings.recipes[name].network, size)
     except InputError as error:

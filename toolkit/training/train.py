@@ -11,16 +11,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from toolkit.datasets.folds import NEW
 from toolkit.datasets.params import BY_NAME, ReadParams
 from toolkit.errors import InputError, StoppedError
 from toolkit.io import closure, files, jobs, parallel
 from toolkit.io.jobs import Interrupt, Report
 from toolkit.io.system import processes
-from toolkit.metrics.arrays import Floats
 from toolkit.metrics.decisions import choose_decisions
 from toolkit.metrics.params import EvaluateParams
-from toolkit.metrics.predictions import Predictions
 from toolkit.progress import EpochSummary, Track, ignore, silent
 from toolkit.training import (
     dataset,
@@ -34,12 +34,14 @@ from toolkit.training import (
     streaming,
 )
 from toolkit.training.checkpoints import CheckpointSchedule, Store
-from toolkit.training.crossfit.result import write_cross_fit
+from toolkit.training.crossfit.result import CrossFit, write_cross_fit
 from toolkit.training.crossfit.trained import cross_fit_trained
 from toolkit.training.dataset import Data, LabeledFolder
 from toolkit.training.distributed import Group
 from toolkit.training.params import TrainParams
 from toolkit.training.pretrained import frozen
+from toolkit.training.pretrained.backbones import Backbone
+from toolkit.training.pretrained.features import Features, embed_folder
 from toolkit.training.runs import Epoch, Run
 from toolkit.training.state import FitResult, TrainingJob
 
@@ -50,13 +52,16 @@ T = TypeVar("T")
 class TrainingOptions:
     """How a training is carried out; its results do not depend on it, unless the time is up.
 
-    `reading` is how folders of images are read.
+    `reading` is how folders of images are read; `features`: folders that `embed` wrote, for frozen
+    networks; `kept`: a folder for features that are not there, so that none are computed twice.
     `checkpoints`: the folder that it is saved in, to resume after an interruption; `restart`:
     whether to ignore a checkpoint there. `max_minutes` count from `started`. `track` shows
     progress, `on_epoch` gets each epoch as it ends, `say` a line on what was chosen or left out.
     """
 
     checkpoints: Path | None = None
+    features: tuple[Path, ...] = ()
+    kept: Path | None = None
     reading: ReadParams = BY_NAME
     restart: bool = False
     max_minutes: float | None = None
@@ -126,7 +131,7 @@ def train_seeds(
             read = functools.partial(
                 streaming.open_data,
                 size=size,
-                how=settings.data,
+                how="files" if settings.recipes[name].frozen else settings.data,
                 workers=settings.workers,
                 device=where,
                 track=options.track,
@@ -156,9 +161,9 @@ class Task:
 class Team:
     """What the runs of one call have in common: images to train on and to measure on, and how.
 
-    `features` [N, D] are those of the images to train on and, unless these are divided into folds,
-    of those to measure on, for a frozen network; `predicted` is what weights of this sha256 make of
-    the latter. All are computed once for all seeds; `seconds` are a run's part of that time.
+    For a frozen network `features` [N, D] are those of the images to train on and, unless these
+    are divided into folds, of those to measure on, by the `backbone`; `fitted` is the result of all
+    seeds where nothing is random. All are computed once; `seconds` are a run's part of that time.
     """
 
     folders: tuple[LabeledFolder, LabeledFolder]
@@ -166,9 +171,10 @@ class Team:
     group: Group
     interrupt: Interrupt
     options: TrainingOptions
-    features: Sequence[Floats] = ()
+    backbone: Backbone | None = None
+    features: Sequence[Features] = ()
     seconds: float = 0.0
-    predicted: dict[str, Predictions] = field(default_factory=dict)
+    fitted: FitResult | None = None
 
     @property
     def divisions(self) -> int:
@@ -192,8 +198,8 @@ def _finished(task: Task, options: TrainingOptions) -> Run | None:
 def count_jobs(job: TrainingJob, todo: int, arm: Data, group: Group) -> int:
     """Return how many of `todo` runs to train at once.
 
-    That is `train.jobs`, or what cores and memory allow; one on a GPU, where several processes
-    train one network, and where processes are not forked, as these hold much.
+    That is `train.jobs`, or what cores and memory allow (see `share_cores`); one on a GPU, where
+    several processes train one network, and where processes are not forked, as these hold much.
     """
     settings = job.settings
     if (
@@ -206,7 +212,21 @@ def count_jobs(job: TrainingJob, todo: int, arm: Data, group: Group) -> int:
         return min(settings.jobs, todo)
     each = steps.estimate_memory(job.recipe, arm.size, len(arm.classes))
     fitting = int(streaming.MEMORY_FRACTION * streaming.available_memory() / each)
-    return max(1, min(parallel.cores() // settings.threads, fitting, todo))
+    return share_cores(min(todo, fitting), max(1, parallel.cores() // settings.threads), todo)
+
+
+def share_cores(most: int, cores: int, todo: int) -> int:
+    """Return how many of `todo` equal runs, at `most`, to train at once to be done soonest.
+
+    That is a few more than `cores` where some of these would have nothing to do at the end: two
+    train five runs in the time of two and a half runs if three begin, but of three if two do.
+    """
+
+    def duration(at_once: int) -> float:
+        rounds, rest = divmod(todo, at_once)
+        return rounds * max(1, at_once / cores) + (max(1, rest / cores) if rest else 0)
+
+    return min(range(1, max(1, min(most, 2 * cores)) + 1), key=duration)
 
 
 def _train_all(team: Team, tasks: Sequence[Task]) -> dict[int, Run]:
@@ -217,7 +237,7 @@ def _train_all(team: Team, tasks: Sequence[Task]) -> dict[int, Run]:
     with team.interrupt.listening() if alone else contextlib.nullcontext():
         if frozen_network:
             began = time.monotonic()
-            team = replace(team, features=_embed(team, job))
+            team = _with_features(team, job)
             team = replace(team, seconds=(time.monotonic() - began) / len(tasks))
         inner = options if at_once == 1 else replace(options, track=silent)
         work = functools.partial(_train_one, replace(team, options=inner))
@@ -229,12 +249,25 @@ def _train_all(team: Team, tasks: Sequence[Task]) -> dict[int, Run]:
         return {task.job.seed: run for task, run in done}
 
 
-def _embed(team: Team, job: TrainingJob) -> list[Floats]:
-    track = _stopping(team.options.track, team.interrupt)
+def _with_features(team: Team, job: TrainingJob) -> Team:
+    """Return the team with the features of its images and, unless in folds, the fitted network."""
+    options = team.options
+    if not team.divisions:
+        loop.check_data(*team.data, job)
+    embedder = frozen.recipe_embedder(job.name, job.settings, team.data[0].size)
+    embed = functools.partial(
+        embed_folder,
+        embedder=embedder,
+        cache=options.kept,
+        tables=options.features,
+        track=_stopping(options.track, team.interrupt),
+    )
+    features = [embed(folder) for folder in team.folders[: 1 if team.divisions else 2]]
+    team = replace(team, backbone=embedder.backbone, features=features)
     if team.divisions:
-        return frozen.embed_all(team.data[:1], job, track)
-    loop.check_data(*team.data, job)
-    return frozen.embed_all(team.data, job, track)
+        return team
+    both = [of.astype(np.float64) for of in features]
+    return replace(team, fitted=frozen.fit_frozen(*team.data, both, embedder.backbone, job))
 
 
 def _train_one(team: Team, task: Task, report: Report) -> Run:
@@ -265,7 +298,7 @@ def _write_run(
 ) -> Run:
     arm, valid = team.data
     images = arm.originals if job.recipe.match_steps else len(arm.labels)
-    began, crossed = time.monotonic(), None
+    began = time.monotonic()
 
     def on_epoch(epoch: Epoch, images: int = images, number: int = 1, of: int = 1) -> None:
         nonlocal began
@@ -275,33 +308,46 @@ def _write_run(
         report(_epoch_summary(job, epoch, images, seconds, number, of))
 
     with _dvclive(building / "dvclive") as log:
-        if team.divisions:
-            save = functools.partial(runs.write_fold, building)
-            folds = team.folders[0], job.seed % team.divisions, job, save
-            if job.recipe.frozen:
-                crossed = frozen.cross_fit_frozen(team.features[0], *folds, on_epoch)
-            else:
-                track = team.options.track
-                crossed = cross_fit_trained(
-                    arm, *folds, on_epoch=on_epoch, track=track, schedule=schedule
-                )
+        crossed = _cross_fit(building, team, job, schedule, on_epoch) if team.divisions else None
+        if crossed:
             result = crossed.result
-        elif job.recipe.frozen:
-            result = frozen.fit_frozen(*team.data, team.features, job, on_epoch)
+        elif team.fitted:
+            result = team.fitted
+            for epoch in result.history:
+                on_epoch(epoch)
         else:
             result = loop.fit(*team.data, job, on_epoch, team.options.track, schedule)
     weights = runs.pack_weights(result.weights)
     run = _describe(team.folders, arm, job, result, team.group, weights)
     if crossed:
         return write_cross_fit(building, team.folders[0], run, crossed, weights)
-    if (key := run.weights_sha256) not in team.predicted:
-        network = runs.load_network(run, building, weights)
-        team.predicted[key] = inference.predict_data(run, network, team.folders[1], valid)
-    predicted = team.predicted[key]
+    network = runs.load_network(run, building, weights)
+    if team.fitted:
+        predicted = inference.predict_features(run, network, team.folders[1], team.features[1])
+    else:
+        predicted = inference.predict_data(run, network, team.folders[1], valid)
     decisions = choose_decisions(predicted, EvaluateParams(positive=run.rarest))
     run = run.model_copy(update={"decisions": decisions})
     runs.write_run(building, run, weights, predicted)
     return run
+
+
+def _cross_fit(
+    building: Path,
+    team: Team,
+    job: TrainingJob,
+    schedule: CheckpointSchedule,
+    on_epoch: Callable[..., object],
+) -> CrossFit:
+    folds = team.folders[0], job.seed % team.divisions, job
+    save = functools.partial(runs.write_fold, building)
+    if team.backbone:
+        features = team.features[0].astype(np.float64)
+        return frozen.cross_fit_frozen(features, team.backbone, *folds, save, on_epoch=on_epoch)
+    track = team.options.track
+    return cross_fit_trained(
+        team.data[0], *folds, save, on_epoch=on_epoch, track=track, schedule=schedule
+    )
 
 
 def _stopping(track: Track, interrupt: Interrupt) -> Track:

@@ -1,6 +1,7 @@
 """`toolkit advise`, and `toolkit.advise`."""
 
 import contextlib
+import functools
 import hashlib
 import math
 import time
@@ -49,7 +50,11 @@ from toolkit.progress import Track, silent
 from toolkit.reporting.advice import advice_page
 from toolkit.training.dataset import LabeledFolder, decode_samples, load_tensors
 from toolkit.training.pretrained import backbones, frozen, heads
-from toolkit.training.pretrained.features import Features, embed_folder, embedding_seconds
+from toolkit.training.pretrained.features import (
+    Embedder,
+    embed_folder,
+    embedding_seconds,
+)
 from toolkit.training.pretrained.heads import TrainingSet
 from toolkit.training.pretrained.learning import learning_curve
 
@@ -141,16 +146,19 @@ def advise(
     goal = {name: min(max(counts.values()), LARGEST_GROWTH * n) for name, n in counts.items()}
     every = len(tested.samples) + len(POLICIES) * (sum(goal.values()) - sum(counts.values()))
     kept = Path(work) / "features"
-    seconds = embedding_seconds(tested, network, kept, every, size=size, threads=threads)
+    embedder = Embedder(network, size, threads)
+    seconds = embedding_seconds(tested, embedder, kept, every)
     expected = advice.expected_sentence(counts, rare, repeats)
     for note in (*notes, *_time_notes(seconds, every, kept), expected):
         say(note)
 
-    def embed(some: LabeledFolder) -> Features:
-        return embed_folder(some, network, kept, size=size, threads=threads, track=track)
-
-    weights = frozen.as_floats(tested.weights)
-    plain = TrainingSet(embed(tested), about.labels, len(tested.classes), sample_weights=weights)
+    embed = functools.partial(embed_folder, embedder=embedder, cache=kept, track=track)
+    plain = TrainingSet(
+        embed(tested),
+        about.labels,
+        len(tested.classes),
+        sample_weights=frozen.as_floats(tested.weights),
+    )
     candidates = _heads(plain, goal, track)
     made = dict[str, LabeledFolder]()
     for name, policy in POLICIES.items() if goal != counts else ():

@@ -19,6 +19,7 @@ from toolkit.metrics.columns import ToldColumns, as_names
 from toolkit.metrics.decisions import apply_decisions
 from toolkit.metrics.params import EvaluateParams, ThresholdRule
 from toolkit.metrics.predictions import Predictions, read_predictions
+from toolkit.pipeline import paths
 from toolkit.progress import Track, silent
 from toolkit.reporting.evaluation import write_evaluation
 
@@ -46,6 +47,7 @@ def evaluate(
     arm: str | None = None,
     recipe: str | None = None,
     run_seed: int | None = None,
+    features: Path | str | None = None,
     reading: ReadParams | Mapping[str, Any] | None = None,
     track: Track = silent,
     say: Callable[[str], object] = lambda _: None,
@@ -60,9 +62,10 @@ def evaluate(
     table of another tool, `actual`, `predicted` and `id` name the columns, which else are found by
     their usual names, and `say` is told what was understood; `logits` says that scores which are no
     probabilities are logits. `arm`, `recipe` and `run_seed` are the names under which predictions
-    are compared; else the file's name, "predictions" and 0. `output` is a folder to write:
-    predictions, metrics, confusion matrix and, of a run, curves and mistakes. Raises InputError for
-    images or predictions that do not fit together.
+    are compared; else the file's name, "predictions" and 0. `features` is a folder that `embed`
+    wrote, from which a frozen network's are taken; others are computed, and kept in .toolkit.
+    `output` is a folder to write: predictions, metrics, confusion matrix and, of a run, curves
+    and mistakes. Raises InputError for images or predictions that do not fit together.
     """
     files.check_replaceable(output, METRICS_FILE)
     settings = _settings(positive, threshold, beta, resamples, seed)
@@ -75,10 +78,9 @@ def evaluate(
     if run is None:
         if test is not None:
             raise InputError("predictions are of test already: give valid_predictions, no images")
-        if reading:
-            raise InputError(
-                f"{', '.join(dict(reading))}: for the images of a run, not for a table"
-            )
+        if reading or features:
+            options = ", ".join(dict(reading or {"features": features}))
+            raise InputError(f"{options}: for the images of a run, not for a table")
         read = functools.partial(_read, columns=columns, say=say)
         inputs = _of_predictions(source, valid_predictions, named, read)
     else:
@@ -89,7 +91,7 @@ def evaluate(
         read_as = build(ReadParams, reading, "reading")
         explain = output is not None
         tested = _of_runs(
-            [run], Path(test), settings, read_as, explain=explain, track=track, say=say
+            [run], Path(test), settings, read_as, features, explain=explain, track=track, say=say
         )
         (inputs,) = tested
     if output is None:
@@ -107,6 +109,7 @@ def evaluate_runs(
     beta: float = 2.0,
     resamples: int = 2000,
     seed: int = 0,
+    features: Path | str | None = None,
     reading: ReadParams | Mapping[str, Any] | None = None,
     track: Track = silent,
     say: Callable[[str], object] = lambda _: None,
@@ -127,7 +130,8 @@ def evaluate_runs(
         raise InputError("runs are tested on images: give test, and no options for predictions")
     places = [run for run in runs.find_runs(place) if run.parent == place]
     read_as = build(ReadParams, reading, "reading")
-    tested = list(_of_runs(places, test, settings, read_as, explain=True, track=track, say=say))
+    of_runs = functools.partial(_of_runs, explain=True, track=track, say=say)
+    tested = list(of_runs(places, test, settings, read_as, features))
     with files.new_folder(output, several) as building:
         write = functools.partial(_write, building, settings)
         named = [(run.name, inputs) for run, inputs in zip(places, tested, strict=True)]
@@ -173,14 +177,19 @@ def _of_runs(
     test: Path,
     params: EvaluateParams,
     reading: ReadParams,
+    features: Path | str | None,
     *,
     explain: bool,
     **callbacks: Any,
 ) -> Iterator[RunOutputs]:
     from toolkit.training import inference, runs
+    from toolkit.training.pretrained.features import find_tables
 
+    tables = find_tables(features)
     test = open_images(test, **callbacks, links=reading.follow_links).folder
-    applied_runs = inference.apply_runs(places, test, **callbacks, reading=reading)
+    applied_runs = inference.apply_runs(
+        places, test, **callbacks, reading=reading, features=tables, kept=paths.KEPT_FEATURES
+    )
     for place, applied in zip(places, applied_runs, strict=True):
         about = runs.read_run(place)
         predictions = applied.predictions

@@ -16,6 +16,7 @@ from toolkit.progress import EpochSummary, Track, silent
 from toolkit.training import runs
 from toolkit.training.distributed import is_writer
 from toolkit.training.params import RECIPES, Checkpoint, Minutes, Recipe, TrainParams
+from toolkit.training.pretrained.features import find_tables
 from toolkit.training.runs import Run
 from toolkit.training.train import TrainingOptions, train_seeds
 
@@ -35,6 +36,7 @@ def train(
     data: str = "auto",
     workers: int = 0,
     tracker: str | None = None,
+    features: Path | str | None = None,
     restart: bool = False,
     max_minutes: float | None = None,
     reading: ReadParams | Mapping[str, Any] | None = None,
@@ -52,10 +54,12 @@ def train(
     dropout. `device` is "auto", "cpu" or "cuda", `threads` the number of CPU threads (another
     number gives other weights), `precision` "auto", "float32" or "bfloat16"; `data` says whether
     images are kept in "memory" or read from "files" by so many `workers`, or "auto". `tracker` is
-    "mlflow" or "wandb", where the run is logged too. The state is saved as `checkpoint` says, and
-    the same call resumes, unless `restart`; `max_minutes` stops in time with the best weights so
-    far. Raises InputError for an unknown recipe, images that cannot be trained on, a loss that is
-    no longer finite, and a tracker that is not installed or cannot be reached.
+    "mlflow" or "wandb", where the run is logged too. `features` is a folder that `embed` wrote,
+    from which a frozen network's are taken; others are computed, and kept in .toolkit. The
+    state is saved as `checkpoint` says, and the same call resumes, unless `restart`;
+    `max_minutes` stops in time with the best weights so far. Raises InputError for an unknown
+    recipe, images that cannot be trained on, a loss that is no longer finite, and a tracker
+    that is not installed or cannot be reached.
     """
     place = Path(output) if output else default_place(arm, recipe) / str(seed)
     settings = {
@@ -76,6 +80,8 @@ def train(
         {seed: place},
         TrainingOptions(
             checkpoints=paths.CHECKPOINTS,
+            features=tuple(find_tables(features)),
+            kept=paths.KEPT_FEATURES,
             restart=restart,
             max_minutes=max_minutes,
             reading=build(ReadParams, reading, "reading"),

@@ -1,8 +1,17 @@
-"""Features of images: computed once by a backbone, and kept in a file that is read in place."""
+"""Features of images: computed once by a backbone, and kept in tables that are read in place.
 
+An image's features depend on nothing but the image and what computes them: batches are always of
+one size. So a table may be begun with rows of others.
+"""
+
+import csv
 import hashlib
+import io
 import json
+import tempfile
 import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,123 +19,243 @@ import numpy.typing as npt
 import torch
 
 from toolkit.errors import InputError, explain_error
-from toolkit.io import files
+from toolkit.io import files, inside
+from toolkit.io.manifest import content_hash
 from toolkit.progress import Track, silent
 from toolkit.training import device, streaming
 from toolkit.training.dataset import LabeledFolder
-from toolkit.training.device import normalize
+from toolkit.training.device import CPU, normalize
 from toolkit.training.pretrained.backbones import Backbone
 from toolkit.training.runs import training_versions
 
 Features = npt.NDArray[np.float32]
 """One row of features for each image: [N, dimensions]."""
 BATCH = 16
-"""Images at once: more are slower, as their activations leave the processor's cache."""
+"""Images at once: more are slower, as their activations leave the processor's cache. A last batch
+of fewer is filled up, for the last digits depend on their number."""
 TRIAL = 4
 """Images that are timed."""
-TABLE, SIDE = "features.npy", "features.json"
+TABLE, IMAGES, SIDE = "features.npy", "images.csv", "features.json"
+MAX_IMAGES = 10_000_000_000
+"""Bytes of the list of a table's images."""
+
+
+@dataclass(frozen=True, eq=False)
+class Embedder:
+    """What decides features: the backbone, `size` x `size` pixels, CPU threads and the device."""
+
+    backbone: Backbone
+    size: int
+    threads: int = 1
+    device: torch.device = CPU
+
+    def key(self, folder: LabeledFolder) -> str:
+        """Return a hash of all that decides the features of the folder's images but these."""
+        decides = [
+            self.backbone.sha256,
+            self.size,
+            self.threads,
+            self.device.type,
+            folder.bits,
+            training_versions(),
+        ]
+        return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureTable:
+    """Features [N, dimensions], and the sha256 of the image file that each row is of."""
+
+    features: Features
+    images: tuple[str, ...]
 
 
 def embed_folder(
     folder: LabeledFolder,
-    backbone: Backbone,
-    cache: Path,
+    embedder: Embedder,
+    cache: Path | None,
     *,
-    size: int | None = None,
-    threads: int = 1,
+    tables: Sequence[Path] = (),
     track: Track = silent,
 ) -> Features:
     """Return the features of a folder's images, in the order of its table, read-only.
 
-    Images are resized to `size` x `size` pixels, else to the backbone's size. They are streamed,
-    and the features lie in a folder inside `cache`, named for all that decides them: a second call
-    only reads them. The same `threads` give the same bytes. Raises InputError as
-    `dataset.load_tensors` does, and for a size that the network does not take.
+    What lies in `tables`, folders that `keep_table` wrote, is taken from there. If that is not
+    all, the features lie in a folder inside `cache`, named for all that decides them; a second call
+    only reads them, and the features of images that lie in other folders there are not computed
+    again. Without a `cache` nothing is kept, and the features are in memory. Images are streamed.
+    The same `threads` give the same bytes. Raises InputError as `dataset.load_tensors` does,
+    and for a size that the network does not take.
     """
-    size = size or backbone.size
-    place = cache / _key(folder, backbone, size, threads)
-    if not place.is_dir():
-        _check_size(backbone, size)
-        with files.new_folder(place, marker=SIDE) as building:
-            _write(building / TABLE, folder, backbone, size, threads, track)
-            files.write_json(building / SIDE, {"sha256": files.sha256(building / TABLE)})
-    return read_features(place, (len(folder.samples), backbone.dimensions))
+    images = tuple(content_hash(sample) for sample in folder.samples)
+    known = _find_rows(tables, embedder.key(folder), {*images})
+    if len(known) == len({*images}):
+        return np.stack([known[image] for image in images])
+    if cache is None:
+        with tempfile.TemporaryDirectory() as passing:
+            place = keep_table(folder, embedder, Path(passing), known=known, track=track)
+            return np.array(read_table(place, embedder.key(folder), images).features)
+    place = keep_table(folder, embedder, cache, known=known, track=track)
+    return read_table(place, embedder.key(folder), images).features
 
 
-def embedding_seconds(
+def keep_table(
     folder: LabeledFolder,
-    backbone: Backbone,
+    embedder: Embedder,
     cache: Path,
-    images: int,
     *,
-    size: int | None = None,
-    threads: int = 1,
-) -> float:
+    known: Mapping[str, Features] | None = None,
+    track: Track = silent,
+) -> Path:
+    """Return the table of a folder's features in `cache`, where it is made if it is not there.
+
+    `known`: rows by the sha256 of the image's file, which are not computed, nor are those of images
+    in other tables there. Raises as `embed_folder` does.
+    """
+    place, rows = _place(folder, embedder, cache), dict(known or {})
+    if not place.is_dir():
+        missing = {content_hash(sample) for sample in folder.samples} - rows.keys()
+        rows |= _find_rows(place.parent.glob("[!.]*/"), embedder.key(folder), missing)
+        _check_size(embedder)
+        with files.new_folder(place, marker=SIDE) as building:
+            _write(building, folder, embedder, rows, track)
+    return place
+
+
+def embedding_seconds(folder: LabeledFolder, embedder: Embedder, cache: Path, images: int) -> float:
     """Return how long the features of so many `images` take by the clock, from a few empty ones.
 
     It is 0 where those of the folder are there already; see `embed_folder`.
     """
-    size = size or backbone.size
-    if (cache / _key(folder, backbone, size, threads)).is_dir():
+    if _place(folder, embedder, cache).is_dir():
         return 0.0
-    with device.reproducible(threads, device.CPU), torch.inference_mode():
-        empty = torch.zeros(TRIAL, 3, size, size).to(memory_format=torch.channels_last)
-        backbone.network(empty)  # the first time takes longer
+    with device.reproducible(embedder.threads, embedder.device), torch.inference_mode():
+        empty = torch.zeros(TRIAL, 3, embedder.size, embedder.size)
+        empty = empty.to(memory_format=torch.channels_last)
+        embedder.backbone.network(empty)  # the first time takes longer
         began = time.perf_counter()
-        backbone.network(empty)
+        embedder.backbone.network(empty)
         return (time.perf_counter() - began) / TRIAL * images
 
 
-def read_features(place: Path, shape: tuple[int, int]) -> Features:
-    """Read features [N, dimensions] that `embed_folder` wrote, without loading them.
+def find_tables(place: Path | str | None) -> list[Path]:
+    """Return the tables of features in a folder and in those inside it; none for None.
 
-    Raises InputError that names the file, if it was changed or has another shape.
+    Raises InputError for a folder that `embed` has not written.
     """
-    path = place / TABLE
+    if place is None:
+        return []
+    found = sorted(path.parent for path in Path(place).rglob(SIDE))
+    if not found:
+        raise InputError(f"{place}: no features in it; name a folder that `toolkit embed` wrote")
+    return [folder for folder in found if (folder / TABLE).is_file()]
+
+
+def read_table(place: Path, key: str, images: Sequence[str] | None = None) -> FeatureTable:
+    """Read what `keep_table` wrote, the features without loading them.
+
+    Raises InputError that names the file, if it was changed, is of another `key` or of other
+    `images`, where these are given.
+    """
     try:
-        expected = files.read_json(place / SIDE)["sha256"]
-        features: Features = np.load(path, mmap_mode="r", allow_pickle=False)
+        side = files.unseal(inside.read_file(place / SIDE, 1_000_000), required=True)
+        listed = inside.read_file(place / IMAGES, MAX_IMAGES)
+        features: Features = np.load(place / TABLE, mmap_mode="r", allow_pickle=False)
+        hashes = side[TABLE], side[IMAGES], side["key"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{place}: not features ({explain_error(error)}); remove the folder"
         ) from error
-    if files.sha256(path) != expected or features.shape != shape or features.dtype != np.float32:
-        raise InputError(f"{path}: changed since it was written; remove the folder {place}")
-    return features
+    _, *rows = [*csv.reader(io.StringIO(listed.decode(errors="replace"), newline=""))] or [[]]
+    found = tuple(row[0] for row in rows)
+    actual = files.sha256(place / TABLE), hashlib.sha256(listed).hexdigest(), key
+    fits = features.ndim == 2 and len(features) == len(found) and features.dtype == np.float32
+    if hashes != actual or not fits or found != tuple(images or found):
+        raise InputError(f"{place}: changed since it was written; remove the folder")
+    return FeatureTable(features, found)
 
 
-def _key(folder: LabeledFolder, backbone: Backbone, size: int, threads: int) -> str:
-    decides = [folder.sha256, backbone.name, backbone.sha256, size, threads, training_versions()]
-    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
+def _write(
+    building: Path,
+    folder: LabeledFolder,
+    embedder: Embedder,
+    known: Mapping[str, Features],
+    track: Track,
+) -> None:
+    images = [content_hash(sample) for sample in folder.samples]
+    first = {image: row for row, image in reversed([*enumerate(images)])}
+    fresh = [row for row, image in enumerate(images) if first[image] == row and image not in known]
+    computed = _compute(folder, embedder, fresh, track)
+    shape = len(images), embedder.backbone.dimensions
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    path, width = building / TABLE, 4 * shape[1]
+    # Row by row: of a mapped file, a full disk would kill the process.
+    with files.naming_errors(path), path.open("w+b") as table:
+        np.lib.format.write_array_header_1_0(table, header)
+        begin = table.tell()
+        for row, image in enumerate(images):
+            if image in known:
+                features = known[image].astype("<f4").tobytes()
+            elif first[image] == row:
+                features = next(computed)
+            else:
+                table.seek(begin + width * first[image])
+                features = table.read(width)
+                table.seek(0, io.SEEK_END)
+            table.write(features)
+    with files.csv_table(building / IMAGES, ("sha256", "path", "label")) as add:
+        for sample, image in zip(folder.samples, images, strict=True):
+            add((image, sample.path, sample.label))
+    hashes = {name: files.sha256(building / name) for name in (TABLE, IMAGES)}
+    files.write_sealed(building / SIDE, {"key": embedder.key(folder), **hashes})
 
 
-def _check_size(backbone: Backbone, size: int) -> None:
+def _compute(
+    folder: LabeledFolder, embedder: Embedder, rows: Sequence[int], track: Track
+) -> Iterator[bytes]:
+    """Yield the features of these rows of a folder."""
+    batches = torch.split(torch.tensor(rows, dtype=torch.int64), BATCH) if rows else ()
+    decoded = streaming.open_stream(folder, embedder.size).take(batches)
+    network = embedder.backbone.network.to(embedder.device)
+    for images, _ in track(decoded, f"embed {folder.name}", len(batches)):
+        filled = torch.cat([images, images[-1:].expand(BATCH - len(images), -1, -1, -1)])
+        with device.reproducible(embedder.threads, embedder.device), torch.inference_mode():
+            batch = filled.contiguous(memory_format=torch.channels_last).to(embedder.device)
+            found = network(normalize(batch))[: len(images)].cpu().numpy().astype("<f4")
+        yield from (row.tobytes() for row in found)
+
+
+def _find_rows(tables: Iterable[Path], key: str, wanted: set[str]) -> dict[str, Features]:
+    """Return the rows of tables that are of images `wanted`; damaged tables are passed over."""
+    rows: dict[str, Features] = {}
+    for place in tables:
+        if not wanted - rows.keys():
+            break
+        try:
+            table = read_table(place, key)
+        except InputError:
+            continue
+        for image, features in zip(table.images, table.features, strict=True):
+            if image in wanted:
+                rows[image] = features
+    return rows
+
+
+def _place(folder: LabeledFolder, embedder: Embedder, cache: Path) -> Path:
+    """Return the folder of a folder's features in `cache`."""
+    images = "".join(content_hash(sample) for sample in folder.samples)
+    return cache / embedder.key(folder) / hashlib.sha256(images.encode()).hexdigest()[:32]
+
+
+def _check_size(embedder: Embedder) -> None:
     """Raise InputError for a size that the network does not take."""
+    backbone, size = embedder.backbone, embedder.size
     try:
         with torch.inference_mode():
-            backbone.network(torch.zeros(1, 3, size, size))
+            backbone.network.to(CPU)(torch.zeros(1, 3, size, size))
     except (AssertionError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"backbone {backbone.name}: does not take images of {size} pixels ({reason}); it is "
             f"made for {backbone.size}: leave the size out"
         ) from error
-
-
-def _write(
-    path: Path, folder: LabeledFolder, backbone: Backbone, size: int, threads: int, track: Track
-) -> None:
-    """Write one batch after the other: of a mapped file, a full disk would kill the process."""
-    shape = len(folder.samples), backbone.dimensions
-    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    batches = torch.split(torch.arange(len(folder.samples)), BATCH)
-    decoded = streaming.open_stream(folder, size).take(batches)
-    with (
-        files.naming_errors(path),
-        path.open("wb") as table,
-        device.reproducible(threads, device.CPU),
-        torch.inference_mode(),
-    ):
-        np.lib.format.write_array_header_1_0(table, header)
-        for images, _ in track(decoded, f"embed {folder.name}", len(batches)):
-            table.write(backbone.network(normalize(images)).numpy().astype("<f4").tobytes())

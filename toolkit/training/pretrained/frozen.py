@@ -8,14 +8,17 @@ import torch
 from torch import Tensor
 
 from toolkit.datasets.folds import training_rows
+from toolkit.errors import InputError
 from toolkit.metrics import confusion, scores
 from toolkit.metrics.arrays import Floats, Labels
-from toolkit.progress import Track, ignore, silent
-from toolkit.training import device, loop
+from toolkit.progress import ignore
+from toolkit.training import loop
 from toolkit.training.crossfit.result import CrossFit, SaveFold
 from toolkit.training.dataset import Data, LabeledFolder
+from toolkit.training.params import TrainParams
 from toolkit.training.pretrained import backbones, heads
-from toolkit.training.pretrained.features import BATCH
+from toolkit.training.pretrained.backbones import Backbone
+from toolkit.training.pretrained.features import Embedder
 from toolkit.training.pretrained.heads import Head, TrainingSet
 from toolkit.training.pretrained.learning import learning_curve
 from toolkit.training.runs import Epoch
@@ -25,28 +28,31 @@ STRONGEST = 4
 """The last epoch's penalty: 10 to this power, a tenth of it in each epoch before."""
 
 
-def embed_all(images: Sequence[Data], job: TrainingJob, track: Track = silent) -> list[Floats]:
-    """Return the features of each of some images, float64 [N, dimensions]: the same for all seeds.
+def recipe_embedder(name: str, settings: TrainParams, size: int) -> Embedder:
+    """Return what makes the features that a frozen recipe is trained on, of images of this size.
 
-    Raises InputError as `backbones.load_backbone` does.
+    Raises InputError that names the key of the recipe, as `backbones.load_backbone` does.
     """
-    where = resolve_machine(job.settings).device
-    network = backbones.load_backbone(job.recipe.network).network.to(where)
-    with device.reproducible(job.settings.threads, where):
-        return [_embed(network, data.to(where), track) for data in images]
+    recipe, where = settings.recipes[name], resolve_machine(settings).device
+    try:
+        backbone = backbones.load_backbone(recipe.network, recipe.weights)
+    except InputError as error:
+        raise InputError(f"train.recipes.{name}: {error}") from error
+    return Embedder(backbone, size, settings.threads, where)
 
 
 def fit_frozen(
     arm: Data,
     valid: Data,
     features: Sequence[Floats],
+    backbone: Backbone,
     job: TrainingJob,
     on_epoch: Callable[[Epoch], object] = ignore,
 ) -> FitResult:
     """Fit a class-balanced head on `arm`, once for each epoch, from weak to strong penalties.
 
-    `features` are those of `embed_all`. The head that is best on `valid`, by the recipe's `keep`,
-    becomes the last layer of the network. Nothing is random: all seeds give the same weights.
+    `features` are those of both by the `backbone`. The head that is best on `valid`, by the
+    recipe's `keep`, becomes its last layer. Nothing is random: all seeds give the same weights.
     """
     ours, theirs = features
     data = TrainingSet(
@@ -65,7 +71,7 @@ def fit_frozen(
         on_epoch(fitted[-1][0])
     best, kept = functools.reduce(functools.partial(_better, job.recipe.keep), fitted)
     history = tuple(epoch for epoch, _ in fitted)
-    weights = backbones.lite0_weights() | _last_layer(kept)
+    weights = {**backbone.weights, **_last_layer(kept)}
     return FitResult(history, best, weights, drawn=(), complete=True, parts=1)
 
 
@@ -76,10 +82,12 @@ def as_floats(weights: Tensor | None) -> Floats | None:
 
 def cross_fit_frozen(
     features: Floats,
+    backbone: Backbone,
     folder: LabeledFolder,
     division: int,
     job: TrainingJob,
     save: SaveFold,
+    *,
     on_epoch: Callable[[Epoch], object] = ignore,
 ) -> CrossFit:
     """Cross-fit class-balanced heads on the `features` [N, D] of an arm in one division into folds.
@@ -114,7 +122,7 @@ def cross_fit_frozen(
     )
     for epoch in history:
         on_epoch(epoch)
-    weights = backbones.lite0_weights() | _last_layer(of_all[0])
+    weights = {**backbone.weights, **_last_layer(of_all[0])}
     return CrossFit(
         scored[0],
         tuple(save(fold, _last_layer(fitted[fold][0])) for fold in names),
@@ -140,12 +148,6 @@ def _strength(job: TrainingJob, epoch: int) -> float:
 def _better(keep: str, one: tuple[Epoch, Head], other: tuple[Epoch, Head]) -> tuple[Epoch, Head]:
     """Return the better of two, the first one if they are equal."""
     return other if loop.is_better(keep, other[0], one[0]) else one
-
-
-def _embed(network: torch.nn.Module, data: Data, track: Track) -> Floats:
-    batches = torch.split(torch.arange(len(data.labels)), BATCH)
-    images = (pixels for pixels, _ in track(data.take(batches), "embed", len(batches)))
-    return device.forward_batches(network, images).double().cpu().numpy()
 
 
 def _epoch(
