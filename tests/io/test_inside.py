@@ -392,6 +392,9 @@ REVIEWED = {
     "training/checkpoints.py: self.folder / _name(digest)",
     "training/checkpoints.py: self.folder / name",  # a constant, or the number of a fold
     "training/dataset.py: path / name",
+    "pipeline/steps/embed.py: Path('arms', arm)",
+    "pipeline/steps/embed.py: building / name",
+    "training/pretrained/features.py: building / name",
     "training/runs.py: folder / name",
 }
 """Joins by hand that were looked at. Add one only if no stranger decides where it leads."""

@@ -322,7 +322,7 @@ def pooled_features(
     network.eval()
     with device.reproducible(threads, pixels.device):
         found = [
-            _forward_with_features(network, normalize(batch))[0].detach().flatten(2).mean(dim=2)
+            _averaged(_forward_with_features(network, normalize(batch))[0].detach())
             for batch in torch.split(pixels, HEATMAP_BATCH)
         ]
     return torch.cat(found).numpy()
@@ -330,7 +330,7 @@ def pooled_features(
 
 def _batch_maps(network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
     features, logits = _forward_with_features(network, inputs)
-    if features.shape[2:] == (1, 1):  # they have no places
+    if features.ndim == 2:  # they have no places
         return torch.zeros_like(inputs[:, 0])
     total = (logits.gather(1, labels[:, None])[:, 0] - logits.mean(dim=1)).sum()
     (gradient,) = torch.autograd.grad(total, features)
@@ -344,7 +344,7 @@ def _batch_maps(network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
 def _forward_with_features(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
     """Return the features before the pooling, and the logits with a graph that begins at them.
 
-    They are [N, C, H, W]; without a layer that pools, those before the last layer, [N, C, 1, 1].
+    They are [N, C, H, W]; without a layer that pools, those before the last layer, [N, C].
     """
     features: list[Tensor] = []
 
@@ -359,8 +359,11 @@ def _forward_with_features(network: nn.Module, inputs: Tensor) -> tuple[Tensor, 
             logits = network(inputs)
     finally:
         hook.remove()
-    found = features[0]
-    return found if found.ndim == 4 else found[:, :, None, None], logits
+    return features[0], logits
+
+
+def _averaged(features: Tensor) -> Tensor:
+    return features if features.ndim == 2 else features.mean(dim=(2, 3))
 
 
 def _last_pooling(network: nn.Module) -> nn.Module:

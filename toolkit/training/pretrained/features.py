@@ -94,9 +94,9 @@ def embed_folder(
     if cache is None:
         with tempfile.TemporaryDirectory() as passing:
             place = keep_table(folder, embedder, Path(passing), known=known, track=track)
-            return np.array(read_table(place, embedder.key(folder), images).features)
+            return np.array(read_features(place, embedder.key(folder), images).features)
     place = keep_table(folder, embedder, cache, known=known, track=track)
-    return read_table(place, embedder.key(folder), images).features
+    return read_features(place, embedder.key(folder), images).features
 
 
 def keep_table(
@@ -151,7 +151,7 @@ def find_tables(place: Path | str | None) -> list[Path]:
     return [folder for folder in found if (folder / TABLE).is_file()]
 
 
-def read_table(place: Path, key: str, images: Sequence[str] | None = None) -> FeatureTable:
+def read_features(place: Path, key: str, images: Sequence[str] | None = None) -> FeatureTable:
     """Read what `keep_table` wrote, the features without loading them.
 
     Raises InputError that names the file, if it was changed, is of another `key` or of other
@@ -232,7 +232,7 @@ def _find_rows(tables: Iterable[Path], key: str, wanted: set[str]) -> dict[str, 
         if not wanted - rows.keys():
             break
         try:
-            table = read_table(place, key)
+            table = read_features(place, key)
         except InputError:
             continue
         for image, features in zip(table.images, table.features, strict=True):
