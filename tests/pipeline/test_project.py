@@ -142,6 +142,30 @@ def test_without_the_weights_networks_are_trained_from_scratch(tmp_path, monkeyp
     assert "compare.recipes is resnet18, trained from scratch: minutes a network" in said
 
 
+def test_another_backbone_is_the_projects_with_its_size_and_weights(
+    tmp_path, monkeypatch, start_there
+):
+    monkeypatch.chdir(tmp_path)
+    photos = fill(tmp_path / "photos", {"a": 9, "b": 6})
+    (tmp_path / "w.pth").write_bytes(b"weights")
+    name = "torchvision.shufflenet_v2_x0_5"
+    start_there(Path("p"), photos, backbone=f"{name}=w.pth", commit=False)
+    recipe = params.load_params(tmp_path / "p" / "params.yaml").train.recipes["recommended"]
+    assert (recipe.network, recipe.size, recipe.frozen) == (name, 224, True)
+    assert recipe.weights is not None
+    assert recipe.weights.path == "../w.pth"
+    assert recipe.weights.sha256 == hashlib.sha256(b"weights").hexdigest()
+    for wrong, message in {
+        "torchvision.resnet19": "unknown .*'resnet19'",
+        f"{name}=v.pth": "v.pth: no such file",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            start(Path("q"), photos, backbone=wrong)
+    with pytest.raises(InputError, match="--backbone NAME goes with --images"):
+        start(Path("q"), preset="quick", backbone=name)
+    assert not (tmp_path / "q").exists()
+
+
 def test_own_photos_with_splits_of_their_own(tmp_path, monkeypatch, start_there):
     monkeypatch.setattr(split, "FEW", 3)
     counts = {f"{part}/{name}": 3 for part in ("train", "val", "test") for name in "abc"}

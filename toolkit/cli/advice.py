@@ -83,5 +83,7 @@ def advise(
     for line in advice_sentences(result):
         console.answer(line)
     words = ["toolkit", "init", "my-project", "--images", str(photos)]
+    if result.backbone not in (None, "efficientnet_lite0"):
+        words += ["--backbone", result.backbone]
     start = shlex.join([*words, *options.reading_words(reading)])
     console.say(f"a reproducible project of it: {start}", quiet=quiet)

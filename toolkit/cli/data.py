@@ -27,6 +27,9 @@ def init(
     commit: Annotated[
         bool, typer.Option("--commit/--no-commit", help="Commit them, so that experiments can run.")
     ] = True,
+    backbone: Annotated[
+        str | None, typer.Option(help="Another pretrained network, as `advise` takes it.")
+    ] = None,
     quiet: Quiet = False,
     *,
     reading: Reading,
@@ -37,7 +40,15 @@ def init(
     """
     from toolkit.pipeline.steps.init import init as run
 
-    project = run(folder, preset=preset, images=images, force=force, commit=commit, reading=reading)
+    project = run(
+        folder,
+        preset=preset,
+        images=images,
+        force=force,
+        commit=commit,
+        backbone=backbone,
+        reading=reading,
+    )
     for line in project.notes:
         console.say(line, quiet=quiet)
 

@@ -69,24 +69,28 @@ def init_project(
     *,
     force: bool = False,
     commit: bool = True,
+    backbone: str | None = None,
     reading: ReadParams = BY_NAME,
 ) -> list[str]:
     """Write params.yaml, dvc.yaml, .gitignore and the plot template; start git and DVC.
 
-    They are committed unless `commit` is false. `reading` is how the images are read. Returns what
-    was done, a line each. Raises InputError for an unknown preset, missing images and files that
-    stand in the way; then nothing is written.
+    They are committed unless `commit` is false. `reading` is how the images are read, `backbone`
+    the network of the recipe PRETRAINED, if it is another one. Returns what was done, a line
+    each. Raises InputError for an unknown preset, missing images and files that stand in the
+    way; then nothing is written.
     """
     if preset not in PRESETS:
         raise InputError(f"--preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     if (preset == "folder") != (images is not None):
         raise InputError("--images PATH goes with --preset folder, and only with it")
+    if backbone and images is None:
+        raise InputError("--backbone NAME goes with --images PATH")
     standing = [name for name in ("params.yaml", "dvc.yaml") if (folder / name).exists()]
     if standing and not force:
         message = f"{folder / standing[0]}: there is one already; use --force to overwrite it"
         raise InputError(message)
     require_package("dvc")
-    settings, lines = _settings(preset, folder, images, reading)
+    settings, lines = _settings(preset, folder, images, reading, backbone)
     folder.mkdir(parents=True, exist_ok=True)
     start_repositories(folder)
     with (folder / "params.yaml.tmp").open("w", encoding="utf-8") as stream:
@@ -110,7 +114,11 @@ def _resource(name: str) -> str:
 
 
 def _settings(
-    preset: str, folder: Path, images: Path | None, reading: ReadParams
+    preset: str,
+    folder: Path,
+    images: Path | None,
+    reading: ReadParams,
+    backbone: str | None = None,
 ) -> tuple[Any, list[str]]:
     """Return the preset's YAML with the version, and what was chosen to fit the images."""
     settings = YAML().load(_resource(f"{preset}.yaml"))
@@ -132,7 +140,23 @@ def _settings(
             links=reading.follow_links,
         )
         fitted = _fit(settings, folder, opened, reading)
+        if backbone:
+            _take_backbone(settings["train"]["recipes"][PRETRAINED], folder, backbone)
+            return settings, lines + fitted
         return settings, lines + fitted + _from_scratch(settings["compare"])
+
+
+def _take_backbone(recipe: Any, folder: Path, backbone: str) -> None:
+    """Write another backbone, with its size and the weights on disk if it has some, as advised."""
+    from toolkit.training.pretrained import backbones  # torch takes seconds to import
+
+    name, _, path = backbone.partition("=")
+    recipe["network"], recipe["size"] = name, backbones.made_for(name)
+    if path:
+        weights = Path(path)
+        if not weights.is_file():
+            raise files.missing(weights, "file", "name one with the backbone's weights")
+        recipe["weights"] = {"path": _relative(weights, folder), "sha256": files.sha256(weights)}
 
 
 def _from_scratch(compare: Any) -> list[str]:

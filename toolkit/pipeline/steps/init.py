@@ -30,18 +30,23 @@ def init(
     images: Path | str | None = None,
     force: bool = False,
     commit: bool = True,
+    backbone: str | None = None,
     reading: ReadParams | Mapping[str, Any] | None = None,
 ) -> Project:
     """Write params.yaml and dvc.yaml into `folder`, so that `dvc repro` runs there.
 
     `preset` is `folder` where `images` (your own photos) are given, else `quick`; `force`
-    overwrites a params.yaml and dvc.yaml that are there; `commit` makes the commit that experiments
-    of DVC start from, where git knows your name. `reading` holds keys of the section `fetch` that
-    say how the images are read, such as `{"layout": "split/class"}`. Raises InputError for an
-    unknown preset, missing images and files that stand in the way; then nothing is written.
+    overwrites a params.yaml and dvc.yaml that are there; `commit` makes the commit that
+    experiments of DVC start from, where git knows your name. `backbone` is the pretrained
+    network, if it is not the default: a name of `pretrained.backbones`. `reading` holds keys of
+    the section `fetch` that say how the images are read, such as `{"layout": "split/class"}`.
+    Raises InputError for an unknown preset, missing images and files that stand in the way;
+    then nothing is written.
     """
     preset = preset or ("folder" if images else "quick")
     place = Path(folder)
     source, settings = Path(images) if images else None, build(ReadParams, reading, "reading")
-    lines = init_project(place, preset, source, force=force, commit=commit, reading=settings)
+    lines = init_project(
+        place, preset, source, force=force, commit=commit, backbone=backbone, reading=settings
+    )
     return Project(place, preset, tuple(lines))

@@ -146,6 +146,14 @@ def load_backbone(name: str = DEFAULT, weights: WeightsFile | None = None) -> Ba
     return as_backbone(name, made.classifier, made.size)
 
 
+def made_for(name: str) -> int:
+    """Return the height and width, in pixels, that a backbone is made for.
+
+    Raises InputError for an unknown name, and for a package that is not installed.
+    """
+    return _architecture(name, classes=1).size
+
+
 def as_backbone(name: str, classifier: nn.Module, size: int) -> Backbone:
     """Return what a classifier of `build_classifier` computes before its last layer."""
     network = copy.deepcopy(classifier).eval().requires_grad_(requires_grad=False)
