@@ -57,3 +57,11 @@ def test_the_comparison_grows_with_what_is_compared():
         return Image.open(io.BytesIO(picture)).height
 
     assert height(RUNS) > height(RUNS[:6]) > height(RUNS[:1])
+
+
+@pytest.mark.parametrize("loss", [1e-7, 9_999.0, 100_000.0, 4e7])
+def test_labels_of_any_loss_lie_within_the_curves_picture(loss):
+    epochs = history(epochs=4)
+    epochs["valid_loss"] = [0.0, loss / 3, loss / 2, loss]
+    picture = Image.open(io.BytesIO(figures.curve_figure(epochs, "a run"))).convert("L")
+    assert np.asarray(picture)[:, 0].min() == 255

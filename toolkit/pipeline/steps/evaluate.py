@@ -22,6 +22,7 @@ from toolkit.metrics.predictions import Predictions, read_predictions
 from toolkit.pipeline import paths
 from toolkit.progress import Track, silent
 from toolkit.reporting.evaluation import write_evaluation
+from toolkit.reporting.plots.style import import_matplotlib
 
 if TYPE_CHECKING:  # predictions are measured without torch
     from toolkit.training.runs import Run
@@ -135,6 +136,7 @@ def evaluate_runs(
     with files.new_folder(output, several) as building:
         write = functools.partial(_write, building, settings)
         named = [(run.name, inputs) for run, inputs in zip(places, tested, strict=True)]
+        import_matplotlib()
         return dict(parallel.ordered_map(write, named, parallel.cores()))
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_COUNTED, MAX_NAMED = 12, 40
 """Classes up to which a confusion matrix shows counts in its cells, and names on its axes."""
+MARGINS = {"left": 0.06, "right": 0.99, "bottom": 0.17, "top": 0.82, "wspace": 0.2}
+"""Of three panels in a row below a title, as fractions of the figure, and of a panel between."""
 
 # --- figures of one run -----------------------------------------------------------------------
 
@@ -38,8 +40,9 @@ def curve_figure(history: History, name: str = "", measured: str = "validation")
     `measured` says on which images they are measured after each epoch.
     """
     with theme():
-        figure = new_figure(720, 230)
-        grid = figure.subplots(1, 3)
+        usual = 0.001 <= max(*history["valid_loss"], *history["train_loss"]) < 10_000
+        figure = new_figure(720, 230, fitted=not usual)  # other numbers are longer
+        grid = figure.subplots(1, 3, gridspec_kw=MARGINS if usual else None)
         style = {"color": hex_color("blue"), "marker": "o"}
         for axes, (column, title) in zip(grid, PANELS, strict=True):
             lines = [PlotLine(measured, history["epoch"], history[column], style)]
