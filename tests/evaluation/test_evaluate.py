@@ -167,6 +167,13 @@ def test_an_evaluation_leaves_its_files_and_they_read_back(tmp_path, past):
     assert mistake.file == output / "mistakes" / "00.jpg"
 
 
+def test_a_frozen_network_has_no_curves_by_epoch(tmp_path, past):
+    past.write_text(past.read_text().replace("1,1\n", "1,0\n"))
+    evaluation.write_evaluation(tmp_path / "out", RunOutputs(KEY, drawn(0), history=past), YES)
+    assert (tmp_path / "out" / "history.csv").is_file()
+    assert not (tmp_path / "out" / "curves.png").exists()
+
+
 def test_predictions_alone_leave_what_can_be_known_of_them(tmp_path):
     values = evaluation.write_evaluation(
         tmp_path / "out", RunOutputs(KEY, bare(drawn(0))), NO

@@ -14,6 +14,7 @@ from toolkit.evaluation.leaderboard import (
     THRESHOLD,
     _draw_mean,
     leaderboard_table,
+    standing_to_take,
 )
 from toolkit.evaluation.results import HISTORY
 from toolkit.evaluation.verdict import comparison_notes
@@ -59,6 +60,15 @@ def test_counts_are_those_of_the_decisions(standings):
     header, *rows = leaderboard_table(standings)
     assert header == ["remedy", "recipe", "G-mean", "found", "false alarms", "best"]
     assert rows[-1][3] == f"{nothing.found:.0f} of 90"
+
+
+def test_the_least_effort_within_the_margin_of_the_best_is_taken(standings):
+    titles = [standing_to_take(standings, margin).title for margin in (0.0, 1.0)]
+    assert titles == ["augmented", NOTHING]
+    assert standing_to_take([replace(of, gmean=0.0) for of in standings], 1.0) is None
+    taken = standing_to_take(standings, 0.0)
+    marked = [row[0] for row in leaderboard_table(standings, taken=taken) if row[0][0] == "*"]
+    assert marked == ["* augmented"]
 
 
 def test_equal_remedies_are_the_best_equally_probably():

@@ -168,6 +168,20 @@ def test_the_advice_says_what_is_found_and_that_only_the_threshold_moved():
     assert "60 -> 120 images of the rare class would bring about +0.050" in text
 
 
+def test_what_helps_by_less_than_the_margin_is_not_denied():
+    about = images(1500, 400)
+    names, held_out = ("nothing", "copies"), (scores(about, 2.0), scores(about, 3.0))
+    remedied = [
+        HeldOutScores(*of) for of in zip(names, ((of,) * 2 for of in held_out), strict=True)
+    ]
+    tested = remedies.compare_remedies(about, remedied, "copies", resamples=300)["copies"]
+    margin = tested.difference.value + 1e-3
+    little = remedies.compare_remedies(about, remedied, "copies", margin=margin, resamples=300)
+    found = advise(about, little)
+    assert (little.chosen, little["copies"].verdict) == ("nothing", "better")
+    assert (advice.headline(found), advice.badge(found)) == (advice.LITTLE, "Little to gain")
+
+
 def test_weak_features_are_called_weak():
     about = images(100, 60)
     compared = compare(about, nothing=scores(about, 0.5))

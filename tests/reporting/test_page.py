@@ -1,16 +1,21 @@
 """The sections of the page."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from tests.helpers.pages import CLASSES, NASTY, arm, inputs, result, split
+from tests.helpers.parsed import Parsed
 from toolkit.checks.findings import Audit
 from toolkit.errors import InputError
+from toolkit.evaluation import advice, leaderboard
 from toolkit.evaluation.comparison import compare_results
+from toolkit.evaluation.verdict import verdict_title
 from toolkit.io import files, manifest
-from toolkit.io.manifest import SPLITS
+from toolkit.io.manifest import SPLITS, Manifest, Sample
 from toolkit.reporting import arms, page
+from toolkit.reporting.advice import places_to_look
 from toolkit.reporting.comparison import comparison_page
 from toolkit.reporting.page import PageInputs
 
@@ -18,6 +23,11 @@ from toolkit.reporting.page import PageInputs
 @pytest.fixture(scope="module")
 def page_inputs(tmp_path_factory):
     return inputs(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def html(page_inputs):
+    return comparison_page(page_inputs)
 
 
 @pytest.fixture
@@ -37,18 +47,82 @@ def test_the_verdict_has_a_sentence_per_arm_and_charts(page_inputs):
     assert len(section["recalls"]) == 2
 
 
-def test_the_first_screen_has_the_declared_contrast_in_counts(page_inputs, bare):
-    first = page.first_screen(page_inputs.compared)
-    primary = next(contrast for contrast in page_inputs.compared.contrasts if contrast.primary)
-    assert first["badge"] == primary.verdict.capitalize()
-    assert (first["arm"].arm, first["before"].arm) == (primary.arm, primary.against)
-    assert len(first["dots"]["marks"]) == first["arm"].rare
-    text = comparison_page(page_inputs)
-    assert text.index('class="hero"') < text.index('class="verdict"')
-    assert f"{primary.arm} finds {first['arm'].found:.0f} of {first['arm'].rare}" in text
+def test_the_first_screen_says_which_remedy_to_take_and_the_declared_verdict(page_inputs, bare):
+    compared = page_inputs.compared
+    first, taken = page.first_screen(compared), advice.taken_standing(compared)
+    assert (first["headline"], first["lead"]) == (
+        advice.remedy_headline(compared), advice.remedy_sentences(compared)[1],
+    )  # fmt: skip
+    assert (first["taken"], first["before"].title) == (taken, leaderboard.NOTHING)
+    assert len(first["dots"]["marks"]) == taken.rare
+    primary = next(contrast for contrast in compared.contrasts if contrast.primary)
+    assert first["declared"][0] == verdict_title(primary)
     assert 'class="hero"' in comparison_page(bare)
     alone = [run for run in bare.results if run.arm == "original"]
     assert page.first_screen(compare_results(alone, resamples=200)) is None
+
+
+def test_the_answer_the_remedies_and_the_photos_come_before_the_charts(html):
+    order = ['class="hero"', 'class="remedies"', 'class="strip photos"', 'class="verdict"',
+             'class="plot"']  # fmt: skip
+    places = [html.index(mark) for mark in order]
+    assert places == sorted(places)
+
+
+def test_a_remedy_has_its_interval_chance_size_time_and_verdict(page_inputs):
+    compared = page_inputs.compared
+    sized = replace(compared, leaderboard=tuple(
+        replace(of, network_mb=1.25) for of in compared.leaderboard
+    ))  # fmt: skip
+    rows = page.remedy_rows(sized, {("net", "augmented"): 2.0})
+    assert {row["title"] for row in rows} == {
+        leaderboard.NOTHING, leaderboard.THRESHOLD, leaderboard.COPIES, "augmented",
+    }  # fmt: skip
+    (row,) = (row for row in rows if (row["title"], row["recipe"]) == ("augmented", "net"))
+    assert row["more"] == {"best": row["more"]["best"], "MB": "1.25", "a run": "2.0 s"}
+    assert row["rail"]["low"] <= row["rail"]["gmean"] <= row["rail"]["high"]
+    contrast = next(of for of in compared.contrasts if of.primary)
+    assert (row["verdict"], row["tags"][-1]) == (contrast.verdict, "declared")
+    assert [row["chosen"] for row in rows].count(True) == 1
+    assert {row["verdict"] for row in rows if row["title"] == leaderboard.NOTHING} == {"baseline"}
+    assert [*page.remedy_rows(compared, {})[0]["more"]] == ["best"]
+
+
+def test_photos_that_are_wrong_have_the_names_that_they_came_with(page_inputs, tmp_path):
+    errors = advice.taken_errors(page_inputs.compared, page_inputs.results)
+    missed, alarmed = page.photo_strips(page_inputs, errors)
+    assert (missed.title, alarmed.title) == ("Missed", "False alarms")
+    assert len(missed.pictures) == missed.total == len(errors.missed)
+    assert alarmed.pictures[0].lines[1] == f"score {errors.alarmed[0].score:.2f}"
+    assert re.fullmatch(r"\d{3}\.png", alarmed.pictures[0].lines[0])
+    raw = tuple(Sample(f"{n:03d}", f"0/{NASTY}{n}", CLASSES[0]) for n in range(20))
+    manifest.write_manifest(tmp_path, Manifest(CLASSES, raw))
+    _, named = page.photo_strips(replace(page_inputs, raw=tmp_path), errors)
+    assert named.pictures[0].lines[0].startswith(NASTY)
+    assert page.photo_strips(replace(page_inputs, prepared=None), errors) == []
+
+
+def test_where_to_look_is_said_beside_the_answer(page_inputs, html):
+    errors = advice.taken_errors(page_inputs.compared, page_inputs.results)
+    looks = places_to_look(errors, CLASSES[1], page_inputs.audit)
+    assert [place for _, place in looks] == ["photos", "photos", "data"]
+    assert "are missed: look at them first." in looks[0][0]
+    assert "1 file property predicts the class" in looks[2][0]
+    assert (
+        html.index("Where to look")
+        < html.index("look at them first.")
+        < html.index('id="remedies"')
+    )
+
+
+def test_what_would_help_is_said_once(bare):
+    runs = [replace(run, learning=((5, 0.5), (10, 0.6))) for run in bare.results]
+    compared = compare_results(runs, resamples=200)
+    text = Parsed(comparison_page(PageInputs(compared, runs))).text
+    steps = advice.remedy_steps(compared)
+    assert steps
+    assert [text.count(step[-20:]) for step in steps] == [1] * len(steps)
+    assert text.count("20 images of") == 1
 
 
 def test_runs_made_in_different_ways_are_said_to_be(bare):
@@ -145,6 +219,16 @@ def test_each_recipe_has_three_curves_and_four_diagrams(page_inputs):
     section = page.network_section(page_inputs)
     assert [len(of) for of in section["diagrams"].values()] == [4, 4]
     assert [len(of) for of in section["matrices"].values()] == [3, 3]
+
+
+def test_frozen_recipes_have_no_curves_by_epoch(page_inputs):
+    frozen = [
+        replace(run, history=dict(run.history) | {"learning_rate": (0.0,) * 4})
+        if run.recipe == "net"
+        else run
+        for run in page_inputs.results
+    ]
+    assert [*page.training_section(replace(page_inputs, results=frozen))] == ["<b>deep"]
 
 
 def test_every_drawing_has_a_unique_name(page_inputs):

@@ -60,6 +60,7 @@ def compare(
     """
     from toolkit.cli.summaries import comparison_summary
     from toolkit.evaluation import verdict
+    from toolkit.evaluation.advice import remedy_sentences, taken_standing
     from toolkit.evaluation.leaderboard import leaderboard_table
     from toolkit.io import files
     from toolkit.pipeline.steps.compare import comparable_columns, read_results
@@ -89,7 +90,11 @@ def compare(
         return
     console.answer(console.table(verdict.comparison_table(compared)))
     console.answer("")
-    console.answer(console.table(leaderboard_table(compared.leaderboard, seconds)))
+    taken = taken_standing(compared)
+    console.answer(console.table(leaderboard_table(compared.leaderboard, seconds, taken)))
+    console.answer("")
+    for line in remedy_sentences(compared):
+        console.answer(line)
     console.answer("")
     counts = verdict.counts_sentence(compared)
     sentences = map(verdict.verdict_sentence, compared.contrasts)
@@ -163,6 +168,7 @@ def leaderboard(
     """
     from toolkit.cli.summaries import comparison_summary
     from toolkit.evaluation import verdict
+    from toolkit.evaluation.advice import remedy_sentences
     from toolkit.pipeline.steps.leaderboard import leaderboard as run
 
     result = run(
@@ -172,6 +178,9 @@ def leaderboard(
         console.answer_json(comparison_summary(result.comparison, result.seconds))
         return
     console.answer(console.table(result.rows))
+    console.answer("")
+    for sentence in remedy_sentences(result.comparison):
+        console.answer(sentence)
     console.answer("")
     for sentence in verdict.verdict_headline(result.comparison):
         console.answer(sentence)
@@ -245,11 +254,15 @@ def probe(
 
 
 def report(output: Output = Path("reports/index.html"), quiet: Quiet = False) -> None:
-    """Write one HTML page that shows all results and needs no network.
+    """Write one HTML page that shows all results and needs no network, and say what it says first.
 
     Example: toolkit report --output reports/index.html
     """
     from toolkit.pipeline.steps.report import report as run
 
-    run(output, runs=_evaluations([paths.RUNS]), **_against(options.read_project().compare.arms))
+    against = _against(options.read_project().compare.arms)
+    result = run(output, runs=_evaluations([paths.RUNS]), **against)
+    console.answer(console.table(result.rows) + "\n")
+    for line in result.sentences:
+        console.answer(line)
     console.say(f"report: {output}", quiet=quiet)

@@ -1,15 +1,29 @@
 """Advice: which remedy to take for a folder of photos, how sure that is, and what would help."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from toolkit.evaluation import judgment, remedies
-from toolkit.evaluation.remedies import RemedyComparison, RemedyResult
-from toolkit.evaluation.verdict import RECALL, SHARED, format_difference, format_p
+from toolkit.evaluation import judgment, leaderboard, remedies
+from toolkit.evaluation.comparison import Comparison, in_order
+from toolkit.evaluation.contrasts import RANKING, Contrast
+from toolkit.evaluation.leaderboard import Standing
+from toolkit.evaluation.ranking import at_thresholds
+from toolkit.evaluation.remedies import ErrorCounts, RemedyComparison, RemedyResult
+from toolkit.evaluation.results import RunResult
+from toolkit.evaluation.verdict import (
+    RECALL,
+    SHARED,
+    format_difference,
+    format_p,
+    moved_statement,
+    settling_statement,
+    verdict_title,
+)
 from toolkit.io.notebook import html_table
 from toolkit.io.text import shorten
 from toolkit.metrics.intervals import explain_ends
+from toolkit.metrics.params import MARGIN
 from toolkit.metrics.significance import detectable_difference, expected_parts
 
 NOTHING, THRESHOLD, RECOMMENDED = "nothing", "threshold", "recommended"
@@ -34,6 +48,18 @@ CONTROL_WORDS = {
     judgment.EQUAL: "add nothing to plain copies",
     judgment.UNKNOWN: "may or may not add something to plain copies",
 }
+UNABLE = "Not yet known: no remedy recognizes every class"
+NO_HELP = "Do nothing about the imbalance yet: no remedy is known to help"
+LITTLE = "Do nothing about the imbalance: what helps brings less than the margin"
+CHOOSE = "Choose a threshold"
+BADGES = {
+    judgment.BETTER: "Better, and sure",
+    judgment.WORSE: "Worse",
+    judgment.EQUAL: "Practically equal to doing nothing",
+    judgment.UNKNOWN: "Not yet known",
+    "": "Not yet known",
+}
+"""How sure the answer is, in a few words, by the verdict on the remedy to take."""
 WEAK = 0.85
 """G-mean below which the features are said to be weak on these photos."""
 
@@ -97,13 +123,13 @@ def advice_sentences(advice: Advice) -> list[str]:
 def headline(advice: Advice) -> str:
     """Return the remedy to take, as a command."""
     if advice.taken is None:
-        return "Not yet known: no remedy recognizes every class"
+        return UNABLE
     if advice.comparison.chosen == NOTHING and _harmless(advice):
         return "Do nothing about the imbalance: with pretrained features it does no harm"
     if advice.comparison.chosen == NOTHING:
-        return "Do nothing about the imbalance yet: no remedy is known to help"
+        return LITTLE if _some_help(advice) else NO_HELP
     if advice.comparison.chosen == THRESHOLD:
-        return "Choose a threshold"
+        return CHOOSE
     return f"Take {TITLES[advice.comparison.chosen]}"
 
 
@@ -113,32 +139,39 @@ def _harmless(advice: Advice) -> bool:
     return all(of.verdict in known for of in advice.comparison.results if of.difference)
 
 
+def _some_help(advice: Advice) -> bool:
+    """Return whether a remedy is known to be better than doing nothing, if only by little."""
+    return any(of.verdict == judgment.BETTER for of in advice.comparison.results)
+
+
 def effect_sentence(advice: Advice) -> str:
     """Return the rare images found and the false alarms, with the remedy and without."""
-    errors, before = advice.chosen.errors, advice.nothing.errors
-    rare = f"{errors.rare} images of {shorten(advice.comparison.rare, 40)!r}"
-    if advice.comparison.chosen == NOTHING:
+    before = None if advice.comparison.chosen == NOTHING else advice.nothing.errors
+    return _effect(advice.chosen.errors, before, advice.comparison.rare)
+
+
+def _effect(
+    now: ErrorCounts | Standing, before: ErrorCounts | Standing | None, rare_class: str
+) -> str:
+    rare = f"{now.rare} images of {shorten(rare_class, 40)!r}"
+    if before is None:
         return (
-            f"The classifier finds {round(errors.found)} of {rare}, with {round(errors.alarms)} "
-            f"false alarms in {errors.others}."
+            f"The classifier finds {round(now.found)} of {rare}, with {round(now.alarms)} "
+            f"false alarms in {now.others}."
         )
     return (
-        f"It finds {round(errors.found)} of {rare} instead of {round(before.found)}, with "
-        f"{round(errors.alarms)} false alarms in {errors.others} instead of {round(before.alarms)}."
+        f"It finds {round(now.found)} of {rare} instead of {round(before.found)}, with "
+        f"{round(now.alarms)} false alarms in {now.others} instead of {round(before.alarms)}."
     )
 
 
 def badge(advice: Advice) -> str:
     """Return how sure the answer is, in a few words."""
     if advice.taken == NOTHING:
-        return "No remedy needed" if _harmless(advice) else "No remedy known to help"
-    return {
-        judgment.BETTER: "Better, and sure",
-        judgment.WORSE: "Worse",
-        judgment.EQUAL: "Practically equal to doing nothing",
-        judgment.UNKNOWN: "Not yet known",
-        "": "Not yet known",
-    }[advice.chosen.verdict]
+        if _harmless(advice):
+            return "No remedy needed"
+        return "Little to gain" if _some_help(advice) else "No remedy known to help"
+    return BADGES[advice.chosen.verdict]
 
 
 def certainty_sentence(advice: Advice) -> str:
@@ -304,3 +337,134 @@ def _summary(result: RemedyResult) -> dict[str, object]:
         "missed": [image.id for image in errors.missed],
         "alarmed": [image.id for image in errors.alarmed],
     }
+
+
+# --- of a project -----------------------------------------------------------------------------
+
+
+def closing_sentences(compared: Comparison) -> list[str]:
+    """Return the remedy to take, what it brings, the declared verdict, and what would help."""
+    primary = [contrast for contrast in compared.contrasts if contrast.primary]
+    return [
+        *remedy_sentences(compared),
+        *(sentence for contrast in primary for sentence in declared_sentences(contrast)),
+        *remedy_steps(compared),
+    ]
+
+
+def remedy_sentences(compared: Comparison) -> list[str]:
+    """Return which remedy of a comparison to take, what it brings and how sure that is."""
+    taken = taken_standing(compared)
+    if taken is None:
+        return [f"{UNABLE}."] if compared.leaderboard else []
+    before = nothing_standing(compared, taken)
+    effect = _effect(taken, None if before == taken else before, rare_class(compared))
+    low, high = taken.low, taken.high
+    chance = (
+        f"G-mean {taken.gmean:.3f} ({low:.3f} to {high:.3f}), the best of "
+        f"{len(compared.leaderboard)} with a probability of {taken.best:.0%}."
+    )
+    own = taken_contrast(compared)
+    exploratory = [verdict_title(own)] if own and not own.primary else []
+    return [f"{remedy_headline(compared)}.", effect, chance, *exploratory]
+
+
+def declared_sentences(contrast: Contrast) -> Iterator[str]:
+    """Return the verdict on the declared contrast, and what it must not be taken for."""
+    yield verdict_title(contrast)
+    yield from moved_statement(contrast)
+    if contrast.single:
+        yield "One run of each arm says nothing about the next one: train at least three seeds."
+
+
+def remedy_steps(compared: Comparison) -> list[str]:
+    """Say what would settle the declared contrast of a project, and what would help more."""
+    more = remedies.more_images(remedy_curve(compared), repr(shorten(rare_class(compared), 40)))
+    primary = (contrast for contrast in compared.contrasts if contrast.primary)
+    return [*filter(None, [more]), *(line for one in primary for line in settling_statement(one))]
+
+
+def rare_class(compared: Comparison) -> str:
+    """Return the class with the fewest test images."""
+    return min(compared.test_images, key=lambda name: compared.test_images[name])
+
+
+def taken_standing(compared: Comparison) -> Standing | None:
+    """Return the remedy to take: the least effort whose G-mean is within the margin of the best.
+
+    It is chosen as `advise` chooses; None where no remedy recognizes every class.
+    """
+    margin = compared.contrasts[0].margin if compared.contrasts else MARGIN
+    return leaderboard.standing_to_take(compared.leaderboard, margin)
+
+
+def nothing_standing(compared: Comparison, taken: Standing) -> Standing:
+    """Return what the recipe of a standing does without any remedy."""
+    same = (of for of in compared.leaderboard if of.recipe == taken.recipe)
+    return next(of for of in same if of.title == leaderboard.NOTHING)
+
+
+def taken_contrast(compared: Comparison) -> Contrast | None:
+    """Return the contrast of the arm to take with the baseline; None where that is the baseline."""
+    taken = taken_standing(compared)
+    against = compared.against(compared.baseline)
+    same = (one for one in against if taken and one.recipe == taken.recipe)
+    return next((one for one in same if taken and one.arm == taken.arm), None)
+
+
+def remedy_curve(compared: Comparison) -> Mapping[int, float]:
+    """Return the learning curve of the recipe to take; empty where there is none."""
+    taken = taken_standing(compared)
+    return compared.learning.get(taken.recipe, {}) if taken else {}
+
+
+def taken_errors(compared: Comparison, results: Sequence[RunResult]) -> ErrorCounts | None:
+    """Return what the remedy to take gets wrong, image by image; None where there is none.
+
+    `results` are those that were compared.
+    """
+    if not (taken := taken_standing(compared)):
+        return None
+    ids = results[0].predictions.ids
+    runs = [of for of in results if (of.recipe, of.arm) == (taken.recipe, taken.arm)]
+    decided = at_thresholds(runs) if taken.metric == RANKING else None
+    several = decided or [of.predictions for of in runs]
+    return remedies.count_errors([in_order(of, ids) for of in several], rare_class(compared))
+
+
+def remedy_headline(compared: Comparison) -> str:
+    """Return the remedy to take in a project, as a command, with the recipe if there are more."""
+    taken = taken_standing(compared)
+    if taken is None:
+        return UNABLE
+    if taken.title == leaderboard.NOTHING:
+        text = LITTLE if judgment.BETTER in _verdicts(compared, taken) else NO_HELP
+    else:
+        take = f"Take {shorten(taken.title, 60)}"
+        text = CHOOSE if taken.title == leaderboard.THRESHOLD else take
+    if len(compared.recipes) == 1:
+        return text
+    return f"With {shorten(taken.recipe, 40)}, {text[0].lower()}{text[1:]}"
+
+
+def remedy_badge(compared: Comparison) -> str:
+    """Return how sure the remedy of a project is, in a few words."""
+    taken, own = taken_standing(compared), taken_contrast(compared)
+    if own is not None:
+        sure = own.verdict == judgment.BETTER and own.primary
+        role = " (exploratory)" if own.verdict == judgment.BETTER else ""
+        return BADGES[own.verdict] if sure else f"{own.verdict.capitalize()}{role}"
+    if taken is None:
+        return BADGES[judgment.UNKNOWN]
+    verdicts, nothing = _verdicts(compared, taken), taken.title == leaderboard.NOTHING
+    if judgment.BETTER in verdicts:
+        return "Little to gain" if nothing else "Little more to gain"
+    if not nothing and judgment.UNKNOWN not in verdicts:
+        return "A threshold is enough"
+    return "No remedy known to help" if nothing else "More is not known to help"
+
+
+def _verdicts(compared: Comparison, taken: Standing) -> set[str]:
+    """Return the verdicts on the arms against the baseline, with the recipe of a standing."""
+    against = compared.against(compared.baseline)
+    return {contrast.verdict for contrast in against if contrast.recipe == taken.recipe}

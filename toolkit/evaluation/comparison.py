@@ -114,7 +114,7 @@ def compare_results(
     """
     _check(results)
     ids = results[0].predictions.ids
-    results = [replace(r, predictions=_in_order(r.predictions, ids)) for r in results]
+    results = [replace(r, predictions=in_order(r.predictions, ids)) for r in results]
     positives = {result.positive for result in results}
     positive = results[0].positive if len(positives) == 1 else None
     tuned = at_thresholds(results)
@@ -293,7 +293,7 @@ def _same_images_remedy(*results: RunResult) -> str:
     return "evaluate both on one test split"
 
 
-def _in_order(predictions: Predictions, ids: tuple[str, ...]) -> Predictions:
+def in_order(predictions: Predictions, ids: tuple[str, ...]) -> Predictions:
     """Return the same predictions with the images in the order of `ids`."""
     if predictions.ids == ids:
         return predictions

@@ -20,6 +20,8 @@ from toolkit.metrics.significance import NO_ERROR
 NOTHING, THRESHOLD, COPIES = "do nothing", "choose a threshold", "plain copies"
 """The baseline as predicted, the baseline at a threshold, and the control."""
 PUBLISHED = "the published way"
+EFFORT = (NOTHING, THRESHOLD, COPIES)
+"""What costs less than any other remedy, the least first."""
 
 
 @dataclass(frozen=True)
@@ -158,16 +160,32 @@ def rank_standings(standings: Sequence[Drawn]) -> tuple[Standing, ...]:
     return tuple(sorted(ranked, key=lambda of: -of.gmean))
 
 
+def standing_to_take(standings: Sequence[Standing], margin: float) -> Standing | None:
+    """Return the least effort whose G-mean is within `margin` of the best; None if all are 0."""
+    best = max((of.gmean for of in standings), default=0.0)
+    near = [of for of in standings if of.gmean >= best - margin and of.gmean > 0]
+    return min(near, key=lambda of: (_effort(of), -of.gmean), default=None)
+
+
+def _effort(of: Standing) -> int:
+    return EFFORT.index(of.title) if of.title in EFFORT else len(EFFORT)
+
+
 def leaderboard_table(
-    standings: Sequence[Standing], seconds: Mapping[tuple[str, str], float] | None = None
+    standings: Sequence[Standing],
+    seconds: Mapping[tuple[str, str], float] | None = None,
+    taken: Standing | None = None,
 ) -> list[list[str]]:
-    """Return one row per remedy as text, header first.
+    """Return one row per remedy as text, header first; that `taken` has a star.
 
     `seconds` are those of training a run, by recipe and arm, as far as they are known.
     """
     sized = any(of.network_mb is not None for of in standings)
     header = ["remedy", "recipe", "G-mean", "found", "false alarms", "best"]
-    rows = [[*header, *(["MB"] if sized else [])], *(_row(of, sized=sized) for of in standings)]
+    rows = [
+        [*header, *(["MB"] if sized else [])],
+        *(_row(of, taken, sized=sized) for of in standings),
+    ]
     if not seconds:
         return rows
     times = [seconds.get((of.recipe, of.arm)) for of in standings]
@@ -175,10 +193,10 @@ def leaderboard_table(
     return [[*row, cell] for row, cell in zip(rows, column, strict=True)]
 
 
-def _row(of: Standing, *, sized: bool) -> list[str]:
+def _row(of: Standing, taken: Standing | None, *, sized: bool) -> list[str]:
     size = "" if of.network_mb is None else f"{of.network_mb:.3g}"
     return [
-        of.title,
+        f"* {of.title}" if of == taken else of.title,
         of.recipe,
         f"{of.gmean:.3f} ({of.low:.3f} to {of.high:.3f})",
         f"{of.found:.0f} of {of.rare}",

@@ -216,7 +216,7 @@ def compare_remedies(
     results = tuple(
         RemedyResult(
             name=remedy.name,
-            errors=_count_errors(images, remedy, as_used[number]),
+            errors=count_errors(as_used[number], images.rare),
             gmean=_mean(used[0], number, repeats),
             interval=_interval(used[0], number, repeats, random=remedy.random),
             ranked=_mean(ranked[0], number, repeats),
@@ -327,28 +327,33 @@ def _corrected(
     return ps
 
 
-def _count_errors(
-    images: HeldOutImages, remedy: HeldOutScores, decisions: Sequence[Predictions]
-) -> ErrorCounts:
-    column, positive = images.classes.index(images.rare), images.positive
+def count_errors(decisions: Sequence[Predictions], rare: str) -> ErrorCounts:
+    """Count what several predictions of the same images do to the class `rare`, in the mean.
+
+    Without scores that of an image is how often it is taken for the class, 0..1.
+    """
+    first = decisions[0]
+    column = first.classes.index(rare)
+    positive = first.actual_index == column
     called = np.mean([decided.predicted_index == column for decided in decisions], axis=0)
-    scores = np.mean(remedy.repeats, axis=0)[:, column]
+    known = [decided.scores[:, column] for decided in decisions if decided.scores is not None]
+    scores = np.mean(known, axis=0) if known else called
     return ErrorCounts(
         found=float(called[positive].sum()),
         rare=int(positive.sum()),
         alarms=float(called[~positive].sum()),
         others=int((~positive).sum()),
-        missed=_worst(images, np.where(positive, 1 - called, 0), scores, lowest=True),
-        alarmed=_worst(images, np.where(positive, 0, called), scores, lowest=False),
+        missed=_worst(first.ids, np.where(positive, 1 - called, 0), scores, lowest=True),
+        alarmed=_worst(first.ids, np.where(positive, 0, called), scores, lowest=False),
     )
 
 
 def _worst(
-    images: HeldOutImages, errors: Floats, scores: Floats, *, lowest: bool
+    ids: Sequence[str], errors: Floats, scores: Floats, *, lowest: bool
 ) -> tuple[ErrorImage, ...]:
     """Name as many images as are wrong in the mean over the repeats, the most often wrong first."""
     rows = np.lexsort((scores if lowest else -scores, -errors))[: round(float(errors.sum()))]
-    return tuple(ErrorImage(images.ids[row], float(scores[row])) for row in rows)
+    return tuple(ErrorImage(ids[row], float(scores[row])) for row in rows)
 
 
 # --- what would help more ---------------------------------------------------------------------

@@ -81,7 +81,7 @@ class RunResult:
     @property
     def fixed(self) -> bool:
         """Whether chance has no part in its training: heads were fitted, without learning rates."""
-        return self.history is not None and not _trained(self.history)
+        return self.history is not None and not is_trained(self.history)
 
     @property
     def key(self) -> RunKey:
@@ -259,10 +259,11 @@ def is_trained_in_folds(history: History | None, predictions: Predictions) -> bo
 
     That is so for networks that are trained, not frozen, where no image is left for validation.
     """
-    return predictions.folds is not None and history is not None and _trained(history)
+    return predictions.folds is not None and history is not None and is_trained(history)
 
 
-def _trained(history: History) -> bool:
+def is_trained(history: History) -> bool:
+    """Return whether a history is one of epochs: a frozen network has learning rates of 0."""
     return any(history["learning_rate"])
 
 

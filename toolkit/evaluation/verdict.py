@@ -99,14 +99,18 @@ def counts_sentence(compared: Comparison) -> str:
     )
 
 
-def verdict_headline(compared: Comparison) -> list[str]:
-    """Return the primary contrast's sentence, then one for each other pair of arms."""
+def verdict_headline(compared: Comparison, *, whole: bool = True) -> list[str]:
+    """Return the primary contrast's sentence, then one for each other pair of arms.
+
+    The first is not the `whole` sentence if what the page says elsewhere is left out: whether the
+    threshold moved, and what would settle it.
+    """
     primary = [contrast for contrast in compared.contrasts if contrast.primary]
     others = [c for c in compared.contrasts if c.arm != compared.control or c.primary]
     exploratory = [c for c in others or compared.contrasts if not c.primary]
     pairs = dict.fromkeys((c.arm, c.against) for c in exploratory)
     return [
-        *map(verdict_sentence, primary),
+        *(verdict_sentence(contrast, whole=whole) for contrast in primary),
         *(_overall([c for c in exploratory if (c.arm, c.against) == pair]) for pair in pairs),
     ]
 
@@ -153,14 +157,19 @@ def design_sentence(test_images: Mapping[str, int], seeds: int) -> str:
     )
 
 
-def verdict_sentence(contrast: Contrast) -> str:
+def verdict_sentence(contrast: Contrast, *, whole: bool = True) -> str:
     """Return the verdict in plain words: on the ranking, then at .5, and what would settle it."""
+    return " ".join([verdict_title(contrast), *_reasons(contrast, whole=whole)])
+
+
+def verdict_title(contrast: Contrast) -> str:
+    """Return the verdict alone, and whether the contrast was declared before any result."""
     role = "primary" if contrast.primary else "exploratory"
     title = f"{contrast.arm} against {contrast.against}, {contrast.recipe}"
-    return " ".join([f"{title}: {contrast.verdict} ({role}).", *_reasons(contrast)])
+    return f"{title}: {contrast.verdict} ({role})."
 
 
-def _reasons(contrast: Contrast) -> Iterator[str]:
+def _reasons(contrast: Contrast, *, whole: bool) -> Iterator[str]:
     if contrast.single:
         yield (
             f"These networks differ by {_difference(contrast.tested)}, which accounts for the "
@@ -176,12 +185,19 @@ def _reasons(contrast: Contrast) -> Iterator[str]:
         yield f"At .5: {_difference(contrast.as_predicted)}, {contrast.verdict_as_predicted}."
     else:
         yield f"{_difference(contrast.tested)}, {p}; without scores there is no ranking."
+    if whole:
+        yield from moved_statement(contrast)
+    if contrast.verdict == judgment.UNKNOWN:
+        yield f"{detectable_statement(contrast)}."
+        if whole:
+            yield from settling_statement(contrast)
+
+
+def moved_statement(contrast: Contrast) -> Iterator[str]:
+    """Say that only the threshold moved, where that is so."""
     moved = judgment.threshold_moved(contrast.verdict_as_predicted, contrast.verdict)
     if contrast.metric == RANKING and moved:
         yield f"{moved[0].upper()}{moved[1:]}."
-    if contrast.verdict == judgment.UNKNOWN:
-        yield f"{detectable_statement(contrast)}."
-        yield from settling_statement(contrast)
 
 
 def detectable_statement(contrast: Contrast) -> str:
@@ -231,8 +247,11 @@ def _uncorrected(contrast: Contrast) -> str:
     return f" ({format_p(p)} uncorrected)" if format_p(p) != format_p(contrast.p) else ""
 
 
-def comparison_notes(*comparisons: Comparison) -> list[str]:
-    """Return sentences to print below tables of comparisons: what the numbers rest on."""
+def comparison_notes(*comparisons: Comparison, more: bool = True) -> list[str]:
+    """Return sentences to print below tables of comparisons: what the numbers rest on.
+
+    Without `more` they do not say what more images would bring.
+    """
     first, test_images = comparisons[0], comparisons[0].test_images
     rarest = min(test_images, key=lambda name: test_images[name])
     images = test_images[rarest]
@@ -252,8 +271,8 @@ def comparison_notes(*comparisons: Comparison) -> list[str]:
         *_correction_note(contrasts),
     ]
     for recipe, curve in first.learning.items():
-        if more := more_images(curve, repr(shorten(rarest, 40))):
-            notes.append(f"With the recipe {recipe}, {more}")
+        if more and (gain := more_images(curve, repr(shorten(rarest, 40)))):
+            notes.append(f"With the recipe {recipe}, {gain}")
     lacking = [recipe for recipe in first.recipes if recipe not in first.learning]
     if first.learning and lacking:
         named = " and ".join(lacking)

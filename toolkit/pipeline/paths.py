@@ -3,7 +3,8 @@
 from pathlib import Path
 
 PARAMS, PROVENANCE = Path("params.yaml"), Path("provenance")
-PREPARED, ARMS, FEATURES = Path("data/prepared"), Path("data/arms"), Path("data/features")
+RAW, PREPARED = Path("data/raw"), Path("data/prepared")
+ARMS, FEATURES = Path("data/arms"), Path("data/features")
 MODELS = Path("models")
 RUNS, AUDIT = Path("reports/runs"), Path("reports/audit.json")
 PROBES, AUDITED = Path("reports/probe"), Path("reports/audit")

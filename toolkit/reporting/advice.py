@@ -1,14 +1,15 @@
 """The page of `advise`: the answer, what would help more, the remedies, and the photos."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from toolkit.checks.findings import Audit
 from toolkit.evaluation import advice, judgment
 from toolkit.evaluation.advice import Advice
-from toolkit.evaluation.remedies import ErrorImage, RemedyResult
+from toolkit.evaluation.remedies import ErrorCounts, ErrorImage, RemedyResult
 from toolkit.evaluation.verdict import format_difference
 from toolkit.io import images
 from toolkit.io.manifest import Manifest
@@ -43,11 +44,12 @@ TONES = {
 
 @dataclass(frozen=True)
 class ErrorStrip:
-    """Photos that the chosen remedy gets wrong, under a title and a note."""
+    """Photos that the chosen remedy gets wrong, of a `total`, under a title and a note."""
 
     title: str
     note: str
     pictures: tuple[InlineImage, ...]
+    total: int
 
 
 def advice_page(found: Advice, audit: Audit, table: Manifest, folder: Path) -> str:
@@ -80,6 +82,7 @@ def advice_values(found: Advice, audit: Audit, table: Manifest, folder: Path) ->
         "numbers": _numbers(chosen),
         "curve": draw_learning(found.learning),
         "steps": list(advice.next_steps(found)),
+        "looks": places_to_look(chosen.errors, found.comparison.rare, audit),
         "rows": _rows(found),
         "ranking": [*advice.ranking_sentences(found), *advice.end_sentences(found)],
         "method": (
@@ -87,7 +90,9 @@ def advice_values(found: Advice, audit: Audit, table: Manifest, folder: Path) ->
             f"{tests}. Against doing nothing; one comparison was declared before, the others are "
             "corrected for being several."
         ),
-        "strips": _strips(found, table, folder),
+        "strips": error_strips(
+            chosen.errors, found.comparison.rare, partial(_photos, table, folder)
+        ),
         "counts": [["class", "images"], *([name, str(n)] for name, n in found.counts.items())],
         "notes": found.notes,
         "audit": f"Audit: {audit_headline(audit)}",
@@ -180,61 +185,104 @@ def _height(value: float, low: float, high: float) -> float:
 
 def _rows(found: Advice) -> list[dict[str, Any]]:
     results = found.comparison.results
-    low = min(result.interval[0] for result in results)
-    high = max(result.interval[1] for result in results)
-    width = max(high - low, 1e-6)
+    rails = draw_rails([(result.gmean, result.interval) for result in results])
+    return [
+        {
+            "title": advice.TITLES[result.name],
+            "recipe": "",
+            "tags": _tags(result, found),
+            "chosen": result.name == found.taken,
+            "tone": TONES[result.verdict],
+            "verdict": result.verdict or "baseline",
+            "rail": rail,
+            "found": round(result.errors.found),
+            "rare": result.errors.rare,
+            "alarms": round(result.errors.alarms),
+            "more": {"CPU": f"{result.seconds:.1f} s"},
+        }
+        for result, rail in zip(results, rails, strict=True)
+    ]
+
+
+def draw_rails(measured: Sequence[tuple[float, tuple[float, float]]]) -> list[dict[str, Any]]:
+    """Place G-means and their intervals on rails of one scale, as wide as RAIL."""
+    low = min(ends[0] for _, ends in measured)
+    width = max(max(ends[1] for _, ends in measured) - low, 1e-6)
 
     def place(value: float) -> float:
         return round(8 + (RAIL - 16) * (value - low) / width, 1)
 
     return [
         {
-            "title": advice.TITLES[result.name],
-            "tag": _tag(result, found),
-            "chosen": result.name == found.taken,
-            "tone": TONES[result.verdict],
-            "verdict": result.verdict or "baseline",
-            "gmean": f"{result.gmean:.3f}",
-            "low": f"{result.interval[0]:.3f}",
-            "high": f"{result.interval[1]:.3f}",
-            "x": place(result.interval[0]),
-            "width": round(place(result.interval[1]) - place(result.interval[0]), 1),
-            "at": place(result.gmean),
-            "found": round(result.errors.found),
-            "rare": result.errors.rare,
-            "alarms": round(result.errors.alarms),
-            "seconds": f"{result.seconds:.1f}",
+            "gmean": f"{gmean:.3f}",
+            "low": f"{start:.3f}",
+            "high": f"{end:.3f}",
+            "x": place(start),
+            "width": round(place(end) - place(start), 1),
+            "at": place(gmean),
         }
-        for result in results
+        for gmean, (start, end) in measured
     ]
 
 
-def _tag(result: RemedyResult, found: Advice) -> str:
-    if result.name == found.taken:
-        return "take this"
-    return {advice.COPIES: "control", advice.NOTHING: "baseline"}.get(result.name, "")
+def _tags(result: RemedyResult, found: Advice) -> list[str]:
+    tags = {found.taken: "take this", advice.COPIES: "control", advice.NOTHING: "baseline"}
+    return [tag for name, tag in tags.items() if name == result.name][:1]
 
 
 # --- photos -----------------------------------------------------------------------------------
 
 
-def _strips(found: Advice, table: Manifest, folder: Path) -> list[ErrorStrip]:
-    errors, rare = found.chosen.errors, shorten(found.comparison.rare, 40)
+def places_to_look(
+    errors: ErrorCounts | None, rare: str, audit: Audit | None
+) -> list[tuple[str, str]]:
+    """Say what to look at next, each with the section of the page where it is."""
+    looks = []
+    if errors and errors.missed:
+        missed = f"{len(errors.missed)} of {errors.rare} images of {shorten(rare, 40)!r} are missed"
+        looks.append((f"{missed}: look at them first.", "photos"))
+    if errors and errors.alarmed:
+        alarms = f"{len(errors.alarmed)} others are taken for {shorten(rare, 40)!r}"
+        looks.append((f"{alarms}: is their label right?", "photos"))
+    if audit and audit.findings:
+        looks.append((f"Audit of {audit_headline(audit)}.", "data"))
+    return looks
+
+
+def error_strips(
+    errors: ErrorCounts,
+    rare: str,
+    show: Callable[[Sequence[ErrorImage]], Iterable[InlineImage]],
+) -> list[ErrorStrip]:
+    """Return a strip of the images that are missed, and one of those that are falsely alarmed.
+
+    `show` makes pictures of at most MAX_PHOTOS of them.
+    """
     kinds = (
-        ("Missed", errors.missed, f"{len(errors.missed)} of {errors.rare} {rare}"),
+        ("Missed", errors.missed, f"{len(errors.missed)} of {errors.rare} {shorten(rare, 40)}"),
         ("False alarms", errors.alarmed, f"{len(errors.alarmed)} of {errors.others}"),
     )
     return [
-        ErrorStrip(title, note, tuple(_photo(image, table, folder) for image in some[:MAX_PHOTOS]))
+        ErrorStrip(title, note, tuple(show(some[:MAX_PHOTOS])), len(some))
         for title, some, note in kinds
         if some
     ]
+
+
+def error_lines(name: str, image: ErrorImage) -> tuple[str, str]:
+    """Return what stands below a photo: its file name and its score."""
+    return shorten(Path(name).name, 40), f"score {image.score:.2f}"
+
+
+def _photos(table: Manifest, folder: Path, some: Sequence[ErrorImage]) -> list[InlineImage]:
+    """Show the middle squares of photos."""
+    return [_photo(image, table, folder) for image in some]
 
 
 def _photo(image: ErrorImage, table: Manifest, folder: Path) -> InlineImage:
     """Show the middle square of a photo, its file name, and its score."""
     sample = next(sample for sample in table.samples if sample.path == image.id)
     pixels = images.to_pixels(reduced_picture(folder, gallery.SIDE, sample))
-    lines = (shorten(Path(sample.path).name, 40), f"score {image.score:.2f}")
+    lines = error_lines(sample.path, image)
     alt = f"{sample.label}: {', '.join(lines)}"
     return gallery.inline_middle(pixels, alt, lines)

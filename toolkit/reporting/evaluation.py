@@ -13,6 +13,7 @@ from toolkit.evaluation.results import (
     PREDICTIONS_FILE,
     TABLES,
     VALID_FILE,
+    is_trained,
     is_trained_in_folds,
     read_history,
 )
@@ -29,8 +30,9 @@ def write_evaluation(output: Path, outputs: RunOutputs, settings: EvaluateParams
 
     The folder holds predictions.csv (and valid_predictions.csv), confusion_matrix.csv and .png,
     reliability.csv (the bins of the calibration errors) and metrics.json with the run's key and
-    the sha256 of the tables that are read again; for a trained network also history.csv, curves.png
-    and mistakes/. Raises InputError as `evaluate_run` and `files.new_folder` do.
+    the sha256 of the tables that are read again; for a network also history.csv, mistakes/ and, if
+    it was trained in epochs and not frozen, curves.png. Raises InputError as `evaluate_run` and
+    `files.new_folder` do.
     """
     evaluation = evaluate_run(outputs, settings)
     classes, matrix = outputs.test.classes, matrix_of(outputs.test)
@@ -43,13 +45,7 @@ def write_evaluation(output: Path, outputs: RunOutputs, settings: EvaluateParams
             files.write_file(folder / "reliability.csv", reliability_csv(outputs.test))
         figure = figures.confusion_figure(matrix, classes, outputs.key.title)
         files.write_file(folder / "confusion_matrix.png", figure)
-        if outputs.history is not None:
-            files.write_file(folder / HISTORY_FILE, outputs.history.read_bytes())
-            history = read_history(outputs.history)
-            same = is_trained_in_folds(history, outputs.test)
-            measured = "same images" if same else "validation"
-            curves = figures.curve_figure(history, outputs.key.title, measured)
-            files.write_file(folder / "curves.png", curves)
+        _write_history(folder, outputs)
         if outputs.explained is not None:
             write_mistakes((folder / MISTAKES_FILE).parent, outputs.explained)
         metrics = {**asdict(outputs.key), "positive": settings.positive, **evaluation.metrics}
@@ -66,6 +62,19 @@ def write_evaluation(output: Path, outputs: RunOutputs, settings: EvaluateParams
         }
         files.write_sealed(folder / METRICS_FILE, metrics)
     return evaluation
+
+
+def _write_history(folder: Path, outputs: RunOutputs) -> None:
+    """Copy the history, if there is one, and draw it where it is one of epochs."""
+    if outputs.history is None:
+        return
+    files.write_file(folder / HISTORY_FILE, outputs.history.read_bytes())
+    history = read_history(outputs.history)
+    if is_trained(history):
+        same = is_trained_in_folds(history, outputs.test)
+        measured = "same images" if same else "validation"
+        curves = figures.curve_figure(history, outputs.key.title, measured)
+        files.write_file(folder / "curves.png", curves)
 
 
 def _matrix_csv(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:

@@ -1,37 +1,43 @@
 """The sections of the page, as plain values for its template."""
 
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from toolkit.checks import thumbnails
 from toolkit.checks.findings import Audit
-from toolkit.evaluation import judgment
+from toolkit.evaluation import advice, leaderboard
 from toolkit.evaluation.comparison import Comparison
 from toolkit.evaluation.contrasts import AUC, tested_metric
 from toolkit.evaluation.curves import DIAGRAMS
-from toolkit.evaluation.leaderboard import leaderboard_table
-from toolkit.evaluation.remedies import more_images
+from toolkit.evaluation.leaderboard import Standing
+from toolkit.evaluation.remedies import ErrorCounts, ErrorImage, more_images
 from toolkit.evaluation.results import RunResult, is_trained_in_folds
 from toolkit.evaluation.verdict import (
     PAGE_METRICS,
     comparison_notes,
     counts_sentence,
-    declared_standings,
-    detectable_statement,
-    format_difference,
     metric_title,
-    settling_statement,
     verdict_headline,
 )
-from toolkit.io import files, manifest
+from toolkit.io import files, images, manifest
 from toolkit.io.manifest import SPLITS, Manifest
+from toolkit.io.samples import map_samples
 from toolkit.io.text import count_reasons, shorten
 from toolkit.reporting import charts, curves, gallery, tables
-from toolkit.reporting.advice import TONES, draw_learning, place_dots
+from toolkit.reporting.advice import (
+    TONES,
+    ErrorStrip,
+    draw_learning,
+    draw_rails,
+    error_lines,
+    error_strips,
+    place_dots,
+    places_to_look,
+)
 from toolkit.reporting.arms import find_sheets, read_probes, read_summaries
 from toolkit.reporting.audit import check_sections, class_count_table, outcome_table
 from toolkit.reporting.charts import Chart
@@ -55,19 +61,22 @@ MISTAKE_KINDS = {
 class PageInputs:
     """Everything that the page shows; what is None or empty is left out.
 
-    `audited` is the folder with the audit's thumbnails, `prepared` that with train, valid and test,
-    `arms` that with a folder, the sheets and the summary of each arm, `probes` that with
-    <arm>.json; `params` is the text of params.yaml.
+    `audited` is the folder with the audit's thumbnails, `raw` that with the images as they came,
+    `prepared` that with train, valid and test, `arms` that with a folder, the sheets and the
+    summary of each arm, `probes` that with <arm>.json; `params` is the text of params.yaml.
+    `seconds` are those of a run, by recipe and arm, as far as they are known.
     """
 
     compared: Comparison
     results: Sequence[RunResult]
     audit: Audit | None = None
     audited: Path | None = None
+    raw: Path | None = None
     prepared: Path | None = None
     arms: Path | None = None
     probes: Path | None = None
     params: str = ""
+    seconds: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     def recipes(self) -> dict[str, list[RunResult]]:
         """Return the results of each recipe."""
@@ -79,12 +88,20 @@ class PageInputs:
 
 def page_sections(inputs: PageInputs) -> dict[str, Any]:
     """Return the values of all sections by name."""
+    compared = inputs.compared
+    errors = advice.taken_errors(compared, inputs.results)
+    photos = photo_strips(inputs, errors)
     return {
         "arms": {arm: f"swatch-{n}" for n, arm in enumerate(inputs.compared.arms)},
         "swatches": charts.swatches(inputs.compared.arms),
         "compared": inputs.compared,
-        "first": first_screen(inputs.compared),
-        "verdict": verdict_section(inputs.compared),
+        "first": first_screen(compared),
+        "looks": places_to_look(
+            errors if photos else None, advice.rare_class(compared), inputs.audit
+        ),
+        "rows": remedy_rows(compared, inputs.seconds),
+        "photos": photos,
+        "verdict": verdict_section(compared),
         "data": data_section(inputs),
         "training": training_section(inputs),
         "unmeasured": [
@@ -105,15 +122,17 @@ def verdict_section(compared: Comparison) -> dict[str, Any]:
     others = [metric for metric in PAGE_METRICS if metric not in (tested, "gmean", "recall")]
     drawn = len(recalls) * len(compared.arms) <= MAX_RECALLS
     recall_charts = [charts.recall_chart(compared, r) for r in compared.recipes if drawn]
+    shown = [advice.remedy_curve(compared)] if compared.contrasts else []
+    rare = repr(shorten(advice.rare_class(compared), 40))
     return {
-        "headline": verdict_headline(compared),
+        "headline": verdict_headline(compared, whole=False),
+        "counts": counts_sentence(compared),
         "tested": metric_title(tested),
-        "leaderboard": leaderboard_table(compared.leaderboard),
-        "notes": comparison_notes(compared),
+        "notes": comparison_notes(compared, more=False),
         "learning": {
-            recipe: placed
+            recipe: placed | {"gain": more_images(curve, rare)}
             for recipe, curve in compared.learning.items()
-            if (placed := draw_learning(curve))
+            if curve not in shown and (placed := draw_learning(curve))
         },
         "differences": charts.difference_chart(compared),
         "gmeans": charts.gmean_chart(compared),
@@ -126,34 +145,105 @@ def verdict_section(compared: Comparison) -> dict[str, Any]:
 
 
 def first_screen(compared: Comparison) -> dict[str, Any] | None:
-    """Return what the declared contrast brings, in counts; None where nothing was declared."""
-    if not (declared := declared_standings(compared)):
+    """Return which remedy to take and what it brings; None where there is nothing to compare."""
+    if not (compared.contrasts and compared.leaderboard):
         return None
-    primary, arm, before = declared
-    area = primary.differences.get(AUC)
-    curve = compared.learning.get(primary.recipe, {})
-    unknown = primary.verdict == judgment.UNKNOWN
-    steps = [
-        more_images(curve, repr(shorten(primary.rare[0], 40))),
-        f"{detectable_statement(primary)}." if unknown else "",
-        *settling_statement(primary),
-    ]
+    taken, own = advice.taken_standing(compared), advice.taken_contrast(compared)
+    primary = [contrast for contrast in compared.contrasts if contrast.primary]
+    said = advice.remedy_sentences(compared)
     return {
-        "badge": primary.verdict.capitalize(),
-        "tone": TONES[primary.verdict],
-        "counts": counts_sentence(compared),
-        "arm": arm,
-        "before": before,
-        "rare": shorten(primary.rare[0], 40),
-        "dots": place_dots(round(arm.found), arm.rare),
-        "numbers": [
-            f"G-mean {arm.gmean:.3f} ({arm.low:.3f} to {arm.high:.3f})",
-            format_difference(primary.tested),
-            *([f"in ranking: AUC {area.arm:.3f}"] if area else []),
-        ],
-        "curve": draw_learning(curve),
-        "steps": [step for step in steps if step],
+        "badge": advice.remedy_badge(compared),
+        "tone": TONES[own.verdict if own else ""],
+        "headline": advice.remedy_headline(compared),
+        "lead": said[1] if taken else "",
+        "declared": [line for one in primary for line in advice.declared_sentences(one)],
+        "taken": taken,
+        "before": advice.nothing_standing(compared, taken) if taken else None,
+        "rare": shorten(advice.rare_class(compared), 40),
+        "dots": place_dots(round(taken.found), taken.rare) if taken else None,
+        "runs": _number_of_runs(compared, taken),
+        "numbers": list(_numbers_of(compared, taken)) if taken else [],
+        "curve": draw_learning(advice.remedy_curve(compared)),
+        "steps": advice.remedy_steps(compared),
     }
+
+
+def _number_of_runs(compared: Comparison, taken: Standing | None) -> str:
+    """Say that counts are means of several runs, where they are."""
+    rows = (of for of in compared.estimates if taken and of.recipe == taken.recipe)
+    runs = next((len(of.seeds) for of in rows if taken and of.arm == taken.arm), 1)
+    return f", mean of {runs} runs" if runs > 1 else ""
+
+
+def _numbers_of(compared: Comparison, taken: Standing) -> Iterator[str]:
+    yield f"G-mean {taken.gmean:.3f} ({taken.low:.3f} to {taken.high:.3f})"
+    yield f"best of {len(compared.leaderboard)} with a probability of {taken.best:.0%}"
+    row = next(r for r in compared.estimates if (r.recipe, r.arm) == (taken.recipe, taken.arm))
+    if AUC in row.values:
+        yield f"in ranking: AUC {row.mean(AUC):.3f}"
+
+
+def remedy_rows(
+    compared: Comparison, seconds: Mapping[tuple[str, str], float]
+) -> list[dict[str, Any]]:
+    """Return the leaderboard as rows of the table of remedies."""
+    standings, taken = compared.leaderboard, advice.taken_standing(compared)
+    rails = draw_rails([(of.gmean, (of.low, of.high)) for of in standings]) if standings else []
+    verdicts = {(of.recipe, of.arm): of.verdict for of in compared.against(compared.baseline)}
+    several = len(compared.recipes) > 1
+    columns = [{"best": f"{of.best:.0%}"} for of in standings]
+    if any(of.network_mb is not None for of in standings):
+        for column, of in zip(columns, standings, strict=True):
+            column["MB"] = "" if of.network_mb is None else f"{of.network_mb:.3g}"
+    if seconds:
+        for column, of in zip(columns, standings, strict=True):
+            known = seconds.get((of.recipe, of.arm))
+            column["a run"] = "" if known is None else f"{known:.1f} s"
+    return [
+        {
+            "title": of.title,
+            "recipe": of.recipe if several else "",
+            "tags": list(_tags_of(compared, of, taken)),
+            "chosen": of == taken,
+            "tone": TONES[verdicts.get((of.recipe, of.arm), "")],
+            "verdict": verdicts.get((of.recipe, of.arm), "baseline"),
+            "rail": rail,
+            "found": round(of.found),
+            "rare": of.rare,
+            "alarms": round(of.alarms),
+            "more": more,
+        }
+        for of, rail, more in zip(standings, rails, columns, strict=True)
+    ]
+
+
+def _tags_of(compared: Comparison, of: Standing, taken: Standing | None) -> Iterator[str]:
+    if of == taken:
+        yield "take this"
+    if of.title == leaderboard.COPIES:
+        yield "control"
+    if compared.primary and (of.recipe, of.arm) == compared.primary[:2]:
+        yield "declared"
+
+
+def photo_strips(inputs: PageInputs, errors: ErrorCounts | None) -> list[ErrorStrip]:
+    """Return the test images that the remedy to take gets wrong; none without the images."""
+    if errors is None or inputs.prepared is None:
+        return []
+    folder = inputs.prepared / "test"
+    samples = manifest.read_manifest(folder).by_id
+    raw = manifest.read_manifest(inputs.raw).samples if inputs.raw else ()
+    names = {manifest.prepared_stem(sample): sample.path for sample in raw}
+
+    def show(some: Sequence[ErrorImage]) -> Iterator[gallery.InlineImage]:
+        known = [(image, samples[image.id]) for image in some if image.id in samples]
+        decoded = map_samples(folder, [sample for _, sample in known], images.decode)
+        for (image, sample), pixels in zip(known, decoded, strict=True):
+            name = names.get(Path(sample.path).stem, sample.path)
+            lines = error_lines(name, image)
+            yield gallery.inline_squares(pixels, f"{sample.label}: {', '.join(lines)}", lines)
+
+    return error_strips(errors, advice.rare_class(inputs.compared), show)
 
 
 def data_section(inputs: PageInputs) -> dict[str, Any]:
@@ -203,7 +293,7 @@ def training_section(inputs: PageInputs) -> dict[str, list[Chart]]:
     """Return section 3: curves by epoch, for each recipe that has a history."""
     sections = {}
     for n, (recipe, results) in enumerate(inputs.recipes().items()):
-        trained = [result for result in results if result.history]
+        trained = [result for result in results if result.history and not result.fixed]
         if trained:
             sections[recipe] = [
                 curves.history_chart(trained, inputs.compared.arms, column, title, f"{column}-{n}")

@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 
 from toolkit.errors import InputError
 from toolkit.evaluation import judgment
+from toolkit.evaluation.advice import taken_standing
 from toolkit.evaluation.comparison import Comparison, compare_results, look_at_primary
 from toolkit.evaluation.contrasts import Contrast
 from toolkit.evaluation.leaderboard import leaderboard_table
@@ -42,7 +43,8 @@ class Leaderboard:
     @property
     def rows(self) -> list[list[str]]:
         """The table, header first."""
-        return leaderboard_table(self.comparison.leaderboard, self.seconds)
+        taken = taken_standing(self.comparison)
+        return leaderboard_table(self.comparison.leaderboard, self.seconds, taken)
 
 
 def leaderboard(

@@ -1,31 +1,50 @@
 """`toolkit report`, and `toolkit.report`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.checks.findings import read_audit
 from toolkit.errors import InputError
-from toolkit.evaluation.comparison import compare_results, look_at_primary
+from toolkit.evaluation.advice import closing_sentences, taken_standing
+from toolkit.evaluation.comparison import Comparison, compare_results, look_at_primary
+from toolkit.evaluation.leaderboard import leaderboard_table
 from toolkit.io import files
 from toolkit.io.notebook import html_table
 from toolkit.io.text import strip_credentials
 from toolkit.metrics.params import MARGIN
 from toolkit.pipeline import paths
 from toolkit.pipeline.steps.compare import evaluation_folders, read_results
+from toolkit.pipeline.timing import arm_seconds
 from toolkit.reporting.comparison import comparison_page
 from toolkit.reporting.page import PageInputs
 
 
 @dataclass(frozen=True)
 class Report:
-    """A page that was written, and how many evaluations it shows."""
+    """A page that was written, how many evaluations it shows, and what it says first.
+
+    `seconds` are those of a run, by recipe and arm, as far as they are known.
+    """
 
     path: Path
     evaluations: int
+    comparison: Comparison
+    seconds: Mapping[tuple[str, str], float]
 
     def _repr_html_(self) -> str:
-        return html_table([["report", "evaluations"], [self.path, self.evaluations]])
+        return html_table(self.rows, " ".join(self.sentences))
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The table of the remedies, header first."""
+        compared = self.comparison
+        return leaderboard_table(compared.leaderboard, self.seconds, taken_standing(compared))
+
+    @property
+    def sentences(self) -> list[str]:
+        """Which remedy to take, what it brings, how sure that is, and what would help."""
+        return closing_sentences(self.comparison)
 
 
 def report(
@@ -45,8 +64,9 @@ def report(
 
     `output` is its path, `runs` are the evaluations; `baseline`, `control`, `resamples`, `seed`,
     `primary`, `margin`, `looks` and `published` are those of `compare`. What else the working
-    folder holds of a project is shown too: reports/audit.json, data/prepared, data/arms,
-    reports/probe and params.yaml. Raises InputError for files that cannot be read.
+    folder holds of a project is shown too: reports/audit.json, data/raw, data/prepared, data/arms,
+    reports/probe, params.yaml, and how long its runs took here. Raises InputError for files that
+    cannot be read.
     """
     files.check_output(output, file=True)
     several = [runs] if isinstance(runs, Path | str) else runs
@@ -65,18 +85,21 @@ def report(
         published=published,
     )
     compared = look_at_primary(compared, looks)
+    seconds = arm_seconds(result.key for result in results)
     inputs = PageInputs(
         compared,
         results,
         audit=read_audit(paths.AUDIT) if paths.AUDIT.is_file() else None,
         audited=_folder(paths.AUDITED),
+        raw=_folder(paths.RAW),
         prepared=_folder(paths.PREPARED),
         arms=_folder(paths.ARMS),
         probes=_folder(paths.PROBES),
         params=_params(),
+        seconds=seconds,
     )
     files.write_file(Path(output), comparison_page(inputs))
-    return Report(Path(output), len(results))
+    return Report(Path(output), len(results), compared, seconds)
 
 
 def _folder(path: Path) -> Path | None:
