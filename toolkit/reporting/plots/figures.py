@@ -97,8 +97,8 @@ def _draw_counts(axes: "Axes", matrix: Matrix, fractions: Floats) -> None:
 def overlay_figure(results: Sequence[RunResult]) -> bytes:
     """Draw the validation curves of all arms together, one row of panels per recipe, as PNG.
 
-    Frozen recipes have no epochs, and are left out.
     A line is the mean over the seeds, and its band ranges from the lowest to the highest seed.
+    Frozen recipes have no epochs, and are left out.
     """
     trained = [of for of in results if of.history is not None and not of.fixed]
     recipes = list(dict.fromkeys(result.recipe for result in trained))
