@@ -57,9 +57,14 @@ def import_package(module: str) -> Any:
         raise missing_package(module) from error
 
 
+def has_package(module: str) -> bool:
+    """Return whether a package is installed; it is not imported."""
+    return importlib.util.find_spec(module) is not None
+
+
 def require_package(module: str) -> None:
     """Raise InputError, with the line that installs it, for a package that is not installed."""
-    if importlib.util.find_spec(module) is None:
+    if not has_package(module):
         raise missing_package(module)
 
 

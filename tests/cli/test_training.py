@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.conftest import fill
 from toolkit.cli import console, main, training
 from toolkit.errors import InputError
 from toolkit.pipeline import params
+from toolkit.training import pretrained
 
 PRESET = Path(params.__file__).parent / "presets" / "quick.yaml"
 
@@ -35,6 +37,18 @@ def test_ranges_that_are_empty_or_endless_are_refused(seeds):
 def test_a_repeated_seed_is_refused(seeds):
     with pytest.raises(InputError, match="must not repeat a seed"):
         training._parse_seeds(seeds)
+
+
+def test_without_the_weights_the_recommended_recipe_names_both_ways_out(monkeypatch, capfd):
+    """Before any image is read."""
+    monkeypatch.setitem(sys.modules, pretrained.PACKAGE, None)
+    monkeypatch.setattr("sys.argv", ["toolkit", "train", "--arm", "no-such", "--valid", "x"])
+    assert console.guarded(main.app) == 1
+    assert capfd.readouterr().err == (
+        f"error: recipe recommended: this needs the package {pretrained.PACKAGE}, which is not "
+        "installed: pip install 'imbalanced-images[train]'; or train a network from scratch, with "
+        "--recipe resnet18\n"
+    )
 
 
 OPTIONS = {

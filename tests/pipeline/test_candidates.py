@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from tests.helpers import arms
+from toolkit.errors import InputError
 from toolkit.pipeline import candidates, trained
 from toolkit.pipeline.candidates import Candidate
-from toolkit.pipeline.timing import TimeBudget, TimeUpError
+from toolkit.pipeline.timing import PLANNED, TimeBudget, TimeUpError
 from toolkit.pipeline.trained import TrainableImages
 from toolkit.training import dataset
 from toolkit.training.crossfit.trained import fit_rows, score_rows
@@ -37,6 +38,24 @@ def test_a_class_is_filled_up_by_copies_or_by_new_images_of_what_is_trained_on(p
     assert np.bincount(rows).tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 2, 2]
     new = replace(photos, parents=np.array([8, 9, 10, 11, 11]))
     assert new.rows(usable).tolist() == [*usable, 12, 13]
+
+
+def test_balanced_batches_take_as_many_rows_as_there_are_images(photos, monkeypatch):
+    balanced = replace(photos, balanced=True)
+    assert (photos.rows_an_epoch(), balanced.rows_an_epoch()) == (16, 12)
+    jobs = []
+
+    def fit(data, rows, originals, job):
+        jobs.append((np.bincount(data.labels[rows]).tolist(), len(originals), job.recipe))
+        raise TimeUpError
+
+    monkeypatch.setattr(trained, "fit_rows", fit)
+    for images in (photos, balanced):
+        with pytest.raises(TimeUpError):
+            trained._fit_fold(images, [np.arange(12) % 2], small(images), (0, 0), print)
+    assert [(*of, recipe.match_steps) for *of, recipe in jobs] == [
+        ([4, 4], 6, False), ([4, 4], 6, True),
+    ]  # fmt: skip
 
 
 def test_what_an_image_is_decides_nothing_that_scores_it(photos):
@@ -94,6 +113,64 @@ def test_too_little_time_for_networks_is_said_with_the_minutes_that_would_do(pho
     found = candidates.choose_networks({"trained": photos}, 10, budget, 0, lambda items, *_: items)
     assert not found
     assert said[0].startswith("no networks are trained: 10 trainings need --max-minutes ")
+
+
+NAMES = "nothing", "balanced", "copies", "photo"
+
+
+def planned(photos, minutes, monkeypatch):
+    """Plan from scratch where a network of full width takes 8 minutes, and an eighth of it one."""
+
+    def expected(several, job, fits):
+        return 60 * 8 * job.recipe.width * len(several) * fits
+
+    monkeypatch.setattr(trained, "expected_seconds", expected)
+    said = []
+    budget = TimeBudget(60 * minutes / PLANNED, say=said.append)
+    images_of = dict.fromkeys(NAMES, photos)
+    plan = candidates.plan_from_scratch(images_of, 5, 2, budget, 0, lambda items, *_: items)
+    return plan, said
+
+
+@pytest.mark.parametrize(
+    ("minutes", "names", "repeats", "network"),
+    [
+        (330, NAMES, 2, "resnet18, 12 epochs"),
+        (45, NAMES, 2, "resnet18, 0.125 of its channels, 12 epochs"),
+        (35, NAMES[:3], 2, "resnet18, 0.125 of its channels, 12 epochs"),
+        (25, NAMES[:2], 2, "resnet18, 0.125 of its channels, 12 epochs"),
+        (15, NAMES[:2], 1, "resnet18, 0.125 of its channels, 12 epochs"),
+    ],
+)
+def test_what_says_most_is_trained_from_scratch_first(
+    photos, monkeypatch, minutes, names, repeats, network
+):
+    plan, said = planned(photos, minutes, monkeypatch)
+    assert tuple(one.name for one in (*plan.first, *plan.slow)) == names
+    assert [one.name for one in plan.first] == [*NAMES[:2]]
+    assert (plan.repeats, plan.network) == (repeats, network)
+    assert [one.tuned for one in plan.first] == [False, True]
+    assert said[-1].startswith(f"{5 * repeats * len(names)} networks are trained (resnet18, ")
+    left_out = [line for line in said if line.startswith("left out: ")]
+    assert len(left_out) == (len(names) < 4)
+    assert ("the photos are divided into folds once, not 2 times" in said) == (repeats < 2)
+
+
+def test_time_too_short_for_any_network_from_scratch_is_an_error_with_the_minutes(
+    photos, monkeypatch
+):
+    with pytest.raises(InputError, match="networks from scratch need --max-minutes 13 for so many"):
+        planned(photos, 8, monkeypatch)
+
+
+def test_the_time_is_never_up_for_what_advice_needs(photos, monkeypatch):
+    asked = []
+    monkeypatch.setattr(trained, "cross_fit_networks", lambda *of: asked.append(of[3]))
+    plan, _ = planned(photos, 45, monkeypatch)
+    for one in (*plan.first, *plan.slow):
+        one.fit([], 0)
+    plan.first[0].fit([], 2)  # more divisions than were planned
+    assert [budget.limited for budget in asked] == [False, False, True, True, True]
 
 
 @pytest.mark.parametrize(

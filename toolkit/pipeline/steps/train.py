@@ -7,15 +7,15 @@ from typing import Any
 
 from toolkit.datasets.local import folder_name, open_images
 from toolkit.datasets.params import ReadParams
-from toolkit.errors import unknown_name
+from toolkit.errors import InputError, unknown_name
 from toolkit.io import files
 from toolkit.io.schema import Seed, build, check
 from toolkit.pipeline import cleaning, paths
 from toolkit.pipeline.trackers import check_tracker, track_runs
 from toolkit.progress import EpochSummary, Track, silent
-from toolkit.training import runs
+from toolkit.training import pretrained, runs
 from toolkit.training.distributed import is_writer
-from toolkit.training.params import RECIPES, Checkpoint, Minutes, Recipe, TrainParams
+from toolkit.training.params import FROZEN, RECIPES, Checkpoint, Minutes, Recipe, TrainParams
 from toolkit.training.pretrained.features import find_tables
 from toolkit.training.runs import Run
 from toolkit.training.train import TrainingOptions, train_seeds
@@ -114,6 +114,7 @@ def train_all(
     recipes = {**RECIPES, **settings.recipes}
     if recipe not in recipes:
         raise unknown_name("recipe", recipe, recipes)
+    _check_weights(recipe, recipes[recipe])
     settings = settings.model_copy(update={"recipes": recipes})
     train_on, decide_on = (
         open_images(
@@ -129,6 +130,16 @@ def train_all(
             cleaning.remove_saved(saved)
             options.say(f"{saved.folder}: removed, not touched for {saved.days:.0f} days")
     return trained
+
+
+def _check_weights(name: str, recipe: Recipe) -> None:
+    """Raise InputError for a recipe whose weights are those of a package that is not installed."""
+    needed = recipe.frozen and recipe.network == FROZEN and recipe.weights is None
+    if needed and not pretrained.has_weights():
+        raise InputError(
+            f"recipe {name}: {pretrained.missing_weights()}; or train a network from scratch, "
+            "with --recipe resnet18"
+        )
 
 
 def default_place(arm: Path | str, recipe: str) -> Path:
