@@ -66,11 +66,18 @@ def test_what_would_settle_and_what_more_images_would_bring_is_said_last():
     assert settling == [*settling_statement(primary)]
 
 
-def test_without_a_known_remedy_nothing_is_done():
-    same = compared(runs("original", 3.0), runs("augmented", 3.0))
-    assert advice.closing_sentences(same)[0] == f"{advice.NO_HELP}."
+@pytest.mark.parametrize(
+    ("margin", "headline", "badge"),
+    [
+        (0.02, advice.NO_HELP, "No remedy known to help"),
+        (0.5, advice.NO_HARM, "No remedy needed"),
+    ],
+)
+def test_without_a_known_remedy_nothing_is_done(margin, headline, badge):
+    same = compared(arms(original=BASE, augmented=BASE), margin=margin)
+    assert advice.closing_sentences(same)[0] == f"{headline}."
     assert advice.closing_sentences(same)[1].startswith("The classifier finds ")
-    assert advice.remedy_badge(same) == "No remedy known to help"
+    assert advice.remedy_badge(same) == badge
 
 
 def test_what_helps_by_less_than_the_margin_is_not_denied():

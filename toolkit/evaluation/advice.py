@@ -51,8 +51,11 @@ CONTROL_WORDS = {
 }
 UNABLE = "Not yet known: no remedy recognizes every class"
 NO_HELP = "Do nothing about the imbalance yet: no remedy is known to help"
+NO_HARM = "Do nothing about the imbalance: it does no harm"
 LITTLE = "Do nothing about the imbalance: what helps brings less than the margin"
 CHOOSE = "Choose a threshold"
+KNOWN = {judgment.EQUAL, judgment.WORSE}
+"""Verdicts on what is known not to help."""
 BADGES = {
     judgment.BETTER: "Better, and sure",
     judgment.WORSE: "Worse",
@@ -139,8 +142,7 @@ def headline(advice: Advice) -> str:
 
 def _harmless(advice: Advice) -> bool:
     """Return whether every remedy is known to be no better than doing nothing."""
-    known = {judgment.EQUAL, judgment.WORSE}
-    return all(of.verdict in known for of in advice.comparison.results if of.difference)
+    return all(of.verdict in KNOWN for of in advice.comparison.results if of.difference)
 
 
 def _some_help(advice: Advice) -> bool:
@@ -454,7 +456,9 @@ def remedy_headline(compared: Comparison) -> str:
     if taken is None:
         return UNABLE
     if taken.title == leaderboard.NOTHING:
-        text = LITTLE if judgment.BETTER in _verdicts(compared, taken) else NO_HELP
+        verdicts = _verdicts(compared, taken)
+        text = NO_HARM if verdicts and verdicts <= KNOWN else NO_HELP
+        text = LITTLE if judgment.BETTER in verdicts else text
     else:
         take = f"Take {shorten(taken.title, 60)}"
         text = CHOOSE if taken.title == leaderboard.THRESHOLD else take
@@ -475,12 +479,16 @@ def remedy_badge(compared: Comparison) -> str:
     verdicts, nothing = _verdicts(compared, taken), taken.title == leaderboard.NOTHING
     if judgment.BETTER in verdicts:
         return "Little to gain" if nothing else "Little more to gain"
-    if not nothing and judgment.UNKNOWN not in verdicts:
-        return "A threshold is enough"
+    if verdicts and verdicts <= KNOWN:
+        return "No remedy needed" if nothing else "A threshold is enough"
     return "No remedy known to help" if nothing else "More is not known to help"
 
 
 def _verdicts(compared: Comparison, taken: Standing) -> set[str]:
-    """Return the verdicts on the arms against the baseline, with the recipe of a standing."""
-    against = compared.against(compared.baseline)
-    return {contrast.verdict for contrast in against if contrast.recipe == taken.recipe}
+    """Return the verdicts on the arms against the baseline, with the recipe of a standing.
+
+    Of doing nothing, which is judged as predicted, these are those at .5 too.
+    """
+    same = [of for of in compared.against(compared.baseline) if of.recipe == taken.recipe]
+    at_half = same if taken.title == leaderboard.NOTHING else []
+    return {of.verdict for of in same} | {of.verdict_as_predicted for of in at_half}
