@@ -13,6 +13,7 @@ from toolkit.pipeline.steps.evaluate import evaluate
 def _in_a_project(tmp_path, monkeypatch):
     """A project of which only params.yaml and the evaluations are there."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "raw").mkdir(parents=True)  # photos of someone else's, without a manifest
     (tmp_path / "params.yaml").write_text(PARAMS.replace("[0, 7, 2]", "[0, 1]"))
     for arm, gap, prior in (("original", 2.0, -2.0), ("augmented", 3.0, 0.0)):
         for seed in (0, 1):

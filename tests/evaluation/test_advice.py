@@ -69,8 +69,8 @@ def test_what_would_settle_and_what_more_images_would_bring_is_said_last():
 @pytest.mark.parametrize(
     ("margin", "headline", "badge"),
     [
-        (0.02, advice.NO_HELP, "No remedy known to help"),
-        (0.5, advice.NO_HARM, "No remedy needed"),
+        (0.02, "Take net as it is: no remedy is known to help yet", "No remedy known to help"),
+        (0.5, "Take net as it is: no remedy helps", "No remedy needed"),
     ],
 )
 def test_without_a_known_remedy_nothing_is_done(margin, headline, badge):
@@ -87,7 +87,7 @@ def test_what_helps_by_less_than_the_margin_is_not_denied():
     little = compare_results(results, resamples=400, margin=gain + 1e-3)
     assert little.contrasts[0].verdict == "better"
     assert (advice.remedy_headline(little), advice.remedy_badge(little)) == (
-        advice.LITTLE, "Little to gain",
+        "Take net as it is: what helps brings less than the margin", "Little to gain",
     )  # fmt: skip
 
 

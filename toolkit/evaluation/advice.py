@@ -51,7 +51,6 @@ CONTROL_WORDS = {
 }
 UNABLE = "Not yet known: no remedy recognizes every class"
 NO_HELP = "Do nothing about the imbalance yet: no remedy is known to help"
-NO_HARM = "Do nothing about the imbalance: it does no harm"
 LITTLE = "Do nothing about the imbalance: what helps brings less than the margin"
 CHOOSE = "Choose a threshold"
 KNOWN = {judgment.EQUAL, judgment.WORSE}
@@ -455,16 +454,19 @@ def remedy_headline(compared: Comparison) -> str:
     taken = taken_standing(compared)
     if taken is None:
         return UNABLE
+    recipe = shorten(taken.recipe, 40)
     if taken.title == leaderboard.NOTHING:
-        verdicts = _verdicts(compared, taken)
-        text = NO_HARM if verdicts and verdicts <= KNOWN else NO_HELP
-        text = LITTLE if judgment.BETTER in verdicts else text
-    else:
-        take = f"Take {shorten(taken.title, 60)}"
-        text = CHOOSE if taken.title == leaderboard.THRESHOLD else take
-    if len(compared.recipes) == 1:
-        return text
-    return f"With {shorten(taken.recipe, 40)}, {text[0].lower()}{text[1:]}"
+        return f"Take {recipe} as it is: {_nothing_more(_verdicts(compared, taken))}"
+    take = f"Take {shorten(taken.title, 60)}"
+    text = CHOOSE if taken.title == leaderboard.THRESHOLD else take
+    return text if len(compared.recipes) == 1 else f"With {recipe}, {text[0].lower()}{text[1:]}"
+
+
+def _nothing_more(verdicts: set[str]) -> str:
+    """Say why nothing is done besides; a recipe may weight the classes by itself."""
+    if judgment.BETTER in verdicts:
+        return "what helps brings less than the margin"
+    return "no remedy helps" if verdicts and verdicts <= KNOWN else "no remedy is known to help yet"
 
 
 def remedy_badge(compared: Comparison) -> str:

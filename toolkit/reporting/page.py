@@ -99,6 +99,7 @@ def page_sections(inputs: PageInputs) -> dict[str, Any]:
         "looks": places_to_look(
             errors if photos else None, advice.rare_class(compared), inputs.audit
         ),
+        "weighted": [recipe for recipe, runs in inputs.recipes().items() if runs[0].fixed],
         "rows": remedy_rows(compared, inputs.seconds),
         "photos": photos,
         "verdict": verdict_section(compared),

@@ -10,6 +10,7 @@ from toolkit.evaluation.advice import closing_sentences, taken_standing
 from toolkit.evaluation.comparison import Comparison, compare_results, look_at_primary
 from toolkit.evaluation.leaderboard import leaderboard_table
 from toolkit.io import files
+from toolkit.io.manifest import TABLE
 from toolkit.io.notebook import html_table
 from toolkit.io.text import strip_credentials
 from toolkit.metrics.params import MARGIN
@@ -91,7 +92,7 @@ def report(
         results,
         audit=read_audit(paths.AUDIT) if paths.AUDIT.is_file() else None,
         audited=_folder(paths.AUDITED),
-        raw=_folder(paths.RAW),
+        raw=paths.RAW if (paths.RAW / TABLE).is_file() else None,
         prepared=_folder(paths.PREPARED),
         arms=_folder(paths.ARMS),
         probes=_folder(paths.PROBES),
