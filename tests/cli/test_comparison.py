@@ -14,14 +14,12 @@ def _in_a_project(tmp_path, monkeypatch):
     """A project of which only params.yaml and the evaluations are there."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data" / "raw").mkdir(parents=True)  # photos of someone else's, without a manifest
-    (tmp_path / "params.yaml").write_text(PARAMS.replace("[0, 7, 2]", "[0, 1]"))
+    (tmp_path / "params.yaml").write_text(PARAMS.replace("[0, 7, 2]", "[0]"))
     for arm, gap, prior in (("original", 2.0, -2.0), ("augmented", 3.0, 0.0)):
-        for seed in (0, 1):
-            evaluate(
-                scored(arm, seed, gap, prior).predictions,
-                output=tmp_path / f"reports/runs/{arm}-net/{seed}",
-                positive="b", arm=arm, recipe="net", run_seed=seed, resamples=200,
-            )  # fmt: skip
+        evaluate(
+            scored(arm, 0, gap, prior).predictions, output=tmp_path / f"reports/runs/{arm}-net/0",
+            positive="b", arm=arm, recipe="net", run_seed=0, resamples=200,
+        )  # fmt: skip
 
 
 def test_the_last_stage_ends_with_the_table_and_the_answer_of_compare_and_the_page(tmp_path):

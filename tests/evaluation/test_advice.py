@@ -17,7 +17,7 @@ def runs(arm, gap, prior=0.0, seeds=3, recipe="net"):
 
 
 def compared(*groups, **settings):
-    return compare_results([run for of in groups for run in of], resamples=400, **settings)
+    return compare_results([run for of in groups for run in of], resamples=100, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_where_the_threshold_moved_a_threshold_is_chosen_and_that_is_said(moved)
 
 def test_what_would_settle_and_what_more_images_would_bring_is_said_last():
     few = [replace(run, learning=((30, 0.6), (60, 0.7))) for run in arms(original=BASE, more=BASE)]
-    unknown = compare_results(few, resamples=400)
+    unknown = compare_results(few, resamples=100)
     (primary,) = unknown.contrasts
     more, *settling = advice.closing_sentences(unknown)[-2:]
     assert more.startswith("60 -> 120 images of 'b' would bring about +0.")
@@ -83,8 +83,8 @@ def test_without_a_known_remedy_nothing_is_done(margin, headline, badge):
 def test_what_helps_by_less_than_the_margin_is_not_denied():
     results = [replace(r, predictions=replace(r.predictions, scores=None))
                for r in arms(original=BASE, augmented=GOOD)]  # fmt: skip
-    gain = compare_results(results, resamples=400).contrasts[0].tested.value
-    little = compare_results(results, resamples=400, margin=gain + 1e-3)
+    gain = compare_results(results, resamples=100).contrasts[0].tested.value
+    little = compare_results(results, resamples=100, margin=gain + 1e-3)
     assert little.contrasts[0].verdict == "better"
     assert (advice.remedy_headline(little), advice.remedy_badge(little)) == (
         "Take net as it is: what helps brings less than the margin", "Little to gain",

@@ -169,7 +169,7 @@ def test_the_advice_says_what_is_found_and_that_only_the_threshold_moved():
 
 
 def test_what_helps_by_less_than_the_margin_is_not_denied():
-    about = images(1500, 400)
+    about = images(400, 100)
     names, held_out = ("nothing", "copies"), (scores(about, 2.0), scores(about, 3.0))
     remedied = [
         HeldOutScores(*of) for of in zip(names, ((of,) * 2 for of in held_out), strict=True)
