@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.helpers.pages import CLASSES, NASTY, arm, inputs, result, split
@@ -219,6 +220,15 @@ def test_each_recipe_has_three_curves_and_four_diagrams(page_inputs):
     section = page.network_section(page_inputs)
     assert [len(of) for of in section["diagrams"].values()] == [4, 4]
     assert [len(of) for of in section["matrices"].values()] == [3, 3]
+
+
+def test_what_was_tuned_in_folds_is_not_called_validated(bare, page_inputs):
+    folds = np.arange(30) % 5
+    divided = [replace(r, predictions=replace(r.predictions, folds=folds)) for r in bare.results]
+    several = (page_inputs.results, divided, [*bare.results, *divided])
+    assert [page._tuned_on(results) for results in several] == [
+        "validation images", "the other folds", "validation images or the other folds",
+    ]  # fmt: skip
 
 
 def test_frozen_recipes_have_no_curves_by_epoch(page_inputs):

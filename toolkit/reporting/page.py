@@ -317,7 +317,15 @@ def network_section(inputs: PageInputs) -> dict[str, Any]:
             for n, (recipe, results) in enumerate(recipes.items())
         },
         "tuned": tables.tuning_table(inputs.results),
+        "tuned_on": _tuned_on(inputs.results),
     }
+
+
+def _tuned_on(results: Sequence[RunResult]) -> str:
+    """Name the images that thresholds and temperatures were chosen on."""
+    divided = {result.predictions.folds is not None for result in results}
+    names = {False: "validation images", True: "the other folds"}
+    return " or ".join(names[folds] for folds in sorted(divided))
 
 
 def _diagrams(results: Sequence[RunResult], arms: Sequence[str], number: int) -> list[Chart]:
