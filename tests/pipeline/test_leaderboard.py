@@ -190,15 +190,17 @@ def test_with_a_limit_of_time_cheap_remedies_come_first(path):
     done, said, ran = within(path)
     wanted = [(recipe, arm) for recipe in ("head", "net") for arm in ("original", "augmented")]
     assert done == wanted
-    assert ran == ["prepare", *(f"evaluate@{arm}-{recipe}" for recipe, arm in wanted), "all"]
+    trained = [f"train@{arm}-{recipe}" for recipe, arm in wanted]
+    each = [stage for train in trained for stage in (train, "--single-item", "evaluate")]
+    assert ran == ["prepare", *each, "all"]
     listed = "head with original, head with augmented, net with original, net with augmented"
     assert said == [f"at most 10 min, the cheap ones first: {listed}"]
 
 
 def test_remedies_without_time_are_left_out_and_named(path):
-    done, said, ran = within(path, ["evaluate@original-net"])
+    done, said, ran = within(path, ["train@original-net"])
     assert done == [("head", "original"), ("head", "augmented")]
-    assert ran[-1] == "evaluate@original-net"
+    assert ran[-1] == "train@original-net"
     assert "left out: net with original, net with augmented; what was begun is kept" in said[-1]
     with pytest.raises(InputError, match="--max-minutes 10: no remedy was done; what was begun"):
         within(path, ["prepare"])

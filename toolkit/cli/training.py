@@ -201,16 +201,16 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, only list.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Remove unpacked archives, features, and checkpoints of trainings, which then start anew.
+    """Remove unpacked archives, kept features and evaluations, and checkpoints of trainings.
 
     Example: toolkit clean --days 7 --dry-run
 
-    All but features go by themselves after 30 days without use. Runs and other outputs stay.
+    All but the second go by themselves after 30 days without use. Runs and other outputs stay.
     """
     from toolkit.pipeline.cleaning import find_saved, remove_saved
 
     total = 0
-    places = (paths.CHECKPOINTS, paths.UNPACKED, paths.KEPT_FEATURES)
+    places = (paths.CHECKPOINTS, paths.UNPACKED, paths.KEPT_FEATURES, paths.KEPT_EVALUATIONS)
     for saved in (saved for place in places for saved in find_saved(place, days)):
         what = f"{saved.folder}: {saved.size / 1e6:,.1f} MB, {saved.days:.0f} days old"
         if dry_run or remove_saved(saved):
@@ -295,6 +295,9 @@ def evaluate(
     ],
     output: Output,
     test: Annotated[Path | None, typer.Option(help="Test images, for a run.")] = None,
+    declared: Annotated[
+        bool, typer.Option("--declared", help="Of a folder of runs, those that params.yaml names.")
+    ] = False,
     valid_predictions: Annotated[
         Path | None, typer.Option(help="For a CSV: those of other images, for the threshold.")
     ] = None,
@@ -332,8 +335,8 @@ def evaluate(
         Example: toolkit evaluate models/original-resnet18 --test data/prepared/test
         --output reports/runs/original-resnet18
 
-    Of a folder of runs each gets a folder in --output. Threshold and temperature are chosen on what
-    a run made of its validation images.
+    Of a folder of runs each gets a folder in --output; what was evaluated before is kept.
+    Threshold and temperature are chosen on what a run made of its validation images.
 
     A CSV has the columns actual and predicted, and optionally id and score_<class>. Tables of other
     tools are understood by the usual names of their columns, which is said on stderr, or by those
@@ -345,6 +348,7 @@ def evaluate(
     from toolkit.cli.summaries import evaluation_summary
     from toolkit.evaluation.evaluate import metric_table, run_table
     from toolkit.metrics.params import EvaluateParams
+    from toolkit.pipeline.revisions import run_keys
     from toolkit.pipeline.steps.evaluate import evaluate as run
     from toolkit.pipeline.steps.evaluate import evaluate_runs
 
@@ -370,8 +374,10 @@ def evaluate(
         **{key: value for key, value in of_predictions.items() if value is not None},
         **({"logits": True} if logits else {}),
     }
-    if not (source / "run.json").is_file() and any(source.glob("*/run.json")):
-        evaluations = evaluate_runs(source, **given)
+    inside = any(any(source.glob(f"{depth}/run.json")) for depth in ("*", "*/*"))
+    if not (source / "run.json").is_file() and (inside or declared):
+        only = set(run_keys(options.read_project().compare)) if declared else None
+        evaluations = evaluate_runs(source, only=only, **given)
         if as_json:
             console.answer_json(evaluation_summary(evaluations))
         else:

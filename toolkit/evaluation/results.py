@@ -140,7 +140,8 @@ def _read_folder(folder: Path) -> RunResult:
         tables = _texts("tables", content.pop("tables", {}))
         arm, recipe, seed = (content.pop(name) for name in ("arm", "recipe", "seed"))
         positive = content.pop("positive", None)
-        content.pop("intervals", None)
+        for words in ("intervals", "notes"):
+            content.pop(words, None)
         conditions = _texts("conditions", content.pop("conditions", {}))
         unfinished = str(content.pop("unfinished", ""))
         learning = tuple(

@@ -304,7 +304,8 @@ def check_replaceable(
 
     That is a folder without the file `marker`, or one whose marker another might have written: its
     JSON file (see VOUCHERS) must end with its own hash, and a manifest must list all files. A
-    `marker` like */metrics.json is one that each folder in it holds; the marker "" is in no folder,
+    `marker` like */metrics.json is one that each folder in it holds, */*/metrics.json one that each
+    folder in those does; the marker "" is in no folder,
     so that only an empty one is replaced. None is no output.
     """
     check_output(path, option)
@@ -329,15 +330,23 @@ def _find_foreign(path: Path, marker: str) -> str:
     if not path.exists():
         return ""
     # Before a stage, DVC empties the folder of its output, except for a .gitignore.
-    entries = [entry for entry in path.iterdir() if entry.name not in HARMLESS]
+    entries = _entries(path)
     if not entries or not marker:
         return "is not empty" if entries else ""
-    above, _, last = marker.rpartition("/")
-    each = entries if above else [path]
-    first = each[0] / last if above == "*" else path / marker
-    if not all(place.is_file() for place in (first, *(folder / last for folder in each))):
+    *above, last = marker.split("/")
+    each = [path]
+    for _ in above:
+        each = [inner for folder in each for inner in _entries(folder)]
+    if not each or not all((folder / last).is_file() for folder in each):
         return "exists and was not written by the toolkit"
     return next(filter(None, (_find_unlisted(folder, last) for folder in each)), "")
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what is in a folder, but for HARMLESS; a file as it is."""
+    if not folder.is_dir():
+        return [folder]
+    return [entry for entry in folder.iterdir() if entry.name not in HARMLESS]
 
 
 def _find_unlisted(folder: Path, marker: str) -> str:

@@ -65,7 +65,7 @@ def collect_provenance(settings: Params, previous: Path) -> Provenance:
             )
             for name, recipe in train.recipes.items()
         },
-        "evaluate": _of("evaluate", evaluate=settings.evaluate),
+        "evaluate": _of("evaluate", evaluate=settings.evaluate, runs=_declared_runs(settings)),
         "compare": _of("compare", compare=settings.compare),
         "report": _of("report", compare=settings.compare),
     }
@@ -81,6 +81,10 @@ def _embed_settings(settings: Params) -> dict[str, Any]:
     }
     machine = {"device": train.device, "threads": train.threads} if frozen else {}
     return {"arms": settings.compare.arms, "recipes": names, "frozen": frozen, **machine}
+
+
+def _declared_runs(settings: Params) -> dict[str, Any]:
+    return settings.compare.model_dump(mode="json", include={"arms", "recipes", "seeds"})
 
 
 def _decisions(table: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from toolkit.evaluation.results import (
     is_trained,
     is_trained_in_folds,
     read_history,
+    read_result,
 )
 from toolkit.io import csv, files
 from toolkit.metrics.confusion import matrix_of
@@ -57,6 +58,7 @@ def write_evaluation(output: Path, outputs: RunOutputs, settings: EvaluateParams
             metrics["conditions"] = dict(outputs.conditions)
             metrics["unfinished"] = outputs.unfinished
         metrics["intervals"] = dict(evaluation.intervals)
+        metrics["notes"] = list(evaluation.notes)
         metrics["tables"] = {
             name: files.sha256(folder / name) for name in TABLES if (folder / name).is_file()
         }
@@ -75,6 +77,14 @@ def _write_history(folder: Path, outputs: RunOutputs) -> None:
         measured = "same images" if same else "validation"
         curves = figures.curve_figure(history, outputs.key.title, measured)
         files.write_file(folder / "curves.png", curves)
+
+
+def read_evaluation(folder: Path) -> Evaluation:
+    """Read what `write_evaluation` returned. Raises InputError as `read_result` does."""
+    result, content = read_result(folder), files.read_sealed(folder / METRICS_FILE)
+    intervals = {name: (low, high) for name, (low, high) in content["intervals"].items()}
+    notes = tuple(map(str, content["notes"]))
+    return Evaluation(result.metrics, intervals, result.predictions.classes, notes)
 
 
 def _matrix_csv(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:

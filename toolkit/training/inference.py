@@ -90,6 +90,7 @@ def apply_runs(
     cross-fitted run, and as `runs.load_run`, `dataset.open_folder` and `dataset.load_tensors` do.
     """
     how, decoded = "auto" if len(run_folders) > 1 else "files", dict[object, Data]()
+    known = dict[str, Predictions]()  # of frozen networks, whose seeds have the same weights
     opened: LabeledFolder | None = None
     for run_folder in run_folders:
         run, network = runs.load_run(run_folder)
@@ -102,10 +103,8 @@ def apply_runs(
         kind = run.size, run.bits
         predictions = None
         if folder.samples and run.settings.frozen:
-            backbone = as_backbone(run.settings.network, network, run.size)
-            embedder = Embedder(backbone, run.size, run.threads)
-            values = embed_folder(folder, embedder, kept, tables=features, track=track)
-            predictions = predict_features(run, network, folder, values)
+            embed = partial(embed_folder, folder, cache=kept, tables=features, track=track)
+            predictions = _predict_frozen(run, network, folder, embed, known)
         elif folder.samples:
             if kind not in decoded:
                 decoded[kind] = streaming.open_data(folder, run.size, how, 0, device.CPU, track)
@@ -114,6 +113,22 @@ def apply_runs(
             yield AppliedRun(run, network, opened.scaled(run.bits), held_out, predictions)
         elif predictions:
             yield AppliedRun(run, network, folder, predictions)
+
+
+def _predict_frozen(
+    run: Run,
+    network: nn.Module,
+    folder: LabeledFolder,
+    embed: Callable[[Embedder], Features],
+    known: dict[str, Predictions],
+) -> Predictions:
+    """Return the predictions of a frozen network, from those `known` of the same weights."""
+    key = f"{run.weights_sha256} {run.settings} {run.threads} {run.size} {run.bits}"
+    if key not in known:
+        backbone = as_backbone(run.settings.network, network, run.size)
+        features = embed(Embedder(backbone, run.size, run.threads))
+        known[key] = predict_features(run, network, folder, features)
+    return known[key]
 
 
 def check_known_classes(run: Run, folder: Path, classes: Sequence[str]) -> None:

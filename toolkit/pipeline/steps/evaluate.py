@@ -1,7 +1,10 @@
 """`toolkit evaluate`, and `toolkit.evaluate`."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,6 +15,7 @@ from toolkit.errors import InputError
 from toolkit.evaluation.evaluate import Evaluation, RunOutputs, evaluate_run
 from toolkit.evaluation.results import METRICS_FILE, RunKey
 from toolkit.io import files, parallel
+from toolkit.io.closure import trace_imports
 from toolkit.io.manifest import is_file_name
 from toolkit.io.schema import build
 from toolkit.metrics import mistakes, thresholds
@@ -21,7 +25,7 @@ from toolkit.metrics.params import EvaluateParams, ThresholdRule
 from toolkit.metrics.predictions import Predictions, read_predictions
 from toolkit.pipeline import paths
 from toolkit.progress import Track, silent
-from toolkit.reporting.evaluation import write_evaluation
+from toolkit.reporting.evaluation import read_evaluation, write_evaluation
 from toolkit.reporting.plots.style import import_matplotlib
 
 if TYPE_CHECKING:  # predictions are measured without torch
@@ -105,6 +109,7 @@ def evaluate_runs(
     *,
     output: Path,
     test: Path | None,
+    only: Collection[RunKey] | None = None,
     positive: str | None = None,
     threshold: str | ThresholdRule = "gmean",
     beta: float = 2.0,
@@ -118,33 +123,86 @@ def evaluate_runs(
 ) -> dict[str, Evaluation]:
     """Measure the runs in a folder on the images in `test`, which are decoded once.
 
-    Each gets a folder of its own name in `output`, and all appear together or not at all. The other
-    arguments are those of `evaluate`; there are none `of_predictions`. Raises InputError as
-    `evaluate` does, and for a folder without runs.
+    They lie there as <seed> or as <arm>-<recipe>/<seed>, and so do their evaluations in `output`;
+    all appear together or not at all. With `only` others are passed over. An evaluation that the
+    same run, images and code gave before is taken from .toolkit. The other arguments are those of
+    `evaluate`; there are none `of_predictions`. Raises InputError as `evaluate` does, and for a
+    folder without runs.
     """
-    from toolkit.training import runs
+    from toolkit.training import dataset, runs
 
-    several = f"*/{METRICS_FILE}"
-    files.check_replaceable(output, several)
     settings = _settings(positive, threshold, beta, resamples, seed)
     if test is None or of_predictions:
         raise InputError("runs are tested on images: give test, and no options for predictions")
-    places = [run for run in runs.find_runs(place) if run.parent == place]
+    places = [run for run in runs.find_runs(place) if run != place]
+    if only is not None:
+        wanted = {place / key.place for key in only}
+        places = [run for run in places if run in wanted]
+        if not places:
+            raise InputError(f"{place}: has no run that params.yaml names; train one first")
+    names = {run: run.relative_to(place).as_posix() for run in places}
+    several = f"{'*/' * len(places[0].relative_to(place).parts)}{METRICS_FILE}"
+    files.check_replaceable(output, several)
     read_as = build(ReadParams, reading, "reading")
+    images = dataset.open_folder(
+        open_images(test, track=track, say=say, links=read_as.follow_links).folder,
+        track,
+        say,
+        read_as,
+    )
+    kept = {run: _kept_place(run, images.sha256, settings) for run in places}
+    known = {run for run in places if _is_whole(kept[run])}
     of_runs = functools.partial(_of_runs, explain=True, track=track, say=say)
-    tested = list(of_runs(places, test, settings, read_as, features))
+    todo = [run for run in places if run not in known]
+    tested = list(of_runs(todo, test, settings, read_as, features)) if todo else []
     with files.new_folder(output, several) as building:
-        write = functools.partial(_write, building, settings)
-        named = [(run.name, inputs) for run, inputs in zip(places, tested, strict=True)]
         import_matplotlib()
-        return dict(parallel.ordered_map(write, named, parallel.cores()))
+        write = functools.partial(_write, building, settings)
+        named = [(names[run], kept[run], of) for run, of in zip(todo, tested, strict=True)]
+        found = dict(parallel.ordered_map(write, named, parallel.cores()))
+        for run in known:
+            shutil.copytree(kept[run], building / names[run])
+            found[names[run]] = read_evaluation(kept[run])
+    if known:
+        say(f"{output}: {len(known)} of {len(places)} are as they were evaluated before")
+    return {names[run]: found[names[run]] for run in places}
+
+
+def _key_of(run: "Run") -> RunKey:
+    return RunKey(run.arm, run.recipe, run.seed)
+
+
+def _kept_place(run: Path, images: str, settings: EvaluateParams) -> Path:
+    """Return where the evaluation of a run on images with this hash is kept."""
+    from toolkit.training import runs
+
+    closure = trace_imports(__name__)
+    decides = {
+        "run": files.sha256(run / runs.SIDE),
+        "images": images,
+        "settings": settings.model_dump(mode="json"),
+        "code": closure.code,
+        "versions": closure.versions,
+    }
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+    return paths.KEPT_EVALUATIONS / digest[:32]
+
+
+def _is_whole(kept: Path) -> bool:
+    try:
+        return kept.is_dir() and bool(read_evaluation(kept).metrics)
+    except (InputError, OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _write(
-    folder: Path, settings: EvaluateParams, named: tuple[str, RunOutputs]
+    folder: Path, settings: EvaluateParams, named: tuple[str, Path, RunOutputs]
 ) -> tuple[str, Evaluation]:
-    name, inputs = named
-    return name, write_evaluation(folder / name, inputs, settings)
+    name, kept, inputs = named
+    evaluation = write_evaluation(folder / name, inputs, settings)
+    with files.new_folder(kept, METRICS_FILE) as building:
+        shutil.copytree(folder / name, building, dirs_exist_ok=True)
+    return name, evaluation
 
 
 def _settings(
@@ -197,7 +255,7 @@ def _of_runs(
         predictions = applied.predictions
         examples = mistakes.choose_examples(predictions, params.positive) if explain else ()
         yield RunOutputs(
-            key=RunKey(about.arm, about.recipe, about.seed),
+            key=_key_of(about),
             test=predictions,
             valid=None if about.held_out else runs.read_valid(about),
             beside=applied.beside and apply_decisions(applied.beside, about.decisions),

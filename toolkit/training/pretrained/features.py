@@ -19,14 +19,13 @@ import numpy.typing as npt
 import torch
 
 from toolkit.errors import InputError, explain_error
-from toolkit.io import files, inside
+from toolkit.io import closure, files, inside
 from toolkit.io.manifest import content_hash
 from toolkit.progress import Track, silent
 from toolkit.training import device, streaming
 from toolkit.training.dataset import LabeledFolder
 from toolkit.training.device import CPU, normalize
 from toolkit.training.pretrained.backbones import Backbone
-from toolkit.training.runs import training_versions
 
 Features = npt.NDArray[np.float32]
 """One row of features for each image: [N, dimensions]."""
@@ -35,6 +34,8 @@ BATCH = 16
 of fewer is filled up, for the last digits depend on their number."""
 TRIAL = 4
 """Images that are timed."""
+DECIDING = ("toolkit.io.images", "toolkit.training.pretrained.backbones")
+"""Modules whose code, and what it imports, decides features."""
 TABLE, IMAGES, SIDE = "features.npy", "images.csv", "features.json"
 MAX_IMAGES = 10_000_000_000
 """Bytes of the list of a table's images."""
@@ -51,14 +52,10 @@ class Embedder:
 
     def key(self, folder: LabeledFolder) -> str:
         """Return a hash of all that decides the features of the folder's images but these."""
-        decides = [
-            self.backbone.sha256,
-            self.size,
-            self.threads,
-            self.device.type,
-            folder.bits,
-            training_versions(),
-        ]
+        machine = self.threads, self.device.type, torch.__version__
+        code = [closure.trace_imports(module) for module in DECIDING]
+        of_code = [[of.code, of.versions] for of in code]
+        decides = [self.backbone.sha256, self.size, folder.bits, machine, of_code]
         return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
 
 
@@ -161,14 +158,16 @@ def read_features(place: Path, key: str, images: Sequence[str] | None = None) ->
         side = files.unseal(inside.read_file(place / SIDE, 1_000_000), required=True)
         listed = inside.read_file(place / IMAGES, MAX_IMAGES)
         features: Features = np.load(place / TABLE, mmap_mode="r", allow_pickle=False)
-        hashes = side[TABLE], side[IMAGES], side["key"]
+        if side["key"] != key:
+            raise ValueError("by another network, size or version")  # noqa: TRY301
+        hashes = side[TABLE], side[IMAGES]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{place}: not features ({explain_error(error)}); remove the folder"
         ) from error
     _, *rows = [*csv.reader(io.StringIO(listed.decode(errors="replace"), newline=""))] or [[]]
     found = tuple(row[0] for row in rows)
-    actual = files.sha256(place / TABLE), hashlib.sha256(listed).hexdigest(), key
+    actual = files.sha256(place / TABLE), hashlib.sha256(listed).hexdigest()
     fits = features.ndim == 2 and len(features) == len(found) and features.dtype == np.float32
     if hashes != actual or not fits or found != tuple(images or found):
         raise InputError(f"{place}: changed since it was written; remove the folder")
