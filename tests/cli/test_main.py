@@ -56,7 +56,7 @@ def test_names_before_a_command_are_put_into_it(given, run):
 def test_the_commands_of_the_pipeline_are_for_any_systems_shell():
     stages = (PRESETS / "pipeline.yaml").read_text()
     commands = re.findall(r"^    cmd: (.*(?:\n      .*)*)", stages, re.M)
-    assert len(commands) == 11
+    assert len(commands) == 12
     for command in commands:
         assert re.fullmatch(r"""toolkit( \$\{item\})?([ \n]+([\w/.-]+|"[\w/.{}-]+"))+""", command)
 

@@ -41,7 +41,7 @@ def test_the_options_are_the_same_everywhere():
         for name, command in commands.items()
     }
     assert {name for name, some in having.items() if "--layout" in some} == {
-        "advise", "audit", "augment", "evaluate", "init", "predict", "prepare", "train",
+        "advise", "audit", "augment", "embed", "evaluate", "init", "predict", "prepare", "train",
     }  # fmt: skip
     assert {frozenset(some) for some in having.values() if "--layout" in some} == {frozenset(names)}
 

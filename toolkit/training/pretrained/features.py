@@ -10,16 +10,19 @@ import io
 import json
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from toolkit.errors import InputError, explain_error
-from toolkit.io import closure, files, inside
+from toolkit.io import closure, files, inside, parallel
 from toolkit.io.manifest import content_hash
 from toolkit.progress import Track, silent
 from toolkit.training import device, streaming
@@ -212,16 +215,34 @@ def _write(
 def _compute(
     folder: LabeledFolder, embedder: Embedder, rows: Sequence[int], track: Track
 ) -> Iterator[bytes]:
-    """Yield the features of these rows of a folder."""
+    """Yield the features of these rows of a folder; on a CPU several batches are computed at once.
+
+    They are computed in threads, as torch lets others run while it computes.
+    """
     batches = torch.split(torch.tensor(rows, dtype=torch.int64), BATCH) if rows else ()
     decoded = streaming.open_stream(folder, embedder.size).take(batches)
-    network = embedder.backbone.network.to(embedder.device)
-    for images, _ in track(decoded, f"embed {folder.name}", len(batches)):
+    network, on_cpu = embedder.backbone.network.to(embedder.device), embedder.device == CPU
+    at_once = max(1, parallel.cores() // embedder.threads) if on_cpu else 1
+
+    def compute(images: Tensor) -> Features:
         filled = torch.cat([images, images[-1:].expand(BATCH - len(images), -1, -1, -1)])
-        with device.reproducible(embedder.threads, embedder.device), torch.inference_mode():
+        with torch.inference_mode():
             batch = filled.contiguous(memory_format=torch.channels_last).to(embedder.device)
-            found = network(normalize(batch))[: len(images)].cpu().numpy().astype("<f4")
-        yield from (row.tobytes() for row in found)
+            found: Features = network(normalize(batch))[: len(images)].cpu().numpy()
+        return found
+
+    begun = deque[Future[Features]]()
+    with device.reproducible(embedder.threads, embedder.device), ThreadPoolExecutor(at_once) as of:
+        for images, _ in track(decoded, f"embed {folder.name}", len(batches)):
+            begun.append(of.submit(compute, images))
+            if len(begun) > at_once:
+                yield from _as_bytes(begun.popleft())
+        for future in begun:
+            yield from _as_bytes(future)
+
+
+def _as_bytes(future: Future[Features]) -> Iterator[bytes]:
+    return (row.tobytes() for row in future.result().astype("<f4"))
 
 
 def _find_rows(tables: Iterable[Path], key: str, wanted: set[str]) -> dict[str, Features]:
