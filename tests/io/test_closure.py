@@ -1,5 +1,6 @@
 """Code and packages that results depend on, by imports."""
 
+import ast
 import sys
 from pathlib import Path
 
@@ -30,6 +31,27 @@ def test_training_depends_on_how_images_are_read():
     names = ("io.images", "io.color", "io.shards", "io.manifest", "training.streaming")
     assert {f"toolkit.{name}" for name in names} <= set(found.code)
     assert {"python", "numpy", "pillow", "torch", "torchvision"} <= set(found.versions)
+
+
+def test_imports_are_found_in_every_kind_of_block():
+    source = """
+try: import a
+except OSError: import b
+else: import c
+finally:
+    with x: import d
+async def f():
+    async for y in z: import e
+    else: import f
+    match z:
+        case 1: import g
+class A:
+    if x: import h
+    elif y: import i
+    else:
+        while z: import j
+"""
+    assert sorted(closure._names(ast.parse(source))) == list("abcdefghij")
 
 
 def test_every_package_is_known_to_decide_results_or_not():

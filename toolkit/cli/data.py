@@ -62,7 +62,8 @@ def provenance(output: Output = paths.PROVENANCE, quiet: Quiet = False) -> None:
     from toolkit.pipeline import provenance as of
 
     files.check_replaceable(output, f"{of.SOURCE}.json")
-    found = of.collect_provenance(options.read_project(), output)
+    with options.quick_imports():  # in it all code is parsed, for its imports
+        found = of.collect_provenance(options.read_project(), output)
     for line in of.describe_changes(output, found):
         console.say(line, quiet=quiet)
     of.write_provenance(output, found)

@@ -196,7 +196,7 @@ def find_label_columns(table: PredictionTable, columns: ToldColumns) -> tuple[in
         raise InputError(missing_column(table, "predicted" if actual else "actual", columns))
     if not predicted:
         return _only(table, "actual", actual), None
-    keys = {column: {*map(label_key, table[column])} for column in (*actual, *predicted)}
+    keys = {column: {*map(label_key, {*table[column]})} for column in (*actual, *predicted)}
     pairs = [(a, p) for a in actual for p in predicted if keys[a] & keys[p]]
     if len(pairs) == 1:
         return pairs[0]

@@ -40,9 +40,9 @@ def curve_figure(history: History, name: str = "", measured: str = "validation")
     `measured` says on which images they are measured after each epoch.
     """
     with theme():
-        usual = 0.001 <= max(*history["valid_loss"], *history["train_loss"]) < 10_000
-        figure = new_figure(720, 230, fitted=not usual)  # other numbers are longer
-        grid = figure.subplots(1, 3, gridspec_kw=MARGINS if usual else None)
+        plain = panels.has_plain_ticks([*history["valid_loss"], *history["train_loss"]])
+        figure = new_figure(720, 230, fitted=not plain)
+        grid = figure.subplots(1, 3, gridspec_kw=MARGINS if plain else None)
         style = {"color": hex_color("blue"), "marker": "o"}
         for axes, (column, title) in zip(grid, PANELS, strict=True):
             lines = [PlotLine(measured, history["epoch"], history[column], style)]

@@ -47,11 +47,18 @@ class PlotLine:
     band: tuple[Sequence[float], Sequence[float]] | None = None
 
 
+def has_plain_ticks(values: Iterable[float]) -> bool:
+    """Return whether the ticks for these values need no power of ten below the title."""
+    return 0.001 <= max(values, default=0.0) < 10_000
+
+
 def draw_lines(axes: "Axes", lines: Iterable[PlotLine], x: str, title: str) -> None:
     """Draw lines with their bands; `x` labels the horizontal axis."""
+    drawn = list(lines)
     axes.set_xlabel(x)
-    axes.set_title(title, color=hex_color("soft"))
-    for line in lines:
+    plain = has_plain_ticks(y for line in drawn for y in line.y)
+    axes.set_title(title, color=hex_color("soft"), y=1.0 if plain else 1.12)
+    for line in drawn:
         if line.band:
             low, high = line.band
             axes.fill_between(line.x, low, high, color=line.style["color"], alpha=0.16, linewidth=0)

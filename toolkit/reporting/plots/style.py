@@ -124,6 +124,7 @@ def _settings() -> dict[str, Any]:
         "axes.titlesize": 11,
         "axes.titlelocation": "left",
         "axes.titlepad": 9,
+        "axes.titley": 1.0,  # above the axes, where nothing else is: a search takes a tenth longer
         "axes.grid": True,
         "axes.axisbelow": True,
         "axes.spines.top": False,
