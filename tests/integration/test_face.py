@@ -47,6 +47,7 @@ CALLBACKS = {"track", "say", "on_epoch"}  # how a program is told what a person 
 ONLY_COMMANDS = {
     "quiet",
     "arm",  # of a project
+    "declared",
     "explain",
     "preview",
     "rev",  # of a project's history

@@ -393,6 +393,7 @@ REVIEWED = {
     "training/checkpoints.py: self.folder / name",  # a constant, or the number of a fold
     "training/dataset.py: path / name",
     "pipeline/steps/embed.py: Path('arms', arm)",
+    "pipeline/steps/evaluate.py: paths.KEPT_EVALUATIONS / digest[:32]",
     "pipeline/steps/embed.py: building / name",
     "training/pretrained/features.py: building / name",
     "training/runs.py: folder / name",
