@@ -1,8 +1,8 @@
 """The sections of the page, as plain values for its template."""
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,6 @@ class PageInputs:
     `audited` is the folder with the audit's thumbnails, `raw` that with the images as they came,
     `prepared` that with train, valid and test, `arms` that with a folder, the sheets and the
     summary of each arm, `probes` that with <arm>.json; `params` is the text of params.yaml.
-    `seconds` are those of a run, by recipe and arm, as far as they are known.
     """
 
     compared: Comparison
@@ -76,7 +75,6 @@ class PageInputs:
     arms: Path | None = None
     probes: Path | None = None
     params: str = ""
-    seconds: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     def recipes(self) -> dict[str, list[RunResult]]:
         """Return the results of each recipe."""
@@ -100,7 +98,7 @@ def page_sections(inputs: PageInputs) -> dict[str, Any]:
             errors if photos else None, advice.rare_class(compared), inputs.audit
         ),
         "weighted": [recipe for recipe, runs in inputs.recipes().items() if runs[0].fixed],
-        "rows": remedy_rows(compared, inputs.seconds),
+        "rows": remedy_rows(compared),
         "photos": photos,
         "verdict": verdict_section(compared),
         "data": data_section(inputs),
@@ -184,10 +182,11 @@ def _numbers_of(compared: Comparison, taken: Standing) -> Iterator[str]:
         yield f"in ranking: AUC {row.mean(AUC):.3f}"
 
 
-def remedy_rows(
-    compared: Comparison, seconds: Mapping[tuple[str, str], float]
-) -> list[dict[str, Any]]:
-    """Return the leaderboard as rows of the table of remedies."""
+def remedy_rows(compared: Comparison) -> list[dict[str, Any]]:
+    """Return the leaderboard as rows of the table of remedies.
+
+    Without seconds: the page would not have the same bytes each time.
+    """
     standings, taken = compared.leaderboard, advice.taken_standing(compared)
     rails = draw_rails([(of.gmean, (of.low, of.high)) for of in standings]) if standings else []
     verdicts = {(of.recipe, of.arm): of.verdict for of in compared.against(compared.baseline)}
@@ -196,10 +195,6 @@ def remedy_rows(
     if any(of.network_mb is not None for of in standings):
         for column, of in zip(columns, standings, strict=True):
             column["MB"] = "" if of.network_mb is None else f"{of.network_mb:.3g}"
-    if seconds:
-        for column, of in zip(columns, standings, strict=True):
-            known = seconds.get((of.recipe, of.arm))
-            column["a run"] = "" if known is None else f"{known:.1f} s"
     return [
         {
             "title": of.title,

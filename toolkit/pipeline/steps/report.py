@@ -86,7 +86,6 @@ def report(
         published=published,
     )
     compared = look_at_primary(compared, looks)
-    seconds = arm_seconds(result.key for result in results)
     inputs = PageInputs(
         compared,
         results,
@@ -97,10 +96,9 @@ def report(
         arms=_folder(paths.ARMS),
         probes=_folder(paths.PROBES),
         params=_params(),
-        seconds=seconds,
     )
     files.write_file(Path(output), comparison_page(inputs))
-    return Report(Path(output), len(results), compared, seconds)
+    return Report(Path(output), len(results), compared, arm_seconds(r.key for r in results))
 
 
 def _folder(path: Path) -> Path | None:
