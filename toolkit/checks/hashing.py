@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
+from threadpoolctl import threadpool_limits  # scikit-learn's own dependency
 
 from toolkit.io.images import Picture
 
@@ -153,7 +154,8 @@ def common_patterns(descriptors: Descriptors) -> Floats | None:
         return None
     rows = np.concatenate([compared_pixels(descriptors), compared_pixels(mirrored(descriptors))])
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), TINY)
-    _, vectors = np.linalg.eigh(rows.T @ rows)
+    with threadpool_limits(1):  # beside other work two threads wait 5 s for one another
+        _, vectors = np.linalg.eigh(rows.T @ rows)
     return np.asarray(vectors[:, -PATTERNS:].T, dtype=np.float32)
 
 

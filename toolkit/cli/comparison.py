@@ -58,14 +58,15 @@ def compare(
 
     Example: toolkit compare --rev main HEAD
     """
-    from toolkit.cli.summaries import comparison_summary
-    from toolkit.evaluation import verdict
-    from toolkit.evaluation.advice import remedy_sentences, taken_standing
-    from toolkit.evaluation.leaderboard import leaderboard_table
-    from toolkit.io import files
-    from toolkit.pipeline.steps.compare import comparable_columns, read_results
-    from toolkit.pipeline.steps.compare import compare as run
-    from toolkit.pipeline.timing import arm_seconds
+    with options.quick_imports():
+        from toolkit.cli.summaries import comparison_summary
+        from toolkit.evaluation import verdict
+        from toolkit.evaluation.advice import remedy_sentences, taken_standing
+        from toolkit.evaluation.leaderboard import leaderboard_table
+        from toolkit.io import files
+        from toolkit.pipeline.steps.compare import comparable_columns, read_results
+        from toolkit.pipeline.steps.compare import compare as run
+        from toolkit.pipeline.timing import arm_seconds
 
     if markdown and as_json:
         raise typer.BadParameter("give --markdown or --json, not both")
@@ -239,8 +240,9 @@ def probe(
 
     Example: toolkit probe data/arms/augmented --output reports/probe/augmented.json
     """
-    from toolkit.evaluation.probe import describe_probe, probe_table
-    from toolkit.pipeline.steps.probe import probe as run
+    with options.quick_imports():
+        from toolkit.evaluation.probe import describe_probe, probe_table
+        from toolkit.pipeline.steps.probe import probe as run
 
     shown: dict[str, Any] = {
         "track": console.track(quiet),
@@ -258,7 +260,8 @@ def report(output: Output = Path("reports/index.html"), quiet: Quiet = False) ->
 
     Example: toolkit report --output reports/index.html
     """
-    from toolkit.pipeline.steps.report import report as run
+    with options.quick_imports():
+        from toolkit.pipeline.steps.report import report as run
 
     against = _against(options.read_project().compare.arms)
     result = run(output, runs=_evaluations([paths.RUNS]), **against)

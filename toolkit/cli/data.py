@@ -183,8 +183,9 @@ def prepare(
 
     Example: toolkit prepare data/raw --audit reports/audit.json --output data/prepared
     """
-    from toolkit.evaluation.verdict import design_sentence
-    from toolkit.pipeline.steps.prepare import prepare as run
+    with options.quick_imports():
+        from toolkit.evaluation.verdict import design_sentence
+        from toolkit.pipeline.steps.prepare import prepare as run
 
     settings = options.read_project()
     prepared = run(

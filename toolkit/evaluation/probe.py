@@ -146,6 +146,7 @@ def _features(data: bytes) -> features.Vector:
 def _predict(vectors: Floats, images: _Images, seed: int) -> Floats:
     """Return the probability that each image is new [N], by cross-validation."""
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits  # scikit-learn's own dependency
 
     folds = _folds(images, seed)
     probabilities = np.empty(len(vectors))
@@ -154,7 +155,8 @@ def _predict(vectors: Floats, images: _Images, seed: int) -> Floats:
         inputs = _standardized(vectors, ~held_out & ~images.new)
         model = LogisticRegression(C=STRENGTH, max_iter=5000)
         weights = _balanced(images, ~held_out)
-        model.fit(inputs[~held_out], images.new[~held_out], sample_weight=weights)
+        with threadpool_limits(1):  # products so small are slower with more
+            model.fit(inputs[~held_out], images.new[~held_out], sample_weight=weights)
         probabilities[held_out] = model.predict_proba(inputs[held_out])[:, 1]
     return probabilities
 
