@@ -79,9 +79,9 @@ class Recipe(Section):
     """Write the gradient norm of each layer and epoch to the run's gradients.csv."""
     frozen: bool = Field(False, exclude_if=lambda frozen: not frozen)
     """Keep ImageNet's weights, and fit only the last layer: a class-balanced logistic regression,
-    anew in each epoch with a stronger penalty; where images are in folds, the first is kept. The
-    network is a backbone: efficientnet_lite0, torchvision.ResNet50_Weights.IMAGENET1K_V2 or another
-    of torchvision's weights, timm.NAME, or torchvision.resnet50 with `weights` on disk."""
+    anew in each epoch with a stronger penalty; where images are in folds, with one. The network
+    is a backbone: efficientnet_lite0, torchvision.ResNet50_Weights.IMAGENET1K_V2 or another of
+    torchvision's weights, timm.NAME, or torchvision.resnet50 with `weights` on disk."""
     match_steps: bool = False
     """Give every arm as many optimizer steps as the original arm takes."""
 

@@ -92,10 +92,10 @@ def cross_fit_frozen(
 ) -> CrossFit:
     """Cross-fit class-balanced heads on the `features` [N, D] of an arm in one division into folds.
 
-    The heads of all folds, and the one that is fitted on all images, have the penalty of the first
-    epoch, the weakest (see `heads.STRENGTH`). New images are trained on only where their original
-    is, and never tested. Nothing else is random than the folds. What is saved of a fold is the last
-    layer of its network; the history is measured on held-out images.
+    The heads of all folds, and the one that is fitted on all images, have one penalty (see
+    `heads.STRENGTH`), so that the history has one row, measured on held-out images. New images are
+    trained on only where their original is, and never tested. Nothing else is random than the
+    folds. What is saved of a fold is the last layer of its network.
     """
     labels = folder.labels.numpy()
     data = TrainingSet(
@@ -107,27 +107,21 @@ def cross_fit_frozen(
     )
     folds = np.array([sample.folds[division] for sample in folder.samples])
     originals = np.array([not sample.derived for sample in folder.samples])
-    strengths = [_strength(job, epoch) for epoch in range(1, job.recipe.epochs + 1)]
     names = np.unique(folds).tolist()
     rows = {fold: training_rows(folder.table, division, fold) for fold in names}
-    fitted = heads.fit_without(data, folds, rows, strengths)
-    scored = heads.score_without(data, folds, fitted)[:, originals]
-    labels = labels[originals]
+    fitted = heads.fit_without(data, folds, rows)
+    scored = heads.score_without(data, folds, fitted)[originals]
     every = training_rows(folder.table, division, None)
-    of_all = [heads.fit_head(data, every, strength) for strength in strengths]
-    trained = data.labels[every]
-    history = tuple(
-        _epoch(number, trained, head.scores(features[every]), labels, scored[number - 1])
-        for number, head in enumerate(of_all, start=1)
-    )
-    for epoch in history:
-        on_epoch(epoch)
-    weights = {**backbone.weights, **_last_layer(of_all[0])}
+    of_all = heads.fit_head(data, every, heads.STRENGTH)
+    trained = data.labels[every], of_all.scores(features[every])
+    epoch = _epoch(1, *trained, labels[originals], scored)
+    on_epoch(epoch)
+    weights = {**backbone.weights, **_last_layer(of_all)}
     return CrossFit(
-        scored[0],
-        tuple(save(fold, _last_layer(fitted[fold][0])) for fold in names),
+        scored,
+        tuple(save(fold, _last_layer(fitted[fold])) for fold in names),
         every,
-        FitResult(history, history[0], weights, drawn=(), complete=True, parts=1),
+        FitResult((epoch,), epoch, weights, drawn=(), complete=True, parts=1),
         _learning(data, folds, job.seed) if originals.all() else (),
     )
 

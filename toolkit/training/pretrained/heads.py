@@ -123,31 +123,22 @@ def cross_fit(data: TrainingSet, folds: Labels, usable: Flags | None = None) -> 
     """
     used = np.ones(len(folds), dtype=bool) if usable is None else usable
     rows = {fold: np.flatnonzero((folds != fold) & used) for fold in np.unique(folds).tolist()}
-    return np.asarray(score_without(data, folds, fit_without(data, folds, rows))[0])
+    return score_without(data, folds, fit_without(data, folds, rows))
 
 
-def fit_without(
-    data: TrainingSet,
-    folds: Labels,
-    rows: Mapping[int, Labels],
-    strengths: Sequence[float] = (STRENGTH,),
-) -> dict[int, list[Head]]:
-    """Return the heads of each fold with each strength: fitted on `rows` of `data`, fold -> rows.
+def fit_without(data: TrainingSet, folds: Labels, rows: Mapping[int, Labels]) -> dict[int, Head]:
+    """Return the head of each fold: fitted on `rows` of `data`, fold -> rows, all with STRENGTH.
 
     Raises ValueError for a fold whose rows are of that very fold, `folds` [N]: a leak.
     """
     for fold, own in rows.items():
         check_apart(folds, own, fold)
-    return {
-        fold: [fit_head(data, own, strength) for strength in strengths]
-        for fold, own in rows.items()
-    }
+    return {fold: fit_head(data, own, STRENGTH) for fold, own in rows.items()}
 
 
-def score_without(data: TrainingSet, folds: Labels, fitted: Mapping[int, Sequence[Head]]) -> Floats:
-    """Return the scores [S, N, K] of each image by the heads of its fold."""
-    held_out = np.empty((len(next(iter(fitted.values()))), len(folds), data.classes))
-    for fold, of_fold in fitted.items():
-        for number, head in enumerate(of_fold):
-            held_out[number, folds == fold] = head.scores(data.features[folds == fold])
+def score_without(data: TrainingSet, folds: Labels, fitted: Mapping[int, Head]) -> Floats:
+    """Return the scores [N, K] of each image by the head of its fold."""
+    held_out = np.empty((len(folds), data.classes))
+    for fold, head in fitted.items():
+        held_out[folds == fold] = head.scores(data.features[folds == fold])
     return held_out
