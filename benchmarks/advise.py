@@ -32,7 +32,7 @@ from toolkit.metrics.predictions import Predictions
 from toolkit.pipeline.steps.advise import usable_images
 from toolkit.progress import silent
 from toolkit.training.pretrained import backbones, heads
-from toolkit.training.pretrained.features import embed_folder
+from toolkit.training.pretrained.features import Embedder, embed_folder
 from toolkit.training.pretrained.heads import TrainingSet
 
 FOLDS, REPEATS, SEEDS = 5, 2, 5
@@ -62,9 +62,8 @@ def main() -> None:
     labels = folder.labels.numpy()
     for size in arguments.size:
         network = backbones.load_backbone()
-        features = np.asarray(
-            embed_folder(folder, network, arguments.work / "features", size=size, threads=2)
-        )
+        embedder = Embedder(network, size or network.size, threads=2)
+        features = np.asarray(embed_folder(folder, embedder, arguments.work / "features"))
         print(f"\n{network.name} at {size or network.size} px")
         for rare in () if arguments.no_transfer else (60, 5):
             values = [transfer(features, labels, rare, seed) for seed in range(5)]
@@ -145,7 +144,7 @@ def verdicts(
 def cross_fit(data: TrainingSet, tested: TrainingSet, folds: np.ndarray) -> np.ndarray:
     """Return `heads.cross_fit` with other features where an image is tested."""
     rows = {fold: np.flatnonzero(folds != fold) for fold in np.unique(folds).tolist()}
-    return heads.score_without(tested, folds, heads.fit_without(data, folds, rows))[0]
+    return heads.score_without(tested, folds, heads.fit_without(data, folds, rows))
 
 
 def two_remedies(

@@ -40,7 +40,7 @@ SETTINGS = {
     "compare.resamples": 200,
 }
 IMAGES = ("fetch", "audit", "prepare", "original", "augment*", "probe*")
-RUNS = ("train*", "evaluate*")
+RUNS = ("train*", "evaluate")
 SHOWN = ("compare", "report")
 
 # The stages that a change touches by itself; those after them follow if their inputs differ.
@@ -69,26 +69,26 @@ PARAMS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "train.checkpoint.minutes": (1, ("report",)),
     "train.data": ("files", ("report",)),
     "train.workers": (1, ("report",)),
-    "evaluate.positive": (None, ("evaluate*", "report")),
-    "evaluate.threshold": ({"rule": "recall", "recall": 0.9}, ("evaluate*", "report")),
-    "evaluate.beta": (1.0, ("evaluate*", "report")),
-    "evaluate.resamples": (300, ("evaluate*", "report")),
-    "evaluate.seed": (1, ("evaluate*", "report")),
+    "evaluate.positive": (None, ("evaluate", "report")),
+    "evaluate.threshold": ({"rule": "recall", "recall": 0.9}, ("evaluate", "report")),
+    "evaluate.beta": (1.0, ("evaluate", "report")),
+    "evaluate.resamples": (300, ("evaluate", "report")),
+    "evaluate.seed": (1, ("evaluate", "report")),
     "compare.control": ("original", ("compare", "report")),
     "compare.resamples": (300, ("compare", "report")),
     "compare.seed": (1, ("compare", "report")),
-    "compare.seeds": ([0, 1], ("train*", "compare", "report")),
+    "compare.seeds": ([0, 1], ("train*", "evaluate", "compare", "report")),
 }
 VERSIONS = {
     "numpy": ("*",),
     "pillow": ("*",),
-    "torch": RUNS,
-    "torchvision": RUNS,
-    "scipy": ("audit", "probe*", *RUNS, *SHOWN),
-    "scikit-learn": ("audit", "probe*", "train*"),
+    "torch": ("embed", *RUNS),
+    "torchvision": ("embed", *RUNS),
+    "scipy": ("audit", "probe*", "embed", *RUNS, *SHOWN),
+    "scikit-learn": ("audit", "probe*", "embed", "train*"),
     "cleanlab": ("audit",),
     "imbalanced-learn": ("original", "augment*"),
-    "matplotlib": ("audit", "evaluate*", *SHOWN),
+    "matplotlib": ("audit", "evaluate", *SHOWN),
     "jinja2": ("audit", *SHOWN),
     "pydantic": (),
     "dvc": (),
@@ -102,12 +102,12 @@ CODE = {
     "io/shards.py": ("*",),
     "datasets/faces/draw.py": ("fetch",),
     "datasets/split.py": ("prepare",),
-    "metrics/params.py": ("evaluate*",),
+    "metrics/params.py": ("embed", "evaluate"),
     "checks/duplicates.py": ("audit",),
     "augmentation/transforms/registry.py": ("original", "augment*"),
-    "training/loop.py": ("train*",),
-    "training/params.py": RUNS,
-    "evaluation/contrasts.py": ("audit", "evaluate*", *SHOWN),
+    "training/loop.py": ("embed", "train*"),
+    "training/params.py": ("embed", *RUNS),
+    "evaluation/contrasts.py": ("audit", "evaluate", *SHOWN),
     "reporting/templates/style.css": ("audit", *SHOWN),
 }
 

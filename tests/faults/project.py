@@ -45,21 +45,16 @@ def command(arguments: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Stage:
-    """A command of the toolkit, its output, and the files and folders that it reads.
-
-    `gradual`: the output is a folder that grows, and what a kill left of it is used.
-    """
+    """A command of the toolkit, its output, and the files and folders that it reads."""
 
     name: str
     arguments: str
     output: str
     inputs: tuple[str, ...] = ()
-    option: str = "--output"
-    gradual: bool = False
 
     def command(self, output: str = "") -> list[str]:
         """Return the command line, which writes to `output` instead of the stage's own if given."""
-        arguments = f"{self.arguments} {self.option} {output or self.output}"
+        arguments = f"{self.arguments} --output {output or self.output}"
         return command(arguments) if self.name == "compare" else command(f"{arguments} --quiet")
 
 
@@ -290,19 +285,10 @@ STAGES = {
             "exported/network",
             ("models/augmented-small/0",),
         ),
-        Stage(
-            "embed",
-            "advise photos --rare rare --folds 2 --repeats 1 --size 32 --workers 2 --json",
-            "advised/work",
-            option="--work",
-            gradual=True,
-        ),
+        Stage("embed", "embed photos --size 32", "features", ("photos",)),
     )
 }
-"""In the order in which they run; those of the arm `original` are only run.
-
-`embed` is `advise`, in whose folder for work are the features of a pretrained network.
-"""
+"""In the order in which they run; those of the arm `original` are only run."""
 OTHERS = {
     "provenance": "provenance --output new",
     "policies": "policies",

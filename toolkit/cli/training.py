@@ -140,7 +140,8 @@ def embed(
     how: dict[str, Any] = {"track": console.track(quiet), "say": partial(console.say, quiet=quiet)}
     if images is None:
         place = output or paths.FEATURES
-        embed_project(options.read_project(), place, **how)
+        project = options.read_project()
+        embed_project(project.compare, project.train, place, **how)
         console.say(f"{place}: written", quiet=quiet)
         return
     made = run(

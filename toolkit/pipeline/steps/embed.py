@@ -2,7 +2,7 @@
 
 import functools
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ from toolkit.io import files
 from toolkit.io.manifest import Manifest
 from toolkit.io.notebook import html_table
 from toolkit.io.schema import build
+from toolkit.metrics.params import CompareParams
 from toolkit.pipeline import paths
-from toolkit.pipeline.params import Params
 from toolkit.progress import Track, silent
 from toolkit.training import dataset
 from toolkit.training.dataset import LabeledFolder
 from toolkit.training.device import CPU, resolve_device
+from toolkit.training.params import TrainParams
 from toolkit.training.pretrained import backbones, frozen
 from toolkit.training.pretrained.features import SIDE, Embedder, Features, embed_folder, keep_table
 
@@ -80,7 +81,8 @@ def embed(
 
 
 def embed_project(
-    settings: Params,
+    compare: CompareParams,
+    train: TrainParams,
     output: Path,
     *,
     track: Track = silent,
@@ -93,25 +95,30 @@ def embed_project(
     """
     opened = functools.partial(dataset.open_folder, track=track, say=say)
     with files.new_folder(output, marker=SIDE) as building:
-        files.write_json(building / SIDE, {"recipes": settings.compare.recipes})
-        for name in settings.compare.recipes:
-            place, arms = building / name, settings.compare.arms
-            if settings.train.recipes[name].frozen:
-                _embed_recipe(name, settings, place, opened, track)
+        files.write_json(building / SIDE, {"recipes": compare.recipes})
+        for name in compare.recipes:
+            place, arms = building / name, compare.arms
+            if train.recipes[name].frozen:
+                _embed_recipe(name, compare.arms, train, place, opened, track)
                 continue
             for part in (*(Path("arms", arm) for arm in arms), Path("test")):
                 files.write_json(place / part / SIDE, {"none": NONE})
 
 
 def _embed_recipe(
-    name: str, settings: Params, place: Path, opened: Callable[[Path], LabeledFolder], track: Track
+    name: str,
+    arms: Sequence[str],
+    train: TrainParams,
+    place: Path,
+    opened: Callable[[Path], LabeledFolder],
+    track: Track,
 ) -> None:
     test = _without_folds(opened(paths.PREPARED / "test"))
-    embedder = frozen.recipe_embedder(name, settings.train, 0)
-    for arm_name in settings.compare.arms:
+    embedder = frozen.recipe_embedder(name, train, 0)
+    for arm_name in arms:
         arm = opened(paths.ARMS / arm_name)
         valid = arm if arm.table.divisions else opened(paths.PREPARED / "valid")
-        size = settings.train.recipes[name].size or dataset.choose_size(arm, valid)
+        size = train.recipes[name].size or dataset.choose_size(arm, valid)
         embedder = replace(embedder, size=size)
         _copy(arm, embedder, place / "arms" / arm_name / "arm", track)
         if valid is not arm:
