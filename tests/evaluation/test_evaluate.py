@@ -363,9 +363,10 @@ def test_metrics_json_holds_scalars_and_the_intervals(tmp_path):
     evaluation.write_evaluation(tmp_path / "out", RunOutputs(KEY, drawn(0), drawn(1)), YES)
     content = json.loads((tmp_path / "out" / results.METRICS_FILE).read_text())
     assert list(content)[:4] == ["arm", "recipe", "seed", "positive"]
-    assert list(content)[-3:] == ["intervals", "tables", "sha256"]
+    assert list(content)[-4:] == ["intervals", "notes", "tables", "sha256"]
     assert list(content.pop("tables")) == ["predictions.csv", "valid_predictions.csv"]
     assert set(content.pop("intervals")) < set(content)
+    assert all(isinstance(note, str) for note in content.pop("notes"))
     assert all(isinstance(value, str | int | float) for value in content.values())
 
 

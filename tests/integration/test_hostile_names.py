@@ -33,11 +33,8 @@ NAMES = {
 THERE = (  # what a stage needs that runs alone
     *(f"data/prepared/{split}" for split in ("train", "valid", "test")),
     *(f"data/arms/{arm}" for arm in ("original", "duplicated", "augmented", QUOTED, LINES)),
-    *(
-        f"models/{arm}-{recipe}"
-        for arm in ("original", "duplicated", "augmented")
-        for recipe in ("googlenet", "resnet18", "recommended")
-    ),
+    *(f"data/features/{QUOTED}/arms/{arm}" for arm in ("original", "duplicated", "augmented")),
+    "models",
 )
 
 PROVENANCE = (

@@ -50,7 +50,7 @@ def touched(before, after):
         ({"compare": BASE["compare"] | {"seed": 1}}, {"compare", "report"}),
         (
             {"compare": BASE["compare"] | {"seeds": [0, 1]}},
-            {"train/a", "train/b", "compare", "report"},
+            {"train/a", "train/b", "evaluate", "compare", "report"},
         ),
     ],
 )
