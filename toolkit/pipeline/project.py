@@ -58,6 +58,8 @@ WRITTEN = (
 """What `init_project` writes, and commits."""
 PRETRAINED, SCRATCH = "recommended", "resnet18"
 """The recipe that needs weights, and the one that takes its place without them."""
+MAX_LINE = 10_000
+"""Characters: a recipe stays on its line."""
 HARDLY_ENOUGH = 15
 """Images that a class must have, for near-duplicates hardly to leave fewer than three pictures."""
 
@@ -93,8 +95,10 @@ def init_project(
     settings, lines = _settings(preset, folder, images, reading, backbone)
     folder.mkdir(parents=True, exist_ok=True)
     start_repositories(folder)
+    yaml = YAML()
+    yaml.width = MAX_LINE
     with (folder / "params.yaml.tmp").open("w", encoding="utf-8") as stream:
-        YAML().dump(settings, stream)
+        yaml.dump(settings, stream)
     (folder / "params.yaml.tmp").replace(folder / "params.yaml")
     files.write_file(folder / "dvc.yaml", _resource("pipeline.yaml"))
     for name in ("arms.json", "matrices.json"):
