@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tests.helpers import arms, flips
 from toolkit.errors import InputError
+from toolkit.io import files
 from toolkit.training import dataset, networks
 from toolkit.training.params import Recipe
 from toolkit.training.pretrained import backbones, features, heads
@@ -266,6 +267,19 @@ def test_features_that_were_changed_are_refused(tmp_path, backbone):
             with pytest.raises(InputError, match="remove the folder"):
                 features.embed_folder(folder, Embedder(backbone, 32), tmp_path / "cache")
         path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("listed", ["", "sha256\n\n\n\n\n", "x" * 200_000, "sha256\nother\n"])
+def test_a_list_of_images_that_is_none_is_refused_whoever_sealed_it(listed, tmp_path, backbone):
+    folder = dataset.open_folder(arms.arm(tmp_path / "a", {"x": 2, "y": 2}))
+    embedder = Embedder(backbone, 32)
+    place = features.keep_table(folder, embedder, tmp_path / "cache")
+    (place / "images.csv").write_text(listed)
+    side = files.read_sealed(place / "features.json")
+    side["images.csv"] = files.sha256(place / "images.csv")
+    files.write_sealed(place / "features.json", side)
+    with pytest.raises(InputError, match="remove the folder"):
+        features.embed_folder(folder, embedder, tmp_path / "cache")
 
 
 # --- heads ------------------------------------------------------------------------------------

@@ -40,8 +40,10 @@ TRIAL = 4
 DECIDING = ("toolkit.io.images", "toolkit.training.pretrained.backbones")
 """Modules whose code, and what it imports, decides features."""
 TABLE, IMAGES, SIDE = "features.npy", "images.csv", "features.json"
-MAX_IMAGES = 10_000_000_000
-"""Bytes of the list of a table's images."""
+MAX_IMAGES, MAX_SIDE = 10_000_000_000, 1_000_000
+"""Bytes of the list of a table's images, and of what describes it."""
+MOST_AT_ONCE = 8
+"""Batches: each needs some 200 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,22 +160,21 @@ def read_features(place: Path, key: str, images: Sequence[str] | None = None) ->
     `images`, where these are given.
     """
     try:
-        side = files.unseal(inside.read_file(place / SIDE, 1_000_000), required=True)
+        side = files.unseal(inside.read_file(place / SIDE, MAX_SIDE), required=True)
         listed = inside.read_file(place / IMAGES, MAX_IMAGES)
         features: Features = np.load(place / TABLE, mmap_mode="r", allow_pickle=False)
-        if side["key"] != key:
-            raise ValueError("by another network, size or version")  # noqa: TRY301
-        hashes = side[TABLE], side[IMAGES]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        expected = side["key"], side[TABLE], side[IMAGES]
+        _, *rows = csv.reader(io.StringIO(listed.decode(), newline=""))
+        found = tuple(row[0] for row in rows)
+    except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
         raise InputError(
             f"{place}: not features ({explain_error(error)}); remove the folder"
         ) from error
-    _, *rows = [*csv.reader(io.StringIO(listed.decode(errors="replace"), newline=""))] or [[]]
-    found = tuple(row[0] for row in rows)
-    actual = files.sha256(place / TABLE), hashlib.sha256(listed).hexdigest()
+    if expected != (key, files.sha256(place / TABLE), hashlib.sha256(listed).hexdigest()):
+        raise InputError(f"{place}: changed, or of another network or size; remove the folder")
     fits = features.ndim == 2 and len(features) == len(found) and features.dtype == np.float32
-    if hashes != actual or not fits or found != tuple(images or found):
-        raise InputError(f"{place}: changed since it was written; remove the folder")
+    if not fits or found != tuple(images or found):
+        raise InputError(f"{place}: of other images; remove the folder")
     return FeatureTable(features, found)
 
 
@@ -222,7 +223,8 @@ def _compute(
     batches = torch.split(torch.tensor(rows, dtype=torch.int64), BATCH) if rows else ()
     decoded = streaming.open_stream(folder, embedder.size).take(batches)
     network, on_cpu = embedder.backbone.network.to(embedder.device), embedder.device == CPU
-    at_once = max(1, parallel.cores() // embedder.threads) if on_cpu else 1
+    cores = parallel.cores() // embedder.threads
+    at_once = max(1, min(cores, MOST_AT_ONCE)) if on_cpu else 1
 
     def compute(images: Tensor) -> Features:
         filled = torch.cat([images, images[-1:].expand(BATCH - len(images), -1, -1, -1)])
