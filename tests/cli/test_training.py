@@ -117,3 +117,20 @@ def test_another_seed_trains_only_what_is_new_and_one_less_removes_its_run(
 
 def run_bytes(folder):
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("evaluate run --test x --declared --output o", "--declared goes with a folder of runs"),
+        ("embed --size 64", "without images all is as params.yaml says"),
+        ("embed", "params.yaml: no such file"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(tmp_path, monkeypatch, capfd, command, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    monkeypatch.setattr("sys.argv", ["toolkit", *command.split()])
+    assert console.guarded(main.app) == 1
+    assert message in capfd.readouterr().err

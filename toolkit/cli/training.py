@@ -136,9 +136,12 @@ def embed(
     """
     from toolkit.pipeline.steps.embed import embed as run
     from toolkit.pipeline.steps.embed import embed_project
+    from toolkit.training.pretrained.backbones import DEFAULT
 
     how: dict[str, Any] = {"track": console.track(quiet), "say": partial(console.say, quiet=quiet)}
     if images is None:
+        if (backbone, size, device, threads) != (DEFAULT, None, "auto", 1) or reading:
+            raise InputError("without images all is as params.yaml says: leave the options out")
         place = output or paths.FEATURES
         project = options.read_project()
         embed_project(project.compare, project.train, place, **how)
@@ -375,6 +378,8 @@ def evaluate(
         **{key: value for key, value in of_predictions.items() if value is not None},
         **({"logits": True} if logits else {}),
     }
+    if declared and (source / "run.json").is_file():
+        raise InputError(f"--declared goes with a folder of runs, and {source} is one run")
     inside = any(any(source.glob(f"{depth}/run.json")) for depth in ("*", "*/*"))
     if not (source / "run.json").is_file() and (inside or declared):
         only = set(run_keys(options.read_project().compare)) if declared else None
