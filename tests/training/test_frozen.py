@@ -218,7 +218,8 @@ def test_networks_of_folds_and_of_all_images_have_one_penalty(crossed):
         np.testing.assert_allclose(weights["fc.weight"], expected, rtol=1e-4, atol=1e-6)
 
 
-def test_all_images_are_tested_and_compared(crossed, tmp_path):
+def test_all_images_are_tested_and_compared(crossed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a report shows what it finds of a project
     data = crossed / "data"
     for run in sorted((crossed / "models").iterdir()):
         output = tmp_path / run.name

@@ -83,7 +83,7 @@ def test_a_plain_folder_of_many_sizes_is_predicted_as_its_files_are(run, tmp_pat
         Image.new("RGB", shape, (60 * number, 20, 200)).save(tmp_path / "b" / f"{number}.jpg")
     (tmp_path / "b" / "notes.txt").write_text("text")
     lines = []
-    (applied,) = inference.apply_runs([run], tmp_path, say=lines.append)
+    (applied,) = inference.apply_runs([run], dataset.open_folder(tmp_path, say=lines.append))
     folder = applied.predictions
     files = inference.predict_files(run, named(sorted(tmp_path.glob("b/*.jpg"))))
     assert np.array_equal(folder.scores, [guess.scores for guess in files])
@@ -94,7 +94,7 @@ def test_a_plain_folder_of_many_sizes_is_predicted_as_its_files_are(run, tmp_pat
 
 
 def test_examples_are_explained_in_their_order(run, test_split):
-    (applied,) = inference.apply_runs([run], test_split)
+    (applied,) = inference.apply_runs([run], dataset.open_folder(test_split))
     choices = mistakes.choose_examples(applied.predictions, "b")
     explained = inference.explain_examples(applied, choices)
     table = manifest.read_manifest(test_split)
@@ -109,7 +109,7 @@ def test_an_explanation_is_for_the_label_of_its_example(run, test_split):
     """The map of each class, against the one computed from the network itself."""
     sample = manifest.read_manifest(test_split).samples[0]
     choices = [HardExample("mistake", sample.id, "a", "b", label, 0.5) for label in "ab"]
-    (applied,) = inference.apply_runs([run], test_split)
+    (applied,) = inference.apply_runs([run], dataset.open_folder(test_split))
     explained = inference.explain_examples(applied, choices)
     images = dataset.stack_images([read_image(test_split / sample.path)] * 2)
     expected = inference.heatmaps(runs.load_run(run)[1], images, [0, 1])
@@ -135,7 +135,7 @@ def test_of_a_folder_only_a_few_batches_are_in_memory(run, tmp_path, monkeypatch
 
 
 def test_no_examples_no_explanations(run, test_split):
-    (applied,) = inference.apply_runs([run], test_split)
+    (applied,) = inference.apply_runs([run], dataset.open_folder(test_split))
     assert inference.explain_examples(applied, ()) == ()
 
 
@@ -150,7 +150,10 @@ def test_several_runs_decode_the_images_once_and_predict_as_each_alone(
 
     monkeypatch.setattr(dataset, "load_tensors", load)
     alone = inference.predict_folder(run, test_split)
-    several = [each.predictions for each in inference.apply_runs([run, run], test_split)]
+    several = [
+        each.predictions
+        for each in inference.apply_runs([run, run], dataset.open_folder(test_split))
+    ]
     assert len(decoded) == 1
     assert all(np.array_equal(each.scores, alone.scores) for each in several)
 

@@ -73,29 +73,24 @@ class AppliedRun:
 
 def apply_runs(
     run_folders: Sequence[Path],
-    images_folder: Path,
+    images: LabeledFolder,
     track: Track = silent,
-    say: Callable[[str], object] = ignore,
-    reading: ReadParams = BY_NAME,
     *,
     features: Sequence[Path] = (),
     kept: Path | None = None,
 ) -> Iterator[AppliedRun]:
-    """Predict every image of a labeled folder (see `dataset.open_folder`) with each run.
+    """Predict every image of a labeled folder with each run.
 
     Several runs share the images, which are decoded once if they fit in memory. A frozen network's
     features come from the folders `features` or `kept`, see `embed_folder`. The rows are in the
-    order of the manifest, or of the paths. `say` gets a line on files that are left out. Raises
-    InputError for a class that a run does not know, for images in folds that are not those of a
-    cross-fitted run, and as `runs.load_run`, `dataset.open_folder` and `dataset.load_tensors` do.
+    order of its table. Raises InputError for a class that a run does not know, for images in folds
+    that are not those of a cross-fitted run, and as `runs.load_run` and `dataset.load_tensors` do.
     """
     how, decoded = "auto" if len(run_folders) > 1 else "files", dict[object, Data]()
     known = dict[str, Predictions]()  # of frozen networks, whose seeds have the same weights
-    opened: LabeledFolder | None = None
     for run_folder in run_folders:
         run, network = runs.load_run(run_folder)
-        opened = opened or dataset.open_folder(images_folder, track, say, reading)
-        folder = opened.scaled(run.bits)
+        folder = images.scaled(run.bits)
         check_known_classes(run, folder.path, folder.classes)
         held_out = _held_out(run, folder) if run.held_out else None
         if held_out:
@@ -110,7 +105,7 @@ def apply_runs(
                 decoded[kind] = streaming.open_data(folder, run.size, how, 0, device.CPU, track)
             predictions = predict_data(run, network, folder, decoded[kind], track)
         if held_out:
-            yield AppliedRun(run, network, opened.scaled(run.bits), held_out, predictions)
+            yield AppliedRun(run, network, images.scaled(run.bits), held_out, predictions)
         elif predictions:
             yield AppliedRun(run, network, folder, predictions)
 
@@ -165,9 +160,11 @@ def predict_folder(
 ) -> Predictions:
     """Predict every image of a labeled folder with one run, as `apply_runs` does.
 
-    Of a cross-fitted run, those in folds.
+    Of a cross-fitted run, those in folds. `say` gets a line on files that are left out. Raises as
+    `apply_runs` and `dataset.open_folder` do.
     """
-    (applied,) = apply_runs([run_folder], images_folder, track, say, reading)
+    opened = dataset.open_folder(images_folder, track, say, reading)
+    (applied,) = apply_runs([run_folder], opened, track)
     return applied.predictions
 
 

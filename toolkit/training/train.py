@@ -254,7 +254,8 @@ def _with_features(team: Team, job: TrainingJob) -> Team:
     options = team.options
     if not team.divisions:
         loop.check_data(*team.data, job)
-    embedder = frozen.recipe_embedder(job.name, job.settings, team.data[0].size)
+    embedder = frozen.recipe_embedder(job.name, job.settings)
+    embedder = replace(embedder, size=team.data[0].size)
     embed = functools.partial(
         embed_folder,
         embedder=embedder,

@@ -114,7 +114,7 @@ def _embed_recipe(
     track: Track,
 ) -> None:
     test = _without_folds(opened(paths.PREPARED / "test"))
-    embedder = frozen.recipe_embedder(name, train, 0)
+    embedder = frozen.recipe_embedder(name, train)
     for arm_name in arms:
         arm = opened(paths.ARMS / arm_name)
         valid = arm if arm.table.divisions else opened(paths.PREPARED / "valid")

@@ -29,6 +29,7 @@ from toolkit.reporting.evaluation import read_evaluation, write_evaluation
 from toolkit.reporting.plots.style import import_matplotlib
 
 if TYPE_CHECKING:  # predictions are measured without torch
+    from toolkit.training.dataset import LabeledFolder
     from toolkit.training.runs import Run
 
 Source: TypeAlias = "Predictions | Run | Path | str"
@@ -93,11 +94,9 @@ def evaluate(
             raise InputError("a run is tested on images: give test, and no predictions")
         if named or columns != ToldColumns(positive=positive):
             raise InputError("a run has a name and no columns: these options are for predictions")
-        read_as = build(ReadParams, reading, "reading")
+        images, tables = _open_test(test, features, reading, track, say)
         explain = output is not None
-        tested = _of_runs(
-            [run], Path(test), settings, read_as, features, explain=explain, track=track, say=say
-        )
+        tested = _of_runs([run], images, settings, tables, explain=explain, track=track)
         (inputs,) = tested
     if output is None:
         return evaluate_run(inputs, settings)
@@ -129,7 +128,7 @@ def evaluate_runs(
     `evaluate`; there are none `of_predictions`. Raises InputError as `evaluate` does, and for a
     folder without runs.
     """
-    from toolkit.training import dataset, runs
+    from toolkit.training import runs
 
     settings = _settings(positive, threshold, beta, resamples, seed)
     if test is None or of_predictions:
@@ -143,18 +142,11 @@ def evaluate_runs(
     names = {run: run.relative_to(place).as_posix() for run in places}
     several = f"{'*/' * len(places[0].relative_to(place).parts)}{METRICS_FILE}"
     files.check_replaceable(output, several)
-    read_as = build(ReadParams, reading, "reading")
-    images = dataset.open_folder(
-        open_images(test, track=track, say=say, links=read_as.follow_links).folder,
-        track,
-        say,
-        read_as,
-    )
+    images, tables = _open_test(test, features, reading, track, say)
     kept = {run: _kept_place(run, images.sha256, settings) for run in places}
     known = {run for run in places if _is_whole(kept[run])}
-    of_runs = functools.partial(_of_runs, explain=True, track=track, say=say)
     todo = [run for run in places if run not in known]
-    tested = list(of_runs(todo, test, settings, read_as, features)) if todo else []
+    tested = list(_of_runs(todo, images, settings, tables, explain=True, track=track))
     with files.new_folder(output, several) as building:
         import_matplotlib()
         write = functools.partial(_write, building, settings)
@@ -232,23 +224,35 @@ def _run_of(source: Source) -> Path | None:
     return place if place.is_dir() else None
 
 
-def _of_runs(
-    places: Sequence[Path],
-    test: Path,
-    params: EvaluateParams,
-    reading: ReadParams,
+def _open_test(
+    test: Path | str,
     features: Path | str | None,
-    *,
-    explain: bool,
-    **callbacks: Any,
-) -> Iterator[RunOutputs]:
-    from toolkit.training import inference, runs
+    reading: ReadParams | Mapping[str, Any] | None,
+    track: Track,
+    say: Callable[[str], object],
+) -> "tuple[LabeledFolder, list[Path]]":
+    """Return the test images, read once for all runs, and the tables of features."""
+    from toolkit.training import dataset
     from toolkit.training.pretrained.features import find_tables
 
-    tables = find_tables(features)
-    test = open_images(test, **callbacks, links=reading.follow_links).folder
+    how, tables = build(ReadParams, reading, "reading"), find_tables(features)
+    place = open_images(Path(test), track=track, say=say, links=how.follow_links).folder
+    return dataset.open_folder(place, track, say, how), tables
+
+
+def _of_runs(
+    places: Sequence[Path],
+    images: "LabeledFolder",
+    params: EvaluateParams,
+    tables: Sequence[Path],
+    *,
+    explain: bool,
+    track: Track,
+) -> Iterator[RunOutputs]:
+    from toolkit.training import inference, runs
+
     applied_runs = inference.apply_runs(
-        places, test, **callbacks, reading=reading, features=tables, kept=paths.KEPT_FEATURES
+        places, images, track, features=tables, kept=paths.KEPT_FEATURES
     )
     for place, applied in zip(places, applied_runs, strict=True):
         about = runs.read_run(place)

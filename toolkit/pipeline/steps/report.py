@@ -66,8 +66,7 @@ def report(
     `output` is its path, `runs` are the evaluations; `baseline`, `control`, `resamples`, `seed`,
     `primary`, `margin`, `looks` and `published` are those of `compare`. What else the working
     folder holds of a project is shown too: reports/audit.json, data/raw, data/prepared, data/arms,
-    reports/probe, params.yaml, and how long its runs took here. Raises InputError for files that
-    cannot be read.
+    reports/probe and params.yaml. Raises InputError for files that cannot be read.
     """
     files.check_output(output, file=True)
     several = [runs] if isinstance(runs, Path | str) else runs

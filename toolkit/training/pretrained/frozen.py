@@ -28,8 +28,8 @@ STRONGEST = 4
 """The last epoch's penalty: 10 to this power, a tenth of it in each epoch before."""
 
 
-def recipe_embedder(name: str, settings: TrainParams, size: int) -> Embedder:
-    """Return what makes the features that a frozen recipe is trained on, of images of this size.
+def recipe_embedder(name: str, settings: TrainParams) -> Embedder:
+    """Return what makes the features that a frozen recipe is trained on, at its size if it has one.
 
     Raises InputError that names the key of the recipe, as `backbones.load_backbone` does.
     """
@@ -38,7 +38,7 @@ def recipe_embedder(name: str, settings: TrainParams, size: int) -> Embedder:
         backbone = backbones.load_backbone(recipe.network, recipe.weights)
     except InputError as error:
         raise InputError(f"train.recipes.{name}: {error}") from error
-    return Embedder(backbone, size, settings.threads, where)
+    return Embedder(backbone, recipe.size or backbone.size, settings.threads, where)
 
 
 def fit_frozen(
