@@ -144,20 +144,20 @@ def evaluate_runs(
     files.check_replaceable(output, several)
     images, tables = _open_test(test, features, reading, track, say)
     kept = {run: _kept_place(run, images.sha256, settings) for run in places}
-    known = {run for run in places if _is_whole(kept[run])}
+    known = {run: of for run in places if (of := _read_kept(kept[run]))}
     todo = [run for run in places if run not in known]
     tested = list(_of_runs(todo, images, settings, tables, explain=True, track=track))
     with files.new_folder(output, several) as building:
         import_matplotlib()
         write = functools.partial(_write, building, settings)
         named = [(names[run], kept[run], of) for run, of in zip(todo, tested, strict=True)]
-        found = dict(parallel.ordered_map(write, named, parallel.cores()))
-        for run in known:
+        evaluations = dict(parallel.ordered_map(write, named, parallel.cores()))
+        for run, evaluation in known.items():
             shutil.copytree(kept[run], building / names[run])
-            found[names[run]] = read_evaluation(kept[run])
+            evaluations[names[run]] = evaluation
     if known:
         say(f"{output}: {len(known)} of {len(places)} are as they were evaluated before")
-    return {names[run]: found[names[run]] for run in places}
+    return {names[run]: evaluations[names[run]] for run in places}
 
 
 def _key_of(run: "Run") -> RunKey:
@@ -180,11 +180,12 @@ def _kept_place(run: Path, images: str, settings: EvaluateParams) -> Path:
     return paths.KEPT_EVALUATIONS / digest[:32]
 
 
-def _is_whole(kept: Path) -> bool:
+def _read_kept(kept: Path) -> Evaluation | None:
+    """Return the evaluation that is kept there; None if there is none, or a damaged one."""
     try:
-        return kept.is_dir() and bool(read_evaluation(kept).metrics)
+        return read_evaluation(kept) if kept.is_dir() else None
     except (InputError, OSError, ValueError, KeyError, TypeError):
-        return False
+        return None
 
 
 def _write(
