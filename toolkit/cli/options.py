@@ -32,9 +32,6 @@ PositiveClass = Annotated[
 Features = Annotated[
     Path | None, typer.Option(help="What `embed` wrote: a frozen network's features.")
 ]
-BackboneName = Annotated[
-    str, typer.Option(help="Pretrained network; or torchvision.WEIGHTS, timm.NAME, NAME=FILE.")
-]
 Logits = Annotated[
     bool, typer.Option("--logits", help="Scores that are no probabilities are logits.")
 ]

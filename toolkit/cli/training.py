@@ -119,7 +119,9 @@ def embed(
         typer.Argument(help="A folder laid out <class>/file; else all that the project needs."),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A folder.")] = None,
-    backbone: options.BackboneName = "efficientnet_lite0",
+    backbone: Annotated[
+        str, typer.Option(help="Pretrained network; or torchvision.WEIGHTS, timm.NAME, NAME=FILE.")
+    ] = "efficientnet_lite0",
     size: Annotated[int | None, typer.Option(min=32, help="Pixels; else the backbone's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
@@ -209,7 +211,7 @@ def clean(
 
     Example: toolkit clean --days 7 --dry-run
 
-    All but the second go by themselves after 30 days without use. Runs and other outputs stay.
+    Archives and checkpoints go by themselves after 30 days without use. Runs and other outputs stay.
     """
     from toolkit.pipeline.cleaning import find_saved, remove_saved
 
