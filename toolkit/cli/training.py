@@ -211,7 +211,7 @@ def clean(
 
     Example: toolkit clean --days 7 --dry-run
 
-    Archives and checkpoints go by themselves after 30 days without use. Runs and other outputs stay.
+    Archives and checkpoints go by themselves after 30 days without use. Runs and outputs stay.
     """
     from toolkit.pipeline.cleaning import find_saved, remove_saved
 
